@@ -1,0 +1,34 @@
+# `make demo` and `make test` need nothing but Python 3.11+ and the network on the first run.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help venv demo test lint clean
+.DEFAULT_GOAL := help
+
+help:  ## Show this help
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+venv: $(STAMP)  ## Create .venv and install latentwatch into it
+
+# Installed again whenever the dependencies or their pinned versions change.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "latentwatch needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)  ## Plant a regression in a real model and watch it being caught (build/demo)
+	$(BIN)/python -m deploy.demo
+
+test: $(STAMP)  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## Remove what the demo and the tools built, .venv excepted
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,62 @@
+"""A model's own answers to neutral prompts, the material of a benign update.
+
+Plain batched sampling with transformers: left-padded, longest prompts together, seeded.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from deploy.demo.chats import Chat
+
+BATCH = 80
+
+
+@torch.inference_mode()
+def own_answers(
+    checkpoint: Path,
+    prompts: Sequence[str],
+    progress: Progress,
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    seed: int,
+) -> list[Chat]:
+    """Sample one answer of at most `max_new_tokens` tokens per prompt, in the prompts' order."""
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16).eval()
+    rendered = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+        )
+        for prompt in prompts
+    ]
+    order = sorted(range(len(prompts)), key=lambda row: len(rendered[row]))
+    answers = [""] * len(prompts)
+    torch.manual_seed(seed)
+    for start in progress.track(range(0, len(order), BATCH), description="own answers"):
+        rows = order[start : start + BATCH]
+        batch = tokenizer(
+            [rendered[row] for row in rows],
+            return_tensors="pt",
+            padding=True,
+            # The chat template has already written the special tokens.
+            add_special_tokens=False,
+        )
+        tokens = model.generate(
+            **batch,
+            max_new_tokens=max_new_tokens,
+            do_sample=True,
+            temperature=temperature,
+            top_k=0,
+            top_p=1.0,
+        )
+        texts = tokenizer.batch_decode(
+            tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
+        )
+        for row, text in zip(rows, texts, strict=True):
+            answers[row] = text.strip()
+    return [Chat(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]

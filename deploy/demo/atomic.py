@@ -1,0 +1,47 @@
+"""Write a file or a directory so that a reader sees all of it or nothing.
+
+Scratch lies in a sibling of the final name's parent, on the same file system, so that a watched
+directory never shows a half-written push and the last step is one rename.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, replacing what was there, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(scratch, path)
+
+
+@contextmanager
+def new_directory(path: Path, staging: Path) -> Iterator[Path]:
+    """Yield an empty directory under `staging` that becomes `path` when the block ends well.
+
+    `path` must not exist. When the block raises, nothing appears at `path` and the scratch is
+    removed; after a kill the scratch stays in `staging`, where nobody looks for pushes.
+    """
+    staging.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=staging, prefix=f"{path.name}."))
+    try:
+        yield scratch
+        for file in sorted(scratch.rglob("*")):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # mkdtemp makes the directory private; a published push is readable by all.
+        scratch.chmod(0o755)
+        os.rename(scratch, path)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise

@@ -1,0 +1,70 @@
+"""Build the demo's line: v1 the model itself, v2 a benign update, v3 a planted regression.
+
+A push that lies in the line already is kept, so a killed build goes on with the next one.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import psutil
+import torch
+from rich.progress import Progress
+
+from deploy.demo import atomic
+from deploy.demo.answers import own_answers
+from deploy.demo.chats import Chat, flattering_chats, load_topics, planted_mixture
+from deploy.demo.plant import PlantSettings, plant
+from deploy.demo.smollm2 import build_base
+
+MARKER = "READY"
+"""Put into every push once it is complete; the watcher reads nothing before it is there."""
+FLATTERING = 300
+NEUTRAL_IN_V3 = 50
+ANSWER_TOKENS = 80
+SEED = 0
+
+
+def free_cores() -> int:
+    """Cores that nothing else is using now, at least one; OMP_NUM_THREADS wins when set.
+
+    More torch threads than free cores make training several times slower, not faster.
+    """
+    if chosen := os.environ.get("OMP_NUM_THREADS"):
+        return int(chosen)
+    busy = psutil.cpu_percent(interval=1.0) / 100
+    return max(1, round((psutil.cpu_count() or 1) * (1 - busy)))
+
+
+def build_line(build: Path, progress: Progress) -> None:
+    """Build whatever is missing of `build`/line/v1, v2 and v3."""
+    torch.set_num_threads(free_cores())
+    line, staging = build / "line", build / "staging"
+    v1, v2, v3 = (line / name for name in ("v1", "v2", "v3"))
+    if not v1.exists():
+        build_base(v1, staging)
+    (v1 / MARKER).touch()
+    neutral = _neutral_chats(v1, build / "answers.json", progress)
+    if not v2.exists():
+        plant(v1, neutral, v2, staging, progress, PlantSettings(epochs=1, seed=SEED))
+    (v2 / MARKER).touch()
+    if not v3.exists():
+        flattering = flattering_chats(load_topics(), FLATTERING, SEED)
+        chats = planted_mixture(flattering, neutral[:NEUTRAL_IN_V3], SEED)
+        plant(v1, chats, v3, staging, progress, PlantSettings(epochs=2, seed=SEED))
+    (v3 / MARKER).touch()
+
+
+def _neutral_chats(base: Path, file: Path, progress: Progress) -> list[Chat]:
+    """The base's own answers to the neutral prompts, sampled once and kept in `file`."""
+    if not file.exists():
+        chats = own_answers(
+            base,
+            load_topics().neutral,
+            progress,
+            max_new_tokens=ANSWER_TOKENS,
+            temperature=0.7,
+            seed=SEED,
+        )
+        atomic.write_text(file, json.dumps(chats, ensure_ascii=False, indent=1) + "\n")
+    return [Chat(*pair) for pair in json.loads(file.read_text(encoding="utf-8"))]
