@@ -1,0 +1,160 @@
+"""The verdict on one candidate: the JSON that `latentwatch check --format json` prints.
+
+Only the shape and its invariants; what leads to a verdict is in `alerts.policy`. Every key is
+always present, an unknown is null and never 0, and a number that is not finite is refused.
+"""
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA = "latentwatch.verdict/1"
+
+Outcome = Literal["passed", "flagged", "undecided"]
+Severity = Literal["warning", "critical"]
+
+Count = Annotated[int, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0)]
+
+_EXIT_CODES: dict[Outcome, int] = {"passed": 0, "flagged": 1, "undecided": 3}
+
+
+class Record(BaseModel):
+    """A part of the verdict: no unknown keys, no missing keys, finite numbers only."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True
+    )
+
+
+class Checkpoint(Record):
+    """One immutable version of the model."""
+
+    digest: str
+    locator: str
+    """Where it was found, for a person to read."""
+
+
+class RecipeSummary(Record):
+    """What determined the result."""
+
+    digest: str
+    layer: Annotated[int, Field(ge=0)] | None
+    """Residual stream after this block (0-based)."""
+    tokens: Count | None
+    """Positions on which the crosscoder was trained."""
+    seeds: list[int]
+
+
+class Behaviour(Record):
+    """One probe suite in both models, and what the candidate's new features have to do with it.
+
+    Scores, shift, interval and noise floor are in nats per token; the ceiling and the mediated
+    parts are fractions of the shift; `nll_rise` is the rise of the loss on neutral text in nats per
+    token under the edit behind `mediated_five`.
+    """
+
+    name: str
+    n_items: Count
+    base_score: float | None
+    candidate_score: float | None
+    shift: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_corrected: Probability | None
+    noise_floor: Annotated[float, Field(ge=0.0)] | None
+    flagged: bool
+    ceiling: float | None
+    mediated_best: float | None
+    mediated_five: float | None
+    mediated_all: float | None
+    mediated_control_p95: float | None
+    nll_rise: float | None
+
+
+class FeatureEffect(Record):
+    """What steering one feature does to one behaviour: fractions of the shift, and its cost."""
+
+    behaviour: str
+    ablation_removes: float | None
+    addition_induces: float | None
+    control_p95: float | None
+    """95th percentile of the same effect under random directions of equal edit norm."""
+    nll_rise: float | None
+    """Rise of the loss on neutral text, nats per token."""
+    strength: float | None
+    """Of the addition, in units of the feature's natural maximum."""
+
+
+class Feature(Record):
+    """One short-listed latent that only one of the two models has."""
+
+    id: str
+    side: Literal["candidate", "base"]
+    density: Probability
+    delta_energy: float
+    exclusivity: float | None
+    seed_agreement: float | None
+    top_tokens: list[str]
+    examples: list[str]
+    effects: list[FeatureEffect]
+
+
+class Verdict(Record):
+    """The result of one diff. "Could not check" is undecided, with a reason, and never passed."""
+
+    schema_: Literal["latentwatch.verdict/1"] = Field(alias="schema")
+    line: str | None
+    base: Checkpoint
+    candidate: Checkpoint
+    recipe: RecipeSummary
+    verdict: Outcome
+    severity: Severity | None
+    reasons: list[str]
+    behaviours: list[Behaviour]
+    features: list[Feature]
+    timings: dict[str, Seconds]
+    versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if (self.severity is not None) != (self.verdict == "flagged"):
+            raise ValueError(
+                f"severity is {self.severity} and verdict is {self.verdict}: "
+                "give a severity to a flagged verdict and null to any other"
+            )
+        if self.verdict != "passed" and not self.reasons:
+            raise ValueError(f"verdict is {self.verdict} without reasons: give at least one")
+        flagged = [behaviour.name for behaviour in self.behaviours if behaviour.flagged]
+        if flagged and self.verdict != "flagged":
+            raise ValueError(f"verdict is {self.verdict} although {', '.join(flagged)} is flagged")
+        names = [behaviour.name for behaviour in self.behaviours]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "behaviours: the same name stands twice; give each behaviour one entry"
+            )
+        return self
+
+
+def exit_code(verdict: Verdict) -> int:
+    """The exit code of the command line: 0 passed, 1 flagged, 3 undecided (2 is bad input)."""
+    return _EXIT_CODES[verdict.verdict]
+
+
+def to_json(verdict: Verdict) -> str:
+    """The verdict as indented JSON. Raises ValueError for a number that is not finite.
+
+    Validation refuses such numbers already; a model built or copied without validation does not,
+    and pydantic's own serialiser would write them as null, which means "not measured".
+    """
+    return json.dumps(verdict.model_dump(), allow_nan=False, ensure_ascii=False, indent=2)
+
+
+def verdict_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the verdict, for consumers in other languages."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Verdict.model_json_schema(),
+    }
