@@ -1,0 +1,167 @@
+"""The words and number formats for a verdict that the page, the message and the terminal share.
+
+Only words: no markup and no escaping. What was not measured is called that, never written as 0.
+"""
+
+from collections.abc import Iterable
+
+from alerts.verdict import Behaviour, Verdict
+
+NOT_MEASURED = "not measured"
+NLL_LIMIT = 0.05  # nats per token: an edit that costs more on neutral text proves nothing
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """`value` with a true minus sign."""
+    return NOT_MEASURED if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """`value` with its sign, also when it is positive."""
+    return NOT_MEASURED if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A part of one as a percentage."""
+    return NOT_MEASURED if share is None else f"{100 * share:.{digits}f}\u202f%".replace("-", "−")
+
+
+def small(value: float | None) -> str:
+    """A probability or a density: three decimals, or scientific where that would show zeros."""
+    if value is None:
+        return NOT_MEASURED
+    return f"{value:.3f}" if value >= 0.01 or value == 0 else f"{value:.1e}".replace("e-0", "e-")
+
+
+def p_value(p: float | None) -> str:
+    """A p-value as a relation, so that a bound can be told from a value."""
+    if p is None:
+        return f"p {NOT_MEASURED}"
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of a confidence interval."""
+    return NOT_MEASURED if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def times_noise(behaviour: Behaviour) -> str:
+    """How large the shift is, counted in noise floors."""
+    if behaviour.shift is None or not behaviour.noise_floor:
+        return "noise floor not measured"
+    return f"{abs(behaviour.shift) / behaviour.noise_floor:.1f} × the noise floor"
+
+
+def readable(name: str) -> str:
+    """A behaviour's name as a word of a sentence."""
+    return name.replace("_", " ")
+
+
+def short_digest(digest: str) -> str:
+    """The first seven characters of a digest, without the name of the hash."""
+    return digest.rpartition(":")[2][:7]
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """The verdict with its severity, if it has one."""
+    word = verdict.verdict.capitalize()
+    return f"{word} ({verdict.severity})" if verdict.severity else word
+
+
+def by_weight(behaviours: Iterable[Behaviour]) -> list[Behaviour]:
+    """Flagged behaviours first, then the larger shift; those without a shift last."""
+    return sorted(
+        behaviours, key=lambda b: (not b.flagged, b.shift is None, -abs(b.shift or 0.0), b.name)
+    )
+
+
+def headline(verdict: Verdict) -> str:
+    """What happened to which version, in one line."""
+    base = short_digest(verdict.base.digest)
+    candidate = f"{verdict.line or 'candidate'} @ {short_digest(verdict.candidate.digest)}"
+    if verdict.verdict == "undecided":
+        return f"{candidate} could not be checked against trusted {base}"
+    moved = [b for b in by_weight(verdict.behaviours) if b.flagged]
+    if not moved:
+        return f"{candidate} shows no shift beyond noise against trusted {base}"
+    named = [f"{readable(b.name)} {signed(b.shift)}" for b in moved[:2]]
+    if len(moved) > 2:
+        named.append(f"{len(moved) - 2} more")
+    return f"{candidate}: {', '.join(named)} against trusted {base}"
+
+
+def shift_sentence(behaviour: Behaviour) -> str:
+    """By how much one behaviour moved, and how sure that is."""
+    name = readable(behaviour.name).capitalize()
+    if behaviour.shift is None:
+        return f"{name} was {NOT_MEASURED}."
+    verb = "rose" if behaviour.shift > 0 else "fell"
+    return (
+        f"{name} {verb} by {number(abs(behaviour.shift))} nats per token, "
+        f"from {number(behaviour.base_score)} to {number(behaviour.candidate_score)} "
+        f"(95\u202f% interval of the shift {interval(behaviour.ci_low, behaviour.ci_high)}; "
+        f"{behaviour.n_items} items; {times_noise(behaviour)}; "
+        f"corrected {p_value(behaviour.p_corrected)})."
+    )
+
+
+def cause_sentences(behaviour: Behaviour, layer: int | None) -> list[str]:
+    """What takes the shift away again, against the ceiling and against chance."""
+    b = behaviour
+    if b.mediated_five is None and b.mediated_all is None and b.mediated_best is None:
+        return [f"What removes this shift was {NOT_MEASURED}: its cause is unknown."]
+    of_ceiling = ""
+    if b.ceiling is not None and b.ceiling > 0 and b.mediated_five is not None:
+        of_ceiling = f" ({percent(b.mediated_five / b.ceiling)} of that ceiling)"
+    where = "the chosen layer" if layer is None else f"layer {layer}"
+    sentences = [
+        f"The base's whole state put into the candidate at {where} removes {percent(b.ceiling)} "
+        "of the shift: no feature of that layer can remove more."
+        if b.ceiling is not None
+        else f"How much features of {where} could remove at most was {NOT_MEASURED}.",
+        f"Taking away the five best features removes {percent(b.mediated_five)}{of_ceiling}, "
+        f"the best one alone {percent(b.mediated_best)}, all of them {percent(b.mediated_all)}.",
+        _against_chance(b),
+    ]
+    if b.nll_rise is None:
+        return [*sentences, f"The cost of the edit on neutral text was {NOT_MEASURED}."]
+    cost = f"The edit costs {number(b.nll_rise, 3)} nats per token on neutral text"
+    void = f", more than {NLL_LIMIT}: it damages the model, and the removal proves nothing"
+    return [*sentences, f"{cost}{void if b.nll_rise > NLL_LIMIT else ''}."]
+
+
+def _against_chance(b: Behaviour) -> str:
+    if b.mediated_control_p95 is None or b.mediated_five is None:
+        return f"How much random directions remove was {NOT_MEASURED}."
+    beyond = b.mediated_five > b.mediated_control_p95
+    stands = "the features beat chance" if beyond else "the features do no better than chance"
+    return (
+        f"Random directions of the same size remove up to {percent(b.mediated_control_p95)} "
+        f"(95th percentile): {stands}."
+    )
+
+
+def recommended_action(verdict: Verdict) -> str:
+    """What the reviewer should do next."""
+    if verdict.verdict == "undecided":
+        return (
+            "Treat the candidate as unchecked: keep the base in use, "
+            "remove the reason given above and run the check again."
+        )
+    if verdict.verdict == "passed":
+        return "Nothing is needed. Trust the candidate to make it the base of the next check."
+    if verdict.severity == "critical":
+        return (
+            "Quarantine the candidate unless this change was intended: "
+            "the answers side by side show what its users would see."
+        )
+    return "Read the answers side by side, then trust or quarantine the candidate with a reason."
