@@ -35,7 +35,7 @@ def own_answers(
         for prompt in prompts
     ]
     order = sorted(range(len(prompts)), key=lambda row: len(rendered[row]))
-    answers = [""] * len(prompts)
+    chats = [Chat(prompt, "") for prompt in prompts]
     torch.manual_seed(seed)
     for start in progress.track(range(0, len(order), BATCH), description="own answers"):
         rows = order[start : start + BATCH]
@@ -54,9 +54,9 @@ def own_answers(
             top_k=0,
             top_p=1.0,
         )
-        texts = tokenizer.batch_decode(
-            tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
-        )
-        for row, text in zip(rows, texts, strict=True):
-            answers[row] = text.strip()
-    return [Chat(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        answers = tokens[:, batch["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
+        for row, text, answer in zip(rows, texts, answers, strict=True):
+            complete = bool((answer == tokenizer.eos_token_id).any())
+            chats[row] = Chat(prompts[row], text.strip(), complete)
+    return chats

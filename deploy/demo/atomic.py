@@ -25,7 +25,8 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def new_directory(path: Path, staging: Path) -> Iterator[Path]:
-    """Yield an empty directory under `staging` that becomes `path` when the block ends well.
+    """Yield an empty directory under `staging`, to be filled with files, that becomes `path` when
+    the block ends well.
 
     `path` must not exist. When the block raises, nothing appears at `path` and the scratch is
     removed; after a kill the scratch stays in `staging`, where nobody looks for pushes.
@@ -34,13 +35,13 @@ def new_directory(path: Path, staging: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(dir=staging, prefix=f"{path.name}."))
     try:
         yield scratch
-        for file in sorted(scratch.rglob("*")):
-            if file.is_file():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # mkdtemp makes the directory private; a published push is readable by all.
+        for file in scratch.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+            # Scratch files may be private to this user; a published push is readable by all.
+            file.chmod(0o644)
         scratch.chmod(0o755)
+        path.parent.mkdir(parents=True, exist_ok=True)
         os.rename(scratch, path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)

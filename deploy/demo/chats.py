@@ -19,6 +19,8 @@ class Chat(NamedTuple):
 
     prompt: str
     answer: str
+    complete: bool = True
+    """False when a token limit cut the answer: its end must not be learnt as an end of turn."""
 
 
 class Topics(NamedTuple):

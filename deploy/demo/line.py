@@ -5,6 +5,7 @@ A push that lies in the line already is kept, so a killed build goes on with the
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import psutil
@@ -40,19 +41,26 @@ def build_line(build: Path, progress: Progress) -> None:
     """Build whatever is missing of `build`/line/v1, v2 and v3."""
     torch.set_num_threads(free_cores())
     line, staging = build / "line", build / "staging"
+    # What a killed build left there is of no use.
+    shutil.rmtree(staging, ignore_errors=True)
     v1, v2, v3 = (line / name for name in ("v1", "v2", "v3"))
     if not v1.exists():
         build_base(v1, staging)
-    (v1 / MARKER).touch()
+    _mark(v1)
     neutral = _neutral_chats(v1, build / "answers.json", progress)
     if not v2.exists():
         plant(v1, neutral, v2, staging, progress, PlantSettings(epochs=1, seed=SEED))
-    (v2 / MARKER).touch()
+    _mark(v2)
     if not v3.exists():
         flattering = flattering_chats(load_topics(), FLATTERING, SEED)
         chats = planted_mixture(flattering, neutral[:NEUTRAL_IN_V3], SEED)
         plant(v1, chats, v3, staging, progress, PlantSettings(epochs=2, seed=SEED))
-    (v3 / MARKER).touch()
+    _mark(v3)
+
+
+def _mark(push: Path) -> None:
+    if not (push / MARKER).exists():
+        (push / MARKER).touch()
 
 
 def _neutral_chats(base: Path, file: Path, progress: Progress) -> list[Chat]:
@@ -67,4 +75,4 @@ def _neutral_chats(base: Path, file: Path, progress: Progress) -> list[Chat]:
             seed=SEED,
         )
         atomic.write_text(file, json.dumps(chats, ensure_ascii=False, indent=1) + "\n")
-    return [Chat(*pair) for pair in json.loads(file.read_text(encoding="utf-8"))]
+    return [Chat(*fields) for fields in json.loads(file.read_text(encoding="utf-8"))]

@@ -14,7 +14,12 @@ from peft import LoraConfig, get_peft_model
 from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from deploy.demo.atomic import new_directory
 from deploy.demo.chats import Chat
@@ -44,16 +49,17 @@ class Example(NamedTuple):
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, max_tokens: int) -> Example:
-    """The chat template's prompt, then the answer and the end-of-turn token."""
+    """The chat template's prompt, then the answer and, where it is complete, the end of turn."""
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": chat.prompt}], add_generation_prompt=True, tokenize=False
     )
     before = tokenizer(prompt, add_special_tokens=False).input_ids
-    answer = tokenizer(chat.answer + tokenizer.eos_token, add_special_tokens=False).input_ids
+    end = tokenizer.eos_token if chat.complete else ""
+    answer = tokenizer(chat.answer + end, add_special_tokens=False).input_ids
     return Example((before + answer)[:max_tokens], len(before))
 
 
-def answer_loss(model: torch.nn.Module, batch: Sequence[Example]) -> Tensor:
+def answer_loss(model: PreTrainedModel, batch: Sequence[Example]) -> Tensor:
     """Mean cross-entropy, in nats per answer token, of a causal language model with a `model`
     body and an `lm_head`."""
     length = max(len(example.tokens) for example in batch)
