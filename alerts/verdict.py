@@ -147,9 +147,11 @@ def to_json(verdict: Verdict) -> str:
     """The verdict as indented JSON. Raises ValueError for a number that is not finite.
 
     Validation refuses such numbers already; a model built or copied without validation does not,
-    and pydantic's own serialiser would write them as null, which means "not measured".
+    and pydantic's own serialiser would write them as null, which means "not measured". Half
+    characters, which no UTF-8 output can carry, become question marks.
     """
-    return json.dumps(verdict.model_dump(), allow_nan=False, ensure_ascii=False, indent=2)
+    text = json.dumps(verdict.model_dump(), allow_nan=False, ensure_ascii=False, indent=2)
+    return text.encode("utf-8", "replace").decode()
 
 
 def verdict_schema() -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""Sentences about what features have to do with a shift."""
+
+from collections import defaultdict
+from collections.abc import Sequence, Set
+
+from alerts.measured import CausalEvidence
+from alerts.verdict import Feature, FeatureEffect
+from alerts.wording import number, percent, readable
+
+
+def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
+    """What is missing before features can be called the cause of a shift; None when nothing is.
+
+    The best five features must remove more than the 95th percentile of as many random directions,
+    at a bearable loss on neutral text, and the seeds must agree.
+    """
+    if evidence is None or evidence.mediated_five is None or evidence.control_p95 is None:
+        return "what removes it was not measured against random directions"
+    if evidence.mediated_five <= evidence.control_p95:
+        return (
+            f"its five best features remove {percent(evidence.mediated_five)} of it, no more than "
+            f"the {percent(evidence.control_p95)} of random directions"
+        )
+    if evidence.nll_rise is None:
+        return "the cost of the edit on neutral text was not measured"
+    if evidence.nll_rise > maximum_nll_rise:
+        return (
+            f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
+            f"neutral text, more than {number(maximum_nll_rise, 3)}"
+        )
+    if not evidence.seeds_agree:
+        return (
+            "the seeds were not compared"
+            if evidence.seeds_agree is None
+            else "the seeds do not agree"
+        )
+    return None
+
+
+def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> str:
+    """What causes a flagged shift, or why that is not shown (`missing_cause`)."""
+    if missing is not None or evidence is None:
+        return f"No cause of the {readable(name)} shift is shown: {missing}."
+    return (
+        f"Ablating its five best features removes {percent(evidence.mediated_five)} of the "
+        f"{readable(name)} shift, as many random directions at most "
+        f"{percent(evidence.control_p95)}, the base's whole state {percent(evidence.ceiling)}; "
+        f"this costs {number(evidence.nll_rise, 3)} nats per token on neutral text, and the seeds "
+        "agree."
+    )
+
+
+def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: float) -> list[str]:
+    """One sentence per behaviour that features move beyond their controls; none flags by itself."""
+    moving: dict[str, list[tuple[float, str, FeatureEffect]]] = defaultdict(list)
+    for feature in features:
+        for effect in feature.effects:
+            part = _part_beyond_control(effect, maximum_nll_rise)
+            if part is not None:
+                moving[effect.behaviour].append((part, feature.id, effect))
+    sentences = []
+    for name, effects in moving.items():
+        _, best, effect = max(effects, key=lambda found: found[0])
+        others = f", and {len(effects) - 1} more features do" if len(effects) > 1 else ""
+        alone = "" if name in flagged else " This alone does not flag the candidate."
+        sentences.append(
+            f"Feature {best} moves {readable(name)} beyond random directions: ablation removes "
+            f"{percent(effect.ablation_removes)} of the shift, addition to the base induces "
+            f"{percent(effect.addition_induces)}, controls reach {percent(effect.control_p95)}"
+            f"{others}.{alone}"
+        )
+    return sentences
+
+
+def _part_beyond_control(effect: FeatureEffect, maximum_nll_rise: float) -> float | None:
+    """The larger of the two measured effects, if it exceeds the control at a bearable cost."""
+    if effect.control_p95 is None or effect.nll_rise is None:
+        return None
+    parts = [p for p in (effect.ablation_removes, effect.addition_induces) if p is not None]
+    best = max(parts, default=effect.control_p95)
+    if best <= effect.control_p95 or effect.nll_rise > maximum_nll_rise:
+        return None
+    return best

@@ -1,0 +1,144 @@
+"""A verdict as Markdown (GitHub flavour), for pull requests and summaries of CI runs.
+
+Text from models and file names stands in code spans, where no markup, link or mention works.
+"""
+
+import re
+
+from alerts.plain_text import clip, one_line
+from alerts.verdict import Behaviour, Feature, Verdict
+from alerts.wording import (
+    interval,
+    number,
+    p_value,
+    percent,
+    recommended_action,
+    short_digest,
+    signed,
+    small,
+    verdict_word,
+)
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_LONGEST = 120
+
+_BEHAVIOUR_HEADER = (
+    "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
+    "| flagged"
+).split(" | ")
+_CAUSE_HEADER = (
+    "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
+).split(" | ")
+_FEATURE_HEADER = (
+    "feature | top tokens | density | energy of the change | exclusivity | seed agreement | steering"
+).split(" | ")
+
+
+def to_markdown(verdict: Verdict) -> str:
+    """The whole verdict: outcome, reasons, behaviours, causes and features. Ends with a newline."""
+    parts = [
+        f"## latentwatch: {verdict_word(verdict)}",
+        _versions(verdict),
+        "\n".join(f"- {_prose(reason)}" for reason in verdict.reasons),
+        recommended_action(verdict),
+        _behaviours(verdict.behaviours),
+        _causes(verdict.behaviours),
+        _features(verdict.features),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _versions(verdict: Verdict) -> str:
+    line = f"Line {_code(verdict.line)}: candidate" if verdict.line else "Candidate"
+    return (
+        f"{line} {_code(short_digest(verdict.candidate.digest))} "
+        f"({_code(verdict.candidate.locator)}) against base "
+        f"{_code(short_digest(verdict.base.digest))} ({_code(verdict.base.locator)})"
+    )
+
+
+def _behaviours(behaviours: list[Behaviour]) -> str:
+    return _table(
+        "### Behaviours",
+        _BEHAVIOUR_HEADER,
+        [
+            [
+                _code(b.name),
+                str(b.n_items),
+                number(b.base_score),
+                number(b.candidate_score),
+                signed(b.shift),
+                interval(b.ci_low, b.ci_high),
+                p_value(b.p_corrected),
+                number(b.noise_floor),
+                "**yes**" if b.flagged else "no",
+            ]
+            for b in behaviours
+        ],
+        "Scores, shift, interval and noise floor in nats per token.",
+    )
+
+
+def _causes(behaviours: list[Behaviour]) -> str:
+    return _table(
+        "### What removes the shift",
+        _CAUSE_HEADER,
+        [
+            [
+                _code(b.name),
+                percent(b.ceiling),
+                percent(b.mediated_best),
+                percent(b.mediated_five),
+                percent(b.mediated_all),
+                percent(b.mediated_control_p95),
+                signed(b.nll_rise, 3),
+            ]
+            for b in behaviours
+            if b.flagged
+        ],
+        "Parts of the shift; loss in nats per token.",
+    )
+
+
+def _features(features: list[Feature]) -> str:
+    rows = []
+    for feature in features:
+        effects = [
+            f"{_code(e.behaviour)}: removes {percent(e.ablation_removes)}, induces "
+            f"{percent(e.addition_induces)}, random {percent(e.control_p95)}"
+            for e in feature.effects
+        ]
+        rows.append(
+            [
+                _code(feature.id),
+                " ".join(map(_code, feature.top_tokens)),
+                small(feature.density),
+                percent(feature.delta_energy),
+                number(feature.exclusivity),
+                number(feature.seed_agreement),
+                "<br>".join(effects),
+            ]
+        )
+    return _table("### Features", _FEATURE_HEADER, rows, "Effects as parts of the shift.")
+
+
+def _table(title: str, header: list[str], rows: list[list[str]], note: str) -> str:
+    if not rows:
+        return ""
+    lines = [header, ["---"] * len(header), *rows]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n\n".join(filter(None, [title, table, note]))
+
+
+def _code(text: str) -> str:
+    """`text` as a code span that also stands in a table: clipped, on one line."""
+    shown = clip(one_line(text), _LONGEST) or " "
+    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    shown = shown.replace("|", "\\|")
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def _prose(text: str) -> str:
+    """`text` as plain words: markup escaped, and no mention of anybody."""
+    return _MARKUP.sub(r"\\\1", one_line(text)).replace("@", "@\u200b")

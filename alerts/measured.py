@@ -1,0 +1,80 @@
+"""What was measured of one behaviour: the plain data on which the policy decides."""
+
+import math
+from dataclasses import dataclass
+
+from alerts.verdict import Behaviour
+
+
+class _Finite:
+    """Refuses not-a-number, which would lose every comparison in silence."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is {value}: give None for what was not measured")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredBehaviour(_Finite):
+    """One behaviour in both models, nats per token; None is "not measured"."""
+
+    name: str
+    n_items: int
+    """All items of the suite, scored or not."""
+    n_unscored: int
+    """Items without a score in one model or both."""
+    base_score: float | None
+    candidate_score: float | None
+    shift: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_corrected: float | None
+    """One-sided (shift > 0), corrected over all behaviours of this diff."""
+    noise_floor: float | None
+    minimum_effect: float
+
+    @property
+    def unscored_share(self) -> float:
+        """Part of the items without a score; all of them when there are no items."""
+        return self.n_unscored / self.n_items if self.n_items else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausalEvidence(_Finite):
+    """What a behaviour's shift depends on: fractions of the shift; None is "not measured"."""
+
+    ceiling: float | None
+    """Removed by the base's whole state at the layer: no feature can remove more."""
+    mediated_best: float | None
+    mediated_five: float | None
+    mediated_all: float | None
+    control_p95: float | None
+    """95th percentile of what as many random directions of equal edit norm remove."""
+    nll_rise: float | None
+    """Rise of the loss on neutral text under the best five, nats per token."""
+    seeds_agree: bool | None
+
+
+def behaviour_row(
+    measured: MeasuredBehaviour, evidence: CausalEvidence | None, *, flagged: bool
+) -> Behaviour:
+    """The behaviour as it stands in the verdict; without evidence its causal fields are null."""
+    return Behaviour(
+        name=measured.name,
+        n_items=measured.n_items,
+        base_score=measured.base_score,
+        candidate_score=measured.candidate_score,
+        shift=measured.shift,
+        ci_low=measured.ci_low,
+        ci_high=measured.ci_high,
+        p_corrected=measured.p_corrected,
+        noise_floor=measured.noise_floor,
+        flagged=flagged,
+        ceiling=evidence.ceiling if evidence else None,
+        mediated_best=evidence.mediated_best if evidence else None,
+        mediated_five=evidence.mediated_five if evidence else None,
+        mediated_all=evidence.mediated_all if evidence else None,
+        mediated_control_p95=evidence.control_p95 if evidence else None,
+        nll_rise=evidence.nll_rise if evidence else None,
+    )
