@@ -1,0 +1,45 @@
+"""What can go wrong in the monitor, as messages for a person.
+
+Every message names the file or row, what is wrong with it and what to do about it; the command line
+prints it and exits with 2.
+"""
+
+
+class LatentwatchError(Exception):
+    """Base of all errors whose message is meant for the operator."""
+
+
+class SettingsError(LatentwatchError):
+    """The settings file, the environment or an option holds something unusable."""
+
+
+class DatabaseError(LatentwatchError):
+    """The database can't be opened or migrated."""
+
+
+class SourceError(LatentwatchError):
+    """A place where versions are published can't be listed."""
+
+
+class CheckpointRefusedError(LatentwatchError):
+    """A directory is no checkpoint that can be checked safely; the message is the reason."""
+
+
+class CheckpointChangedError(CheckpointRefusedError):
+    """The files of a checkpoint are no longer those whose digest was taken."""
+
+
+class NoTrustedVersionError(LatentwatchError):
+    """A line has no trusted version, so nothing can be compared with it."""
+
+
+class UnknownVersionError(LatentwatchError):
+    """A line or version that was named is not in the database, or the name is ambiguous."""
+
+
+class IllegalMoveError(LatentwatchError):
+    """A trust state can't be changed in this way."""
+
+
+class LeaseLostError(LatentwatchError):
+    """Another process has taken over the diff; whoever gets this must write nothing more."""

@@ -1,0 +1,146 @@
+"""Trust: which moves are legal, the audit log of the moves, and the base of the next diff.
+
+A person decides with a reason; latentwatch itself never trusts a version and never takes back a
+person's decision or a flag. The audit log is a hash chain: every row's hash covers the row before
+it, so a row changed or removed in the middle shows. (Rows cut off the end don't; keep the last
+hash elsewhere to see that.)
+"""
+
+import hashlib
+import json
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from monitor.errors import IllegalMoveError, NoTrustedVersionError
+from monitor.schema import Audit, Line, Trust, Version
+
+LATENTWATCH = "latentwatch"
+"""The actor of the moves that no person makes."""
+
+_DECIDABLE = (Trust.NEW, Trust.PASSED, Trust.FLAGGED, Trust.UNDECIDED)
+
+AUTOMATIC_MOVES: frozenset[tuple[Trust, Trust]] = frozenset(
+    {
+        (Trust.NEW, Trust.CHECKING),
+        (Trust.PASSED, Trust.CHECKING),
+        (Trust.UNDECIDED, Trust.CHECKING),
+        (Trust.CHECKING, Trust.PASSED),
+        (Trust.CHECKING, Trust.FLAGGED),
+        (Trust.CHECKING, Trust.UNDECIDED),
+        (Trust.NEW, Trust.UNDECIDED),
+        (Trust.NEW, Trust.SUPERSEDED),
+    }
+)
+PERSONS_MOVES: frozenset[tuple[Trust, Trust]] = frozenset(
+    {
+        *((state, Trust.TRUSTED) for state in (*_DECIDABLE, Trust.QUARANTINED)),
+        *((state, Trust.QUARANTINED) for state in (*_DECIDABLE, Trust.CHECKING)),
+        (Trust.TRUSTED, Trust.QUARANTINED),
+        (Trust.SUPERSEDED, Trust.QUARANTINED),
+    }
+)
+
+
+def move(
+    session: Session, version: Version, to: Trust, *, actor: str, reason: str, now: float
+) -> Audit:
+    """Move `version` to the state `to` and add the audit row, in the caller's transaction.
+
+    Raises IllegalMoveError when `actor` may not make this move or gives no reason.
+    """
+    session.flush()
+    session.refresh(version)
+    before = Trust(version.state)
+    legal = AUTOMATIC_MOVES if actor == LATENTWATCH else PERSONS_MOVES
+    if (before, to) not in legal:
+        raise IllegalMoveError(f"{version.name}: {_why_not(before, to)}")
+    if not reason.strip():
+        raise IllegalMoveError(f"{version.name}: a move to {to} needs a reason; give --reason")
+    version.state, version.state_at, version.reason = to, now, reason
+    last = session.scalar(select(Audit).order_by(Audit.id.desc()).limit(1))
+    row = Audit(
+        version_id=version.id,
+        from_state=before,
+        to_state=to,
+        actor=actor,
+        reason=reason,
+        at=now,
+        previous_hash=last.hash if last else "",
+    )
+    row.hash = _row_hash(row)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def verify_audit(session: Session) -> list[str]:
+    """What is wrong with the audit log, one sentence per finding; empty when it is intact.
+
+    Checks the hash chain, and that every version is in the state of its last audit row.
+    """
+    problems, previous = [], ""
+    states: dict[int, str] = {}
+    for row in session.scalars(select(Audit).order_by(Audit.id)):
+        if row.previous_hash != previous or row.hash != _row_hash(row):
+            problems.append(f"audit row {row.id} was changed, or a row before it was removed")
+        previous = row.hash
+        states[row.version_id] = row.to_state
+    for version in session.scalars(select(Version)):
+        recorded = states.get(version.id, Trust.NEW)
+        if version.state != recorded:
+            problems.append(
+                f"version {version.name} is {version.state} but the log says {recorded}"
+            )
+    return problems
+
+
+def trusted_base(session: Session, line: Line) -> Version:
+    """The newest trusted version of `line`. Raises NoTrustedVersionError."""
+    base = session.scalar(
+        select(Version)
+        .where(Version.line_id == line.id, Version.state == Trust.TRUSTED)
+        .order_by(Version.published_at.desc(), Version.id.desc())
+        .limit(1)
+    )
+    if base is None:
+        raise NoTrustedVersionError(
+            f"line {line.name}: no version is trusted, so there is nothing to compare with; run "
+            f"`latentwatch trust {line.name} VERSION --reason WHY`, or name the first one with "
+            "`trusted` in the settings"
+        )
+    return base
+
+
+def was_ever_trusted(session: Session, line: Line) -> bool:
+    """Whether any version of `line` has been trusted at any time."""
+    return (
+        session.scalar(
+            select(Audit.id)
+            .join(Version, Version.id == Audit.version_id)
+            .where(Version.line_id == line.id, Audit.to_state == Trust.TRUSTED)
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def _why_not(before: Trust, to: Trust) -> str:
+    if before == to:
+        return f"it is {to} already"
+    if before == Trust.CHECKING:
+        return f"it can't become {to} while it is being checked; wait for the verdict"
+    return f"a version that is {before} can't become {to}"
+
+
+def _row_hash(row: Audit) -> str:
+    fields = [
+        row.previous_hash,
+        row.version_id,
+        row.from_state,
+        row.to_state,
+        row.actor,
+        row.reason,
+        row.at,
+    ]
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

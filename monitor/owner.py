@@ -1,0 +1,30 @@
+"""The name of a process as the owner of a lease, and whether that process is gone."""
+
+import socket
+
+import psutil
+
+_SAME_START_SECONDS = 2.0  # psutil derives start times from a clock that may be corrected
+
+
+def this_process() -> str:
+    """`host:pid:start time` of the calling process; unique, as a pid is not used twice at once."""
+    process = psutil.Process()
+    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether `owner` was a process of this host that runs no more.
+
+    False for other hosts: nobody can tell from here, so their leases have to run out.
+    """
+    host, pid, started = owner.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        return abs(process.create_time() - float(started)) > _SAME_START_SECONDS
+    except psutil.NoSuchProcess:
+        return True

@@ -1,0 +1,147 @@
+"""The tables of the database: lines, versions, observations, diffs, the audit log, file digests.
+
+Times are seconds since the epoch (UTC). The schema's history is in `monitor/migrations`.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Trust(StrEnum):
+    """What is known and decided about a version."""
+
+    NEW = "new"
+    CHECKING = "checking"
+    PASSED = "passed"
+    FLAGGED = "flagged"
+    UNDECIDED = "undecided"
+    TRUSTED = "trusted"
+    QUARANTINED = "quarantined"
+    SUPERSEDED = "superseded"
+
+
+class DiffState(StrEnum):
+    """Where a diff is; `failed` means that it ended without a verdict."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Base(DeclarativeBase):
+    """All tables of the monitor."""
+
+
+class Line(Base):
+    """A named sequence of versions of one model."""
+
+    __tablename__ = "lines"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[float]
+
+
+class Version(Base):
+    """One immutable checkpoint of a line, identified by the digest of its files."""
+
+    __tablename__ = "versions"
+    __table_args__ = (UniqueConstraint("line_id", "content_digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
+    name: Mapped[str]
+    """Under which it was first seen; other names are in its observations."""
+    locator: Mapped[str]
+    """Where it was first seen."""
+    content_digest: Mapped[str]
+    weights_digest: Mapped[str]
+    tokenizer_digest: Mapped[str]
+    shape: Mapped[str]
+    """Architecture, blocks and width, as `LlamaForCausalLM 30x576`."""
+    published_at: Mapped[float]
+    """Modification time of its newest file."""
+    registered_at: Mapped[float]
+    state: Mapped[str] = mapped_column(default=Trust.NEW)
+    state_at: Mapped[float]
+    reason: Mapped[str | None]
+    """Why it is in this state."""
+
+
+class Observation(Base):
+    """That something was seen at a place: a version, an alias of one, or a refused push."""
+
+    __tablename__ = "observations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    """None where the push was refused."""
+    name: Mapped[str]
+    locator: Mapped[str]
+    reason: Mapped[str | None]
+    """Why it was refused; None where it was not."""
+    seen_at: Mapped[float]
+
+
+class Diff(Base):
+    """One job: compare a candidate with a base by one recipe."""
+
+    __tablename__ = "diffs"
+    __table_args__ = (
+        UniqueConstraint("line_id", "base_digest", "candidate_digest", "recipe_digest"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
+    base_digest: Mapped[str]
+    candidate_digest: Mapped[str]
+    recipe_digest: Mapped[str]
+    probe_only: Mapped[bool]
+    """The weights are equal, so only the behaviour can differ."""
+    state: Mapped[str] = mapped_column(default=DiffState.QUEUED)
+    stage: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    """Grows by one with every claim; a result is only written under the newest fence."""
+    owner: Mapped[str | None]
+    lease_until: Mapped[float | None]
+    verdict: Mapped[str | None]
+    """JSON of `latentwatch.verdict/1`."""
+    error: Mapped[str | None]
+    queued_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class Audit(Base):
+    """One move of a version's trust state; rows are only ever added (triggers see to it)."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
+    from_state: Mapped[str]
+    to_state: Mapped[str]
+    actor: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[float]
+    previous_hash: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+
+
+class FileDigest(Base):
+    """The digests of one file as it was when it had this size, inode and these times."""
+
+    __tablename__ = "file_digests"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    mtime_ns: Mapped[int]
+    ctime_ns: Mapped[int]
+    inode: Mapped[int]
+    sha256: Mapped[str]
+    tensors: Mapped[str | None]
+    """JSON list of [name, dtype, shape, sha256] of a safetensors file."""

@@ -1,0 +1,156 @@
+"""The one settings object: what an operator can set, and the defaults.
+
+Where the values come from is in `monitor.settings_file`. Unknown keys are errors.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from monitor.settings_file import (
+    ENV_PREFIX,
+    explained,
+    read_settings_file,
+    refuse_unknown_variables,
+)
+
+BUNDLED_SUITES = ("sycophancy", "over_refusal", "harmful_compliance", "capability")
+COMPARISONS = "comparisons"
+"""The line in which `latentwatch check` keeps what it compared outside any watched line."""
+
+
+def _plain_name(name: str) -> str:
+    if not name.isprintable() or name in {"", ".", ".."} or "/" in name or "\\" in name:
+        raise ValueError("must be a plain name without slashes")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain_name)]
+
+
+class LineSettings(BaseModel):
+    """One watched line: where its versions appear and when one is complete."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: PlainName
+    directory: Path
+    """Its immediate subdirectories are the versions."""
+    include: str = "*"
+    """Glob for the names of versions."""
+    ready_marker: PlainName | None = None
+    """File that the publisher writes last; without it a push is ready after the quiet period."""
+    quiet_seconds: float = Field(default=60.0, ge=0)
+    """How long no file of a push may have changed."""
+    quiet_polls: int = Field(default=2, ge=1)
+    """Over how many polls that has to be seen, unless the files' times say it already."""
+    trusted: PlainName | None = None
+    """Version that is trusted at the start; later on `latentwatch trust` decides."""
+    anchor: PlainName | None = None
+    """Trusted version with which every push is compared too, so that small steps can't add up."""
+
+    @model_validator(mode="after")
+    def _not_reserved(self) -> Self:
+        if self.name == COMPARISONS:
+            raise ValueError(f"the name {COMPARISONS!r} is kept for `latentwatch check`")
+        return self
+
+
+class RecipeSettings(BaseModel):
+    """What determines the result of a diff."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    corpus: Path | None = None
+    """JSONL of texts and chats; None takes the bundled one."""
+    prompts: Path | None = None
+    """JSONL of prompts that both models answer; None takes the bundled ones."""
+    suites: list[str] = Field(default=list(BUNDLED_SUITES), min_length=1)
+    """Names of bundled probe suites, or paths that end in .json."""
+    layer: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    """Residual stream after this block (0-based)."""
+    seeds: list[int] = Field(default=[0, 1], min_length=1)
+    """One crosscoder is trained per seed."""
+    tokens: int = Field(default=200_000, ge=1)
+    """Positions on which the crosscoder is trained."""
+    dfc: dict[str, Any] = {}
+    """What differs from the defaults of `dfc.config.DfcConfig`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: every seed may be named once only")
+        if self.dfc:
+            from dfc.config import DfcConfig
+
+            try:
+                DfcConfig(**self.dfc)
+            except TypeError as error:  # a key that it doesn't have
+                raise ValueError(f"dfc: {error}") from error
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Path(".latentwatch")
+    database_url: str = Field(
+        default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'latentwatch.db'}"
+    )
+    store_dir: Path = Field(default_factory=lambda known: known["data_dir"] / "store")
+    """Results of the stages, by key."""
+    cache_bytes: int = Field(default=20 * 2**30, ge=0)
+    """Most that cached activations may take on disk."""
+    poll_seconds: float = Field(default=30.0, gt=0)
+    """Pause between two looks at the lines."""
+    lines: list[LineSettings] = []
+    recipe: RecipeSettings = RecipeSettings()
+
+    @model_validator(mode="after")
+    def _distinct_lines(self) -> Self:
+        names = [line.name for line in self.lines]
+        if len(set(names)) < len(names):
+            raise ValueError("lines: two lines have the same name")
+        return self
+
+    def line(self, name: str) -> LineSettings | None:
+        """The settings of the line `name`, None when it is not watched."""
+        return next((line for line in self.lines if line.name == name), None)
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the file `config`, then LATENTWATCH_* variables, then `overrides`.
+
+    Later ones win; an override that is None was not given. Relative paths in the file are relative
+    to the file. Raises SettingsError that names the key, where it was set, and the remedy.
+    """
+    from_file = {} if config is None else read_settings_file(config)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    refuse_unknown_variables(set(Settings.model_fields))
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
+
+    with explained(config, from_file, given):
+        # A plain object: an instance of a local class can't be sent to another process.
+        return Settings.model_construct(**dict(Layered(**given)))

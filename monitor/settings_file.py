@@ -1,0 +1,97 @@
+"""Where settings come from, and errors that say in which of those places the mistake is."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError as SourceParseError
+
+from monitor.errors import SettingsError
+
+ENV_PREFIX = "LATENTWATCH_"
+
+
+def read_settings_file(config: Path) -> dict[str, Any]:
+    """The values of a TOML file, with relative paths made relative to the file's directory."""
+    try:
+        values = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config}: can't be read: {error}; check --config") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{config}: is not valid TOML: {error}") from error
+    base = config.resolve().parent
+    _anchor(values, ("data_dir", "store_dir"), base)
+    for recipe in _tables(values.get("recipe")):
+        _anchor(recipe, ("corpus", "prompts"), base)
+        if isinstance(recipe.get("suites"), list):
+            recipe["suites"] = [
+                str(base / suite) if str(suite).endswith(".json") else suite
+                for suite in recipe["suites"]
+            ]
+    for line in _tables(values.get("lines")):
+        _anchor(line, ("directory",), base)
+    return values
+
+
+def refuse_unknown_variables(fields: set[str]) -> None:
+    """Raise SettingsError for a LATENTWATCH_* variable that sets none of `fields`."""
+    for name in os.environ:
+        field = name[len(ENV_PREFIX) :].split("__")[0].lower()
+        if name.upper().startswith(ENV_PREFIX) and field not in fields:
+            raise SettingsError(
+                f"environment variable {name}: there is no such setting; unset it or correct its "
+                f"spelling (settings: {', '.join(sorted(fields))})"
+            )
+
+
+@contextmanager
+def explained(
+    config: Path | None, from_file: dict[str, Any], given: dict[str, Any]
+) -> Iterator[None]:
+    """Turn pydantic's errors into one SettingsError that names place, key and remedy."""
+    try:
+        yield
+    except SourceParseError as error:  # a variable that is no JSON
+        raise SettingsError(f"environment: {error}: {error.__cause__}") from error
+    except ValidationError as error:
+        messages = []
+        for problem in error.errors(include_url=False):
+            if problem["type"] == "default_factory_not_called":
+                continue  # follows from another error
+            top = str(problem["loc"][0]) if problem["loc"] else ""
+            key = ".".join(map(str, problem["loc"])) or "settings"
+            remedy = (
+                "remove it or correct its spelling"
+                if problem["type"] == "extra_forbidden"
+                else f"it is {problem['input']!r}"[:200]
+            )
+            place = _place(top, config, from_file, given)
+            messages.append(
+                f"{place}: {key}: {problem['msg'].removeprefix('Value error, ')}; {remedy}"
+            )
+        raise SettingsError("\n".join(messages)) from error
+
+
+def _place(top: str, config: Path | None, from_file: dict[str, Any], given: dict[str, Any]) -> str:
+    variable = f"{ENV_PREFIX}{top.upper()}"
+    if top in given:
+        return "option"
+    if any(name.upper().split("__")[0] == variable for name in os.environ):
+        return f"environment variable {variable}"
+    return str(config) if top in from_file or config else "settings"
+
+
+def _anchor(table: dict[str, Any], keys: tuple[str, ...], base: Path) -> None:
+    for key in keys:
+        if isinstance(table.get(key), str):
+            table[key] = str(base / table[key])
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    """The tables in `value`, which may be one or a list of them; what is no table stays as is."""
+    candidates = value if isinstance(value, list) else [value]
+    return [table for table in candidates if isinstance(table, dict)]
