@@ -6,7 +6,7 @@ Where the values come from is in `monitor.settings_file`. Unknown keys are error
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -83,18 +83,20 @@ class RecipeSettings(BaseModel):
     dfc: dict[str, Any] = {}
     """What differs from the defaults of `dfc.config.DfcConfig`."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: every seed may be named once only")
-        if self.dfc:
-            from dfc.config import DfcConfig
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("every seed may be named once only")
+        return seeds
 
-            try:
-                DfcConfig(**self.dfc)
-            except TypeError as error:  # a key that it doesn't have
-                raise ValueError(f"dfc: {error}") from error
-        return self
+    @field_validator("dfc")
+    @classmethod
+    def _known_to_the_method(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        from dfc.config import DfcConfig
+
+        DfcConfig.model_validate(overrides)
+        return overrides
 
 
 class Settings(BaseSettings):
