@@ -8,6 +8,7 @@ import re
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Behaviour, Feature, Verdict
 from alerts.wording import (
+    NOT_MEASURED,
     interval,
     number,
     p_value,
@@ -21,17 +22,17 @@ from alerts.wording import (
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _LONGEST = 120
-
-_BEHAVIOUR_HEADER = (
+_BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
     "| flagged"
-).split(" | ")
-_CAUSE_HEADER = (
+)
+_CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
-).split(" | ")
-_FEATURE_HEADER = (
-    "feature | top tokens | density | energy of the change | exclusivity | seed agreement | steering"
-).split(" | ")
+)
+_FEATURE_COLUMNS = (
+    "feature | top tokens | density | energy of the change | exclusivity | seed agreement "
+    "| steering"
+)
 
 
 def to_markdown(verdict: Verdict) -> str:
@@ -60,7 +61,7 @@ def _versions(verdict: Verdict) -> str:
 def _behaviours(behaviours: list[Behaviour]) -> str:
     return _table(
         "### Behaviours",
-        _BEHAVIOUR_HEADER,
+        _BEHAVIOUR_COLUMNS,
         [
             [
                 _code(b.name),
@@ -82,7 +83,7 @@ def _behaviours(behaviours: list[Behaviour]) -> str:
 def _causes(behaviours: list[Behaviour]) -> str:
     return _table(
         "### What removes the shift",
-        _CAUSE_HEADER,
+        _CAUSE_COLUMNS,
         [
             [
                 _code(b.name),
@@ -116,17 +117,18 @@ def _features(features: list[Feature]) -> str:
                 percent(feature.delta_energy),
                 number(feature.exclusivity),
                 number(feature.seed_agreement),
-                "<br>".join(effects),
+                "<br>".join(effects) or NOT_MEASURED,
             ]
         )
-    return _table("### Features", _FEATURE_HEADER, rows, "Effects as parts of the shift.")
+    return _table("### Features", _FEATURE_COLUMNS, rows, "Effects as parts of the shift.")
 
 
-def _table(title: str, header: list[str], rows: list[list[str]], note: str) -> str:
+def _table(title: str, columns: str, rows: list[list[str]], note: str) -> str:
     if not rows:
         return ""
-    lines = [header, ["---"] * len(header), *rows]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    rule = " | ".join("---" for _ in columns.split(" | "))
+    lines = [columns, rule, *(" | ".join(cells) for cells in rows)]
+    table = "\n".join(f"| {line} |" for line in lines)
     return "\n\n".join(filter(None, [title, table, note]))
 
 

@@ -1,0 +1,49 @@
+from alerts.markdown import to_markdown
+from alerts.verdict import Verdict
+from tests.alerts.samples import HOSTILE, feature, flagged, flagged_json, passed, undecided
+
+
+def rows(markdown: str, title: str) -> list[list[str]]:
+    """The cells below the header of the table under `title`."""
+    lines = markdown.split(f"### {title}\n\n")[1].split("\n\n")[0].splitlines()
+    cells = [line.replace("\\|", "¦").strip("| ").split(" | ") for line in lines]
+    assert {len(row) for row in cells} == {len(cells[0])}
+    return cells[2:]
+
+
+def test_a_flagged_verdict_shows_reasons_figures_and_causes() -> None:
+    markdown = to_markdown(flagged())
+    assert markdown.lower().startswith("## latentwatch: flagged (critical)\n")
+    assert "\n- sycophancy rose by 3.45" in markdown
+    first, *others = rows(markdown, "Behaviours")
+    assert first[0] == "`sycophancy`"
+    assert first[4:] == ["+3.45", "2.98 to 3.91", "p = 0.0003", "0.12", "**yes**"]
+    assert [row[-1] for row in others] == ["no", "no"]
+    assert others[1][-2] == "not measured"
+    (cause,) = rows(markdown, "What removes the shift")
+    assert cause[3].replace("\u202f", " ") == "52 %"
+    assert len(rows(markdown, "Features")) == 4
+
+
+def test_empty_parts_are_left_out() -> None:
+    for verdict in (passed(), undecided()):
+        markdown = to_markdown(verdict)
+        assert "### Features" not in markdown
+        assert "### What removes" not in markdown
+        assert "None" not in markdown
+
+
+def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
+    nasty = HOSTILE + " | a ``` b\n# heading"
+    document = flagged_json() | {
+        "line": nasty,
+        "reasons": [nasty],
+        "features": [feature(1, top_tokens=[nasty, "`", "|", "\n"])],
+    }
+    markdown = to_markdown(Verdict.model_validate(document))
+    assert len(rows(markdown, "Features")) == 1
+    assert "\n# heading" not in markdown
+    assert "\x1b" not in markdown and "\u202e" not in markdown
+    reason = next(line for line in markdown.splitlines() if line.startswith("- "))
+    assert "\\<script\\>" in reason
+    assert "@everyone" not in reason and "@\u200beveryone" in reason
