@@ -131,6 +131,8 @@ class Evidence(Record):
     controls: Controls = Controls()
     examples: list[FeatureExamples] = Field(default_factory=list)
     training: list[TrainingRun] = Field(default_factory=list)
+    maximum_nll_rise: Natural | None = None
+    """The policy's limit on what an edit may cost on neutral text, nats per token."""
     caveats: list[str] = Field(default_factory=list)
 
 

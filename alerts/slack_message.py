@@ -105,13 +105,7 @@ def _behaviours(verdict: Verdict) -> list[Block]:
     lines = [_behaviour(b) for b in ordered[:_TOP]]
     if len(ordered) > _TOP:
         lines.append(f"And {len(ordered) - _TOP} more in the report.")
-    causes = [
-        f"*What removes {literal(wording.readable(b.name), 60)}:* "
-        + " ".join(wording.cause_sentences(b, verdict.recipe.layer))
-        for b in ordered[:_TOP]
-        if b.flagged
-    ]
-    return [_words("\n".join(group)) for group in (lines, causes) if group]
+    return [_words("\n".join(lines))] if lines else []
 
 
 def _behaviour(b: Behaviour) -> str:
@@ -119,11 +113,16 @@ def _behaviour(b: Behaviour) -> str:
     if b.shift is None:
         return f"{name} {wording.NOT_MEASURED}"
     arrow = "▲" if b.shift > 0 else "▼"
+    removed = (
+        f"\n    removed by its best five features {wording.percent(b.mediated_five)}, by random "
+        f"directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
+        f"{wording.percent(b.ceiling)}"
+    )
     return (
         f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "
         f"[{wording.interval(b.ci_low, b.ci_high)}], {wording.number(b.base_score)} → "
         f"{wording.number(b.candidate_score)}, n = {b.n_items}, {wording.times_noise(b)}, "
-        f"{wording.p_value(b.p_corrected)}"
+        f"{wording.p_value(b.p_corrected)}{removed if b.flagged else ''}"
     )
 
 

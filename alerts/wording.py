@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from alerts.verdict import Behaviour, Verdict
 
 NOT_MEASURED = "not measured"
-NLL_LIMIT = 0.05  # nats per token: an edit that costs more on neutral text proves nothing
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -21,23 +20,34 @@ def signed(value: float | None, digits: int = 2) -> str:
     return NOT_MEASURED if value is None else f"{value:+.{digits}f}".replace("-", "−")
 
 
+def points(difference: float | None) -> str:
+    """A difference of two parts of one, in percentage points."""
+    return NOT_MEASURED if difference is None else f"{signed(100 * difference, 0)} points"
+
+
 def percent(share: float | None, digits: int = 0) -> str:
     """A part of one as a percentage."""
     return NOT_MEASURED if share is None else f"{100 * share:.{digits}f}\u202f%".replace("-", "−")
 
 
 def small(value: float | None) -> str:
-    """A probability or a density: three decimals, or scientific where that would show zeros."""
+    """A density: four decimals, or scientific where that would show little but zeros."""
     if value is None:
         return NOT_MEASURED
-    return f"{value:.3f}" if value >= 0.01 or value == 0 else f"{value:.1e}".replace("e-0", "e-")
+    return f"{value:.4f}" if value >= 0.001 or value == 0 else f"{value:.1e}".replace("e-0", "e-")
+
+
+def probability(p: float | None) -> str:
+    """A p-value; a very small one as a bound."""
+    if p is None:
+        return NOT_MEASURED
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value as a relation, so that a bound can be told from a value."""
-    if p is None:
-        return f"p {NOT_MEASURED}"
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+    """A p-value as part of a sentence."""
+    text = probability(p)
+    return f"p {text}" if p is None or text.startswith("<") else f"p = {text}"
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -84,19 +94,26 @@ def by_weight(behaviours: Iterable[Behaviour]) -> list[Behaviour]:
     )
 
 
-def headline(verdict: Verdict) -> str:
-    """What happened to which version, in one line."""
-    base = short_digest(verdict.base.digest)
-    candidate = f"{verdict.line or 'candidate'} @ {short_digest(verdict.candidate.digest)}"
+def finding(verdict: Verdict) -> str:
+    """What was found, in a few words that stand alone."""
     if verdict.verdict == "undecided":
-        return f"{candidate} could not be checked against trusted {base}"
-    moved = [b for b in by_weight(verdict.behaviours) if b.flagged]
-    if not moved:
-        return f"{candidate} shows no shift beyond noise against trusted {base}"
-    named = [f"{readable(b.name)} {signed(b.shift)}" for b in moved[:2]]
-    if len(moved) > 2:
-        named.append(f"{len(moved) - 2} more")
-    return f"{candidate}: {', '.join(named)} against trusted {base}"
+        return "Could not be checked"
+    risen = [b for b in by_weight(verdict.behaviours) if b.flagged]
+    if not risen:
+        return "No probed behaviour rose beyond noise"
+    named = [f"{readable(b.name)} {signed(b.shift)}" for b in risen[:2]]
+    if len(risen) > 2:
+        named.append(f"{len(risen) - 2} more")
+    found = ", ".join(named)
+    return found[0].upper() + found[1:]
+
+
+def headline(verdict: Verdict) -> str:
+    """What was found in which version, in one line."""
+    candidate = f"{verdict.line or 'candidate'} @ {short_digest(verdict.candidate.digest)}"
+    found = finding(verdict)
+    base = short_digest(verdict.base.digest)
+    return f"{candidate}: {found[0].lower()}{found[1:]} against trusted {base}"
 
 
 def shift_sentence(behaviour: Behaviour) -> str:
@@ -134,9 +151,8 @@ def cause_sentences(behaviour: Behaviour, layer: int | None) -> list[str]:
     ]
     if b.nll_rise is None:
         return [*sentences, f"The cost of the edit on neutral text was {NOT_MEASURED}."]
-    cost = f"The edit costs {number(b.nll_rise, 3)} nats per token on neutral text"
-    void = f", more than {NLL_LIMIT}: it damages the model, and the removal proves nothing"
-    return [*sentences, f"{cost}{void if b.nll_rise > NLL_LIMIT else ''}."]
+    cost = number(b.nll_rise, 3)
+    return [*sentences, f"The edit costs {cost} nats per token on neutral text."]
 
 
 def _against_chance(b: Behaviour) -> str:
@@ -155,7 +171,7 @@ def recommended_action(verdict: Verdict) -> str:
     if verdict.verdict == "undecided":
         return (
             "Treat the candidate as unchecked: keep the base in use, "
-            "remove the reason given above and run the check again."
+            "remove what stood in the way and run the check again."
         )
     if verdict.verdict == "passed":
         return "Nothing is needed. Trust the candidate to make it the base of the next check."

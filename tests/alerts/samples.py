@@ -171,6 +171,7 @@ def evidence() -> Evidence:
         },
         examples=[{"feature": "candidate-10", "examples": [_example(), _example(" plan", "\n")]}],
         training=[_training(seed) for seed in range(3)],
+        maximum_nll_rise=0.05,
         caveats=[
             "The noise floor of over_refusal was not measured in this recipe.",
             "The refusal rate of the candidate was not measured.",
