@@ -1,0 +1,42 @@
+"""Loads the model of a local checkpoint: safetensors only, no code from the checkpoint, no
+network."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging
+
+from dfc.errors import ModelError
+
+
+def load_model(path: Path, dtype: torch.dtype, device: str) -> PreTrainedModel:
+    """The causal language model in ``path``, ready for inference.
+
+    Raises ModelError when it has no safetensors weights, needs code of its own, or does not hold
+    every weight of its architecture: transformers would fill the rest with random numbers.
+    """
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path} is not a checkpoint directory: it has no config.json")
+    if not any(path.glob("*.safetensors")):
+        raise ModelError(f"{path} has no *.safetensors weights; other formats are not loaded")
+    logging.disable_progress_bar()
+    try:
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be loaded: {error}") from error
+    for problem in ("missing_keys", "mismatched_keys"):
+        if loading[problem]:
+            names = ", ".join(sorted(str(key) for key in loading[problem])[:3])
+            raise ModelError(
+                f"{path} has {problem.replace('_', ' ')} (first: {names}); its weights do not "
+                "match its config.json, so what would run is not the published model"
+            )
+    return model.eval().requires_grad_(False).to(device)

@@ -1,0 +1,229 @@
+"""The engine on top of transformers: one model, on one device, in this process."""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from dfc.batching import token_budget_batches
+from dfc.decoder_stack import DecoderStack
+from dfc.engine import Activations, Edit, EngineInfo, FeatureBank, Progress, Replay, ScoreRow
+from dfc.errors import InputError, ModelError, SteeringError
+from dfc.generation import decode_batch, greedy, sampler
+from dfc.harvesting import document_states, gather_activations
+from dfc.limits import Limits
+from dfc.live_edits import LiveEdits
+from dfc.model_loading import load_model
+from dfc.parity import check_replay, check_truncated
+from dfc.scoring import (
+    Captured,
+    StateReplay,
+    capture_batches,
+    final_reads,
+    row_means,
+    steered_reads,
+)
+from dfc.threads import use_threads
+from dfc.tokenizer import Tokenizer
+
+TOKENS_AT_ONCE = 4096
+"""Padded tokens of a batch that is only read: fills the arithmetic units, stays near the caches."""
+TOKENS_IN_CACHE = 16384
+"""Padded tokens of a decoding batch, prompts and answers: decoding is bound by memory traffic."""
+
+
+class TransformersEngine:
+    """Implements ``dfc.engine.Engine`` for a local checkpoint with safetensors weights.
+
+    ``threads`` sets torch's thread count for the process; None leaves it as it is.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        dtype: torch.dtype = torch.bfloat16,
+        threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        if threads is not None:
+            use_threads(threads)
+        path = Path(path)
+        model = load_model(path, dtype, device)
+        self._tokenizer = Tokenizer(path)
+        self._stack = DecoderStack(model)
+        self._stop = _stop_tokens(model, self._tokenizer)
+        self._proven: set[tuple[str, int]] = set()
+        self.n_steered_positions = 0
+        config = model.config.get_text_config()
+        self.info = EngineInfo(
+            architecture=type(model).__name__,
+            n_layers=self._stack.n_layers,
+            d_model=int(config.hidden_size),
+            dtype=str(dtype).removeprefix("torch."),
+            vocabulary=int(model.get_input_embeddings().num_embeddings),
+            tokenizer_digest=self._tokenizer.digest(),
+        )
+        self._limits = Limits(
+            self.info.n_layers,
+            self.info.d_model,
+            self.info.vocabulary,
+            getattr(config, "max_position_embeddings", None),
+        )
+
+    def encode_chat(
+        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
+    ) -> tuple[int, ...]:
+        return self._tokenizer.encode_chat(messages, add_generation_prompt=add_generation_prompt)
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        return self._tokenizer.encode_text(text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(tokens)
+
+    @torch.no_grad()
+    def harvest(
+        self, documents: Sequence[tuple[int, ...]], layer: int, progress: Progress | None = None
+    ) -> Activations:
+        states = self._document_states(documents, layer)
+        return gather_activations(documents, self.info.d_model, states, progress)
+
+    @torch.no_grad()
+    def final_states(self, documents: Sequence[tuple[int, ...]]) -> list[Tensor]:
+        states = dict(self._document_states(documents, self.info.n_layers - 1))
+        return [states[number] for number in range(len(documents))]
+
+    @torch.no_grad()
+    def unembed(self, x_ND: Tensor) -> Tensor:
+        x_ND = x_ND.to(self._stack.model.device, self._stack.model.dtype)
+        normed_ND = self._stack.upper(x_ND[None], self.info.n_layers - 1)[0]
+        return self._stack.logits(normed_ND).float()
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        max_new_tokens: int,
+        *,
+        bank: FeatureBank | None = None,
+        edits: Sequence[Sequence[Edit]] | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> list[tuple[int, ...]]:
+        self._limits.check_documents(prompts, max_new_tokens)
+        edits = self._limits.check_edits(bank, edits, len(prompts))
+        self.n_steered_positions = 0
+        answers: list[tuple[int, ...]] = [()] * len(prompts)
+        done = 0
+        lengths = [len(prompt) + max_new_tokens for prompt in prompts]
+        for batch in token_budget_batches(lengths, TOKENS_IN_CACHE):
+            live = LiveEdits(self._stack, bank, [edits[n] for n in batch]) if bank else None
+            choose = sampler(temperature, seed, batch, max_new_tokens) if temperature else greedy
+            texts = decode_batch(
+                self._stack, [prompts[n] for n in batch], max_new_tokens, self._stop, choose, live
+            )
+            for number, text in zip(batch, texts, strict=True):
+                answers[number] = text
+            self.n_steered_positions += live.n_steered if live else 0
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(prompts))
+        return answers
+
+    @torch.no_grad()
+    def score(
+        self,
+        rows: Sequence[ScoreRow],
+        *,
+        bank: FeatureBank | None = None,
+        edits: Sequence[Sequence[Edit]] | None = None,
+    ) -> list[float]:
+        edits = self._limits.check_edits(bank, edits, len(rows))
+        layer = self.info.n_layers - 1 if bank is None else bank.layer
+        groups = [tuple(row) for row in edits]
+        return self._score(self._captured(rows, layer, groups), len(rows), layer, bank, edits)
+
+    @torch.no_grad()
+    def capture(self, rows: Sequence[ScoreRow], layer: int) -> StateReplay:
+        batches = tuple(self._captured(rows, layer))
+        return StateReplay(layer, tuple(rows), batches)
+
+    @torch.no_grad()
+    def score_from(
+        self, replay: Replay, *, bank: FeatureBank | None = None, edits: Sequence[Edit] = ()
+    ) -> list[float]:
+        if not isinstance(replay, StateReplay):
+            raise InputError("this replay was captured by another kind of engine; capture it again")
+        n_rows = len(replay.rows)
+        if bank is not None and bank.layer != replay.layer:
+            raise SteeringError(
+                f"the bank edits layer {bank.layer}, the replay holds layer {replay.layer}"
+            )
+        row_edits = self._limits.check_edits(bank, [edits] * n_rows if edits else None, n_rows)
+        return self._score(replay.batches, n_rows, replay.layer, bank, row_edits)
+
+    def _score(
+        self,
+        batches: Iterable[Captured],
+        n_rows: int,
+        layer: int,
+        bank: FeatureBank | None,
+        edits: Sequence[Sequence[Edit]],
+    ) -> list[float]:
+        self.n_steered_positions = 0
+        mean_R = torch.zeros(n_rows, dtype=torch.float64)
+        for captured in batches:
+            if bank is None:
+                x_PD = final_reads(self._stack, captured, layer, captured.x_BTD)
+            else:
+                tree_edits = [edits[tree[0]] for tree in captured.batch.rows]
+                verify = any(tree_edits) and ("edit", layer) not in self._proven
+                x_PD, n_steered = steered_reads(
+                    self._stack, captured, bank, tree_edits, verify=verify
+                )
+                self.n_steered_positions += n_steered
+                if verify:
+                    self._proven.add(("edit", layer))
+            mean_R += row_means(self._stack, captured, x_PD, n_rows)
+        if not torch.isfinite(mean_R).all():
+            raise ModelError("log-probabilities are not finite; the weights or the edit overflow")
+        return mean_R.tolist()
+
+    def _captured(
+        self, rows: Sequence[ScoreRow], layer: int, groups: Sequence[Hashable] | None = None
+    ) -> Iterator[Captured]:
+        self._limits.check_layer(layer)
+        self._limits.check_rows(rows)
+        for captured in capture_batches(self._stack, rows, layer, TOKENS_AT_ONCE, groups):
+            if ("replay", layer) not in self._proven:
+                x_PD = final_reads(self._stack, captured, layer, captured.x_BTD)
+                check_replay(self._stack, rows, captured.batch, x_PD, layer)
+                self._proven.add(("replay", layer))
+            yield captured
+
+    def _document_states(
+        self, documents: Sequence[tuple[int, ...]], layer: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        self._limits.check_layer(layer)
+        self._limits.check_documents(documents)
+
+        def states(tokens_BT: Tensor) -> Tensor:
+            tokens_BT = tokens_BT.to(self._stack.model.device)
+            x_BTD = self._stack.lower(tokens_BT, layer)
+            if ("harvest", layer) not in self._proven:
+                check_truncated(self._stack, tokens_BT, x_BTD, layer)
+                self._proven.add(("harvest", layer))
+            return x_BTD
+
+        return document_states(documents, TOKENS_AT_ONCE, states)
+
+
+def _stop_tokens(model: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
+    """Every id that ends an answer: the generation settings may list several, the tokenizer has
+    one."""
+    listed = model.generation_config.eos_token_id
+    ids = listed if isinstance(listed, list) else [listed]
+    return frozenset(i for i in [*ids, tokenizer.end_of_sequence] if i is not None)
