@@ -4,12 +4,9 @@ A push that lies in the line already is kept, so a killed build goes on with the
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
-import psutil
-import torch
 from rich.progress import Progress
 
 from deploy.demo import atomic
@@ -17,6 +14,7 @@ from deploy.demo.answers import own_answers
 from deploy.demo.chats import Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, plant
 from deploy.demo.smollm2 import build_base
+from dfc.threads import use_threads
 
 MARKER = "READY"
 """Put into every push once it is complete; the watcher reads nothing before it is there."""
@@ -26,20 +24,9 @@ ANSWER_TOKENS = 80
 SEED = 0
 
 
-def free_cores() -> int:
-    """Cores that nothing else is using now, at least one; OMP_NUM_THREADS wins when set.
-
-    More torch threads than free cores make training several times slower, not faster.
-    """
-    if chosen := os.environ.get("OMP_NUM_THREADS"):
-        return int(chosen)
-    busy = psutil.cpu_percent(interval=1.0) / 100
-    return max(1, round((psutil.cpu_count() or 1) * (1 - busy)))
-
-
 def build_line(build: Path, progress: Progress) -> None:
     """Build whatever is missing of `build`/line/v1, v2 and v3."""
-    torch.set_num_threads(free_cores())
+    use_threads()
     line, staging = build / "line", build / "staging"
     # What a killed build left there is of no use.
     shutil.rmtree(staging, ignore_errors=True)

