@@ -1,0 +1,110 @@
+"""Whether a directory is a complete checkpoint that may be loaded. Executes nothing from it.
+
+Only the files listed here count: they make up the identity and `link_files` shows a loader nothing
+else.
+"""
+
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from monitor.directory import is_unfinished, list_directory
+from monitor.errors import CheckpointRefusedError
+from monitor.model_config import check_model_config, refuse_code_keys
+from monitor.source import FileStat, Listing
+from monitor.strict_json import read_json_object
+from monitor.weights import INDEX, WeightFile, read_weight_files, refuse_unsafe_weights
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+BEHAVIOUR_FILES = (
+    CONFIG,
+    "generation_config.json",
+    TOKENIZER,
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    "additional_chat_templates/*.jinja",
+)
+"""Files besides the weights that can change what the model says, as globs of paths."""
+_MAY_NAME_CODE = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint of an allowed kind."""
+
+    path: Path
+    listing: Listing
+    shape: str
+    """Architecture, blocks and width, as `LlamaForCausalLM 30x576`."""
+    weights: tuple[WeightFile, ...]
+    files: tuple[FileStat, ...]
+    """What counts: the weights, their index, and the behaviour-relevant files."""
+    tokenizer: dict[str, Any]
+    """The content of tokenizer.json."""
+
+
+def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint:
+    """The checkpoint in the directory `path`, whose files are `listing` if that is known.
+
+    Raises CheckpointRefusedError with the file, the reason and the remedy.
+    """
+    if listing is None:
+        if not path.is_dir():
+            raise CheckpointRefusedError(f"{path}: is not a directory")
+        listing = list_directory(path)
+    if listing.problem is not None:
+        raise CheckpointRefusedError(listing.problem)
+    names = {file.path for file in listing.files}
+    if not names:
+        raise CheckpointRefusedError("is empty")
+    for name in sorted(names):
+        if any(is_unfinished(part) for part in name.split("/")):
+            raise CheckpointRefusedError(f"still being written: {name!r} is there")
+    refuse_unsafe_weights(names)
+    for needed in (CONFIG, TOKENIZER):
+        if needed not in names:
+            raise CheckpointRefusedError(
+                f"{needed}: is not there; still being written, or saved without it"
+            )
+    config = read_json_object(path / CONFIG)
+    shape = check_model_config(config)
+    for name in _MAY_NAME_CODE:
+        if name in names:
+            refuse_code_keys(read_json_object(path / name), name)
+    weights = read_weight_files(path, names)
+    if config["num_hidden_layers"] > sum(len(file.header.tensors) for file in weights):
+        raise CheckpointRefusedError(f"{CONFIG}: num_hidden_layers exceeds the number of tensors")
+    counted = {file.name for file in weights} | ({INDEX} & names)
+    return Checkpoint(
+        path=path,
+        listing=listing,
+        shape=shape,
+        weights=weights,
+        files=tuple(file for file in listing.files if file.path in counted or _counts(file.path)),
+        tokenizer=read_json_object(path / TOKENIZER),
+    )
+
+
+def link_files(checkpoint: Checkpoint, directory: Path) -> None:
+    """Make the existing, empty `directory` show the files that count, as links, and no others."""
+    for file in checkpoint.files:
+        link = directory / file.path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink((checkpoint.path / file.path).resolve(), link)
+
+
+def _counts(path: str) -> bool:
+    # The star of a glob matches slashes too, but no file below a second directory is read.
+    return any(
+        fnmatchcase(path, pattern) and path.count("/") == pattern.count("/")
+        for pattern in BEHAVIOUR_FILES
+    )

@@ -1,0 +1,53 @@
+"""The seam to a place where versions are published: what is there now, and opening one of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class FileStat(NamedTuple):
+    """One file of a push, as the file system describes it."""
+
+    path: str
+    """Relative to the push, with slashes."""
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All files of a push, sorted by path."""
+
+    files: tuple[FileStat, ...]
+    problem: str | None = None
+    """Why this push can't be read whatever else it holds; the files may be incomplete then."""
+
+    def newest(self) -> float:
+        """When the newest file was modified, in seconds since the epoch; 0 without files."""
+        return max((file.mtime_ns for file in self.files), default=0) / 1e9
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Something that lies at the place now."""
+
+    name: str
+    """What people call it."""
+    locator: str
+    """Where it is; not its identity, which is the digest of its files."""
+    listing: Listing
+
+
+class Source(Protocol):
+    """A place that is asked again and again; nothing is believed because an event said so."""
+
+    def scan(self) -> Iterable[Observation]:
+        """What lies there now. Raises SourceError when the place can't be listed."""
+        ...
+
+    def open(self, observation: Observation) -> Path:
+        """The local directory that holds the files of `observation`."""
+        ...

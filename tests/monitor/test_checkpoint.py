@@ -1,0 +1,233 @@
+"""What is refused before a loader sees it, each with a message that names file and remedy."""
+
+import json
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import save_file
+
+from monitor.checkpoint import inspect_checkpoint, link_files
+from monitor.errors import CheckpointRefusedError
+from tests.monitor.checkpoints import edit_json, make_tensors, write_checkpoint, write_json
+
+
+def write_raw_safetensors(path: Path, header: bytes, data: bytes = b"") -> None:
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+
+
+def header(**tensors: dict[str, object]) -> bytes:
+    return json.dumps(tensors).encode()
+
+
+def tensor(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def drop_shard(path: Path) -> None:
+    write_checkpoint(path, shards=2)
+    (path / "model.safetensors").unlink()
+    (path / "model-00002-of-00002.safetensors").unlink()
+
+
+def index_outside(path: Path) -> None:
+    (path / "model.safetensors").rename(path.parent / "model.safetensors")
+    weight_map = {"embed": "../model.safetensors"}
+    write_json(path / "model.safetensors.index.json", {"weight_map": weight_map})
+
+
+def index_of_wrong_tensor(path: Path) -> None:
+    (path / "model.safetensors").rename(path / "a.safetensors")
+    write_json(path / "model.safetensors.index.json", {"weight_map": {"ghost": "a.safetensors"}})
+
+
+def double_tensor(path: Path) -> None:
+    (path / "model.safetensors").rename(path / "a.safetensors")
+    save_file(make_tensors(1), path / "b.safetensors")
+    weight_map = {"embed": "a.safetensors", "norm": "b.safetensors"}
+    write_json(path / "model.safetensors.index.json", {"weight_map": weight_map})
+
+
+def link_to_secret(path: Path) -> None:
+    (path.parent / "secret").write_text("{}")
+    (path / "chat_template.jinja").unlink()
+    (path / "chat_template.jinja").symlink_to(path.parent / "secret")
+
+
+def link_directory(path: Path) -> None:
+    (path / "real").mkdir()
+    (path / "additional_chat_templates").symlink_to(path / "real")
+
+
+def raw(content: bytes, data: bytes = b"") -> Callable[[Path], None]:
+    return lambda path: write_raw_safetensors(path / "model.safetensors", content, data)
+
+
+def config(**changes: object) -> Callable[[Path], None]:
+    return lambda path: edit_json(path / "config.json", **changes)
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty directory": (lambda p: [f.unlink() for f in p.iterdir()], "is empty"),
+    "temporary file": (lambda p: (p / "model.tmp").touch(), "still being written.*model.tmp"),
+    "download under way": (lambda p: (p / "x.incomplete").touch(), "still being written"),
+    "no config": (lambda p: (p / "config.json").unlink(), "config.json.*still being written"),
+    "no tokenizer": (lambda p: (p / "tokenizer.json").unlink(), "tokenizer.json"),
+    "no weights": (lambda p: (p / "model.safetensors").unlink(), "still being written"),
+    "truncated weights": (lambda p: truncate(p / "model.safetensors"), "truncated"),
+    "missing shard": (drop_shard, "model-00002-of-00002.safetensors.*not there"),
+    "shard outside": (index_outside, "no safetensors file of this directory"),
+    "two sets of weights": (
+        lambda p: write_json(p / "model.safetensors.index.json", {"weight_map": {}}),
+        "remove one",
+    ),
+    "tensor that no shard has": (index_of_wrong_tensor, "'ghost'.*lacks it"),
+    "tensor in two shards": (double_tensor, "'embed' is also in a.safetensors"),
+    "pickle .bin": (lambda p: (p / "pytorch_model.bin").touch(), "only safetensors"),
+    "pickle .pt": (lambda p: (p / "model.pt").touch(), "only safetensors"),
+    "pickle .pkl": (lambda p: (p / "MODEL.PKL").touch(), "only safetensors"),
+    "pickle .ckpt": (lambda p: (p / "last.ckpt").touch(), "only safetensors"),
+    "adapter": (lambda p: write_json(p / "adapter_config.json", {}), "merge it"),
+    "auto_map": (config(auto_map={"AutoModel": "evil.Model"}), "'auto_map' names code"),
+    "nested auto_map": (config(rope_parameters={"x": [{"auto_map": 1}]}), "names code"),
+    "kernel from the hub": (
+        config(_attn_implementation_internal="evil/kernel"),
+        "names code",
+    ),
+    "unknown key with text": (config(attn_implementation="evil/kernel"), "attn_implementation"),
+    "unknown key with nested text": (config(extra={"a": [1, "x"]}), "extra"),
+    "auto_map of the tokenizer": (
+        lambda p: edit_json(p / "tokenizer_config.json", auto_map={"AutoTokenizer": "evil.T"}),
+        "tokenizer_config.json: 'auto_map'",
+    ),
+    "unknown architecture": (config(architectures=["EvilForCausalLM"]), "'EvilForCausalLM'"),
+    "two architectures": (config(architectures=["LlamaForCausalLM"] * 2), "not supported"),
+    "wrong model_type": (config(model_type="gpt2"), "model_type"),
+    "no size": (config(hidden_size="8"), "hidden_size"),
+    "true as a size": (config(vocab_size=True), "vocab_size"),
+    "a billion layers": (config(num_hidden_layers=10**9), "num_hidden_layers exceeds"),
+    "config that is no JSON": (lambda p: (p / "config.json").write_text("{"), "not valid JSON"),
+    "config that is a list": (lambda p: (p / "config.json").write_text("[]"), "no.* JSON object"),
+    "config that isn't UTF-8": (
+        lambda p: (p / "config.json").write_bytes(b'{"a": "\xff"}'),
+        "not valid JSON",
+    ),
+    "the same key twice": (
+        lambda p: (p / "config.json").write_text('{"auto_map": 1, "auto_map": null}'),
+        "same key twice",
+    ),
+    "deeply nested config": (
+        lambda p: (p / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000),
+        "nested too deeply",
+    ),
+    "header larger than the file": (
+        lambda p: (p / "model.safetensors").write_bytes(struct.pack("<Q", 2**63) + b"{}"),
+        "truncated",
+    ),
+    "header over the limit": (
+        lambda p: (p / "model.safetensors").write_bytes(struct.pack("<Q", 10**8 + 1) + b"{}"),
+        "100,000,001 bytes",
+    ),
+    "file of three bytes": (lambda p: (p / "model.safetensors").write_bytes(b"abc"), "truncated"),
+    "header that is no JSON": (raw(b"\x80\x04."), "not valid JSON"),
+    "nested header": (raw(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "nested too deeply"),
+    "number of 5,000 digits": (raw(b'{"a":' + b"9" * 5000 + b"}"), "not valid JSON"),
+    "header without tensors": (raw(b"{}"), "holds no tensors"),
+    "gap before a tensor": (
+        raw(header(a=tensor("U8", [1], 0, 1), b=tensor("U8", [1], 2, 3)), b"abc"),
+        "gap or an overlap",
+    ),
+    "overlapping tensors": (
+        raw(header(a=tensor("U8", [2], 0, 2), b=tensor("U8", [2], 1, 3)), b"abc"),
+        "gap or an overlap",
+    ),
+    "tensor smaller than its shape": (raw(header(a=tensor("F32", [2], 0, 4)), b"abcd"), "size"),
+    "negative offset": (raw(header(a=tensor("U8", [1], -1, 0))), "size"),
+    "negative shape": (raw(header(a=tensor("U8", [-1, -1], 0, 1)), b"a"), "impossible shape"),
+    "shape of a thousand sides": (raw(header(a=tensor("U8", [1] * 1000, 0, 1)), b"a"), "shape"),
+    "unknown tensor type": (raw(header(a=tensor("PICKLE", [1], 0, 1)), b"a"), "'PICKLE'"),
+    "tensor that is a number": (raw(b'{"a": 1}'), "incompletely"),
+    "bytes that no tensor claims": (raw(header(a=tensor("U8", [1], 0, 1)), b"ab"), "describes"),
+    "link to a file outside": (link_to_secret, "symbolic link that leaves"),
+    "link to a directory": (link_directory, "symbolic link to a directory"),
+    "link to nothing": (lambda p: (p / "x").symlink_to(p / "ghost"), "not there|disappear"),
+    "loop of links": (lambda p: (p / "x").symlink_to(p / "x"), "can't be listed|is not there"),
+    "named pipe": (lambda p: os.mkfifo(p / "vocab.json"), "neither a file nor a directory"),
+    "name with an escape": (lambda p: (p / "a\x1b[2Jb").touch(), r"\\x1b.*can't be shown"),
+    "name that reads backwards": (lambda p: (p / "a\u202eb").touch(), r"\\u202e"),
+    "name that isn't UTF-8": (lambda p: os.mkdir(os.fsencode(p) + b"/\xff"), r"\\udcff"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_or_broken_checkpoint_is_refused(tmp_path: Path, case: str) -> None:
+    corrupt, message = HOSTILE[case]
+    path = write_checkpoint(tmp_path / "push")
+    corrupt(path)
+    with pytest.raises(CheckpointRefusedError, match=message) as caught:
+        inspect_checkpoint(path)
+    assert len(str(caught.value)) < 600
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_complete_checkpoint_is_accepted(tmp_path: Path, shards: int) -> None:
+    checkpoint = inspect_checkpoint(write_checkpoint(tmp_path / "push", shards=shards))
+    assert checkpoint.shape == "LlamaForCausalLM 2x8"
+    assert len(checkpoint.weights) == shards
+
+
+def test_what_a_trainer_leaves_beside_the_model_does_not_count(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "push", shards=2)
+    save_file(make_tensors(9), path / "model-00003-of-00003.safetensors")
+    for name in ("optimizer.pt", "training_args.bin", "rng_state_0.pth", "README.md", "evil.py"):
+        (path / name).write_bytes(b"\x80\x04")
+    (path / "global_step7").mkdir()
+    (path / "global_step7" / "model_states.pt").touch()
+    edit_json(path / "config.json", a_number=3, a_list=[1, 2])
+    counted = {file.path for file in inspect_checkpoint(path).files}
+    assert counted == {
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    }
+
+
+def test_a_snapshot_of_the_hugging_face_cache_is_accepted(tmp_path: Path) -> None:
+    repository = tmp_path / "models--org--chat"
+    blobs = write_checkpoint(repository / "blobs")
+    snapshot = repository / "snapshots" / "0a1b"
+    snapshot.mkdir(parents=True)
+    for file in blobs.iterdir():
+        (snapshot / file.name).symlink_to(Path("../../blobs") / file.name)
+    assert inspect_checkpoint(snapshot).shape == "LlamaForCausalLM 2x8"
+
+
+def test_a_loader_is_shown_only_the_files_that_count(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    (path / "evil.py").touch()
+    (path / "additional_chat_templates").mkdir()
+    (path / "additional_chat_templates" / "rag.jinja").write_text("x")
+    checkpoint = inspect_checkpoint(path)
+    view = tmp_path / "view"
+    view.mkdir()
+    link_files(checkpoint, view)
+    shown = {str(file.relative_to(view)) for file in view.rglob("*") if file.is_file()}
+    assert shown == {file.path for file in checkpoint.files}
+    assert "additional_chat_templates/rag.jinja" in shown and "evil.py" not in shown
+    assert (view / "config.json").read_text() == (path / "config.json").read_text()
+
+
+def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointRefusedError, match="is not a directory"):
+        inspect_checkpoint(tmp_path / "ghost")
