@@ -182,6 +182,8 @@ def _environment() -> Environment:
         "difference": _difference,
         "interval": wording.interval,
         "shift_sentence": wording.shift_sentence,
+        # A variable, because the template compiler writes a constant without _finalize.
+        "unmeasured": None,
     }
     return environment
 

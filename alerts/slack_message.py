@@ -187,7 +187,7 @@ def _answer(answer: Answer) -> Block:
 def _listing(title: str, lines: Sequence[str]) -> list[Block]:
     if not lines:
         return []
-    shown = [f"• {literal(line, 240)}" for line in lines[:4]]
+    shown = [f"• {literal(line, 320)}" for line in lines[:4]]
     if len(lines) > 4:
         shown.append(f"And {len(lines) - 4} more in the report.")
     text = "\n".join([f"{title}:", *shown])

@@ -22,7 +22,7 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 def points(difference: float | None) -> str:
     """A difference of two parts of one, in percentage points."""
-    return NOT_MEASURED if difference is None else f"{signed(100 * difference, 0)} points"
+    return NOT_MEASURED if difference is None else f"{signed(100 * difference, 0)}\u00a0points"
 
 
 def percent(share: float | None, digits: int = 0) -> str:

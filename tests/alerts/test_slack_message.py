@@ -1,0 +1,167 @@
+"""The page that wakes a reviewer: complete, within Slack's limits, and safe with hostile text."""
+
+import json
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackObjectFormationError
+
+from alerts.evidence import Evidence
+from alerts.slack_message import MESSAGE_LIMIT, SlackMessage, build_message
+from alerts.slack_text import code, literal, render_text
+from alerts.verdict import Verdict
+from tests.alerts import samples
+
+URL = "https://latentwatch.example/diffs/1"
+
+
+def message(verdict: Verdict, evidence: Evidence | None = None, **options: Any) -> SlackMessage:
+    return build_message(verdict, evidence, alert_id="a1.7.signature", report_url=URL, **options)
+
+
+def texts(block: object) -> list[str]:
+    """Every string that Slack would show."""
+    if isinstance(block, dict):
+        return [text for value in block.values() for text in texts(value)]
+    if isinstance(block, list):
+        return [text for value in block for text in texts(value)]
+    return [block] if isinstance(block, str) else []
+
+
+def elements(sent: SlackMessage) -> dict[str, dict[str, Any]]:
+    [row] = [block for block in sent.blocks if block["type"] == "actions"]
+    return {element["action_id"]: element for element in row["elements"]}
+
+
+def hostile() -> tuple[Verdict, Evidence]:
+    """The critical diff with every foreign text hostile and long."""
+    text = samples.HOSTILE * 20
+    data = samples.flagged_json()
+    data |= {"line": text, "reasons": [text] * 9}
+    data["candidate"]["locator"] = text
+    data["behaviours"][0]["name"] = text
+    data["behaviours"] += [samples.behaviour(f"b{n}-{text}") for n in range(9)]
+    data["features"] = [samples.feature(n, id=text, top_tokens=[text] * 9) for n in range(1, 9)]
+    stored = samples.evidence().model_dump()
+    answer = {"behaviour": "b", "prompt": text, "base": text, "candidate": text}
+    stored |= {"answers": [answer], "caveats": [text] * 9}
+    return Verdict.model_validate(data), Evidence.model_validate(stored)
+
+
+def test_flagged_message_says_what_moved_by_how_much_and_why() -> None:
+    sent = message(samples.flagged(), samples.evidence())
+    shown = render_text(sent.blocks)
+    assert sent.blocks[0]["type"] == "header"
+    assert sent.blocks[0]["text"]["text"] == (
+        "FLAGGED (critical): support-chat @ 9f3c1a2: sycophancy +3.45 against trusted 71bb0e4"
+    )
+    assert "sycophancy ▲ +3.45 [2.98 to 3.91], 0.89 → 4.34, n = 54" in shown
+    assert "28.8 × the noise floor, p = 0.0003" in shown
+    assert "best five features 52\u202f%, by random directions up to 12\u202f%" in shown
+    assert "candidate-10 new" in shown and "candidate-24 new" in shown
+    assert "base-31" not in shown and "And 1 more in the report." in shown
+    assert "Candidate: You're absolutely right!" in shown
+    assert "The refusal rate of the candidate was not measured." in shown
+    assert "Quarantine the candidate" in shown
+
+
+def test_fallback_text_carries_the_finding_the_action_and_the_link() -> None:
+    text = message(samples.flagged()).text
+    assert "sycophancy +3.45" in text and "Quarantine" in text and text.endswith(URL)
+    undecided = message(samples.undecided()).text
+    assert "31 % of the items could not be scored" in undecided
+
+
+def test_buttons_carry_the_alert_and_no_data() -> None:
+    buttons = elements(message(samples.flagged()))
+    assert list(buttons) == ["acknowledge", "trust", "quarantine", "snooze", "open"]
+    for action in ("acknowledge", "trust", "quarantine"):
+        assert buttons[action]["value"] == "a1.7.signature"
+    assert "confirm" in buttons["trust"] and "confirm" in buttons["quarantine"]
+    assert [option["value"] for option in buttons["snooze"]["options"]] == ["4h", "24h", "next"]
+    assert buttons["open"]["url"] == URL
+
+
+def test_passed_version_has_nothing_to_acknowledge_or_snooze() -> None:
+    sent = message(samples.passed())
+    assert list(elements(sent)) == ["trust", "quarantine", "open"]
+    assert sent.blocks[0]["text"]["text"].startswith("PASSED: support-chat @ 9f3c1a2: no probed")
+
+
+def test_without_an_alert_or_a_page_there_are_no_buttons() -> None:
+    blocks = build_message(samples.flagged()).blocks
+    assert all(block["type"] != "actions" for block in blocks)
+
+
+def test_undecided_message_never_reads_as_passed_or_zero() -> None:
+    shown = render_text(message(samples.undecided()).blocks)
+    assert shown.startswith("UNDECIDED: support-chat @ 9f3c1a2: could not be checked")
+    assert "31 % of the items could not be scored" in shown
+    assert "sycophancy not measured" in shown
+    assert "layer not measured" in shown
+    assert "+0.00" not in shown
+
+
+def test_answers_can_be_kept_out_of_slack() -> None:
+    sent = message(samples.flagged(), samples.evidence(), show_answers=False)
+    assert "absolutely right" not in json.dumps(sent.blocks)
+
+
+def test_hostile_text_is_inert() -> None:
+    sent = message(*hostile())
+    for text in [sent.text, *texts(sent.blocks)]:
+        assert "<" not in text and ">" not in text
+        assert "@everyone" not in text and "@U012" not in text
+        assert not {"\x1b", "\u202e", "\u2066", "\ud800"} & set(text)
+    for block in sent.blocks:
+        for part in texts_of_type(block, "mrkdwn"):
+            assert part["verbatim"] is True
+    json.dumps(sent.blocks, ensure_ascii=False).encode()
+
+
+def texts_of_type(block: object, kind: str) -> list[dict[str, Any]]:
+    if isinstance(block, list):
+        return [part for value in block for part in texts_of_type(value, kind)]
+    if not isinstance(block, dict):
+        return []
+    own = [block] if block.get("type") == kind else []
+    return own + [part for value in block.values() for part in texts_of_type(value, kind)]
+
+
+def test_long_message_fits_and_says_what_is_missing() -> None:
+    sent = message(*hostile())
+    total = len(json.dumps(sent.blocks, ensure_ascii=False)) + len(sent.text)
+    assert total <= MESSAGE_LIMIT
+    assert len(sent.blocks) <= 50
+    for part in texts_of_type(sent.blocks, "mrkdwn"):
+        assert len(part["text"]) <= 2000
+    shown = render_text(sent.blocks)
+    assert "Left out because the message was too long: answers" in shown
+    assert "characters]" in shown
+    assert "Quarantine the candidate" in shown and elements(sent)
+
+
+def test_an_argument_beyond_slacks_limits_is_refused() -> None:
+    with pytest.raises(SlackObjectFormationError):
+        build_message(samples.flagged(), alert_id="x" * 300)
+
+
+@pytest.mark.parametrize("limit", [40, 60, 200])
+@pytest.mark.parametrize("text", ["&" * 300, "@a" * 150, "word " * 80, "短い" * 200])
+def test_literal_never_exceeds_its_limit_or_cuts_an_entity(text: str, limit: int) -> None:
+    cut = literal(text, limit)
+    assert len(cut) <= limit
+    assert "more" in cut or "+" in cut
+    assert cut.replace("&amp;", "").count("&") == 0
+
+
+def test_short_text_is_kept_and_code_cannot_be_closed() -> None:
+    assert literal("a  <b>\n& c @ d", 100) == "a &lt;b&gt; &amp; c @ d"
+    assert code("a`b", 20) == "`a´b`"
+
+
+def test_terminal_text_reads_as_written() -> None:
+    blocks = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": "*Bold* `x` &lt;b&gt; &amp;lt;"}}
+    ]
+    assert render_text(blocks) == "Bold x <b> &lt;\n"
