@@ -61,7 +61,8 @@ def removal_plot(behaviour: Behaviour, name: str) -> Markup:
     for row, (share, role) in enumerate(bars.values()):
         axes.barh(row, share or 0.0, 0.3, color=ROLES[role])
         _above(axes, row, percent(share))
-    axes.set_xlim(min(0.0, *(share or 0.0 for share, _ in bars.values())), 1.0)
+    shares = [share or 0.0 for share, _ in bars.values()]
+    axes.set_xlim(min(0.0, *shares), max(1.0, *shares))
     axes.axvline(0, color=ROLES["rule"], linewidth=1)
     axes.spines["bottom"].set_visible(False)
     axes.set_xticks([])

@@ -1,7 +1,7 @@
 """One verdict with its evidence as a single HTML page that needs nothing else, not even a script.
 
-All text is escaped by the templates and freed of control characters on the way out, since it may
-come from a hostile model; what is None is shown as "not measured" wherever it stands.
+Here the verdict and the evidence are arranged for the templates; what the templates do to every
+value on its way into the page is in `alerts.templating`.
 """
 
 import math
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alerts import plots, wording
 from alerts.evidence import Evidence, ItemScore
-from alerts.plain_text import clip, one_line, strip_controls
-from alerts.verdict import Feature, FeatureEffect, Verdict
+from alerts.plain_text import one_line
+from alerts.templating import TEMPLATES, difference
+from alerts.verdict import Feature, Verdict
 
 _GLYPHS = {"critical": "▲", "warning": "△", "undecided": "?", "passed": "●"}
 _WARMEST = 5  # steps of colour under a token
@@ -24,7 +24,7 @@ _WARMEST = 5  # steps of colour under a token
 
 def render_report(verdict: Verdict, evidence: Evidence) -> str:
     """The whole page. The same input gives the same page, byte for byte."""
-    return _TEMPLATES.get_template("report.html.j2").render(_context(verdict, evidence))
+    return TEMPLATES.get_template("report.html.j2").render(_context(verdict, evidence))
 
 
 def write_report(path: Path, verdict: Verdict, evidence: Evidence) -> None:
@@ -110,7 +110,7 @@ def _items(scores: list[ItemScore]) -> list[_Items]:
 
 
 def _smallness(score: ItemScore) -> tuple[bool, float]:
-    shift = _difference(score.candidate, score.base)
+    shift = difference(score.candidate, score.base)
     return shift is None, -abs(shift or 0.0)
 
 
@@ -124,68 +124,3 @@ def _highlights(feature: Feature, evidence: Evidence) -> Iterator[list[tuple[str
             math.ceil(_WARMEST * max(a, 0.0) / peak) if peak > 0 else 0 for a in example.activations
         ]
         yield list(zip(example.tokens, warmths, example.activations, strict=True))
-
-
-def _chief_effect(feature: Feature) -> FeatureEffect:
-    """The effect that ablation shows most clearly; blank where nothing was steered."""
-    blank = dict.fromkeys(FeatureEffect.model_fields) | {"behaviour": ""}
-    ranked = sorted(feature.effects, key=lambda effect: effect.ablation_removes or 0.0)
-    return ranked[-1] if ranked else FeatureEffect.model_validate(blank)
-
-
-def _difference(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else after - before
-
-
-def _token_text(token: str) -> str:
-    """A token without its leading space, white space made visible; empty for a lone space."""
-    visible = strip_controls(token).replace("\n", "↵").replace("\t", "⇥") or "\ufffd"
-    return visible.removeprefix(" ")
-
-
-def _finalize(value: Any) -> Any:
-    """Every value on its way into the page, before it is escaped."""
-    if value is None or (isinstance(value, str) and value == wording.NOT_MEASURED):
-        return Markup(f'<span class="unmeasured">{wording.NOT_MEASURED}</span>')
-    return strip_controls(value) if type(value) is str else value
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("alerts"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    words = (
-        wording.duration,
-        wording.finding,
-        wording.headline,
-        wording.number,
-        wording.percent,
-        wording.points,
-        wording.probability,
-        wording.readable,
-        wording.recommended_action,
-        wording.short_digest,
-        wording.signed,
-        wording.small,
-        wording.verdict_word,
-    )
-    environment.filters |= {word.__name__: word for word in words}
-    environment.filters |= {"clip": clip, "one_line": one_line, "token_text": _token_text}
-    environment.globals |= {
-        "cause_sentences": wording.cause_sentences,
-        "chief_effect": _chief_effect,
-        "difference": _difference,
-        "interval": wording.interval,
-        "shift_sentence": wording.shift_sentence,
-        # A variable, because the template compiler writes a constant without _finalize.
-        "unmeasured": None,
-    }
-    return environment
-
-
-_TEMPLATES = _environment()

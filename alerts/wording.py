@@ -113,7 +113,7 @@ def headline(verdict: Verdict) -> str:
     candidate = f"{verdict.line or 'candidate'} @ {short_digest(verdict.candidate.digest)}"
     found = finding(verdict)
     base = short_digest(verdict.base.digest)
-    return f"{candidate}: {found[0].lower()}{found[1:]} against trusted {base}"
+    return f"{candidate}: {found[0].lower()}{found[1:]} against base {base}"
 
 
 def shift_sentence(behaviour: Behaviour) -> str:

@@ -1,0 +1,143 @@
+"""The sections of an alert: versions, behaviours, features, answers and lists, as Slack blocks.
+
+Every foreign word passes through `slack_text`, and model text is never formatted text.
+"""
+
+from collections.abc import Sequence
+
+from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, SectionBlock
+
+from alerts import wording
+from alerts.evidence import Answer, DoseResponse, Evidence
+from alerts.slack_text import code, literal
+from alerts.verdict import Behaviour, Feature, FeatureEffect, Verdict
+
+_TOP = 3
+_LINES = 4
+_ANSWER = 200
+
+
+def versions(verdict: Verdict) -> Block:
+    """Which versions were compared, by which recipe, and how long it took."""
+    total = wording.duration(sum(verdict.timings.values())) if verdict.timings else None
+    layer = wording.NOT_MEASURED if verdict.recipe.layer is None else verdict.recipe.layer
+    rows = {
+        "Line": literal(verdict.line or "none", 100),
+        "Recipe": f"{code(wording.short_digest(verdict.recipe.digest), 20)}, layer {layer}",
+        "Candidate": _version(verdict.candidate.digest, verdict.candidate.locator),
+        "Base": _version(verdict.base.digest, verdict.base.locator),
+        "Check took": total or wording.NOT_MEASURED,
+    }
+    return SectionBlock(fields=[mrkdwn(f"*{name}*\n{value}") for name, value in rows.items()])
+
+
+def _version(digest: str, locator: str) -> str:
+    return f"{code(wording.short_digest(digest), 20)} {code(locator, 200)}"
+
+
+def behaviours(verdict: Verdict) -> list[Block]:
+    """The behaviours that moved most, with what removes the flagged ones."""
+    ordered = wording.by_weight(verdict.behaviours)
+    lines = [_behaviour(b) for b in ordered[:_TOP]]
+    if len(ordered) > _TOP:
+        lines.append(f"And {len(ordered) - _TOP} more in the report.")
+    return [words("\n".join(lines))] if lines else []
+
+
+def _behaviour(b: Behaviour) -> str:
+    name = f"*{literal(wording.readable(b.name), 60)}*"
+    if b.shift is None:
+        return f"{name} {wording.NOT_MEASURED}"
+    arrow = "▲" if b.shift > 0 else "▼"
+    removed = (
+        f"\n    removed by its best five features {wording.percent(b.mediated_five)}, by random "
+        f"directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
+        f"{wording.percent(b.ceiling)}"
+    )
+    return (
+        f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "
+        f"[{wording.interval(b.ci_low, b.ci_high)}], {wording.number(b.base_score)} → "
+        f"{wording.number(b.candidate_score)}, n = {b.n_items}, {wording.times_noise(b)}, "
+        f"{wording.p_value(b.p_corrected)}{removed if b.flagged else ''}"
+    )
+
+
+def features(verdict: Verdict, evidence: Evidence) -> list[Block]:
+    """The first features, each with what steering it does."""
+    if not verdict.features:
+        return []
+    doses = {dose.feature: dose for dose in reversed(evidence.dose_responses)}
+    lines = [_feature(f, doses.get(f.id)) for f in verdict.features[:_TOP]]
+    if len(verdict.features) > _TOP:
+        lines.append(f"And {len(verdict.features) - _TOP} more in the report.")
+    return [words("*Features*\n" + "\n".join(lines))]
+
+
+def _feature(feature: Feature, dose: DoseResponse | None) -> str:
+    tokens = " ".join(code(token, 24) for token in feature.top_tokens[:4])
+    facts = [
+        f"{code(feature.id, 40)} {'new' if feature.side == 'candidate' else 'lost'}",
+        *map(_effect, feature.effects[:1]),
+        f"active on {wording.percent(feature.density, 1)} of tokens",
+        f"exclusivity {wording.number(feature.exclusivity)}",
+        f"top tokens {tokens}" if tokens else "",
+        _dose(dose) if dose else "",
+    ]
+    return "• " + "; ".join(filter(None, facts))
+
+
+def _effect(effect: FeatureEffect) -> str:
+    return (
+        f"removing it takes {wording.percent(effect.ablation_removes)} off "
+        f"{literal(wording.readable(effect.behaviour), 40)}, adding it to the base brings "
+        f"{wording.percent(effect.addition_induces)} "
+        f"(random directions up to {wording.percent(effect.control_p95)})"
+    )
+
+
+def _dose(dose: DoseResponse) -> str:
+    ends = {0, len(dose.strengths) - 1} if dose.strengths else set()
+    points = [
+        f"{wording.signed(dose.strengths[i], 1)} → {wording.signed(dose.effects[i])}"
+        for i in sorted(ends)
+    ]
+    return f"dose-response {', '.join(points)}" if points else ""
+
+
+def answers(verdict: Verdict, evidence: Evidence) -> list[Block]:
+    """One prompt with the answers of both models, of a flagged behaviour where there is one."""
+    flagged = {b.name for b in verdict.behaviours if b.flagged}
+    ordered = sorted(evidence.answers, key=lambda answer: answer.behaviour not in flagged)
+    return [words("*The same prompt, answered by each*"), _answer(ordered[0])] if ordered else []
+
+
+def _answer(answer: Answer) -> Block:
+    rows = {
+        "Prompt": answer.prompt,
+        "Base": answer.base,
+        "Candidate": answer.candidate,
+        "Candidate without the features": answer.candidate_ablated,
+    }
+    lines = [f"{k}: {literal(v, _ANSWER)}" for k, v in rows.items() if v is not None]
+    return SectionBlock(text=PlainTextObject(text="\n".join(lines), emoji=False))
+
+
+def listing(title: str, lines: Sequence[str]) -> list[Block]:
+    """Sentences under a title, as literal text."""
+    if not lines:
+        return []
+    shown = [f"• {literal(line, 320)}" for line in lines[:_LINES]]
+    if len(lines) > _LINES:
+        shown.append(f"And {len(lines) - _LINES} more in the report.")
+    text = "\n".join([f"{title}:", *shown])
+    return [SectionBlock(text=PlainTextObject(text=text, emoji=False))]
+
+
+def words(text: str) -> Block:
+    """Text with formatting; foreign text in it must have been made literal."""
+    return SectionBlock(text=mrkdwn(text))
+
+
+def mrkdwn(text: str) -> MarkdownTextObject:
+    """Formatted text in which Slack itself finds no links, channels or mentions."""
+    return MarkdownTextObject(text=text, verbatim=True)
