@@ -30,6 +30,7 @@ AUTOMATIC_MOVES: frozenset[tuple[Trust, Trust]] = frozenset(
         (Trust.CHECKING, Trust.UNDECIDED),
         (Trust.NEW, Trust.UNDECIDED),
         (Trust.NEW, Trust.SUPERSEDED),
+        (Trust.SUPERSEDED, Trust.NEW),
     }
 )
 PERSONS_MOVES: frozenset[tuple[Trust, Trust]] = frozenset(

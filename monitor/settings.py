@@ -79,7 +79,9 @@ class RecipeSettings(BaseModel):
     seeds: list[int] = Field(default=[0, 1], min_length=1)
     """One crosscoder is trained per seed."""
     tokens: int = Field(default=200_000, ge=1)
-    """Positions on which the crosscoder is trained."""
+    """Positions on which the crosscoder is trained, at most."""
+    answer_tokens: int = Field(default=64, ge=1)
+    """Length of the models' own answers, at most."""
     dfc: dict[str, Any] = {}
     """What differs from the defaults of `dfc.config.DfcConfig`."""
 

@@ -1,0 +1,52 @@
+"""Finding the line and the version that a person named."""
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from monitor.errors import UnknownVersionError
+from monitor.schema import Line, Observation, Version
+
+_SHORTEST_PREFIX = 7
+
+
+def find_line(session: Session, name: str) -> Line:
+    """The line called `name`. Raises UnknownVersionError that lists the known ones."""
+    line = session.scalar(select(Line).filter_by(name=name))
+    if line is None:
+        known = ", ".join(session.scalars(select(Line.name).order_by(Line.name))) or "none yet"
+        raise UnknownVersionError(f"there is no line {name!r} in the database (lines: {known})")
+    return line
+
+
+def find_version(session: Session, line: Line, wanted: str) -> Version:
+    """The version of `line` that was seen under the name, or has the digest prefix, `wanted`.
+
+    Raises UnknownVersionError, also when several contents were seen under that name.
+    """
+    named = select(Observation.version_id).filter_by(line_id=line.id, name=wanted)
+    matches: list[ColumnElement[bool]] = [Version.id.in_(named)]
+    if len(wanted) >= _SHORTEST_PREFIX:
+        matches.append(Version.content_digest.startswith(wanted, autoescape=True))
+    found = session.scalars(
+        select(Version).where(Version.line_id == line.id, or_(*matches)).order_by(Version.id)
+    ).all()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        digests = ", ".join(version.content_digest[:12] for version in found)
+        raise UnknownVersionError(
+            f"line {line.name}: {wanted!r} was the name of several versions; name one by its "
+            f"digest: {digests}"
+        )
+    refused = session.scalar(
+        select(Observation.reason)
+        .filter_by(line_id=line.id, name=wanted)
+        .order_by(Observation.id.desc())
+        .limit(1)
+    )
+    if refused is not None:
+        raise UnknownVersionError(f"line {line.name}: {wanted!r} was refused: {refused}")
+    raise UnknownVersionError(
+        f"line {line.name}: there is no version {wanted!r}; `latentwatch versions {line.name}` "
+        "lists what was seen"
+    )

@@ -1,0 +1,119 @@
+"""With what a version is compared, and whether that can be done at all."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from monitor.errors import LatentwatchError, NoTrustedVersionError
+from monitor.jobs import queue_diff
+from monitor.lineage import LATENTWATCH, move, trusted_base, was_ever_trusted
+from monitor.lookup import find_version
+from monitor.schema import Diff, DiffState, Line, Trust, Version
+from monitor.settings import LineSettings
+
+BY_SETTINGS = "settings"
+"""The actor of the trust that the settings give to a line's first version."""
+
+
+def incomparable(base: Version, candidate: Version) -> str | None:
+    """Why `candidate` can't be compared with `base`; None when it can.
+
+    With equal weights only the behaviour is probed, which needs nothing to be the same.
+    """
+    if base.weights_digest == candidate.weights_digest:
+        return None
+    if base.shape != candidate.shape:
+        return f"its shape is {candidate.shape}, but that of {base.name} is {base.shape}"
+    if base.tokenizer_digest != candidate.tokenizer_digest:
+        return (
+            f"its tokenizer differs from that of {base.name}, so their tokens can't be compared "
+            "one by one; trust a version with this tokenizer first"
+        )
+    return None
+
+
+def trust_first(session: Session, line: Line, settings: LineSettings, now: float) -> None:
+    """Trust the version that the settings name, unless the line ever had a trusted one.
+
+    After that only people decide: whoever overwrites the named version gains nothing.
+    """
+    if settings.trusted is None or was_ever_trusted(session, line):
+        return
+    try:
+        version = find_version(session, line, settings.trusted)
+    except LatentwatchError as error:
+        raise NoTrustedVersionError(
+            f"line {line.name}: the settings trust {settings.trusted!r}, but {error}"
+        ) from error
+    if version.state == Trust.NEW:
+        reason = "named as the trusted version in the settings"
+        move(session, version, Trust.TRUSTED, actor=BY_SETTINGS, reason=reason, now=now)
+
+
+def bases(session: Session, line: Line, settings: LineSettings) -> list[Version]:
+    """The newest trusted version, and the anchor if there is another one.
+
+    Raises NoTrustedVersionError, also when the anchor isn't trusted.
+    """
+    base = trusted_base(session, line)
+    if settings.anchor is None:
+        return [base]
+    anchor = find_version(session, line, settings.anchor)
+    if anchor.state != Trust.TRUSTED:
+        raise NoTrustedVersionError(
+            f"line {line.name}: the anchor {anchor.name} is {anchor.state}; trust it, or name "
+            "another one in the settings"
+        )
+    return [base] if anchor.id == base.id else [base, anchor]
+
+
+def queue_versions(
+    session: Session,
+    line: Line,
+    against: list[Version],
+    version_ids: set[int],
+    recipe_digest: str,
+    *,
+    failed_before: float,
+    now: float,
+) -> list[Version]:
+    """Queue what is to be compared of the versions `version_ids`, and return those.
+
+    That is every new version; and an undecided one where it was not yet compared with a base, or
+    where that failed at the time `failed_before` or earlier. What can't be compared is undecided.
+    """
+    queued = []
+    for version in session.scalars(
+        select(Version)
+        .where(Version.id.in_(version_ids), Version.state.in_((Trust.NEW, Trust.UNDECIDED)))
+        .order_by(Version.published_at, Version.id)
+    ).all():
+        if reasons := [why for base in against if (why := incomparable(base, version))]:
+            if version.state == Trust.NEW:
+                why = "; ".join(reasons)
+                move(session, version, Trust.UNDECIDED, actor=LATENTWATCH, reason=why, now=now)
+            continue
+        due = [base for base in against if _is_due(session, base, version, failed_before)]
+        for base in due:
+            queue_diff(session, line, base, version, recipe_digest, now)
+        if due:
+            queued.append(version)
+    return queued
+
+
+def _is_due(session: Session, base: Version, version: Version, failed_before: float) -> bool:
+    if version.state == Trust.NEW:
+        return True
+    last = session.scalar(
+        select(Diff)
+        .filter_by(
+            line_id=version.line_id,
+            base_digest=base.content_digest,
+            candidate_digest=version.content_digest,
+        )
+        .order_by(Diff.queued_at.desc(), Diff.id.desc())
+        .limit(1)
+    )
+    if last is None:
+        return True
+    failed = last.state == DiffState.FAILED and last.finished_at is not None
+    return failed and (last.finished_at or 0.0) <= failed_before

@@ -1,0 +1,166 @@
+"""Watching: look at the lines, take in what is complete, queue it, have it compared, begin again.
+
+Clock, sleep and the worker are arguments, so a test can run days in no time.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from monitor.admission import admit, rule_of, source_of
+from monitor.errors import LatentwatchError
+from monitor.intake import ensure_line, last_observation
+from monitor.pairing import bases, queue_versions, trust_first
+from monitor.schema import Line, Trust, Version
+from monitor.settings import LineSettings, Settings
+from monitor.watch import State, settling, step
+
+RETRY_SECONDS = 3600.0
+"""After this long a failed comparison is tried again; at once when watching begins."""
+
+_DECIDED = (Trust.PASSED, Trust.FLAGGED, Trust.TRUSTED, Trust.QUARANTINED)
+
+
+class Worker(Protocol):
+    """Whatever compares versions."""
+
+    def recipe_digest(self) -> str:
+        """The recipe by which diffs are queued."""
+        ...
+
+    def run_queued(self) -> None:
+        """Run all queued diffs."""
+        ...
+
+
+class Around(NamedTuple):
+    """Where watching takes place."""
+
+    sessions: sessionmaker[Session]
+    worker: Worker
+    report: Callable[[str], None]
+    """Gets sentences for the operator."""
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
+    sleep: Callable[[float], None]
+
+
+def watch_once(settings: Settings, around: Around) -> int:
+    """One round over all lines; the exit code.
+
+    0: everything there is decided, and nothing was flagged in this round. 1: something was flagged.
+    3: something could not be decided. A push inside its quiet period is waited for, for as many
+    polls as the line's settings ask.
+    """
+    recipe = around.worker.recipe_digest()
+    lines = [LineWatch(line, around) for line in settings.lines]
+    flagged_before = _flagged(around.sessions)
+    for line in lines:
+        line.look()
+        for _ in range(line.settings.quiet_polls + 1):
+            if not settling(line.state):
+                break
+            around.sleep(line.settings.quiet_seconds / line.settings.quiet_polls)
+            line.look()
+        line.queue(recipe, failed_before=around.clock())
+    ran = _run(around)
+    with around.sessions() as session:
+        present = [version for line in lines for version in line.present(session)]
+    if any(v and v.state == Trust.FLAGGED and v.id not in flagged_before for v in present):
+        return 1
+    undecided = any(version is None or version.state not in _DECIDED for version in present)
+    return 3 if undecided or not ran or any(line.problem for line in lines) else 0
+
+
+def watch_forever(settings: Settings, around: Around) -> None:
+    """Round after round, with a pause in between."""
+    recipe = around.worker.recipe_digest()
+    lines = [LineWatch(line, around) for line in settings.lines]
+    failed_before = around.clock()
+    while True:
+        for line in lines:
+            line.look()
+            line.queue(recipe, failed_before)
+        _run(around)
+        around.sleep(settings.poll_seconds)
+        failed_before = max(failed_before, around.clock() - RETRY_SECONDS)
+
+
+class LineWatch:
+    """One watched line, with what was seen of it."""
+
+    def __init__(self, settings: LineSettings, around: Around) -> None:
+        self.settings = settings
+        self.state: State = {}
+        self.problem: str | None = None
+        """What keeps the whole line from being checked."""
+        self._around = around
+        self._source = source_of(settings)
+        self._reported: str | None = None
+
+    def look(self) -> None:
+        """Register what is complete, and record what is not."""
+        now = self._around.clock()
+        self.problem = None
+        with self._problems():
+            seen = self._source.scan()
+            self.state, events = step(self.state, seen, rule_of(self.settings), now)
+            for event in events:
+                news = admit(self._around.sessions, self.settings.name, self._source, event, now)
+                if news:
+                    self._around.report(news)
+
+    def queue(self, recipe_digest: str, failed_before: float) -> None:
+        """Queue what has to be compared of what lay there at the last look."""
+        if self.problem is not None:
+            return
+        now = self._around.clock()
+        with self._problems(), self._around.sessions.begin() as session:
+            line = ensure_line(session, self.settings.name, now)
+            trust_first(session, line, self.settings, now)
+            queue_versions(
+                session,
+                line,
+                bases(session, line, self.settings),
+                {version.id for version in self.present(session) if version},
+                recipe_digest,
+                failed_before=failed_before,
+                now=now,
+            )
+
+    def present(self, session: Session) -> Iterator[Version | None]:
+        """The versions that lay there at the last look; None for a push that is none."""
+        line = session.scalar(select(Line).filter_by(name=self.settings.name))
+        for place in self.state if line else ():
+            assert line is not None
+            seen = last_observation(session, line, *place)
+            is_version = seen is not None and seen.version_id is not None
+            yield session.get(Version, seen.version_id) if seen and is_version else None
+
+    @contextmanager
+    def _problems(self) -> Iterator[None]:
+        try:
+            yield
+        except LatentwatchError as error:
+            self.problem = str(error)
+            if self.problem != self._reported:
+                self._around.report(self.problem)
+        self._reported = self.problem
+
+
+def _run(around: Around) -> bool:
+    """Whether the worker could run what was queued."""
+    try:
+        around.worker.run_queued()
+    except LatentwatchError as error:
+        around.report(str(error))
+        return False
+    return True
+
+
+def _flagged(sessions: sessionmaker[Session]) -> set[int]:
+    with sessions() as session:
+        return set(session.scalars(select(Version.id).filter_by(state=Trust.FLAGGED)))

@@ -1,0 +1,69 @@
+"""One look at a line as a pure function: what was known + what is there + the time -> events."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from monitor.readiness import NotReady, Ready, Rule, Sight, look, readiness
+from monitor.source import Observation
+
+
+class Place(NamedTuple):
+    """Where a push lies and what it is called there."""
+
+    name: str
+    locator: str
+
+
+class Known(NamedTuple):
+    """What is known of the push at one place."""
+
+    sight: Sight
+    told: Ready | NotReady | None
+    """What the last event about these files said."""
+
+
+class Complete(NamedTuple):
+    """A push may be read now."""
+
+    observation: Observation
+
+
+class Incomplete(NamedTuple):
+    """A push is there but may not be read."""
+
+    observation: Observation
+    reason: str
+
+
+Event = Complete | Incomplete
+State = Mapping[Place, Known]
+
+
+def step(
+    state: State, observations: Iterable[Observation], rule: Rule, now: float
+) -> tuple[State, list[Event]]:
+    """The new state, and an event for every push about which there is something new to say.
+
+    What is no longer there is forgotten, so it is told anew when it comes back.
+    """
+    known: dict[Place, Known] = {}
+    events: list[Event] = []
+    for observation in observations:
+        place = Place(observation.name, observation.locator)
+        before = state.get(place)
+        sight = look(before.sight if before else None, observation.listing, now)
+        found = readiness(sight, rule, now)
+        told = before.told if before and before.sight.listing == sight.listing else None
+        if found != told:
+            events.append(
+                Complete(observation)
+                if isinstance(found, Ready)
+                else Incomplete(observation, found.reason)
+            )
+        known[place] = Known(sight, found)
+    return known, events
+
+
+def settling(state: State) -> bool:
+    """Whether a push of `state` is only waiting for the quiet period to pass."""
+    return any(isinstance(known.told, NotReady) and known.told.settling for known in state.values())
