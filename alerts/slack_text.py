@@ -50,8 +50,8 @@ def _block_text(block: dict[str, Any]) -> str:
     if block["type"] == "actions":
         return "  ".join(map(_button_text, block["elements"]))
     parts = [block["text"]] if "text" in block else []
-    parts += block.get("fields", []) + block.get("elements", [])
-    return "\n".join(map(_readable, parts))
+    fields = [_readable(field).replace("\n", ": ", 1) for field in block.get("fields", [])]
+    return "\n".join([*map(_readable, parts + block.get("elements", [])), *fields])
 
 
 def _button_text(element: dict[str, Any]) -> str:
