@@ -1,0 +1,75 @@
+"""Training state on disk: safetensors and JSON in one directory that appears whole or not at
+all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+class Checkpoint(NamedTuple):
+    """Tensors by name and a JSON-serialisable description of everything else."""
+
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write to a neighbouring directory, flush, then swap it in.
+
+    A process killed at any moment leaves either the previous checkpoint or the new one. The old
+    one is moved aside before the swap, because a directory cannot be replaced in a single
+    rename; ``load_checkpoint`` finds it there if the process dies between the two.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        save_file(
+            {k: v.detach().contiguous().cpu() for k, v in tensors.items()},
+            fresh / "state.safetensors",
+        )
+        (fresh / "state.json").write_text(json.dumps(dict(meta), sort_keys=True))
+        for file in fresh.iterdir():
+            _flush(file)
+        _flush(fresh)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    fresh.rename(path)
+    _flush(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """The newest whole checkpoint at ``path``, or None when there is none."""
+    for place in (path, path.with_name(path.name + ".old")):
+        if (place / "state.json").exists():
+            meta = json.loads((place / "state.json").read_text())
+            return Checkpoint(load_file(place / "state.safetensors"), meta)
+    return None
+
+
+def delete_checkpoint(path: Path) -> None:
+    """Remove the checkpoint once its run is finished."""
+    for suffix in ("", ".old", ".new"):
+        shutil.rmtree(path.with_name(path.name + suffix), ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

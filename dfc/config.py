@@ -1,0 +1,112 @@
+"""Settings of the crosscoder and its training.
+
+Free of torch, so that the control plane can validate them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class DfcConfig(BaseModel):
+    """Everything that determines a trained DFC besides its data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["tied", "strict"] = "tied"
+    """"tied" for two checkpoints of one architecture, "strict" (the paper's) for different
+    ones."""
+
+    shared: int = Field(2048, ge=1)
+    """Latents that both models read and write."""
+
+    base_exclusive: int = Field(32, ge=1)
+    """Latents of the base only: what the candidate may have lost."""
+
+    candidate_exclusive: int = Field(32, ge=1)
+    """Latents of the candidate only: what it may have gained."""
+
+    k: float = Field(32, gt=0)
+    """Active latents per token, averaged over a batch (tied: of the shared block alone)."""
+
+    k_exclusive: float = Field(2, gt=0)
+    """Tied form only: active latents per token in each exclusive block."""
+
+    prefixes: tuple[int, ...] = (1, 2, 5, 16)
+    """Tied form only: the difference must also be explained by the first 1, 2, ...
+
+    exclusive latents alone, so that the change gathers in few latents in order of weight
+    (Matryoshka SAEs, Bussmann et al. 2025).
+    """
+
+    difference_weight: float = Field(1.0, ge=0)
+    """Tied form only: weight of the loss on candidate minus base, which the exclusive blocks
+    alone must explain (Delta-Crosscoder, arXiv 2603.04426)."""
+
+    decoder_norm: float = Field(0.4, gt=0)
+    """Norm of the decoder rows at the start (paper table 2)."""
+
+    k_initial_factor: float = Field(4.0, ge=1)
+    """K starts this many times larger and falls linearly, which leaves fewer dead latents."""
+
+    k_anneal: float = Field(0.2, ge=0, le=1)
+    """Part of training over which k falls."""
+
+    aux_weight: float = Field(1 / 32, ge=0)
+    """Weight of AuxK, the reconstruction of what is left by latents that went silent."""
+    dead_after: int = Field(100_000, ge=1)
+    """Tokens without firing after which a latent counts as dead."""
+
+    steps: int = Field(300, ge=1)
+    batch: int = Field(2048, ge=2)
+    """Tokens per step."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: float = Field(0.1, ge=0, le=1)
+    """Part of training over which the learning rate rises."""
+
+    decay: float = Field(0.3, ge=0, le=1)
+    """Part of training, at its end, over which the learning rate falls to zero."""
+
+    checkpoint_every: int = Field(50, ge=1)
+    """Steps between saved training states."""
+
+    @property
+    def latents(self) -> int:
+        """Latents of all three blocks."""
+        return self.shared + self.base_exclusive + self.candidate_exclusive
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.k > self.shared:
+            raise ValueError(
+                f"k = {self.k} exceeds the {self.shared} shared latents; lower k or raise shared"
+            )
+        smallest = min(self.base_exclusive, self.candidate_exclusive)
+        if self.form == "tied" and self.k_exclusive > smallest:
+            raise ValueError(
+                f"k_exclusive = {self.k_exclusive} exceeds an exclusive block of {smallest} latents"
+            )
+        if any(p < 1 for p in self.prefixes) or list(self.prefixes) != sorted(set(self.prefixes)):
+            raise ValueError(f"prefixes must be increasing positive numbers, got {self.prefixes}")
+        return self
+
+
+class ScreenConfig(BaseModel):
+    """Bounds of the short list of exclusive latents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    minimum_density: float = Field(1e-5, ge=0, le=1)
+    """A latent that fires on a smaller share of tokens is dead."""
+    mirror_cosine: float = Field(0.9, ge=0, le=1)
+    """Two decoders of opposite blocks closer than this write one concept: a change of use, not
+    something new (Mishra-Sharma et al.
+
+    2025).
+    """
+
+    seed_agreement: float = Field(0.7, ge=0, le=1)
+    """A feature is found again by a seed when its best partner there is at least this
+    similar."""

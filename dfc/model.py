@@ -1,0 +1,150 @@
+"""The Dedicated Feature Crosscoder: shared, base-exclusive and candidate-exclusive latents.
+
+Jiralerspong & Bricken 2026 (arXiv 2602.11729) section 2.2. The three partitions are three
+parameter blocks, so a weight that would let one model drive or use the other's features does
+not exist: there is no mask to forget and nothing for weight decay or an auxiliary loss to leak
+into.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dfc.batch_topk import batch_topk_threshold, keep_above
+from dfc.config import DfcConfig
+
+SHARED, BASE, CANDIDATE = 0, 1, 2
+"""Order of the blocks in concatenated codes, in ``threshold`` and in reports."""
+
+
+class Codes(NamedTuple):
+    """Latent activations of one batch, one tensor per block."""
+
+    shared_BF: Tensor
+    base_BF: Tensor
+    candidate_BF: Tensor
+
+
+class Reconstruction(NamedTuple):
+    """What the codes say each model's activations are, in normalised units."""
+
+    base_BD: Tensor
+    candidate_BD: Tensor
+
+
+class ExclusiveBlock(nn.Module):
+    """Latents of one model only: encoded from and decoded to that model's activations."""
+
+    def __init__(self, latents: int, width: int, decoder_norm: float) -> None:
+        super().__init__()
+        directions_FD = _unit_rows(latents, width)
+        self.encoder = nn.Parameter(directions_FD.clone())
+        self.bias = nn.Parameter(torch.zeros(latents))
+        self.decoder = nn.Parameter(directions_FD * decoder_norm)
+
+    def encode(self, x_BD: Tensor) -> Tensor:
+        return torch.relu(x_BD @ self.encoder.T + self.bias)
+
+
+class Dfc(nn.Module):
+    """A DFC between a base of width ``d_base`` and a candidate of width ``d_candidate``.
+
+    ``config.form`` is the one switch. "strict" is the paper's form for different architectures: every
+    latent competes in one BatchTopK and each model has its own decoder. "tied" is for two
+    checkpoints of one architecture: a shared latent writes the same row into both models and there
+    is one bias, so that whatever differs between them can only be written by the exclusive blocks,
+    and each block selects with its own k.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, config: DfcConfig, d_base: int, d_candidate: int) -> None:
+        super().__init__()
+        if config.form == "tied" and d_base != d_candidate:
+            raise ValueError(
+                f"form 'tied' needs equal widths, got {d_base} and {d_candidate}; use form 'strict'"
+            )
+        self.config = config
+        norm = config.decoder_norm
+        directions_FD = _unit_rows(config.shared, d_base)
+        self.shared_bias = nn.Parameter(torch.zeros(config.shared))
+        self.encoder_base = nn.Parameter(directions_FD / 2)
+        self.decoder_base = nn.Parameter(directions_FD * norm)
+        self.bias_base = nn.Parameter(torch.zeros(d_base))
+        if config.form == "tied":
+            self.encoder_candidate = nn.Parameter(directions_FD / 2)
+            self.register_parameter("decoder_candidate", None)
+            self.register_parameter("bias_candidate", None)
+        else:
+            other_FD = _unit_rows(config.shared, d_candidate)
+            self.encoder_candidate = nn.Parameter(other_FD / 2)
+            self.decoder_candidate = nn.Parameter(other_FD * norm)
+            self.bias_candidate = nn.Parameter(torch.zeros(d_candidate))
+        self.base = ExclusiveBlock(config.base_exclusive, d_base, norm)
+        self.candidate = ExclusiveBlock(config.candidate_exclusive, d_candidate, norm)
+        self.register_buffer("threshold", torch.zeros(3))
+
+    def encode(self, base_BD: Tensor, candidate_BD: Tensor) -> Codes:
+        """Rectified pre-activations before any selection.
+
+        The sum over models is the paper's average up to a factor that the weights absorb
+        (section 2.1).
+        """
+        shared_BF = torch.relu(
+            base_BD @ self.encoder_base.T
+            + candidate_BD @ self.encoder_candidate.T
+            + self.shared_bias
+        )
+        return Codes(shared_BF, self.base.encode(base_BD), self.candidate.encode(candidate_BD))
+
+    def decoder_norms(self) -> Codes:
+        """Per latent the norm that scales its score in the selection: the sum over the models
+        that it writes to (the released code's default; dfc.md ablates it)."""
+        shared_F = self.decoder_base.norm(dim=1)
+        other = self.decoder_candidate
+        shared_F = shared_F * 2 if other is None else shared_F + other.norm(dim=1)
+        return Codes(shared_F, self.base.decoder.norm(dim=1), self.candidate.decoder.norm(dim=1))
+
+    def batch_thresholds(self, score: Codes, k: float) -> Tensor:
+        """The three selection thresholds of this batch; in the strict form they are one."""
+        if self.config.form == "strict":
+            return batch_topk_threshold(torch.cat(score, dim=1), k).expand(3)
+        k_exclusive = self.config.k_exclusive
+        return torch.stack(
+            [
+                batch_topk_threshold(block, n)
+                for block, n in zip(score, (k, k_exclusive, k_exclusive), strict=True)
+            ]
+        )
+
+    def select(self, code: Codes, threshold: Tensor | None = None) -> Codes:
+        """Keep what reaches ``threshold``; by default the running one, so that a latent's
+        activation does not depend on the rest of its batch."""
+        threshold = self.threshold if threshold is None else threshold
+        blocks = zip(code, self.score(code), threshold, strict=True)
+        return Codes(*(keep_above(c, s, t) for c, s, t in blocks))
+
+    def score(self, code: Codes) -> Codes:
+        norms = self.decoder_norms()
+        return Codes(*((c * n).detach().float() for c, n in zip(code, norms, strict=True)))
+
+    def decode(self, code: Codes, bias: bool = True) -> Reconstruction:
+        """Base from shared and base-exclusive latents, candidate from shared and candidate-
+        exclusive ones (equation 2)."""
+        other = self.decoder_candidate
+        shared_base_BD = code.shared_BF @ self.decoder_base
+        shared_candidate_BD = shared_base_BD if other is None else code.shared_BF @ other
+        base_BD = shared_base_BD + code.base_BF @ self.base.decoder
+        candidate_BD = shared_candidate_BD + code.candidate_BF @ self.candidate.decoder
+        if not bias:
+            return Reconstruction(base_BD, candidate_BD)
+        bias_candidate = self.bias_base if self.bias_candidate is None else self.bias_candidate
+        return Reconstruction(base_BD + self.bias_base, candidate_BD + bias_candidate)
+
+
+def _unit_rows(rows: int, width: int) -> Tensor:
+    x = torch.randn(rows, width)
+    return x / x.norm(dim=1, keepdim=True)

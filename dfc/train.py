@@ -1,0 +1,116 @@
+"""Train one DFC on paired activations, resumable at any checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dfc.checkpoint import load_checkpoint, save_checkpoint
+from dfc.config import DfcConfig
+from dfc.loss import Variance
+from dfc.model import Dfc
+from dfc.normalisation import Normalisation, fit_normalisation, outliers
+from dfc.training_run import TrainingRun
+
+
+class TrainedDfc(NamedTuple):
+    """A trained crosscoder with what is needed to use it on raw activations."""
+
+    model: Dfc
+    normalisation: Normalisation
+    seed: int
+    history: list[dict[str, float]]
+    """One entry per checkpoint interval: the step and the unexplained shares of variance."""
+
+
+def train(
+    base_TD: Tensor,
+    candidate_TD: Tensor,
+    config: DfcConfig,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainedDfc:
+    """Train on token-aligned raw activations ``[T, d]`` of both models.
+
+    A run that is killed and called again with the same arguments ends with the weights of one that
+    was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
+    alone. Raises ValueError when there are fewer usable tokens than one batch.
+    """
+    normalisation = fit_normalisation(
+        base_TD, candidate_TD, same_architecture=config.form == "tied"
+    )
+    kept_T = (~(outliers(base_TD) | outliers(candidate_TD))).nonzero()[:, 0]
+    if len(kept_T) < config.batch:
+        raise ValueError(
+            f"{len(kept_T)} usable token positions are fewer than one batch of {config.batch}; "
+            "give a larger corpus or a smaller dfc.batch"
+        )
+    base_ND = normalisation.base(base_TD[kept_T])
+    candidate_ND = normalisation.candidate(candidate_TD[kept_T])
+    variance = _variance(base_ND, candidate_ND, tied=config.form == "tied")
+    torch.manual_seed(seed)
+    model = Dfc(config, base_TD.shape[1], candidate_TD.shape[1])
+    run = TrainingRun(model, config, seed)
+    if checkpoint is not None:
+        run.resume(checkpoint)
+    while run.step < config.steps:
+        index = run.batch_index(len(kept_T))
+        loss = run.update(base_ND[index], candidate_ND[index], variance)
+        if run.step % config.checkpoint_every == 0 or run.step == config.steps:
+            run.record(loss)
+            if checkpoint is not None:
+                run.save(checkpoint)
+        if progress is not None:
+            progress(run.step, config.steps)
+    return TrainedDfc(model.eval(), normalisation, seed, run.history)
+
+
+def save_trained(path: Path, trained: TrainedDfc) -> None:
+    """Write a trained crosscoder as safetensors and JSON; the directory appears whole or not at
+    all."""
+    norm = trained.normalisation
+    tensors = {f"model.{k}": v for k, v in trained.model.state_dict().items()}
+    tensors |= {"base_mean": norm.base_mean_D, "candidate_mean": norm.candidate_mean_D}
+    meta = {
+        "config": trained.model.config.model_dump(mode="json"),
+        "scales": [norm.base_scale, norm.candidate_scale],
+        "seed": trained.seed,
+        "history": trained.history,
+    }
+    save_checkpoint(path, tensors, meta)
+
+
+def load_trained(path: Path) -> TrainedDfc:
+    """Read what ``save_trained`` wrote.
+
+    Raises FileNotFoundError when there is nothing whole at ``path``.
+    """
+    found = load_checkpoint(path)
+    if found is None:
+        raise FileNotFoundError(f"no trained crosscoder at {path}; run the training stage again")
+    tensors, meta = found
+    base_mean_D, candidate_mean_D = tensors["base_mean"], tensors["candidate_mean"]
+    model = Dfc(DfcConfig(**meta["config"]), len(base_mean_D), len(candidate_mean_D))
+    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    model.load_state_dict(state)
+    norm = Normalisation(base_mean_D, candidate_mean_D, *meta["scales"])
+    return TrainedDfc(model.eval(), norm, meta["seed"], meta["history"])
+
+
+def _variance(base_ND: Tensor, candidate_ND: Tensor, *, tied: bool) -> Variance:
+    """Per-model variance, and the mean square of the difference, which has no mean taken
+    off."""
+    difference = (candidate_ND - base_ND).pow(2).sum(1).mean().item() if tied else 1.0
+    if difference == 0:
+        raise ValueError("the two models have equal activations on every token: nothing to diff")
+    return Variance(
+        base=(base_ND - base_ND.mean(0)).pow(2).sum(1).mean().item(),
+        candidate=(candidate_ND - candidate_ND.mean(0)).pow(2).sum(1).mean().item(),
+        difference=difference,
+    )
