@@ -94,7 +94,7 @@ class Feature(Record):
     id: str
     side: Literal["candidate", "base"]
     density: Probability
-    delta_energy: float
+    delta_energy: float | None
     exclusivity: float | None
     seed_agreement: float | None
     top_tokens: list[str]

@@ -1,0 +1,42 @@
+"""One comparison from start to end: what `latentwatch check` does."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from alerts.verdict import Verdict
+from monitor.comparison import prepare, result_of
+from monitor.database import open_database
+from monitor.settings import Settings
+from workers.local import LocalWorker
+from workers.outcome import Outcome, read_evidence, report_directory, write_outcome
+from workers.progress import DiffProgress
+
+
+def check_pair(
+    candidate: Path,
+    baseline: str,
+    line: str | None,
+    settings: Settings,
+    out: Path | None,
+    progress: Callable[[], AbstractContextManager[DiffProgress]],
+    report: Callable[[str], None],
+) -> Verdict:
+    """The verdict on `candidate` against `baseline`, a path or "trusted" of `line`.
+
+    A comparison that was done before is not repeated. With `out`, verdict, evidence, page and
+    message are written there too. Raises a LatentwatchError where nothing can be decided.
+    """
+    sessions = open_database(settings.database_url)
+    worker = LocalWorker(sessions, settings, progress, report)
+    comparison = prepare(
+        sessions, settings, candidate, baseline, line, worker.recipe_digest(), time.time()
+    )
+    if comparison.diff_id is not None:
+        worker.run(comparison.diff_id)
+    verdict = result_of(sessions, comparison)
+    if out is not None:
+        evidence = read_evidence(report_directory(settings.data_dir, verdict))
+        write_outcome(out, Outcome(verdict, evidence))
+    return verdict

@@ -1,0 +1,63 @@
+"""What every stage of one diff works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfc.activation_cache import ActivationCache
+from dfc.engine import Progress
+from workers.artifact import Artifact, ResultT, computed_once
+from workers.corpora import Corpora
+from workers.inputs import Inputs
+from workers.job import Job
+from workers.models import Models
+from workers.progress import DiffProgress
+from workers.recipe import recipe_digest
+from workers.store import Store
+
+Clock = Callable[[], float]
+"""Seconds since any fixed time; only differences count."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One diff while it is worked on."""
+
+    job: Job
+    inputs: Inputs
+    corpora: Corpora
+    models: Models
+    store: Store
+    cache: ActivationCache
+    progress: DiffProgress
+    clock: Clock
+
+    @property
+    def key(self) -> str:
+        return self.job.key(recipe_digest(self.inputs.recipe))
+
+    def artifact(
+        self, stage: str, kind: type[ResultT], compute: Callable[[Path], ResultT]
+    ) -> Artifact[ResultT]:
+        """The result of a stage of this diff, computed by `compute` unless it is there."""
+        return computed_once(self.store, self._key(stage), kind, compute, self.clock)
+
+    def shared(
+        self, key: str, kind: type[ResultT], compute: Callable[[Path], ResultT]
+    ) -> Artifact[ResultT]:
+        """A result that other diffs with one of these checkpoints can use too."""
+        return computed_once(self.store, f"shared/{key}", kind, compute, self.clock)
+
+    def work(self, stage: str) -> Path:
+        """Where a stage keeps what has to survive a kill until its artifact is complete."""
+        return self.store.work(self._key(stage))
+
+    def end_work(self, stage: str) -> None:
+        self.store.end_work(self._key(stage))
+
+    def steps(self, what: str) -> Progress:
+        """A callback for (done, total) of `what` in the running stage."""
+        return lambda done, total: self.progress.step(what, done, total)
+
+    def _key(self, stage: str) -> str:
+        return f"diffs/{self.key}/{stage}"

@@ -1,0 +1,36 @@
+"""The texts and prompts of a recipe, read and checked before any work begins."""
+
+from typing import NamedTuple
+
+from dfc.corpus import (
+    Chat,
+    TextOrChat,
+    bundled_prompts,
+    bundled_texts,
+    prompts_of,
+    read_corpus,
+)
+from dfc.errors import CorpusError
+from workers.errors import InputsError
+from workers.inputs import Inputs
+
+
+class Corpora(NamedTuple):
+    """What both models read, and what both answer."""
+
+    texts: list[TextOrChat]
+    prompts: list[Chat]
+
+
+def read_corpora(inputs: Inputs) -> Corpora:
+    """Raises InputsError with file, line, field and remedy."""
+    try:
+        texts = bundled_texts() if inputs.corpus is None else read_corpus(inputs.corpus)
+    except CorpusError as error:
+        raise InputsError(f"recipe.corpus: {error}") from error
+    try:
+        path = inputs.prompts
+        prompts = bundled_prompts() if path is None else prompts_of(read_corpus(path))
+    except CorpusError as error:
+        raise InputsError(f"recipe.prompts: {path or 'bundled'}: {error}") from error
+    return Corpora(texts, prompts)

@@ -1,0 +1,140 @@
+"""Runs the stages of one diff in order, to a verdict. "Could not check" is never "passed"."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol, TypeVar
+
+from dfc.activation_cache import ActivationCache
+from dfc.errors import CacheError
+from monitor.errors import CheckpointChangedError, LatentwatchError
+from monitor.settings import Settings
+from workers.context import Clock, Context
+from workers.corpora import read_corpora
+from workers.errors import StoreError, no_room
+from workers.findings import Findings
+from workers.inputs import load_inputs
+from workers.job import Job
+from workers.models import Models
+from workers.outcome import Outcome
+from workers.progress import DiffProgress
+from workers.stages.answers import answer_prompts
+from workers.stages.decide import decide_diff
+from workers.stages.harvest import Pair, harvest_models, read_states
+from workers.stages.probe import probe_models
+from workers.stages.profile import choose_depth
+from workers.stages.screen import Banks, screen_features
+from workers.stages.side_by_side import answer_side_by_side
+from workers.stages.steer import steer_features
+from workers.stages.train import train_crosscoders
+from workers.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class _Timed(Protocol):
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def reused(self) -> bool: ...
+
+
+TimedT = TypeVar("TimedT", bound=_Timed)
+
+
+def run_diff(
+    job: Job,
+    settings: Settings,
+    store: Store,
+    progress: DiffProgress,
+    clock: Clock = time.monotonic,
+) -> Outcome:
+    """The verdict on `job`. Stages whose artifact is in `store` are not run again.
+
+    A stage that fails makes the verdict undecided, or flagged when the shifts were measured before
+    and are enough for that; the reason is in the verdict. Raises a LatentwatchError where nothing
+    can be decided: inputs that can't be used, checkpoints that can't be compared, no room to keep a
+    result. After any of these, and after a kill, the same call goes on where it was.
+    """
+    inputs = load_inputs(settings.recipe)
+    context = Context(
+        job=job,
+        inputs=inputs,
+        corpora=read_corpora(inputs),
+        models=Models(job),
+        store=store,
+        cache=_activation_cache(settings),
+        progress=progress,
+        clock=clock,
+    )
+    stages = _Stages(context)
+    try:
+        stages.run_all()
+    except CheckpointChangedError as error:
+        # Whatever was measured may belong to other files.
+        return decide_diff(job, inputs, Findings(), f"The source changed during the check: {error}")
+    except LatentwatchError:
+        raise
+    except Exception as error:
+        if isinstance(error, CacheError) or no_room(error):
+            raise StoreError(f"{stages.current}: {error}") from error
+        logger.exception("stage %s of %s failed", stages.current, job.candidate.locator)
+        reason = f"The stage {stages.current} failed: {type(error).__name__}: {error}"
+        return decide_diff(job, inputs, stages.findings, reason)
+    return decide_diff(job, inputs, stages.findings)
+
+
+def _activation_cache(settings: Settings) -> ActivationCache:
+    try:
+        return ActivationCache(settings.data_dir / "activations", settings.cache_bytes)
+    except CacheError as error:
+        raise StoreError(str(error)) from error
+
+
+class _Stages:
+    """The stages of one diff in their order, and what they have found."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.findings = Findings()
+        self.current = "start"
+
+    def run_all(self) -> None:
+        context, findings = self._context, self.findings
+        answers = self._run("answers", lambda: answer_prompts(context)).result
+        findings.answers = answers
+        probe = self._run("probe", lambda: probe_models(context)).result
+        findings.probe = probe
+        if context.job.probe_only:
+            return
+        findings.layer = self._run("profile", lambda: choose_depth(context, answers)).result
+        layer = findings.layer.layer
+        harvest = self._run("harvest", lambda: harvest_models(context, answers, layer)).result
+        findings.harvest = harvest
+
+        @cache
+        def states() -> Pair:
+            return read_states(context, harvest, layer)
+
+        training = self._run("train", lambda: train_crosscoders(context, states))
+        findings.runs = [run.result for run in training.runs]
+        screening = self._run("screen", lambda: screen_features(context, training, layer, states))
+        screened, banks = screening.result, Banks(screening.directory)
+        findings.screened = screened
+        causes = self._run(
+            "steer", lambda: steer_features(context, probe, screened, banks, states)
+        ).result
+        findings.causes = causes
+        findings.side_by_side = self._run(
+            "side by side", lambda: answer_side_by_side(context, causes, screened, banks)
+        ).result
+
+    def _run(self, name: str, stage: Callable[[], TimedT]) -> TimedT:
+        self.current = name
+        self._context.progress.begin(name)
+        done = stage()
+        self.findings.seconds[name] = done.seconds
+        self._context.progress.end(name, done.seconds, done.reused)
+        return done

@@ -1,0 +1,27 @@
+"""What the stages of a diff have found so far; None where a stage did not run."""
+
+from dataclasses import dataclass, field
+
+from workers.stages.answers import BothAnswers
+from workers.stages.harvest import Harvest
+from workers.stages.probe import Probe
+from workers.stages.profile import Layer
+from workers.stages.screen import Screened
+from workers.stages.side_by_side import SideBySide
+from workers.stages.steer import Causes
+from workers.stages.train import Run
+
+
+@dataclass
+class Findings:
+    """The results of the stages, each at most once, and how long each stage took."""
+
+    answers: BothAnswers | None = None
+    probe: Probe | None = None
+    layer: Layer | None = None
+    harvest: Harvest | None = None
+    runs: list[Run] = field(default_factory=list)
+    screened: Screened | None = None
+    causes: Causes | None = None
+    side_by_side: SideBySide | None = None
+    seconds: dict[str, float] = field(default_factory=dict)

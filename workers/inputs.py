@@ -1,0 +1,89 @@
+"""The inputs that the settings name, read and checked, and the recipe that they make up."""
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from alerts.json_file import InvalidFileError
+from alerts.policy import Policy, default_policy
+from alerts.suite import Suite, bundled_suites, load_suite, suite_digest
+from dfc.config import DfcConfig
+from monitor.settings import RecipeSettings
+from workers.errors import InputsError
+from workers.recipe import Recipe, code_version, digest_of
+
+
+class Inputs(NamedTuple):
+    """What a diff is made by; the corpus and the prompts are read when they are needed."""
+
+    recipe: Recipe
+    suites: tuple[Suite, ...]
+    policy: Policy
+    corpus: Path | None
+    """JSONL of texts and chats; None is the bundled one."""
+    prompts: Path | None
+    """JSONL of prompts; None is the bundled ones."""
+
+    @property
+    def behaviour_suites(self) -> list[Suite]:
+        return [suite for suite in self.suites if suite.role == "behaviour"]
+
+    @property
+    def control_suites(self) -> list[Suite]:
+        return [suite for suite in self.suites if suite.role == "control"]
+
+
+def load_inputs(settings: RecipeSettings) -> Inputs:
+    """Read what `settings` name. Raises InputsError with the file, the field and the remedy."""
+    try:
+        suites = tuple(_suite(name) for name in settings.suites)
+        policy = default_policy()
+        dfc = DfcConfig.model_validate(settings.dfc)
+    except (InvalidFileError, ValidationError) as error:
+        raise InputsError(str(error)) from error
+    names = [suite.behaviour for suite in suites]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputsError(f"recipe.suites: two suites are named {name!r}; keep one of them")
+    recipe = Recipe(
+        corpus=_file_digest(settings.corpus, "texts.jsonl"),
+        prompts=_file_digest(settings.prompts, "prompts.jsonl"),
+        suites=tuple(suite_digest(suite) for suite in suites),
+        policy=digest_of(policy.model_dump(mode="json")),
+        layer=settings.layer,
+        dfc=dfc,
+        seeds=tuple(settings.seeds),
+        tokens=settings.tokens,
+        answer_tokens=settings.answer_tokens,
+        code=code_version(),
+    )
+    return Inputs(recipe, suites, policy, settings.corpus, settings.prompts)
+
+
+def _suite(name: str) -> Suite:
+    if name.endswith(".json"):
+        return load_suite(Path(name))
+    known = bundled_suites()
+    if name not in known:
+        raise InputsError(
+            f"recipe.suites: there is no bundled suite {name!r} (there are {', '.join(known)}); "
+            "correct its name, or give the path of a .json file"
+        )
+    return known[name]
+
+
+def _file_digest(path: Path | None, bundled: str) -> str:
+    try:
+        content = (
+            (resources.files("dfc") / "data" / bundled).read_bytes()
+            if path is None
+            else path.read_bytes()
+        )
+    except OSError as error:
+        raise InputsError(
+            f"{path or bundled}: can't be read ({error.strerror}); correct its path in the settings"
+        ) from error
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,42 @@
+"""One diff to be worked on: which two checkpoints, and where they lie."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from alerts.verdict import Checkpoint
+from workers.recipe import digest_of
+
+SideName = Literal["base", "candidate"]
+
+
+class Side(NamedTuple):
+    """One of the two checkpoints of a diff."""
+
+    content_digest: str
+    weights_digest: str
+    path: Path
+    locator: str
+    """Where it was found, for a person to read."""
+
+    def for_verdict(self) -> Checkpoint:
+        return Checkpoint(digest=self.content_digest, locator=self.locator)
+
+
+class Job(NamedTuple):
+    """A diff of `candidate` against `base`."""
+
+    line: str | None
+    base: Side
+    candidate: Side
+
+    @property
+    def probe_only(self) -> bool:
+        """The weights are equal, so there is nothing for a crosscoder to find."""
+        return self.base.weights_digest == self.candidate.weights_digest
+
+    def side(self, name: SideName) -> Side:
+        return self.base if name == "base" else self.candidate
+
+    def key(self, recipe_digest: str) -> str:
+        """Under which the artifacts of this diff lie: line and locators do not matter."""
+        return digest_of([self.base.content_digest, self.candidate.content_digest, recipe_digest])

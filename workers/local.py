@@ -1,0 +1,130 @@
+"""Runs the queued diffs of the database in this process, one after the other."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.verdict import to_json
+from alerts.wording import verdict_word
+from monitor.errors import LatentwatchError, LeaseLostError
+from monitor.intake import locate
+from monitor.jobs import claim_next, fail, finish
+from monitor.owner import this_process
+from monitor.schema import Line, Version
+from monitor.settings import COMPARISONS, Settings
+from workers.corpora import read_corpora
+from workers.diff import run_diff
+from workers.heartbeat import LEASE_SECONDS, Heartbeat
+from workers.inputs import load_inputs
+from workers.job import Job, Side
+from workers.outcome import Outcome, report_directory, write_outcome
+from workers.progress import DiffProgress
+from workers.recipe import recipe_digest
+from workers.store import LocalStore
+
+
+class _Claim(NamedTuple):
+    diff_id: int
+    fence: int
+    line: str
+    base: Version
+    candidate: Version
+
+
+class LocalWorker:
+    """Compares versions in this process."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        settings: Settings,
+        progress: Callable[[], AbstractContextManager[DiffProgress]],
+        report: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._progress = progress
+        self._report = report
+        self._clock = clock
+
+    def recipe_digest(self) -> str:
+        """The recipe by which this worker compares. Raises InputsError for unusable inputs."""
+        inputs = load_inputs(self._settings.recipe)
+        read_corpora(inputs)
+        return recipe_digest(inputs.recipe)
+
+    def run_queued(self) -> None:
+        """Run all queued diffs, and those of processes that were killed.
+
+        What can't be compared has failed with a reason afterwards.
+        """
+        while (claim := self._claim()) is not None:
+            # The reason is in the row and was reported; the next diff may fare better.
+            with suppress(LatentwatchError):
+                self._run(claim)
+
+    def run(self, diff_id: int) -> None:
+        """Run the diff `diff_id` if nobody else is at work on it and it isn't done.
+
+        Raises a LatentwatchError when it can't be compared.
+        """
+        claim = self._claim(diff_id)
+        if claim is not None:
+            self._run(claim)
+
+    def _claim(self, diff_id: int | None = None) -> _Claim | None:
+        with self._sessions.begin() as session:
+            diff = claim_next(session, self._clock(), this_process(), LEASE_SECONDS, diff_id)
+            if diff is None:
+                return None
+
+            def version(digest: str) -> Version:
+                return session.scalars(
+                    select(Version).filter_by(line_id=diff.line_id, content_digest=digest)
+                ).one()
+
+            return _Claim(
+                diff_id=diff.id,
+                fence=diff.fence,
+                line=session.get_one(Line, diff.line_id).name,
+                base=version(diff.base_digest),
+                candidate=version(diff.candidate_digest),
+            )
+
+    def _run(self, claim: _Claim) -> None:
+        name = claim.candidate.name
+        try:
+            outcome = self._compare(claim)
+        except LeaseLostError as error:
+            self._report(f"{name}: {error}")
+            raise
+        except LatentwatchError as error:
+            with self._sessions.begin() as session:
+                fail(session, claim.diff_id, claim.fence, str(error), self._clock())
+            self._report(f"{name} could not be compared: {error}")
+            raise
+        with self._sessions.begin() as session:
+            finish(session, claim.diff_id, claim.fence, to_json(outcome.verdict), self._clock())
+        self._report(f"{name}: {verdict_word(outcome.verdict)}")
+
+    def _compare(self, claim: _Claim) -> Outcome:
+        line = None if claim.line == COMPARISONS else claim.line
+        with (
+            self._progress() as progress,
+            Heartbeat(
+                self._sessions, claim.diff_id, claim.fence, progress, self._clock
+            ) as heartbeat,
+        ):
+            job = Job(line, self._side(claim.base), self._side(claim.candidate))
+            outcome = run_diff(job, self._settings, LocalStore(self._settings.store_dir), heartbeat)
+        write_outcome(report_directory(self._settings.data_dir, outcome.verdict), outcome)
+        return outcome
+
+    def _side(self, version: Version) -> Side:
+        path = locate(self._sessions, version)
+        return Side(version.content_digest, version.weights_digest, path, str(path))

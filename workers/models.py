@@ -1,0 +1,71 @@
+"""The two models of a diff, loaded when they are first needed and once only."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dfc.engine import Engine
+from dfc.errors import DfcError
+from dfc.perturbation import Perturbation
+from dfc.threads import use_threads
+from dfc.transformers_engine import TransformersEngine
+from monitor.checkpoint import inspect_checkpoint, link_files
+from monitor.directory import list_directory
+from monitor.errors import CheckpointChangedError, CheckpointRefusedError
+from monitor.identity import verify_unchanged
+from workers.errors import ModelLoadError
+from workers.job import Job, Side, SideName
+
+
+class Models:
+    """Loads the models of `job` and makes sure that they are the ones whose digests were taken."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._loaded: dict[SideName, Engine] = {}
+        # Set by whoever knows better than a look at the load, such as a test or a scheduler.
+        chosen = os.environ.get("OMP_NUM_THREADS")
+        use_threads(int(chosen) if chosen and chosen.isdigit() else None)
+
+    def __getitem__(self, name: SideName) -> Engine:
+        """The model `name`.
+
+        Raises CheckpointChangedError when its files are no longer those of the job, and
+        ModelLoadError when it can't be loaded or has no chat template.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = _open(self._job.side(name))
+        return self._loaded[name]
+
+    def noisy_base(self, perturbation: Perturbation) -> Engine:
+        """A noisy copy of the base, loaded anew with every call."""
+        return _open(self._job.base, perturbation)
+
+
+def _open(side: Side, perturbation: Perturbation | None = None) -> Engine:
+    with _only_safe_files(side) as directory:
+        try:
+            engine = TransformersEngine(directory, perturbation=perturbation)
+            engine.encode_chat([{"role": "user", "content": "Hello"}], add_generation_prompt=True)
+        except DfcError as error:
+            verify_unchanged(side.path, side.content_digest)
+            message = str(error).replace(str(directory), side.locator)
+            raise ModelLoadError(message) from error
+    verify_unchanged(side.path, side.content_digest)
+    return engine
+
+
+@contextmanager
+def _only_safe_files(side: Side) -> Iterator[Path]:
+    """A directory that shows a loader the files of `side` that count, and no others."""
+    try:
+        checkpoint = inspect_checkpoint(side.path, list_directory(side.path, root=Path("/")))
+    except CheckpointRefusedError as error:  # it was none when its digests were taken
+        raise CheckpointChangedError(
+            f"{side.locator}: changed since its digest was taken: {error}"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="latentwatch-") as name:
+        link_files(checkpoint, Path(name))
+        yield Path(name)

@@ -1,0 +1,66 @@
+"""What a diff ends with, and the files in which a reviewer gets it."""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from alerts.evidence import Evidence
+from alerts.json_file import read_json
+from alerts.report import write_report
+from alerts.slack_message import build_message
+from alerts.verdict import Verdict, to_json
+from monitor.settings import COMPARISONS
+from workers.errors import StoreError
+
+VERDICT, EVIDENCE, REPORT, MESSAGE = "verdict.json", "evidence.json", "report.html", "slack.json"
+
+
+class Outcome(NamedTuple):
+    """The verdict, and what a reviewer sees beside it."""
+
+    verdict: Verdict
+    evidence: Evidence
+
+
+def report_directory(data_dir: Path, verdict: Verdict) -> Path:
+    """Where the files of `verdict` lie: one place per line, pair of checkpoints and recipe."""
+    digests = (verdict.candidate.digest, verdict.base.digest, verdict.recipe.digest)
+    return data_dir / "reports" / (verdict.line or COMPARISONS) / "-".join(d[:12] for d in digests)
+
+
+def read_evidence(directory: Path) -> Evidence:
+    """The evidence that `write_outcome` wrote; empty where nothing was written."""
+    path = directory / EVIDENCE
+    return read_json(path, Evidence) if path.is_file() else Evidence()
+
+
+def write_outcome(directory: Path, outcome: Outcome) -> None:
+    """Write verdict, evidence, page and message into `directory`, the verdict last.
+
+    Each file appears in one step. Raises StoreError.
+    """
+    message = build_message(outcome.verdict, outcome.evidence)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(directory / EVIDENCE, outcome.evidence.model_dump_json(indent=2))
+        _write(directory / MESSAGE, json.dumps(message._asdict(), ensure_ascii=False, indent=2))
+        write_report(directory / REPORT, outcome.verdict, outcome.evidence)
+        _write(directory / VERDICT, to_json(outcome.verdict))
+    except OSError as error:
+        raise StoreError(
+            f"{directory}: the verdict can't be written there ({error.strerror}); free space or "
+            "correct the permissions, then run the same command again"
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("w", encoding="utf-8", errors="replace") as stream:
+            stream.write(text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

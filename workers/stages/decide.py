@@ -1,0 +1,158 @@
+"""From what the stages found to the verdict and the evidence that a reviewer sees."""
+
+from importlib import metadata
+
+from alerts.evidence import (
+    ControlReading,
+    Controls,
+    Evidence,
+    FeatureExamples,
+    ItemScore,
+)
+from alerts.measured import MeasuredBehaviour, behaviour_row
+from alerts.policy import Decision, decide, is_flagged
+from alerts.verdict import Feature, RecipeSummary, Verdict
+from workers.findings import Findings
+from workers.inputs import Inputs
+from workers.job import Job, SideName
+from workers.outcome import Outcome
+from workers.recipe import recipe_digest
+
+_PACKAGES = ("latentwatch", "numpy", "safetensors", "scipy", "torch", "transformers")
+
+
+def decide_diff(
+    job: Job, inputs: Inputs, findings: Findings, failure: str | None = None
+) -> Outcome:
+    """The verdict on `job` by the policy, and the evidence.
+
+    `failure` says why the stages ended early. Then the candidate can't pass: it is flagged if what
+    was measured by then is enough for that, else undecided.
+    """
+    measured = findings.probe.measured(inputs.behaviour_suites) if findings.probe else []
+    controls = Controls(
+        base=_reading(inputs, findings, "base"), candidate=_reading(inputs, findings, "candidate")
+    )
+    features = _features(findings)
+    causes = findings.causes.evidence if findings.causes else {}
+    decision = _with_failure(
+        decide(measured, inputs.policy, controls=controls, evidence=causes, features=features),
+        failure,
+    )
+    verdict = Verdict(
+        schema="latentwatch.verdict/1",
+        line=job.line,
+        base=job.base.for_verdict(),
+        candidate=job.candidate.for_verdict(),
+        recipe=RecipeSummary(
+            digest=recipe_digest(inputs.recipe),
+            layer=findings.layer.layer if findings.layer else None,
+            tokens=findings.harvest.tokens if findings.harvest else None,
+            seeds=list(inputs.recipe.seeds),
+        ),
+        verdict=decision.verdict,
+        severity=decision.severity,
+        reasons=decision.reasons,
+        behaviours=[
+            behaviour_row(
+                behaviour, causes.get(behaviour.name), flagged=is_flagged(behaviour, inputs.policy)
+            )
+            for behaviour in measured
+        ],
+        features=features,
+        timings=findings.seconds,
+        versions={package: metadata.version(package) for package in _PACKAGES},
+    )
+    return Outcome(verdict, _evidence(job, inputs, findings, controls, measured))
+
+
+def _with_failure(decision: Decision, failure: str | None) -> Decision:
+    if failure is None:
+        return decision
+    if decision.verdict == "flagged":
+        return decision._replace(reasons=[*decision.reasons, failure])
+    return Decision("undecided", None, [failure, *decision.reasons])
+
+
+def _reading(inputs: Inputs, findings: Findings, name: SideName) -> ControlReading:
+    answers, probe = findings.answers, findings.probe
+    own = None if answers is None else (answers.base if name == "base" else answers.candidate)
+    return ControlReading(
+        capability_accuracy=probe.accuracy(
+            inputs.control_suites, name, inputs.policy.maximum_unscored
+        )
+        if probe
+        else None,
+        mean_answer_length=own.mean_length if own else None,
+        refusal_rate=own.refusal_rate if own else None,
+    )
+
+
+def _features(findings: Findings) -> list[Feature]:
+    if findings.screened is None:
+        return []
+    effects = findings.causes.effects if findings.causes else {}
+    return [
+        Feature(
+            id=feature.id,
+            side=feature.side,
+            density=feature.density,
+            delta_energy=feature.delta_energy,
+            exclusivity=feature.exclusivity,
+            seed_agreement=feature.seed_agreement,
+            top_tokens=feature.top_tokens,
+            examples=["".join(example.tokens) for example in feature.examples],
+            effects=effects.get(feature.id, []),
+        )
+        for feature in findings.screened.short_list
+    ]
+
+
+def _evidence(
+    job: Job,
+    inputs: Inputs,
+    findings: Findings,
+    controls: Controls,
+    measured: list[MeasuredBehaviour],
+) -> Evidence:
+    screened, causes = findings.screened, findings.causes
+    return Evidence(
+        patch_profile=findings.layer.points if findings.layer else [],
+        dose_responses=causes.dose_responses if causes else [],
+        answers=findings.side_by_side.answers if findings.side_by_side else [],
+        item_scores=_item_scores(inputs, findings),
+        controls=controls,
+        examples=[
+            FeatureExamples(feature=feature.id, examples=feature.examples)
+            for feature in (screened.short_list if screened else [])
+        ],
+        training=[run.summary for run in findings.runs],
+        maximum_nll_rise=inputs.policy.maximum_nll_rise,
+        caveats=_caveats(job, findings),
+    )
+
+
+def _item_scores(inputs: Inputs, findings: Findings) -> list[ItemScore]:
+    if findings.probe is None:
+        return []
+    rows = []
+    for suite in inputs.behaviour_suites:
+        probe = findings.probe.suites[suite.behaviour]
+        for item, base, candidate in zip(suite.items, probe.base, probe.candidate, strict=True):
+            rows.append(
+                ItemScore(
+                    behaviour=suite.behaviour,
+                    item=item.id,
+                    template=item.template,
+                    base=base,
+                    candidate=candidate,
+                )
+            )
+    return rows
+
+
+def _caveats(job: Job, findings: Findings) -> list[str]:
+    caveats = []
+    if job.probe_only:
+        caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
+    return caveats

@@ -1,0 +1,120 @@
+"""The residual states of both models over the same tokens.
+
+Three groups of documents (the corpus, the base's own answers, the candidate's own answers) are
+harvested and cached apart, each cut by itself: so a model that was the candidate of an earlier diff
+already has its states on the corpus and on its own answers.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from dfc.corpus import encode_corpus
+from dfc.engine import Activations
+from workers.artifact import Artifact, Result
+from workers.context import Context
+from workers.job import SideName
+from workers.recipe import digest_of
+from workers.stages.answers import BothAnswers, Tokens
+
+SHARES = {"corpus": 0.5, "base answers": 0.25, "candidate answers": 0.25}
+"""Part of the recipe's tokens that each group may have."""
+DOCUMENT_TOKENS = 256
+"""Where a text of the corpus is cut: what a feature reads seldom lies further back."""
+
+
+class Harvest(Result):
+    """The documents on which both models were read."""
+
+    documents: dict[str, list[Tokens]]
+    tokens: int
+    """Positions: every token but the first of each document."""
+
+
+class Pair(NamedTuple):
+    """The states of both models, row by row at the same token."""
+
+    base: Activations
+    candidate: Activations
+
+
+def harvest_models(context: Context, answers: BothAnswers, layer: int) -> Artifact[Harvest]:
+    """Choose the documents and see that both models' states on them are in the cache."""
+
+    def compute(_: Path) -> Harvest:
+        budget = context.inputs.recipe.tokens
+        groups = {
+            "corpus": _corpus(context),
+            "base answers": answers.base.documents(),
+            "candidate answers": answers.candidate.documents(),
+        }
+        documents = {
+            name: within_budget(group, int(SHARES[name] * budget)) for name, group in groups.items()
+        }
+        harvest = Harvest(
+            documents=documents,
+            tokens=sum(len(d) - 1 for group in documents.values() for d in group),
+        )
+        read_states(context, harvest, layer)
+        return harvest
+
+    return context.artifact("harvest", Harvest, compute)
+
+
+def read_states(context: Context, harvest: Harvest, layer: int) -> Pair:
+    """The states of both models, from the cache; what is not there is harvested again."""
+    return Pair(
+        _states(context, "base", harvest, layer),
+        _states(context, "candidate", harvest, layer),
+    )
+
+
+def within_budget(documents: list[Tokens], positions: int) -> list[Tokens]:
+    """The first documents with at most `positions` positions in all; the last one is cut."""
+    kept, left = [], positions
+    for document in documents:
+        cut = document[: left + 1]
+        if len(cut) < 2:
+            continue
+        kept.append(cut)
+        left -= len(cut) - 1
+        if left <= 0:
+            break
+    return kept
+
+
+def _corpus(context: Context) -> list[Tokens]:
+    engine = context.models["base"]
+    documents = encode_corpus(engine, context.corpora.texts, DOCUMENT_TOKENS, "corpus")
+    return [document.tokens for document in documents]
+
+
+def _states(context: Context, name: SideName, harvest: Harvest, layer: int) -> Activations:
+    parts = [
+        _group(context, name, group, documents, layer)
+        for group, documents in harvest.documents.items()
+        if documents
+    ]
+    offset, document_T = 0, []
+    for part, documents in zip(parts, filter(None, harvest.documents.values()), strict=True):
+        document_T.append(part.document_T + offset)
+        offset += len(documents)
+    return Activations(
+        x_TD=torch.cat([part.x_TD for part in parts]),
+        document_T=torch.cat(document_T),
+        position_T=torch.cat([part.position_T for part in parts]),
+        token_T=torch.cat([part.token_T for part in parts]),
+    )
+
+
+def _group(
+    context: Context, name: SideName, group: str, documents: list[Tokens], layer: int
+) -> Activations:
+    side = context.job.side(name)
+    # The dtype is the engine's own, and the code's digest covers it.
+    made_of = [side.weights_digest, documents, layer, context.inputs.recipe.code]
+    return context.cache.fetch(
+        digest_of(made_of),
+        lambda: context.models[name].harvest(documents, layer, context.steps(f"{name}: {group}")),
+    )

@@ -1,0 +1,134 @@
+"""Both models, unsteered, on every probe suite; and noisy copies of the base for the noise floor.
+
+The scores of a model on a suite are shared between diffs.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from alerts.measured import MeasuredBehaviour
+from alerts.probe import item_scores, suite_rows
+from alerts.shifts import SuiteScores, accuracy, measure_behaviours
+from alerts.suite import Suite, suite_digest
+from dfc.engine import Engine
+from dfc.perturbation import Perturbation
+from workers.artifact import Artifact, Result
+from workers.context import Context
+from workers.job import SideName
+from workers.recipe import digest_of
+
+NULL_COPIES = 3
+NULL_NOISE = 0.01
+"""Part of each tensor's root mean square: as much as a change of precision, nothing that a
+behaviour should notice."""
+
+Scores = list[float | None]
+
+
+class ItemScores(Result):
+    """The score of every item of one suite in one model; None where an item could not be scored."""
+
+    scores: Scores
+
+
+class NullScores(Result):
+    """The item scores of one noisy copy of the base, by behaviour."""
+
+    scores: dict[str, Scores]
+
+
+class SuiteProbe(Result):
+    """One suite in all models, [n_items] each."""
+
+    base: Scores
+    candidate: Scores
+    perturbed: list[Scores]
+    """Empty for a control suite, which has no shift."""
+
+
+class Probe(Result):
+    """All suites of the recipe, by behaviour."""
+
+    suites: dict[str, SuiteProbe]
+
+    def measured(self, suites: Sequence[Suite]) -> list[MeasuredBehaviour]:
+        """Shift, corrected p and noise floor of each of the behaviour suites `suites`."""
+        return measure_behaviours(
+            [
+                SuiteScores(
+                    suite,
+                    _floats(self.suites[suite.behaviour].base),
+                    _floats(self.suites[suite.behaviour].candidate),
+                    [_floats(copy) for copy in self.suites[suite.behaviour].perturbed],
+                )
+                for suite in suites
+            ]
+        )
+
+    def accuracy(
+        self, suites: Sequence[Suite], name: SideName, maximum_unscored: float
+    ) -> float | None:
+        """The accuracy of model `name` over the items of the control suites `suites`."""
+        scores = [score for suite in suites for score in self._scores(suite, name)]
+        return accuracy(_floats(scores), maximum_unscored) if scores else None
+
+    def _scores(self, suite: Suite, name: SideName) -> Scores:
+        probe = self.suites[suite.behaviour]
+        return probe.base if name == "base" else probe.candidate
+
+
+def probe_models(context: Context) -> Artifact[Probe]:
+    """The item scores of both models and of the noisy copies."""
+
+    def compute(_: Path) -> Probe:
+        suites = context.inputs.suites
+        base = {suite.behaviour: _scores(context, "base", suite) for suite in suites}
+        candidate = {suite.behaviour: _scores(context, "candidate", suite) for suite in suites}
+        nulls = [_null_scores(context, copy) for copy in range(NULL_COPIES)]
+        return Probe(
+            suites={
+                suite.behaviour: SuiteProbe(
+                    base=base[suite.behaviour],
+                    candidate=candidate[suite.behaviour],
+                    perturbed=[null[suite.behaviour] for null in nulls if suite.behaviour in null],
+                )
+                for suite in suites
+            }
+        )
+
+    return context.artifact("probe", Probe, compute)
+
+
+def _scores(context: Context, name: SideName, suite: Suite) -> Scores:
+    made_of = [suite_digest(suite), context.inputs.recipe.code]
+    key = f"scores/{context.job.side(name).content_digest}/{digest_of(made_of)}"
+
+    def compute(_: Path) -> ItemScores:
+        context.progress.step(f"{name}: {suite.behaviour}", 0, len(suite.items))
+        return ItemScores(scores=_score(context.models[name], suite))
+
+    return context.shared(key, ItemScores, compute).result.scores
+
+
+def _null_scores(context: Context, copy: int) -> dict[str, Scores]:
+    suites = context.inputs.behaviour_suites
+    digests = [suite_digest(suite) for suite in suites]
+    made_of = [digests, copy, NULL_NOISE, context.inputs.recipe.code]
+    key = f"null/{context.job.base.content_digest}/{digest_of(made_of)}"
+
+    def compute(_: Path) -> NullScores:
+        context.progress.step("noisy copies of the base", copy, NULL_COPIES)
+        engine = context.models.noisy_base(Perturbation(NULL_NOISE, seed=copy))
+        return NullScores(scores={suite.behaviour: _score(engine, suite) for suite in suites})
+
+    return context.shared(key, NullScores, compute).result.scores
+
+
+def _score(engine: Engine, suite: Suite) -> Scores:
+    scores = item_scores(suite, engine.score(suite_rows(engine, suite)))
+    return [score if math.isfinite(score) else None for score in scores.tolist()]
+
+
+def _floats(scores: Scores) -> list[float]:
+    return [math.nan if score is None else score for score in scores]

@@ -1,0 +1,76 @@
+"""At which depth does the difference live? The layer whose exchange takes most of it away."""
+
+from pathlib import Path
+
+from alerts.evidence import PatchPoint
+from dfc.engine import ScoreRow
+from dfc.patch_profile import choose_layer, patch_profile
+from workers.artifact import Artifact, Result
+from workers.context import Context
+from workers.errors import InputsError
+from workers.stages.answers import Answers, BothAnswers
+
+PROMPTS = 32
+"""Prompts whose answers measure the divergence; more cost time and hardly move the profile."""
+DEPTHS = (0.3, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)
+"""Where the profile is taken, as parts of the stack."""
+
+
+class Layer(Result):
+    """The residual stream that is compared: the one after this block (0-based)."""
+
+    layer: int
+    points: list[PatchPoint]
+    """Empty when the recipe fixes the layer."""
+
+
+def choose_depth(context: Context, answers: BothAnswers) -> Artifact[Layer]:
+    """The recipe's layer, else the earliest one whose exchange takes most of the divergence away.
+
+    Raises InputsError when the recipe's layer is not one of the model's.
+    """
+
+    def compute(_: Path) -> Layer:
+        base, candidate = context.models["base"], context.models["candidate"]
+        n_layers, wanted = candidate.info.n_layers, context.inputs.recipe.layer
+        if wanted != "auto":
+            if wanted >= n_layers:
+                raise InputsError(
+                    f"recipe.layer: {wanted} is beyond the last block, {n_layers - 1}; choose a "
+                    "lower one or 'auto'"
+                )
+            return Layer(layer=wanted, points=[])
+        rows, weights = divergence_rows(answers)
+        found = patch_profile(
+            base, candidate, rows, weights, depths(n_layers), context.steps("depths")
+        )
+        # Without any divergence to be seen no depth is better than the middle.
+        measured = any(point.removed is not None for point in found)
+        return Layer(
+            layer=choose_layer(found) if measured else n_layers // 2,
+            points=[PatchPoint(**point._asdict()) for point in found],
+        )
+
+    return context.artifact("profile", Layer, compute)
+
+
+def depths(n_layers: int) -> list[int]:
+    """The layers of the profile, without the last one: there the whole output is exchanged."""
+    last = max(n_layers - 2, 0)
+    return sorted({min(round(part * n_layers), last) for part in DEPTHS})
+
+
+def divergence_rows(answers: BothAnswers) -> tuple[list[ScoreRow], list[float]]:
+    """Rows and their weights that measure the divergence of two models in what they say themselves:
+    how much more probable the candidate's answers are than the base's.
+
+    The difference of this figure between the models estimates the sum of the divergences
+    KL(candidate, base) and KL(base, candidate) per token.
+    """
+    signed: list[tuple[Answers, float]] = [(answers.candidate, 1.0), (answers.base, -1.0)]
+    rows, weights = [], []
+    for own, sign in signed:
+        spoken = [pair for pair in zip(own.prompts, own.answers, strict=True) if pair[1]][:PROMPTS]
+        rows += [ScoreRow(prompt, answer) for prompt, answer in spoken]
+        weights += [sign / len(spoken)] * len(spoken)
+    return rows, weights

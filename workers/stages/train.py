@@ -1,0 +1,79 @@
+"""One crosscoder per seed on the states of both models; each resumes at the step where it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from alerts.evidence import TrainingRun
+from dfc.train import TrainedDfc, load_trained, save_trained, train
+from workers.artifact import Artifact, Result
+from workers.context import Context
+from workers.stages.harvest import Pair
+
+_MODEL = "model"
+
+
+class Run(Result):
+    """The training of one seed; the crosscoder itself lies beside the result."""
+
+    summary: TrainingRun
+
+
+class Training(NamedTuple):
+    """One artifact per seed."""
+
+    runs: list[Artifact[Run]]
+
+    @property
+    def seconds(self) -> float:
+        return sum(run.seconds for run in self.runs)
+
+    @property
+    def reused(self) -> bool:
+        return all(run.reused for run in self.runs)
+
+    def crosscoders(self) -> list[TrainedDfc]:
+        """The trained crosscoders, in the order of the seeds."""
+        return [load_trained(run.directory / _MODEL) for run in self.runs]
+
+
+def train_crosscoders(context: Context, states: Callable[[], Pair]) -> Training:
+    """Train a crosscoder for every seed of the recipe. `states` is called when they are needed."""
+    return Training([_train(context, states, seed) for seed in context.inputs.recipe.seeds])
+
+
+def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[Run]:
+    stage = f"train-{seed}"
+
+    def compute(directory: Path) -> Run:
+        pair = states()
+        trained = train(
+            pair.base.x_TD,
+            pair.candidate.x_TD,
+            context.inputs.recipe.dfc,
+            seed=seed,
+            checkpoint=context.work(stage) / "training",
+            progress=context.steps(f"steps, seed {seed}"),
+        )
+        save_trained(directory / _MODEL, trained)
+        return Run(summary=_summary(trained))
+
+    artifact = context.artifact(stage, Run, compute)
+    context.end_work(stage)
+    return artifact
+
+
+def _summary(trained: TrainedDfc) -> TrainingRun:
+    last = trained.history[-1] if trained.history else {}
+
+    def explained(part: str) -> float | None:
+        return 1.0 - last[part] if part in last else None
+
+    return TrainingRun(
+        seed=trained.seed,
+        steps=[int(entry["step"]) for entry in trained.history],
+        losses=[entry["total"] for entry in trained.history],
+        variance_explained_base=explained("base"),
+        variance_explained_candidate=explained("candidate"),
+        variance_explained_difference=explained("difference"),
+    )
