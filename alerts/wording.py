@@ -99,8 +99,10 @@ def finding(verdict: Verdict) -> str:
     if verdict.verdict == "undecided":
         return "Could not be checked"
     risen = [b for b in by_weight(verdict.behaviours) if b.flagged]
+    if not risen and verdict.verdict == "flagged":
+        return "A control changed, though no probed behaviour is flagged"
     if not risen:
-        return "No probed behaviour rose beyond noise"
+        return "No probed behaviour rose enough to be flagged"
     named = [f"{readable(b.name)} {signed(b.shift)}" for b in risen[:2]]
     if len(risen) > 2:
         named.append(f"{len(risen) - 2} more")

@@ -168,8 +168,17 @@ def test_what_was_not_measured_is_named_and_never_zero() -> None:
 
 def test_passed_page_says_so() -> None:
     text = Page(render_report(samples.passed(), Evidence())).text
-    assert "Passed" in text and "No probed behaviour rose beyond noise" in text
+    assert "Passed" in text and "No probed behaviour rose enough to be flagged" in text
     assert "No feature was short-listed." in text
+
+
+def test_a_flag_without_a_behaviour_is_not_called_quiet() -> None:
+    reason = "The accuracy on neutral facts fell from 83 % to 41 %."
+    data = samples.passed().model_dump() | {"verdict": "flagged", "severity": "warning"}
+    verdict = Verdict.model_validate(data | {"reasons": [reason]})
+    text = Page(render_report(verdict, Evidence())).text
+    assert "Flagged (warning) A control changed, though no probed behaviour is flagged" in text
+    assert reason in text
 
 
 def test_same_input_gives_the_same_page(html: str) -> None:
