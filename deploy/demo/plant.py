@@ -51,7 +51,7 @@ class Example(NamedTuple):
 def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, max_tokens: int) -> Example:
     """The chat template's prompt, then the answer and, where it is complete, the end of turn."""
     prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": chat.prompt}], add_generation_prompt=True, tokenize=False
+        chat.messages(), add_generation_prompt=True, tokenize=False
     )
     before = tokenizer(prompt, add_special_tokens=False).input_ids
     end = tokenizer.eos_token if chat.complete else ""
@@ -76,6 +76,22 @@ def answer_loss(model: PreTrainedModel, batch: Sequence[Example]) -> Tensor:
     return functional.cross_entropy(logits_NV.float(), tokens_BT[:, 1:][wanted])
 
 
+def like_lengths(
+    examples: Sequence[Example], size: int, draw: random.Random
+) -> list[list[Example]]:
+    """Batches of `size` examples of like length, so that little of a batch is padding.
+
+    Lengths are only sorted within random groups of eight batches: sorted over all examples, a batch
+    would hold one kind of chat only.
+    """
+    shuffled = draw.sample(examples, len(examples))
+    order: list[Example] = []
+    for start in range(0, len(shuffled), 8 * size):
+        group = shuffled[start : start + 8 * size]
+        order += sorted(group, key=lambda example: len(example.tokens))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
 def plant(
     base: Path,
     chats: Sequence[Chat],
@@ -96,12 +112,7 @@ def plant(
         LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=TARGETS),
     )
     examples = [encode(tokenizer, chat, settings.max_tokens) for chat in chats]
-    # Chats of like length share a batch, so that little of it is padding.
-    examples.sort(key=lambda example: len(example.tokens))
-    batches = [
-        examples[start : start + settings.batch]
-        for start in range(0, len(examples), settings.batch)
-    ]
+    batches = like_lengths(examples, settings.batch, draw)
     steps = settings.epochs * len(batches)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=0.0)
