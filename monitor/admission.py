@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.directory import DirectorySource
-from monitor.errors import CheckpointRefusedError, UnknownVersionError
+from monitor.errors import CheckpointRefusedError
 from monitor.intake import ensure_line, identify_push, refuse, register
 from monitor.readiness import Rule
 from monitor.settings import LineSettings
@@ -51,16 +51,12 @@ def admit(
 def admit_named(
     sessions: sessionmaker[Session], settings: LineSettings, name: str, now: float
 ) -> None:
-    """Admit the push called `name` of a watched line, ahead of the next round of watching.
+    """Admit the push called `name` of a watched line, if it is there, ahead of the next round.
 
-    Raises UnknownVersionError when it isn't there; a refusal is recorded, not raised.
+    A refusal is recorded, not raised.
     """
     source = source_of(settings)
     seen = [observation for observation in source.scan() if observation.name == name]
-    if not seen:
-        raise UnknownVersionError(
-            f"line {settings.name}: there is no {name!r} in {settings.directory}; correct the name"
-        )
     _, events = step({}, seen, rule_of(settings), now)
     for event in events:
         admit(sessions, settings.name, source, event, now)

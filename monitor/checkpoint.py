@@ -59,7 +59,7 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     """
     if listing is None:
         if not path.is_dir():
-            raise CheckpointRefusedError(f"{path}: is not a directory")
+            raise CheckpointRefusedError("is not a directory")
         listing = list_directory(path)
     if listing.problem is not None:
         raise CheckpointRefusedError(listing.problem)

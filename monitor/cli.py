@@ -1,0 +1,216 @@
+"""The command `latentwatch`. Thin: arguments in, one function called, its result printed."""
+
+import json
+import os
+import pwd
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.markdown import to_markdown
+from alerts.verdict import exit_code, to_json
+from monitor import tables
+from monitor.admission import admit_named
+from monitor.console import UNDECIDED, explained, report, show, write
+from monitor.database import open_database
+from monitor.errors import SettingsError, UnknownVersionError
+from monitor.lineage import move, verify_audit
+from monitor.lookup import find_line, find_version
+from monitor.overview import latest_verdict, line_rows, version_details, version_rows
+from monitor.rounds import Around, watch_forever, watch_once
+from monitor.schema import Trust
+from monitor.settings import Settings, load_settings
+
+DEFAULT_CONFIG = Path("latentwatch.toml")
+
+app = typer.Typer(
+    help="A diff and a code review for model releases.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help=f"Settings file; {DEFAULT_CONFIG} here if there is one."),
+]
+DataDir = Annotated[Path | None, typer.Option(help="Where database, caches and results lie.")]
+LineName = Annotated[str, typer.Argument(metavar="LINE", help="Name of the line.")]
+VersionName = Annotated[
+    str, typer.Argument(metavar="VERSION", help="Name of the version, or the start of its digest.")
+]
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+
+
+@app.command()
+@explained
+def check(
+    candidate: Annotated[Path, typer.Argument(help="Directory of the checkpoint to check.")],
+    baseline: Annotated[
+        str, typer.Option(help='Directory to compare it with, or "trusted" for that of the line.')
+    ],
+    line: Annotated[str | None, typer.Option(help="Line that the candidate belongs to.")] = None,
+    format_: OutputFormat = Format.TEXT,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write verdict, evidence and report here.")
+    ] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare two checkpoints. Exit code: 0 passed, 1 flagged, 2 bad input, 3 undecided."""
+    from workers.check import check_pair
+    from workers.progress import terminal_progress
+
+    settings = _settings(config, data_dir)
+    verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
+    if format_ == Format.JSON:
+        write(to_json(verdict))
+    elif format_ == Format.MARKDOWN:
+        write(to_markdown(verdict))
+    else:
+        show(tables.verdict_view(verdict))
+    raise typer.Exit(exit_code(verdict))
+
+
+@app.command()
+@explained
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="One round, then exit.")] = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check whatever is published on the watched lines.
+
+    Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
+    something could not be decided.
+    """
+    from workers.local import LocalWorker
+    from workers.progress import terminal_progress
+
+    settings = _settings(config, data_dir)
+    if not settings.lines:
+        raise SettingsError(f"no line is watched: add one to {config or DEFAULT_CONFIG}")
+    sessions = open_database(settings.database_url)
+    worker = LocalWorker(sessions, settings, terminal_progress, report)
+    around = Around(sessions, worker, report, time.time, time.sleep)
+    if not once:
+        watch_forever(settings, around)
+    code = watch_once(settings, around)
+    for watched in settings.lines:
+        _show_versions(sessions, watched.name)
+    raise typer.Exit(code)
+
+
+@app.command()
+@explained
+def lines(config: Config = None, data_dir: DataDir = None) -> None:
+    """List the lines, with what is trusted. Exits with 3 if the audit log was tampered with."""
+    settings = _settings(config, data_dir)
+    with open_database(settings.database_url)() as session:
+        show(tables.lines_table(line_rows(session), settings))
+        problems = verify_audit(session)
+    for problem in problems:
+        report(f"audit log: {problem}")
+    if problems:
+        raise typer.Exit(UNDECIDED)
+
+
+@app.command()
+@explained
+def versions(line: LineName, config: Config = None, data_dir: DataDir = None) -> None:
+    """List the versions of a line, and the pushes that were refused."""
+    _show_versions(_sessions(config, data_dir), line)
+
+
+@app.command(name="show")
+@explained
+def show_version(
+    line: LineName,
+    version: VersionName,
+    format_: OutputFormat = Format.TEXT,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show one version: its verdict, what it was compared with, and every decision about it."""
+    with _sessions(config, data_dir)() as session:
+        found = find_version(session, find_line(session, line), version)
+        details = version_details(session, found)
+        verdict = latest_verdict(session, found)
+    if format_ == Format.JSON:
+        write(json.dumps(details, ensure_ascii=False, indent=2))
+    elif format_ == Format.TEXT:
+        show(tables.version_view(details, verdict))
+    elif verdict is not None:
+        write(to_markdown(verdict))
+    else:
+        raise UnknownVersionError(f"{version} has no verdict yet; use --format text or json")
+
+
+@app.command()
+@explained
+def trust(
+    line: LineName,
+    version: VersionName,
+    reason: Reason,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Trust a version: the next ones are compared with it."""
+    settings = _settings(config, data_dir)
+    sessions = open_database(settings.database_url)
+    watched = settings.line(line)
+    if watched is not None:
+        admit_named(sessions, watched, version, time.time())
+    _decide(sessions, line, version, Trust.TRUSTED, reason)
+
+
+@app.command()
+@explained
+def quarantine(
+    line: LineName,
+    version: VersionName,
+    reason: Reason,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Quarantine a version: nothing is compared with it, and everyone sees why."""
+    _decide(_sessions(config, data_dir), line, version, Trust.QUARANTINED, reason)
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> Settings:
+    if config is None and DEFAULT_CONFIG.exists():
+        config = DEFAULT_CONFIG
+    return load_settings(config, data_dir=data_dir)
+
+
+def _sessions(config: Path | None, data_dir: Path | None) -> sessionmaker[Session]:
+    return open_database(_settings(config, data_dir).database_url)
+
+
+def _show_versions(sessions: sessionmaker[Session], line: str) -> None:
+    with sessions() as session:
+        show(tables.versions_table(line, version_rows(session, find_line(session, line))))
+
+
+def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, reason: str) -> None:
+    # The user of the operating system: unlike a variable, nobody can just claim to be another.
+    actor = pwd.getpwuid(os.getuid()).pw_name
+    with sessions.begin() as session:
+        version = find_version(session, find_line(session, line), name)
+        before = version.state
+        move(session, version, to, actor=actor, reason=reason, now=time.time())
+    write(f"{line}: {version.name} ({version.content_digest[:12]}) is {to}, was {before}")

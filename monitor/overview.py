@@ -1,0 +1,156 @@
+"""What the command line shows of the database, as plain data."""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from alerts.verdict import Verdict
+from monitor.schema import Audit, Diff, Line, Observation, Trust, Version
+
+
+class LineRow(NamedTuple):
+    """A line and how many of its versions are in which state."""
+
+    name: str
+    trusted: list[str]
+    """Names of its trusted versions, the newest first."""
+    states: dict[str, int]
+
+
+class VersionRow(NamedTuple):
+    """A version, or a push that is none."""
+
+    name: str
+    aliases: list[str]
+    digest: str | None
+    """None where it was refused."""
+    state: str
+    reason: str | None
+    verdict: Verdict | None
+    """Of its latest comparison."""
+    seen_at: float
+
+
+def line_rows(session: Session) -> list[LineRow]:
+    """All lines, by name."""
+    rows = []
+    for line in session.scalars(select(Line).order_by(Line.name)).all():
+        versions = select(Version).where(Version.line_id == line.id)
+        trusted = session.scalars(
+            versions.where(Version.state == Trust.TRUSTED).order_by(
+                Version.published_at.desc(), Version.id.desc()
+            )
+        )
+        states = session.execute(
+            select(Version.state, func.count()).filter_by(line_id=line.id).group_by(Version.state)
+        )
+        counts = {state: count for state, count in states}
+        refused = len(_refused(session, line))
+        if refused:
+            counts[Trust.UNDECIDED] = counts.get(Trust.UNDECIDED, 0) + refused
+        rows.append(LineRow(line.name, [version.name for version in trusted], counts))
+    return rows
+
+
+def version_rows(session: Session, line: Line) -> list[VersionRow]:
+    """All versions of `line` and all pushes that are refused as they lie there, oldest first."""
+    rows = []
+    for version in session.scalars(select(Version).filter_by(line_id=line.id)).all():
+        rows.append(
+            VersionRow(
+                name=version.name,
+                aliases=[name for name in names_of(session, version) if name != version.name],
+                digest=version.content_digest,
+                state=version.state,
+                reason=version.reason,
+                verdict=latest_verdict(session, version),
+                seen_at=version.registered_at,
+            )
+        )
+    for refusal in _refused(session, line):
+        rows.append(
+            VersionRow(
+                name=refusal.name,
+                aliases=[],
+                digest=None,
+                state=Trust.UNDECIDED,
+                reason=refusal.reason,
+                verdict=None,
+                seen_at=refusal.seen_at,
+            )
+        )
+    return sorted(rows, key=lambda row: (row.seen_at, row.name))
+
+
+def names_of(session: Session, version: Version) -> list[str]:
+    """Every name under which `version` was seen, in order."""
+    seen = session.scalars(
+        select(Observation.name).filter_by(version_id=version.id).order_by(Observation.id)
+    )
+    return list(dict.fromkeys(seen))
+
+
+def latest_verdict(session: Session, version: Version) -> Verdict | None:
+    """The verdict of the comparison of `version` that ended last."""
+    text = session.scalar(
+        _diffs(version).with_only_columns(Diff.verdict).where(Diff.verdict.is_not(None)).limit(1)
+    )
+    return None if text is None else Verdict.model_validate_json(text)
+
+
+def version_details(session: Session, version: Version) -> dict[str, Any]:
+    """Everything about `version`, ready to be written as JSON; times in seconds since the epoch."""
+    names = dict(
+        session.execute(
+            select(Version.content_digest, Version.name).filter_by(line_id=version.line_id)
+        ).tuples()
+    )
+    seen = session.scalars(
+        select(Observation).filter_by(version_id=version.id).order_by(Observation.id)
+    )
+    moves = session.scalars(select(Audit).filter_by(version_id=version.id).order_by(Audit.id))
+    return {
+        **_columns(version, "name", "content_digest", "weights_digest", "shape", "state"),
+        **_columns(version, "reason", "published_at", "registered_at", "state_at"),
+        "seen": [_columns(row, "name", "locator", "seen_at") for row in seen],
+        "diffs": [
+            {
+                "base": {"name": names.get(diff.base_digest), "digest": diff.base_digest},
+                **_columns(diff, "recipe_digest", "probe_only", "state", "stage", "attempt"),
+                **_columns(diff, "error", "queued_at", "finished_at"),
+                "verdict": None if diff.verdict is None else json.loads(diff.verdict),
+            }
+            for diff in session.scalars(_diffs(version))
+        ],
+        "history": [
+            _columns(row, "from_state", "to_state", "actor", "reason", "at") for row in moves
+        ],
+    }
+
+
+def _refused(session: Session, line: Line) -> list[Observation]:
+    """The last observation of every place at which the last thing seen was no version."""
+    last = (
+        select(func.max(Observation.id))
+        .filter_by(line_id=line.id)
+        .group_by(Observation.name, Observation.locator)
+    )
+    return list(
+        session.scalars(
+            select(Observation).where(Observation.id.in_(last), Observation.version_id.is_(None))
+        )
+    )
+
+
+def _diffs(version: Version) -> Select[Diff]:
+    return (
+        select(Diff)
+        .filter_by(line_id=version.line_id, candidate_digest=version.content_digest)
+        .order_by(Diff.finished_at.desc().nulls_first(), Diff.id.desc())
+    )
+
+
+def _columns(row: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
