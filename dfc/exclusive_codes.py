@@ -19,7 +19,7 @@ class SideSums(NamedTuple):
     activation."""
 
     gain_K: Tensor
-    """Sum of 2 f <D, w> - f^2 |w|^2, D = own minus other model: the energy of D that f w removes."""
+    """Sum of 2 f <D, w> - f^2 |w|^2, D = own minus other model: what f w takes from D."""
     square_K: Tensor
     """Sum of f^2 |w|^2."""
 

@@ -14,10 +14,11 @@ from dfc.exclusive_codes import SideSums
 def exclusivity(sums: SideSums) -> Tensor:
     """Per latent 1 - max(nu_error, nu_reconstruction), clipped to [0, 1].
 
-    Latent scaling (arXiv 2504.02922 section 3): beta(y) = sum f <w, y> / (|w|^2 sum f^2) is the best
-    scale of the latent's contribution on target y, nu = beta(other model) / beta(own model). The residual target catches a concept that the
-    other model has and the crosscoder left out (complete shrinkage), the reconstruction target one
-    that other latents write there (latent decoupling). NaN for a latent that never fires.
+    Latent scaling (arXiv 2504.02922 section 3): beta(y) = sum f <w, y> / (|w|^2 sum f^2) is the
+    best scale of the latent's contribution on target y, nu = beta(other model) / beta(own). The
+    residual target catches a concept that the other model has and the crosscoder left out
+    (complete shrinkage), the reconstruction target one that other latents write there (latent
+    decoupling). NaN for a latent that never fires.
     """
     tiny = torch.finfo(sums.square_K.dtype).tiny
     nu_error_K = sums.other_error_K / sums.own_error_K.clamp_min(tiny)

@@ -52,11 +52,11 @@ class ExclusiveBlock(nn.Module):
 class Dfc(nn.Module):
     """A DFC between a base of width ``d_base`` and a candidate of width ``d_candidate``.
 
-    ``config.form`` is the one switch. "strict" is the paper's form for different architectures: every
-    latent competes in one BatchTopK and each model has its own decoder. "tied" is for two
-    checkpoints of one architecture: a shared latent writes the same row into both models and there
-    is one bias, so that whatever differs between them can only be written by the exclusive blocks,
-    and each block selects with its own k.
+    ``config.form`` is the one switch. "strict" is the paper's form for different architectures:
+    every latent competes in one BatchTopK and each model has its own decoder. "tied" is for two
+    checkpoints of one architecture: a shared latent writes the same row into both models and
+    there is one bias, so that whatever differs between them can only be written by the exclusive
+    blocks, and each block selects with its own k.
     """
 
     threshold: Tensor

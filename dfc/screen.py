@@ -31,7 +31,7 @@ class Feature(NamedTuple):
     """For example "candidate-3"."""
 
     side: Side
-    index: int
+    row: int
     """Row in its block and in its side's bank."""
 
     density: float
@@ -156,7 +156,7 @@ def _features(
             Feature(
                 id=f"{side}-{k}",
                 side=side,
-                index=k,
+                row=k,
                 density=density_K[k].item(),
                 delta_energy=None if energy_K is None else energy_K[k].item(),
                 exclusivity=exclusive_K[k].item() if exclusive_K is not None and alive else None,

@@ -1,0 +1,176 @@
+"""The causal experiments of one diff: what carries a shift, what brings it about, and how much.
+
+Ablation subtracts a feature's own contribution in the candidate, addition writes the feature into
+the base, and every claim stands beside random directions from the covariance of the difference.
+Features and strengths are chosen on one half of the items; every figure is from the other half.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from alerts.evidence import DoseResponse
+from alerts.halves import halves
+from alerts.measured import CausalEvidence
+from alerts.mediation import Mediation, Mediator, Trial
+from alerts.random_directions import control_bank, difference_directions
+from alerts.steering_bench import NeutralText, Pair, SteeringBench
+from alerts.suite import Suite
+from alerts.verdict import FeatureEffect
+from dfc.engine import Edit, FeatureBank, Progress, ScoreRow
+
+
+@dataclass(frozen=True)
+class CausalPlan:
+    """How much is tried. More controls make a finer percentile, a larger pool a better choice."""
+
+    controls: int = 24
+    """Draws of random directions behind a 95th percentile."""
+    pool: int = 10
+    """Features per seed that are tried one by one."""
+    strengths: tuple[float, ...] = (0.25, 0.5, 1.0)
+    """Additions to the base, in units of a feature's natural maximum."""
+    doses: tuple[float, ...] = (-1.0, -0.5, 0.5, 1.0, 2.0)
+    """Gains on the best feature's own contribution in the candidate."""
+    dose_controls: int = 8
+    """Random directions per dose."""
+    maximum_nll_rise: float = 0.05
+    """An edit that raises the loss on neutral text by more is void, nats per token."""
+    seed: int = 0
+    """Of the random directions."""
+
+
+class SeedFeatures(NamedTuple):
+    """One seed's candidate-exclusive features: the bank, and its rows worth trying, best first."""
+
+    bank: FeatureBank
+    pool: list[int]
+
+
+@dataclass
+class CausalResult:
+    """What was found, by behaviour and by row of the first seed's bank."""
+
+    evidence: dict[str, CausalEvidence] = field(default_factory=dict)
+    best: dict[str, list[int]] = field(default_factory=dict)
+    """Rows of the first seed's bank, in the order in which they were chosen."""
+    effects: dict[int, list[FeatureEffect]] = field(default_factory=dict)
+    dose_responses: list[DoseResponse] = field(default_factory=list)
+
+
+def measure_causes(
+    models: Pair,
+    suites: Sequence[Suite],
+    seeds: Sequence[SeedFeatures],
+    difference_ND: Tensor,
+    neutral: Sequence[ScoreRow],
+    plan: CausalPlan,
+    names: Mapping[int, str],
+    progress: Progress | None = None,
+) -> CausalResult:
+    """Run the experiments for every suite given: those whose behaviour has shifted.
+
+    ``difference_ND`` is a sample of raw candidate-minus-base states at the banks' layer,
+    ``neutral`` ordinary prompts with ordinary answers, ``names`` the ids of the first seed's rows.
+    Figures are parts of a shift, so a suite without a shift must not be passed.
+    """
+    layer = seeds[0].bank.layer
+    candidate_text = NeutralText(models.candidate, neutral, layer)
+    base_text = NeutralText(models.base, neutral, layer)
+    result = CausalResult()
+    for done, suite in enumerate(suites):
+        selection, report = (SteeringBench(models, half, layer) for half in halves(suite))
+        mediator = Mediator(selection, report, candidate_text, difference_ND, plan.maximum_nll_rise)
+        found = [
+            mediator.mediation(one.bank, one.pool[: plan.pool], plan.controls, plan.seed)
+            for one in seeds
+        ]
+        name = suite.behaviour
+        result.evidence[name] = combine(found, report.ceiling(), plan.maximum_nll_rise)
+        result.best[name] = found[0].rows
+        for row in found[0].rows:
+            effect = _effect(name, row, seeds[0].bank, mediator, base_text, plan)
+            result.effects.setdefault(row, []).append(effect)
+        if found[0].rows:
+            best = found[0].rows[0]
+            result.dose_responses.append(
+                _dose_response(name, best, names[best], seeds[0].bank, mediator, plan)
+            )
+        if progress is not None:
+            progress(done + 1, len(suites))
+    return result
+
+
+def combine(found: Sequence[Mediation], ceiling: float, maximum_nll_rise: float) -> CausalEvidence:
+    """Means over the seeds; the worst of them for controls and costs.
+
+    An edit that costs too much on neutral text in any seed is void: None, not a smaller number.
+    """
+
+    def mean(trials: list[Trial]) -> float | None:
+        if any(trial.nll_rise > maximum_nll_rise for trial in trials):
+            return None
+        return float(np.mean([trial.removed for trial in trials]))
+
+    complete = all(one.rows for one in found)
+    return CausalEvidence(
+        ceiling=ceiling,
+        mediated_best=mean([one.best for one in found]) if complete else None,
+        mediated_five=mean([one.five for one in found]) if complete else None,
+        mediated_all=mean([one.everything for one in found]),
+        control_p95=max(one.control_p95 for one in found) if complete else None,
+        nll_rise=max(one.five.nll_rise for one in found) if complete else None,
+        seeds_agree=all(one.five.removed > one.control_p95 for one in found)
+        if complete and len(found) > 1
+        else None,
+    )
+
+
+def _effect(
+    name: str,
+    row: int,
+    bank: FeatureBank,
+    mediator: Mediator,
+    base_text: NeutralText,
+    plan: CausalPlan,
+) -> FeatureEffect:
+    """Both directions of one feature: ablated in the candidate, added to the base."""
+    ablation = mediator.trial(bank, [row])
+    bearable = [
+        (mediator.selection.induced(bank, [edit]), edit)
+        for edit in (Edit(row, offset=strength) for strength in plan.strengths)
+        if base_text.nll_rise(bank, [edit]) <= plan.maximum_nll_rise
+    ]
+    _, addition = max(bearable, default=(None, None))
+    return FeatureEffect(
+        behaviour=name,
+        ablation_removes=ablation.removed if ablation.nll_rise <= plan.maximum_nll_rise else None,
+        addition_induces=mediator.report.induced(bank, [addition]) if addition else None,
+        control_p95=mediator.control_p95(bank, [row], plan.controls // 2, plan.seed + 1 + row),
+        nll_rise=ablation.nll_rise,
+        strength=addition.offset if addition else None,
+    )
+
+
+def _dose_response(
+    name: str, row: int, feature: str, bank: FeatureBank, mediator: Mediator, plan: CausalPlan
+) -> DoseResponse:
+    """The candidate's score as its best feature is turned down and up, beside random directions."""
+    directions_CD = difference_directions(
+        mediator.difference_ND, plan.dose_controls * len(bank.bias_K), plan.seed + 1_000
+    )
+    controls = [control_bank(bank, d_KD) for d_KD in directions_CD.split(len(bank.bias_K))]
+    edits = [[Edit(row, gain=dose)] for dose in plan.doses]
+    return DoseResponse(
+        behaviour=name,
+        feature=feature,
+        strengths=list(plan.doses),
+        effects=[mediator.report.effect(bank, edit) for edit in edits],
+        control_effects=[
+            [mediator.report.effect(control, edit) for control in controls] for edit in edits
+        ],
+        nll_rises=[mediator.neutral.nll_rise(bank, edit) for edit in edits],
+    )

@@ -1,0 +1,109 @@
+"""What removes a shift: the best five features, all of them, and as many random directions."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from alerts.random_directions import control_bank, difference_directions
+from alerts.steering_bench import NeutralText, SteeringBench
+from dfc.engine import Edit, FeatureBank
+
+BEST = 5
+"""Features in the set whose effect the verdict names."""
+
+
+class Trial(NamedTuple):
+    """One edit: the part of the shift that it removes, and what it costs on neutral text."""
+
+    removed: float
+    nll_rise: float
+
+
+class Mediation(NamedTuple):
+    """What one seed's features remove of one shift, on the items that chose nothing."""
+
+    rows: list[int]
+    """Bank rows of the best five, in the order in which they were chosen."""
+    best: Trial
+    five: Trial
+    everything: Trial
+    control_p95: float
+    """95th percentile of what five random directions remove."""
+
+
+class Mediator:
+    """Ablates features of one bank in the candidate: chooses on one half, reports on the other."""
+
+    def __init__(
+        self,
+        selection: SteeringBench,
+        report: SteeringBench,
+        neutral: NeutralText,
+        difference_ND: Tensor,
+        maximum_nll_rise: float,
+    ) -> None:
+        self.selection, self.report, self.neutral = selection, report, neutral
+        self.difference_ND, self.maximum_nll_rise = difference_ND, maximum_nll_rise
+
+    def mediation(
+        self, bank: FeatureBank, pool: Sequence[int], controls: int, seed: int
+    ) -> Mediation:
+        """Choose the best five of the bank's rows in ``pool`` and measure what they mediate."""
+        chosen = self.choose(bank, pool)
+        return Mediation(
+            rows=chosen,
+            best=self.trial(bank, chosen[:1]),
+            five=self.trial(bank, chosen),
+            everything=self.trial(bank, range(len(bank.bias_K))),
+            control_p95=self.control_p95(bank, chosen, controls, seed),
+        )
+
+    def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
+        """Greedily the five that remove most together on the selection half.
+
+        A feature that would raise the loss on neutral text beyond the limit is not taken; fewer
+        than five come back when the pool is smaller or nothing more can be taken.
+        """
+        chosen: list[int] = []
+        while len(chosen) < BEST:
+            found = [
+                (self.selection.removed(bank, ablate([*chosen, row])), row)
+                for row in pool
+                if row not in chosen
+            ]
+            bearable = (
+                row
+                for _, row in sorted(found, reverse=True)
+                if self._bearable(bank, [*chosen, row])
+            )
+            row = next(bearable, None)
+            if row is None:
+                break
+            chosen.append(row)
+        return chosen
+
+    def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:
+        """Ablate ``rows`` together, on the report half."""
+        edits = ablate(rows)
+        return Trial(self.report.removed(bank, edits), self.neutral.nll_rise(bank, edits))
+
+    def control_p95(
+        self, bank: FeatureBank, rows: Sequence[int], controls: int, seed: int
+    ) -> float:
+        """95th percentile of what random directions remove in the place of ``rows``."""
+        directions_CD = difference_directions(self.difference_ND, controls * len(bank.bias_K), seed)
+        removed = [
+            self.report.removed(control_bank(bank, directions_KD), ablate(rows))
+            for directions_KD in directions_CD.split(len(bank.bias_K))
+        ]
+        return float(np.percentile(removed, 95))
+
+    def _bearable(self, bank: FeatureBank, rows: Sequence[int]) -> bool:
+        return self.neutral.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise
+
+
+def ablate(rows: Sequence[int]) -> list[Edit]:
+    """Take each feature's own contribution away where it fires; no direction is projected out."""
+    return [Edit(row, gain=-1.0) for row in rows]

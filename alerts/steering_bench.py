@@ -1,0 +1,76 @@
+"""One behaviour ready to be steered: states captured once, edits tried again and again."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alerts.probe import item_scores, suite_rows
+from alerts.suite import Suite
+from dfc.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
+
+
+class NeutralText:
+    """Ordinary answers on which an edit must not raise the loss."""
+
+    def __init__(self, engine: Engine, rows: Sequence[ScoreRow], layer: int) -> None:
+        self._engine, self._replay = engine, engine.capture(rows, layer)
+        self._tokens = np.array([len(row.completion) for row in rows], dtype=np.float64)
+        self._loss = self._nll(None, ())
+
+    def nll_rise(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        """Rise of the mean loss per token, in nats."""
+        return self._nll(bank, edits) - self._loss
+
+    def _nll(self, bank: FeatureBank | None, edits: Sequence[Edit]) -> float:
+        scores = np.array(self._engine.score_from(self._replay, bank=bank, edits=edits))
+        return float(-(scores * self._tokens).sum() / self._tokens.sum())
+
+
+class Pair(NamedTuple):
+    """The two models of a diff."""
+
+    base: Engine
+    candidate: Engine
+
+
+class SteeringBench:
+    """One suite at one layer of both models; every figure is a part of the shift on this suite."""
+
+    def __init__(self, models: Pair, suite: Suite, layer: int) -> None:
+        self._models, self._suite = models, suite
+        rows = suite_rows(models.base, suite)
+        self._base = models.base.capture(rows, layer)
+        self._candidate = models.candidate.capture(rows, layer)
+        self.base_score = self._mean(models.base, self._base)
+        self.candidate_score = self._mean(models.candidate, self._candidate)
+        self.shift = self.candidate_score - self.base_score
+
+    def ceiling(self) -> float:
+        """What the base's whole state in the candidate removes: no feature can remove more."""
+        patched = self._mean(self._models.candidate, self._base)
+        return (self.candidate_score - patched) / self.shift
+
+    def removed(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        """What an edit of the candidate removes."""
+        return -self.effect(bank, edits) / self.shift
+
+    def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        """What an edit of the base brings about."""
+        edited = self._mean(self._models.base, self._base, bank, edits)
+        return (edited - self.base_score) / self.shift
+
+    def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        """Change of the candidate's mean score under an edit, in nats per token."""
+        edited = self._mean(self._models.candidate, self._candidate, bank, edits)
+        return edited - self.candidate_score
+
+    def _mean(
+        self,
+        engine: Engine,
+        replay: Replay,
+        bank: FeatureBank | None = None,
+        edits: Sequence[Edit] = (),
+    ) -> float:
+        scores = item_scores(self._suite, engine.score_from(replay, bank=bank, edits=edits))
+        return float(np.nanmean(scores))
