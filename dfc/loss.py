@@ -3,7 +3,7 @@ same everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,9 +35,10 @@ def reconstruction_loss(
     base_BD: Tensor, candidate_BD: Tensor, out: Reconstruction, variance: Variance
 ) -> tuple[Tensor, Tensor]:
     """Squared error per model over its variance: equation 2 of the paper, normalised."""
-    base = (base_BD - out.base_BD.float()).pow(2).sum(1).mean() / variance.base
-    candidate = (candidate_BD - out.candidate_BD.float()).pow(2).sum(1).mean() / variance.candidate
-    return base, candidate
+    return (
+        _unexplained(base_BD, out.base_BD, variance.base),
+        _unexplained(candidate_BD, out.candidate_BD, variance.candidate),
+    )
 
 
 def difference_loss(
@@ -45,25 +46,34 @@ def difference_loss(
 ) -> Tensor:
     """Unexplained share of candidate minus base when the exclusive blocks alone explain it.
 
-    Delta-Crosscoder's L_delta (arXiv 2603.04426), averaged over nested prefixes of both blocks,
-    so that the first latents alone carry as much of the change as so few can.
+    Delta-Crosscoder's L_delta (arXiv 2603.04426) with two changes. It is averaged over nested
+    prefixes of the blocks, so that the first latents alone carry as much of the change as so few
+    can (Matryoshka SAEs). And the candidate's latents explain the difference by themselves, the
+    base's only what these leave over: trained together, a latent of each block reads the same
+    concept in its own model and the two cancel but for the change (mirror features), so that
+    neither alone is the change.
     """
-    target_BD = candidate_BD - base_BD
-    losses = []
-    for n in nested_prefixes(model):
-        new_BD = code.candidate_BF[:, :n] @ model.candidate.decoder[:n]
-        lost_BD = code.base_BF[:, :n] @ model.base.decoder[:n]
-        error_BD = target_BD - (new_BD - lost_BD).float()
-        losses.append(error_BD.pow(2).sum(1).mean() / variance.difference)
+    change_BD = candidate_BD - base_BD
+    new_BD = code.candidate_BF @ model.candidate.decoder
+    lost_BD = (new_BD.detach() - change_BD).float()
+    losses = [
+        _unexplained(target_BD, block_BF[:, :n] @ decoder_FD[:n], variance.difference)
+        for target_BD, block_BF, decoder_FD in (
+            (change_BD, code.candidate_BF, model.candidate.decoder),
+            (lost_BD, code.base_BF, model.base.decoder),
+        )
+        for n in nested_prefixes(model.config.prefixes, len(decoder_FD))
+    ]
     return torch.stack(losses).mean()
 
 
-def nested_prefixes(model: Dfc) -> Iterator[int]:
-    """The configured prefixes that are shorter than the longer exclusive block, then that
-    block's length."""
-    whole = max(model.config.base_exclusive, model.config.candidate_exclusive)
-    yield from (n for n in model.config.prefixes if n < whole)
-    yield whole
+def _unexplained(target_BD: Tensor, out_BD: Tensor, variance: float) -> Tensor:
+    return (target_BD - out_BD.float()).pow(2).sum(1).mean() / variance
+
+
+def nested_prefixes(prefixes: Sequence[int], latents: int) -> list[int]:
+    """The prefixes that are shorter than a block of ``latents``, then the whole block."""
+    return [n for n in prefixes if n < latents] + [latents]
 
 
 def aux_loss(
