@@ -89,7 +89,7 @@ class Engine(Protocol):
 
     info: EngineInfo
     n_steered_positions: int
-    """Positions that the latest call with edits could edit, summed over its edited rows."""
+    """Positions that the edits of the latest call reached; a prompt shared by rows counts once."""
 
     def encode_chat(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool

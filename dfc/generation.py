@@ -16,10 +16,6 @@ from dfc.batching import pad_left
 from dfc.decoder_stack import DecoderStack
 from dfc.live_edits import LiveEdits
 
-KEPT_SHARE = 0.75
-"""The batch is compacted when fewer of its rows than this are unfinished: each time copies the
-cache."""
-
 
 def decode_batch(
     stack: DecoderStack,
@@ -39,7 +35,6 @@ def decode_batch(
     cache = DynamicCache(config=stack.model.config)
     answers: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))
-    done = [False] * len(prompts)
     for step in range(max_new_tokens):
         real_BT = mask_BT[:, -tokens_BT.shape[1] :]
         with nullcontext() if edits is None else edits.at(position_BT, real_BT):
@@ -51,15 +46,13 @@ def decode_batch(
                 use_cache=True,
             ).last_hidden_state
         chosen_B = choose(stack.logits(x_BTD[:, -1]).float(), rows, step)
-        for row, token in zip(rows, chosen_B.tolist(), strict=True):
-            if token in stop:
-                done[row] = True
-            elif not done[row]:
-                answers[row].append(token)
-        active = [b for b, row in enumerate(rows) if not done[row]]
+        chosen = chosen_B.tolist()
+        active = [b for b, token in enumerate(chosen) if token not in stop]
+        for b in active:
+            answers[rows[b]].append(chosen[b])
         if not active:
             break
-        if len(active) < KEPT_SHARE * len(rows):
+        if len(active) < len(rows):
             keep = torch.tensor(active, device=device)
             cache.batch_select_indices(keep)
             if edits is not None:

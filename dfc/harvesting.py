@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dfc.batching import pad_right, token_budget_batches
 from dfc.engine import Activations, Progress
-from dfc.errors import InputError, ModelError
+from dfc.errors import InputError, ModelError, ParityError
 
 
 def document_states(
@@ -50,7 +50,8 @@ def gather_activations(
         written += length
         if progress is not None:
             progress(done, len(documents))
-    assert written == total, f"{written} rows harvested, {total} expected"
+    if written != total:
+        raise ParityError(f"{written} positions were harvested, {total} were asked for")
     return Activations(
         x_TD,
         torch.repeat_interleave(torch.arange(len(documents)), lengths),

@@ -20,14 +20,14 @@ class Limits(NamedTuple):
         if not 0 <= layer < self.n_layers:
             raise InputError(f"layer {layer} does not exist; this model has 0..{self.n_layers - 1}")
 
-    def check_documents(self, documents: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
-        """Documents of at least one token each, with room for ``new_tokens`` more."""
-        if not documents:
-            raise InputError("no documents; pass at least one")
-        for number, document in enumerate(documents):
-            if not document:
-                raise InputError(f"document {number} is empty; it needs at least one token")
-            self._check_tokens(f"document {number}", document, new_tokens)
+    def check_documents(self, documents: Sequence[Sequence[int]]) -> None:
+        self._check_texts("document", documents, 0)
+
+    def check_prompts(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        """Prompts with room for ``new_tokens`` more."""
+        if new_tokens < 1:
+            raise InputError(f"{new_tokens} new tokens were asked for; ask for at least one")
+        self._check_texts("prompt", prompts, new_tokens)
 
     def check_rows(self, rows: Sequence[ScoreRow]) -> None:
         if not rows:
@@ -58,6 +58,14 @@ class Limits(NamedTuple):
         if len(edits) != n_rows:
             raise SteeringError(f"{len(edits)} lists of edits for {n_rows} rows; pass one per row")
         return edits
+
+    def _check_texts(self, name: str, texts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        if not texts:
+            raise InputError(f"no {name}s; pass at least one")
+        for number, text in enumerate(texts):
+            if not text:
+                raise InputError(f"{name} {number} is empty; it needs at least one token")
+            self._check_tokens(f"{name} {number}", text, new_tokens)
 
     def _check_tokens(self, name: str, tokens: Sequence[int], new_tokens: int) -> None:
         length = len(tokens) + new_tokens

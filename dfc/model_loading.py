@@ -1,5 +1,4 @@
-"""Loads the model of a local checkpoint: safetensors only, no code from the checkpoint, no
-network."""
+"""Loads a local checkpoint's model: safetensors only, no code of its own, no network."""
 
 from pathlib import Path
 

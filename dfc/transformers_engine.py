@@ -9,22 +9,25 @@ from transformers import PreTrainedModel
 
 from dfc.batching import token_budget_batches
 from dfc.decoder_stack import DecoderStack
-from dfc.engine import Activations, Edit, EngineInfo, FeatureBank, Progress, Replay, ScoreRow
-from dfc.errors import InputError, ModelError, SteeringError
+from dfc.engine import (
+    Activations,
+    Edit,
+    Engine,
+    EngineInfo,
+    FeatureBank,
+    Progress,
+    Replay,
+    ScoreRow,
+)
+from dfc.errors import InputError, SteeringError
 from dfc.generation import decode_batch, greedy, sampler
 from dfc.harvesting import document_states, gather_activations
 from dfc.limits import Limits
 from dfc.live_edits import LiveEdits
 from dfc.model_loading import load_model
-from dfc.parity import check_replay, check_truncated
-from dfc.scoring import (
-    Captured,
-    StateReplay,
-    capture_batches,
-    final_reads,
-    row_means,
-    steered_reads,
-)
+from dfc.parity import check_truncated
+from dfc.perturbation import Perturbation, perturb
+from dfc.scoring import Captured, Scorer, StateReplay
 from dfc.threads import use_threads
 from dfc.tokenizer import Tokenizer
 
@@ -34,10 +37,11 @@ TOKENS_IN_CACHE = 16384
 """Padded tokens of a decoding batch, prompts and answers: decoding is bound by memory traffic."""
 
 
-class TransformersEngine:
-    """Implements ``dfc.engine.Engine`` for a local checkpoint with safetensors weights.
+class TransformersEngine(Engine):
+    """A local checkpoint with safetensors weights.
 
     ``threads`` sets torch's thread count for the process; None leaves it as it is.
+    ``perturbation`` makes it a noisy copy of the checkpoint's model.
     """
 
     def __init__(
@@ -46,15 +50,19 @@ class TransformersEngine:
         dtype: torch.dtype = torch.bfloat16,
         threads: int | None = None,
         device: str = "cpu",
+        perturbation: Perturbation | None = None,
     ) -> None:
         if threads is not None:
             use_threads(threads)
         path = Path(path)
         model = load_model(path, dtype, device)
+        if perturbation is not None:
+            perturb(model, perturbation)
         self._tokenizer = Tokenizer(path)
         self._stack = DecoderStack(model)
         self._stop = _stop_tokens(model, self._tokenizer)
-        self._proven: set[tuple[str, int]] = set()
+        self._scorer = Scorer(self._stack)
+        self._harvest_proven: set[int] = set()
         self.n_steered_positions = 0
         config = model.config.get_text_config()
         self.info = EngineInfo(
@@ -113,7 +121,7 @@ class TransformersEngine:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> list[tuple[int, ...]]:
-        self._limits.check_documents(prompts, max_new_tokens)
+        self._limits.check_prompts(prompts, max_new_tokens)
         edits = self._limits.check_edits(bank, edits, len(prompts))
         self.n_steered_positions = 0
         answers: list[tuple[int, ...]] = [()] * len(prompts)
@@ -144,7 +152,7 @@ class TransformersEngine:
         edits = self._limits.check_edits(bank, edits, len(rows))
         layer = self.info.n_layers - 1 if bank is None else bank.layer
         groups = [tuple(row) for row in edits]
-        return self._score(self._captured(rows, layer, groups), len(rows), layer, bank, edits)
+        return self._score(self._captured(rows, layer, groups), layer, bank, edits)
 
     @torch.no_grad()
     def capture(self, rows: Sequence[ScoreRow], layer: int) -> StateReplay:
@@ -158,51 +166,36 @@ class TransformersEngine:
         if not isinstance(replay, StateReplay):
             raise InputError("this replay was captured by another kind of engine; capture it again")
         n_rows = len(replay.rows)
+        x_BTD = replay.batches[0].x_BTD
+        if (x_BTD.shape[-1], x_BTD.dtype) != (self.info.d_model, self._stack.model.dtype):
+            raise InputError(
+                f"the replay holds {x_BTD.dtype} states of width {x_BTD.shape[-1]}; this model "
+                f"needs {self.info.dtype} of width {self.info.d_model}: load both models alike"
+            )
         if bank is not None and bank.layer != replay.layer:
             raise SteeringError(
                 f"the bank edits layer {bank.layer}, the replay holds layer {replay.layer}"
             )
         row_edits = self._limits.check_edits(bank, [edits] * n_rows if edits else None, n_rows)
-        return self._score(replay.batches, n_rows, replay.layer, bank, row_edits)
-
-    def _score(
-        self,
-        batches: Iterable[Captured],
-        n_rows: int,
-        layer: int,
-        bank: FeatureBank | None,
-        edits: Sequence[Sequence[Edit]],
-    ) -> list[float]:
-        self.n_steered_positions = 0
-        mean_R = torch.zeros(n_rows, dtype=torch.float64)
-        for captured in batches:
-            if bank is None:
-                x_PD = final_reads(self._stack, captured, layer, captured.x_BTD)
-            else:
-                tree_edits = [edits[tree[0]] for tree in captured.batch.rows]
-                verify = any(tree_edits) and ("edit", layer) not in self._proven
-                x_PD, n_steered = steered_reads(
-                    self._stack, captured, bank, tree_edits, verify=verify
-                )
-                self.n_steered_positions += n_steered
-                if verify:
-                    self._proven.add(("edit", layer))
-            mean_R += row_means(self._stack, captured, x_PD, n_rows)
-        if not torch.isfinite(mean_R).all():
-            raise ModelError("log-probabilities are not finite; the weights or the edit overflow")
-        return mean_R.tolist()
+        return self._score(replay.batches, replay.layer, bank, row_edits)
 
     def _captured(
         self, rows: Sequence[ScoreRow], layer: int, groups: Sequence[Hashable] | None = None
     ) -> Iterator[Captured]:
         self._limits.check_layer(layer)
         self._limits.check_rows(rows)
-        for captured in capture_batches(self._stack, rows, layer, TOKENS_AT_ONCE, groups):
-            if ("replay", layer) not in self._proven:
-                x_PD = final_reads(self._stack, captured, layer, captured.x_BTD)
-                check_replay(self._stack, rows, captured.batch, x_PD, layer)
-                self._proven.add(("replay", layer))
-            yield captured
+        return self._scorer.capture(rows, layer, TOKENS_AT_ONCE, groups)
+
+    def _score(
+        self,
+        batches: Iterable[Captured],
+        layer: int,
+        bank: FeatureBank | None,
+        edits: Sequence[Sequence[Edit]],
+    ) -> list[float]:
+        scores = self._scorer.score(batches, layer, bank, edits)
+        self.n_steered_positions = self._scorer.n_steered
+        return scores
 
     def _document_states(
         self, documents: Sequence[tuple[int, ...]], layer: int
@@ -213,17 +206,17 @@ class TransformersEngine:
         def states(tokens_BT: Tensor) -> Tensor:
             tokens_BT = tokens_BT.to(self._stack.model.device)
             x_BTD = self._stack.lower(tokens_BT, layer)
-            if ("harvest", layer) not in self._proven:
+            if layer not in self._harvest_proven:
                 check_truncated(self._stack, tokens_BT, x_BTD, layer)
-                self._proven.add(("harvest", layer))
+                self._harvest_proven.add(layer)
             return x_BTD
 
         return document_states(documents, TOKENS_AT_ONCE, states)
 
 
 def _stop_tokens(model: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
-    """Every id that ends an answer: the generation settings may list several, the tokenizer has
-    one."""
+    """Every id that ends an answer: of the generation settings, which may list several, and of
+    the tokenizer."""
     listed = model.generation_config.eos_token_id
     ids = listed if isinstance(listed, list) else [listed]
     return frozenset(i for i in [*ids, tokenizer.end_of_sequence] if i is not None)

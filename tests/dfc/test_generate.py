@@ -114,5 +114,5 @@ def test_progress_counts_rows(engine: TransformersEngine) -> None:
 
 
 def test_a_prompt_beyond_the_context_is_named(engine: TransformersEngine) -> None:
-    with pytest.raises(InputError, match="document 1 needs 520 tokens"):
+    with pytest.raises(InputError, match="prompt 1 needs 520 tokens"):
         engine.generate([(5, 6), (5,) * 500], 20)

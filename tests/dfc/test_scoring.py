@@ -221,6 +221,17 @@ def test_bad_rows_are_named(engine: TransformersEngine, row: ScoreRow, message: 
         engine.score([ScoreRow((4, 5), (6,)), row])
 
 
+def test_a_replay_of_another_width_is_refused(
+    engine: TransformersEngine,
+    make_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    rows: list[ScoreRow],
+) -> None:
+    narrow = TransformersEngine(make_checkpoint(tmp_path, hidden_size=16), dtype=torch.float32)
+    with pytest.raises(InputError, match="states of width 16; this model needs float32 of width"):
+        engine.score_from(narrow.capture(rows, 1))
+
+
 def test_a_foreign_replay_is_refused(engine: TransformersEngine, rows: list[ScoreRow]) -> None:
     with pytest.raises(InputError, match="another kind of engine"):
         engine.score_from(Replay(1, tuple(rows)))

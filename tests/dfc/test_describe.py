@@ -1,0 +1,60 @@
+"""Descriptions of features: what they write, where they fire."""
+
+import torch
+
+from dfc.describe import logit_lens, text_pieces, top_examples
+from dfc.engine import Activations
+from dfc.transformers_engine import TransformersEngine
+
+
+def test_logit_lens_goes_through_norm_weight_and_unembedding(engine: TransformersEngine) -> None:
+    model = engine._stack.model
+    norm_D, unembedding_VD = model.model.norm.weight, model.lm_head.weight
+    norm_D[:] = torch.linspace(-1.0, 2.0, len(norm_D))
+    try:
+        direction_D = torch.randn(len(norm_D), generator=torch.Generator().manual_seed(1))
+        expected = (unembedding_VD @ (direction_D * norm_D)).topk(5).indices.tolist()
+        assert logit_lens(engine, direction_D, 5) == [engine.decode([t]) for t in expected]
+    finally:
+        norm_D[:] = 1.0
+
+
+def read(engine: TransformersEngine, texts: list[str]) -> Activations:
+    documents = [engine.encode_text(text) for text in texts]
+    return engine.harvest(documents, 1)
+
+
+def test_examples_are_the_strongest_documents_with_context(engine: TransformersEngine) -> None:
+    acts = read(engine, ["I agree with you. " * 8, "Paris is the capital.", "Water boils hot."])
+    f_T = torch.zeros(len(acts.x_TD))
+    first, second = (acts.document_T == 0).nonzero()[[40, 20], 0].tolist()
+    third = int((acts.document_T == 2).nonzero()[3, 0])
+    f_T[first], f_T[second], f_T[third] = 2.0, 1.5, 3.0
+    found = top_examples(f_T, acts, engine.decode, 5)
+    assert [(e.document, e.activation) for e in found] == [(2, 3.0), (0, 2.0)]
+    assert found[1].position == int(acts.position_T[first])
+    assert found[1].tokens[found[1].peak].activation == 2.0
+    assert len(found[1].tokens) == 33
+    shown = "".join(token.text for token in found[0].tokens)
+    assert shown == engine.decode(acts.token_T[acts.document_T == 2].tolist())
+
+
+def test_equal_contexts_are_shown_once(engine: TransformersEngine) -> None:
+    acts = read(engine, ["You are right."] * 3 + ["I see it differently."])
+    f_T = torch.arange(len(acts.x_TD), 0, -1).float()
+    assert [e.document for e in top_examples(f_T, acts, engine.decode, 4)] == [0, 3]
+    assert [e.document for e in top_examples(f_T, acts, engine.decode, 1)] == [0]
+
+
+def test_a_silent_feature_has_no_examples(engine: TransformersEngine) -> None:
+    acts = read(engine, ["You are right."])
+    assert top_examples(torch.zeros(len(acts.x_TD)), acts, engine.decode, 3) == []
+
+
+def test_pieces_of_split_characters_join_to_the_text(engine: TransformersEngine) -> None:
+    text = "é漢 ok 🙂!"
+    tokens = engine.encode_text(text)
+    pieces = text_pieces(tokens, engine.decode)
+    assert len(pieces) == len(tokens) > len(text)
+    assert "".join(pieces) == text
+    assert "".join(text_pieces(tokens[:-2], engine.decode)).startswith("é漢 ok ")
