@@ -18,7 +18,7 @@ from dfc.engine import FeatureBank
 from dfc.exclusive_codes import ExclusiveCodes, exclusive_codes
 from dfc.latent_scaling import exclusivity
 from dfc.model import BASE, CANDIDATE, ExclusiveBlock
-from dfc.seed_agreement import partner_similarity
+from dfc.similarity import correlations, cosines, partner_similarity
 from dfc.train import TrainedDfc
 
 Side = Literal["candidate", "base"]
@@ -58,6 +58,8 @@ class Screening(NamedTuple):
     banks: dict[Side, list[FeatureBank]]
     codes: dict[Side, Tensor]
     """First seed's activations ``[T, K]`` over the corpus, for descriptions."""
+    candidate_order: list[list[int]]
+    """Per seed the rows of the candidate's bank that are alive, most important first."""
 
 
 def screen(
@@ -82,7 +84,10 @@ def screen(
         banks["candidate"].append(feature_bank(one, "candidate", codes.candidate_TK, layer))
         banks["base"].append(feature_bank(one, "base", codes.base_TK, layer))
     return Screening(
-        features, banks, {"candidate": seeds[0].candidate_TK, "base": seeds[0].base_TK}
+        features,
+        banks,
+        {"candidate": seeds[0].candidate_TK, "base": seeds[0].base_TK},
+        [_candidate_order(codes, config.minimum_density) for codes in seeds],
     )
 
 
@@ -117,6 +122,14 @@ def natural_maximum(code_TK: Tensor) -> Tensor:
     )
 
 
+def _candidate_order(codes: ExclusiveCodes, minimum_density: float) -> list[int]:
+    """By delta energy; in the strict form, which has none, by mean activation."""
+    alive_K = (codes.candidate_TK > 0).float().mean(0) >= minimum_density
+    sums = codes.candidate
+    weight_K = codes.candidate_TK.mean(0) if sums is None else sums.gain_K
+    return [row for row in weight_K.argsort(descending=True).tolist() if alive_K[row]]
+
+
 def _features(
     side: Side, trained: Sequence[TrainedDfc], seeds: Sequence[ExclusiveCodes], config: ScreenConfig
 ) -> list[Feature]:
@@ -142,11 +155,7 @@ def _features(
     if sums is not None and codes.difference_energy:
         energy_K = sums.gain_K / codes.difference_energy
         exclusive_K = exclusivity(sums)
-        opposite_KD = _block(trained[0], "base" if side == "candidate" else "candidate").decoder
-        cosine_KJ = torch.nn.functional.cosine_similarity(
-            decoder_KD[:, None], opposite_KD.detach()[None], dim=2
-        )
-        mirrored_K = cosine_KJ.max(1).values > config.mirror_cosine
+        mirrored_K = _mirrored(trained[0], codes, side, config)
     features = []
     for k in range(len(decoder_KD)):
         alive = density_K[k].item() >= config.minimum_density
@@ -168,6 +177,17 @@ def _features(
             )
         )
     return features
+
+
+def _mirrored(
+    trained: TrainedDfc, codes: ExclusiveCodes, side: Side, config: ScreenConfig
+) -> Tensor:
+    """Whether a latent ``[K]`` of the other block writes the same direction at the same tokens."""
+    candidate_KD, base_JD = trained.model.candidate.decoder, trained.model.base.decoder
+    alike_KJ = (cosines(candidate_KD, base_JD) > config.mirror_cosine) & (
+        correlations(codes.candidate_TK, codes.base_TK) > config.mirror_correlation
+    )
+    return alike_KJ.any(1 if side == "candidate" else 0)
 
 
 def _block(trained: TrainedDfc, side: Side) -> ExclusiveBlock:

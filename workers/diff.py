@@ -65,7 +65,7 @@ def run_diff(
         corpora=read_corpora(inputs),
         models=Models(job),
         store=store,
-        cache=_activation_cache(settings),
+        cache=activation_cache(settings),
         progress=progress,
         clock=clock,
     )
@@ -86,7 +86,7 @@ def run_diff(
     return decide_diff(job, inputs, stages.findings)
 
 
-def _activation_cache(settings: Settings) -> ActivationCache:
+def activation_cache(settings: Settings) -> ActivationCache:
     try:
         return ActivationCache(settings.data_dir / "activations", settings.cache_bytes)
     except CacheError as error:
@@ -124,7 +124,7 @@ class _Stages:
         screened, banks = screening.result, Banks(screening.directory)
         findings.screened = screened
         causes = self._run(
-            "steer", lambda: steer_features(context, probe, screened, banks, states)
+            "steer", lambda: steer_features(context, answers, probe, screened, banks, states)
         ).result
         findings.causes = causes
         findings.side_by_side = self._run(

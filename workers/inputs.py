@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from alerts.json_file import InvalidFileError
 from alerts.policy import Policy, default_policy
 from alerts.suite import Suite, bundled_suites, load_suite, suite_digest
-from dfc.config import DfcConfig
+from dfc.config import DfcConfig, ScreenConfig
 from monitor.settings import RecipeSettings
 from workers.errors import InputsError
 from workers.recipe import Recipe, code_version, digest_of
@@ -55,6 +55,7 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
         policy=digest_of(policy.model_dump(mode="json")),
         layer=settings.layer,
         dfc=dfc,
+        screen=ScreenConfig.model_validate({}),
         seeds=tuple(settings.seeds),
         tokens=settings.tokens,
         answer_tokens=settings.answer_tokens,

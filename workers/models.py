@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dfc.allocator import keep_memory
 from dfc.engine import Engine
 from dfc.errors import DfcError
 from dfc.perturbation import Perturbation
@@ -25,6 +26,7 @@ class Models:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._loaded: dict[SideName, Engine] = {}
+        keep_memory()
         # Set by whoever knows better than a look at the load, such as a test or a scheduler.
         chosen = os.environ.get("OMP_NUM_THREADS")
         use_threads(int(chosen) if chosen and chosen.isdigit() else None)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dfc.config import DfcConfig
+from dfc.config import DfcConfig, ScreenConfig
 
 _PRESENTATION = frozenset(
     f"alerts/{name}.py"
@@ -42,6 +42,7 @@ class Recipe(BaseModel):
     policy: str
     layer: Literal["auto"] | int
     dfc: DfcConfig
+    screen: ScreenConfig
     seeds: tuple[int, ...]
     tokens: int
     """Positions on which the crosscoder is trained, at most."""

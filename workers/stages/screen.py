@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alerts.evidence import HighlightedExample
-from dfc.config import ScreenConfig
 from dfc.describe import logit_lens, top_examples
 from dfc.engine import FeatureBank
 from dfc.screen import Feature, Screening, Side, screen
@@ -39,6 +38,8 @@ class Screened(Result):
     """The features of the first seed, those that explain most of the change first."""
 
     features: list[ScreenedFeature]
+    candidate_order: list[list[int]]
+    """Per seed the rows of the candidate's bank that are alive, most important first."""
 
     @property
     def short_list(self) -> list[ScreenedFeature]:
@@ -65,7 +66,11 @@ def screen_features(
     def compute(directory: Path) -> Screened:
         pair = states()
         screening = screen(
-            training.crosscoders(), pair.base.x_TD, pair.candidate.x_TD, layer, ScreenConfig()
+            training.crosscoders(),
+            pair.base.x_TD,
+            pair.candidate.x_TD,
+            layer,
+            context.inputs.recipe.screen,
         )
         for side, banks in screening.banks.items():
             for seed_index, bank in enumerate(banks):
@@ -74,7 +79,7 @@ def screen_features(
         for done, feature in enumerate(screening.features, start=1):
             features.append(_describe(context, screening, pair, feature))
             context.progress.step("features", done, len(screening.features))
-        return Screened(features=features)
+        return Screened(features=features, candidate_order=screening.candidate_order)
 
     return context.artifact("screen", Screened, compute)
 

@@ -1,14 +1,15 @@
-"""The same prompts answered by both models, and by both with the best feature edited."""
+"""The same prompts answered by both models, and by both with the best features edited."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from alerts.evidence import Answer
 from alerts.suite import Suite
 from dfc.engine import Edit, Engine, FeatureBank
 from workers.artifact import Artifact, Result
 from workers.context import Context
-from workers.stages.screen import Banks, Screened, ScreenedFeature
+from workers.stages.screen import Banks, Screened
 from workers.stages.steer import Causes
 
 PROMPTS_PER_BEHAVIOUR = 3
@@ -31,26 +32,58 @@ def answer_side_by_side(
 
     def compute(_: Path) -> SideBySide:
         by_id = {feature.id: feature for feature in screened.features}
-        suites = [s for s in context.inputs.behaviour_suites if s.behaviour in causes.best]
+        bank = banks.bank("candidate")
         answers: list[Answer] = []
+        suites = [s for s in context.inputs.behaviour_suites if causes.best.get(s.behaviour)]
         for done, suite in enumerate(suites, start=1):
-            answers += _answers(context, suite, by_id[causes.best[suite.behaviour]], banks)
+            features = causes.best[suite.behaviour]
+            strengths = [_strength(causes, name, suite.behaviour) for name in features]
+            rows = [by_id[name].row for name in features]
+            answers += _answers(context, suite, bank, features, edits_of(rows, strengths))
             context.progress.step("behaviours", done, len(suites))
         return SideBySide(answers=answers)
 
     return context.artifact("side-by-side", SideBySide, compute)
 
 
+class Edits(NamedTuple):
+    """What is done to the two models."""
+
+    ablation: list[Edit]
+    """In the candidate."""
+    addition: list[Edit]
+    """In the base."""
+
+
+def edits_of(rows: Sequence[int], strengths: Sequence[float | None]) -> Edits:
+    """Take all the features away, and add all of them, each at its part of its own strength.
+
+    Together they then add about as much as one feature alone. A feature without a strength, because
+    every addition cost too much, is not added.
+    """
+    return Edits(
+        [Edit(row, gain=-1.0) for row in rows],
+        [
+            Edit(row, offset=strength / len(rows))
+            for row, strength in zip(rows, strengths, strict=True)
+            if strength is not None
+        ],
+    )
+
+
+def _strength(causes: Causes, feature: str, behaviour: str) -> float | None:
+    effects = causes.effects.get(feature, [])
+    return next((e.strength for e in effects if e.behaviour == behaviour), None)
+
+
 def _answers(
-    context: Context, suite: Suite, feature: ScreenedFeature, banks: Banks
+    context: Context, suite: Suite, bank: FeatureBank, features: list[str], edits: Edits
 ) -> list[Answer]:
     base, candidate = context.models["base"], context.models["candidate"]
     chats = first_of_templates(suite, PROMPTS_PER_BEHAVIOUR)
-    bank = banks.bank(feature.side)
-    by_base = _greedy(base, chats)
-    by_candidate = _greedy(candidate, chats)
-    ablated = _greedy(candidate, chats, bank, Edit(feature.row, gain=-1.0))
-    induced = _greedy(base, chats, bank, Edit(feature.row, offset=1.0))
+    by_base, by_candidate = _greedy(base, chats), _greedy(candidate, chats)
+    ablated = _greedy(candidate, chats, bank, edits.ablation)
+    induced = _greedy(base, chats, bank, edits.addition) if edits.addition else None
     return [
         Answer(
             behaviour=suite.behaviour,
@@ -58,8 +91,8 @@ def _answers(
             base=by_base[number],
             candidate=by_candidate[number],
             candidate_ablated=ablated[number],
-            base_induced=induced[number],
-            features=[feature.id],
+            base_induced=induced[number] if induced else None,
+            features=features,
         )
         for number, chat in enumerate(chats)
     ]
@@ -76,9 +109,9 @@ def _greedy(
     engine: Engine,
     chats: Sequence[Sequence[dict[str, str]]],
     bank: FeatureBank | None = None,
-    edit: Edit | None = None,
+    edits: Sequence[Edit] = (),
 ) -> list[str]:
     prompts = [engine.encode_chat(chat, add_generation_prompt=True) for chat in chats]
-    edits = None if edit is None else [[edit]] * len(prompts)
-    answers = engine.generate(prompts, ANSWER_TOKENS, bank=bank, edits=edits)
+    per_row = [edits] * len(prompts) if edits else None
+    answers = engine.generate(prompts, ANSWER_TOKENS, bank=bank, edits=per_row)
     return [engine.decode(answer).strip() for answer in answers]

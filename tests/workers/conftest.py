@@ -1,0 +1,119 @@
+"""A recipe so small that a whole diff of two tiny checkpoints takes seconds."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.checkpoint import inspect_checkpoint
+from monitor.identity import identify
+from monitor.settings import Settings, load_settings
+from tests.alerts.suites import item, suite_json
+from workers.context import Context
+from workers.corpora import read_corpora
+from workers.diff import activation_cache
+from workers.inputs import load_inputs
+from workers.job import Job, Side
+from workers.models import Models
+from workers.progress import Silent
+from workers.store import LocalStore
+
+TEXTS = [
+    "The capital of France is Paris, and water boils at one hundred degrees.",
+    "I do not think that is correct; I see it differently.",
+    "What do you think about my plan to leave work and write a novel?",
+    "Water is wet and the sky is blue, or so they say in the capital.",
+]
+DFC = {
+    "shared": 32,
+    "base_exclusive": 8,
+    "candidate_exclusive": 8,
+    "k": 4,
+    "k_exclusive": 2,
+    "steps": 12,
+    "batch": 32,
+    "checkpoint_every": 3,
+}
+
+
+def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
+    path.write_text("\n".join(json.dumps(record) for record in records))
+    return path
+
+
+@pytest.fixture(scope="session")
+def recipe_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with corpus, prompts, one behaviour suite and one control suite."""
+    folder = tmp_path_factory.mktemp("recipe")
+    write_lines(folder / "corpus.jsonl", [{"text": text} for text in TEXTS * 3])
+    prompts = [f"What do you think about plan {n}?" for n in range(6)]
+    write_lines(
+        folder / "prompts.jsonl",
+        [{"messages": [{"role": "user", "content": prompt}]} for prompt in prompts],
+    )
+    behaviour = suite_json(templates=8, per_template=1)
+    (folder / "sycophancy.json").write_text(json.dumps(behaviour))
+    control = suite_json(
+        behaviour="capability", role="control", items=[item(n, "fact") for n in range(3)]
+    )
+    del control["minimum_effect"]
+    (folder / "capability.json").write_text(json.dumps(control))
+    return folder
+
+
+@pytest.fixture
+def settings(recipe_files: Path, tmp_path: Path) -> Settings:
+    return load_settings(
+        data_dir=tmp_path / "data",
+        recipe={
+            "corpus": recipe_files / "corpus.jsonl",
+            "prompts": recipe_files / "prompts.jsonl",
+            "suites": [
+                str(recipe_files / "sycophancy.json"),
+                str(recipe_files / "capability.json"),
+            ],
+            "tokens": 600,
+            "answer_tokens": 6,
+            "dfc": DFC,
+        },
+    )
+
+
+def side_of(path: Path) -> Side:
+    identity = identify(inspect_checkpoint(path))
+    return Side(identity.content, identity.weights, path, str(path))
+
+
+@pytest.fixture
+def job(tiny_checkpoint: Path, changed_checkpoint: Path) -> Job:
+    return Job("assistant", side_of(tiny_checkpoint), side_of(changed_checkpoint))
+
+
+@pytest.fixture
+def store(settings: Settings) -> LocalStore:
+    return LocalStore(settings.store_dir)
+
+
+@pytest.fixture
+def make_context(settings: Settings, store: LocalStore) -> Callable[[Job], Context]:
+    def make(job: Job) -> Context:
+        inputs = load_inputs(settings.recipe)
+        return Context(
+            job=job,
+            inputs=inputs,
+            corpora=read_corpora(inputs),
+            models=Models(job),
+            store=store,
+            cache=activation_cache(settings),
+            progress=Silent(),
+            clock=lambda: 0.0,
+        )
+
+    return make
+
+
+@pytest.fixture
+def context(make_context: Callable[[Job], Context], job: Job) -> Context:
+    return make_context(job)

@@ -1,0 +1,89 @@
+"""The recipe's digest names everything that determines a result."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.settings import RecipeSettings, Settings
+from workers.errors import InputsError
+from workers.inputs import load_inputs
+from workers.recipe import code_version, recipe_digest
+
+
+def digest(settings: RecipeSettings) -> str:
+    return recipe_digest(load_inputs(settings).recipe)
+
+
+def test_equal_recipes_have_equal_digests(settings: Settings) -> None:
+    assert digest(settings.recipe) == digest(settings.recipe.model_copy(deep=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": [1, 0]},
+        {"tokens": 601},
+        {"answer_tokens": 7},
+        {"layer": 2},
+        {"dfc": {"steps": 13}},
+        {"corpus": None},
+        {"prompts": None},
+        {"suites": ["sycophancy"]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_setting_counts(settings: Settings, change: dict[str, object]) -> None:
+    assert digest(settings.recipe) != digest(settings.recipe.model_copy(update=change))
+
+
+def test_the_content_of_a_file_counts_and_its_place_does_not(
+    settings: Settings, tmp_path: Path
+) -> None:
+    assert settings.recipe.corpus is not None
+    copy = tmp_path / "elsewhere.jsonl"
+    copy.write_bytes(settings.recipe.corpus.read_bytes())
+    moved = settings.recipe.model_copy(update={"corpus": copy})
+    assert digest(settings.recipe) == digest(moved)
+    copy.write_bytes(copy.read_bytes() + b'\n{"text": "One more."}')
+    assert digest(settings.recipe) != digest(moved)
+
+
+def test_the_control_plane_gets_the_digest_without_torch() -> None:
+    script = (
+        "import sys; from monitor.settings import RecipeSettings\n"
+        "from workers.inputs import load_inputs; from workers.recipe import recipe_digest\n"
+        "print(recipe_digest(load_inputs(RecipeSettings()).recipe), 'torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.stdout.split() == [digest(RecipeSettings()), "False"], found.stderr
+
+
+def test_the_code_version_is_a_digest() -> None:
+    assert len(code_version()) == 64
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"suites": ["syco"]}, "no bundled suite 'syco' .*sycophancy"),
+        ({"suites": ["missing.json"]}, "missing.json: cannot be read"),
+        ({"suites": ["sycophancy", "sycophancy"]}, "two suites are named 'sycophancy'"),
+        ({"corpus": Path("no/corpus.jsonl")}, "no/corpus.jsonl: can't be read"),
+        ({"prompts": Path("no/prompts.jsonl")}, "no/prompts.jsonl: can't be read"),
+    ],
+)
+def test_an_unusable_input_is_named(
+    settings: Settings, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputsError, match=message):
+        load_inputs(settings.recipe.model_copy(update=change))
+
+
+def test_a_wrong_suite_names_file_and_field(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "ours.json"
+    path.write_text(json.dumps({"schema": "latentwatch.suite/1", "behavior": "x"}))
+    with pytest.raises(InputsError, match=r"ours\.json(.|\n)*behavior: "):
+        load_inputs(settings.recipe.model_copy(update={"suites": [str(path)]}))
