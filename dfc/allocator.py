@@ -10,7 +10,7 @@ _GROW_BYTES = 256 << 20
 
 
 def keep_memory() -> bool:
-    """Tell glibc's malloc to reuse freed memory; False where there is no glibc, and nothing changed.
+    """Tell glibc's malloc to reuse freed memory; False, and nothing changed, without glibc.
 
     By default every tensor above some megabytes is mapped anew and zeroed page by page, which can
     cost more than the arithmetic on it. Called once per process, before the first large tensor.

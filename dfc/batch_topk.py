@@ -1,7 +1,4 @@
-"""BatchTopK: keep the k·B largest scores of a whole batch (Bussmann et al.
-
-2024, "BatchTopK Sparse Autoencoders").
-"""
+"""BatchTopK: keep the k·B largest scores of a whole batch (arXiv 2412.06410)."""
 
 from __future__ import annotations
 

@@ -33,10 +33,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     try:
-        save_file(
-            {k: v.detach().contiguous().cpu() for k, v in tensors.items()},
-            fresh / "state.safetensors",
-        )
+        # Copies, because safetensors refuses tensors that share memory.
+        copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+        save_file(copies, fresh / "state.safetensors")
         (fresh / "state.json").write_text(json.dumps(dict(meta), sort_keys=True))
         for file in fresh.iterdir():
             _flush(file)

@@ -19,19 +19,19 @@ class DfcConfig(BaseModel):
     """"tied" for two checkpoints of one architecture, "strict" (the paper's) for different
     ones."""
 
-    shared: int = Field(2048, ge=1)
+    shared: int = Field(1024, ge=1)
     """Latents that both models read and write."""
 
-    base_exclusive: int = Field(32, ge=1)
+    base_exclusive: int = Field(64, ge=1)
     """Latents of the base only: what the candidate may have lost."""
 
-    candidate_exclusive: int = Field(32, ge=1)
+    candidate_exclusive: int = Field(64, ge=1)
     """Latents of the candidate only: what it may have gained."""
 
     k: float = Field(32, gt=0)
     """Active latents per token, averaged over a batch (tied: of the shared block alone)."""
 
-    k_exclusive: float = Field(2, gt=0)
+    k_exclusive: float = Field(4, gt=0)
     """Tied form only: active latents per token in each exclusive block."""
 
     prefixes: tuple[int, ...] = (1, 2, 5, 16)
@@ -63,7 +63,7 @@ class DfcConfig(BaseModel):
     batch: int = Field(2048, ge=2)
     """Tokens per step."""
 
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     warmup: float = Field(0.1, ge=0, le=1)
     """Part of training over which the learning rate rises."""
 
@@ -101,12 +101,9 @@ class ScreenConfig(BaseModel):
     minimum_density: float = Field(1e-5, ge=0, le=1)
     """A latent that fires on a smaller share of tokens is dead."""
     mirror_cosine: float = Field(0.9, ge=0, le=1)
-    """Two decoders of opposite blocks closer than this write one concept: a change of use, not
-    something new (Mishra-Sharma et al.
-
-    2025).
-    """
-
+    """Two latents of opposite blocks closer than this write the same direction ..."""
+    mirror_correlation: float = Field(0.5, ge=0, le=1)
+    """... and when they also fire together, they cancel: one shared concept held twice."""
     seed_agreement: float = Field(0.7, ge=0, le=1)
     """A feature is found again by a seed when its best partner there is at least this
     similar."""

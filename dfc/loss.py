@@ -85,10 +85,9 @@ def aux_loss(
     dead_F: Tensor,
     variance: Variance,
 ) -> Tensor:
-    """AuxK (Gao et al.
+    """AuxK (paper B.1.5): dead latents reconstruct what the live ones leave over.
 
-    2024; paper B.1.5): dead latents reconstruct what the live ones leave over.     The d/2
-    strongest dead latents per token by their ordinary code take part, as in the released
+    The d/2 strongest dead latents per token by their ordinary code take part, as in the released
     code. Zero when nothing is dead.
     """
     dead = int(dead_F.sum())
@@ -101,10 +100,8 @@ def aux_loss(
     kept_BF = kept_BF.scatter(1, strongest.indices, strongest.values)
     dead_code = Codes(*kept_BF.split([block.shape[1] for block in code], dim=1))
     dead_out = model.decode(dead_code, bias=False)
-    left_base_BD = (base_BD - out.base_BD.float()).detach() + model.bias_base.detach()
-    left_candidate_BD = (
-        candidate_BD - out.candidate_BD.float()
-    ).detach() + model.bias_candidate.detach()
+    left_base_BD = (base_BD - out.base_BD.float()).detach()
+    left_candidate_BD = (candidate_BD - out.candidate_BD.float()).detach()
     base, candidate = reconstruction_loss(left_base_BD, left_candidate_BD, dead_out, variance)
     return base + candidate
 

@@ -87,7 +87,7 @@ class TrainingRun:
 
     def record(self, loss: Loss) -> None:
         """Append the loss terms of the step just taken."""
-        terms = {name: float(value) for name, value in loss._asdict().items()}
+        terms = {name: value.item() for name, value in loss._asdict().items()}
         self.history.append({"step": float(self.step), **terms})
 
     def save(self, path: Path) -> None:

@@ -1,0 +1,145 @@
+"""The crosscoder's blocks: what may reach what, selection, and the two forms."""
+
+import pytest
+import torch
+
+from dfc.batch_topk import batch_topk_threshold, keep_above
+from dfc.config import DfcConfig
+from dfc.loss import Variance, aux_loss, difference_loss, nested_prefixes, total_loss
+from dfc.model import Dfc
+
+VARIANCE = Variance(1.0, 1.0, 1.0)
+
+
+def config(form: str = "tied", **changes: object) -> DfcConfig:
+    sizes = {"shared": 24, "base_exclusive": 6, "candidate_exclusive": 5, "k": 4, "k_exclusive": 2}
+    return DfcConfig(**{"form": form, **sizes, **changes})
+
+
+def model(form: str = "tied", d_candidate: int = 8) -> Dfc:
+    torch.manual_seed(0)
+    return Dfc(config(form), 8, d_candidate)
+
+
+def test_the_candidate_cannot_reach_the_base_block_or_its_reconstruction() -> None:
+    dfc = model("strict", 12)
+    base_BD = torch.randn(16, 8)
+    one, other = (dfc.encode(base_BD, torch.randn(16, 12)) for _ in range(2))
+    assert torch.equal(one.base_BF, other.base_BF)
+    assert not torch.equal(one.shared_BF, other.shared_BF)
+    edited = one._replace(candidate_BF=one.candidate_BF + 1)
+    assert torch.equal(dfc.decode(one).base_BD, dfc.decode(edited).base_BD)
+    assert not torch.equal(dfc.decode(one).candidate_BD, dfc.decode(edited).candidate_BD)
+
+
+def test_the_auxiliary_loss_of_dead_base_latents_leaves_the_candidate_alone() -> None:
+    dfc = model("strict", 12)
+    base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 12)
+    code = dfc.encode(base_BD, candidate_BD)
+    dead_F = torch.zeros(35, dtype=torch.bool)
+    dead_F[24:30] = True
+    out = dfc.decode(dfc.select(code, torch.tensor(0.5).expand(3)))
+    aux_loss(dfc, base_BD, candidate_BD, code, out, dead_F, VARIANCE).backward()
+    assert dfc.base.encoder.grad is not None and dfc.base.encoder.grad.abs().sum() > 0
+    for name in (
+        "candidate.encoder",
+        "candidate.decoder",
+        "encoder_candidate",
+        "decoder_candidate",
+    ):
+        gradient = dfc.get_parameter(name).grad
+        assert gradient is None or gradient.abs().sum() == 0, name
+
+
+def test_tied_models_differ_only_by_exclusive_latents() -> None:
+    dfc = model("tied")
+    code = dfc.encode(torch.randn(16, 8), torch.randn(16, 8))
+    silent = code._replace(
+        base_BF=torch.zeros_like(code.base_BF), candidate_BF=torch.zeros_like(code.candidate_BF)
+    )
+    out = dfc.decode(silent)
+    assert torch.equal(out.base_BD, out.candidate_BD)
+
+
+def test_tied_refuses_different_widths() -> None:
+    with pytest.raises(ValueError, match="use form 'strict'"):
+        Dfc(config("tied"), 8, 12)
+
+
+def test_base_latents_explain_only_what_the_candidates_leave_over() -> None:
+    dfc = model("tied")
+    base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 8)
+    kept = dfc.select(dfc.encode(base_BD, candidate_BD), torch.zeros(3))
+    difference_loss(dfc, base_BD, candidate_BD, kept, VARIANCE).backward()
+    together = dfc.candidate.decoder.grad.clone()
+    dfc.zero_grad()
+    alone = kept._replace(base_BF=torch.zeros_like(kept.base_BF))
+    difference_loss(
+        dfc,
+        base_BD,
+        candidate_BD,
+        dfc.select(dfc.encode(base_BD, candidate_BD), torch.zeros(3))._replace(
+            base_BF=alone.base_BF
+        ),
+        VARIANCE,
+    ).backward()
+    assert torch.allclose(together, dfc.candidate.decoder.grad)
+    assert dfc.base.decoder.grad.abs().sum() == 0
+
+
+def test_every_loss_term_has_gradient() -> None:
+    dfc = model("tied")
+    base_BD = torch.randn(32, 8)
+    candidate_BD = base_BD + 0.3 * torch.randn(32, 8)
+    code = dfc.encode(base_BD, candidate_BD)
+    kept = dfc.select(code, torch.full((3,), 0.2))
+    dead_F = torch.zeros(35, dtype=torch.bool)
+    dead_F[:4] = True
+    loss = total_loss(dfc, base_BD, candidate_BD, code, kept, dead_F, VARIANCE)
+    for term in (loss.base, loss.candidate, loss.difference, loss.aux):
+        gradients = torch.autograd.grad(
+            term, list(dfc.parameters()), retain_graph=True, allow_unused=True
+        )
+        assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+def test_batch_topk_keeps_k_per_token_on_average() -> None:
+    score_BF = torch.rand(64, 40)
+    kept = keep_above(score_BF, score_BF, batch_topk_threshold(score_BF, 3.0))
+    assert int((kept > 0).sum()) == 3 * 64
+    assert set(kept[kept > 0].tolist()) == set(score_BF.flatten().topk(192).values.tolist())
+
+
+def test_batch_topk_forces_no_silent_latent_to_fire() -> None:
+    score_BF = torch.zeros(4, 10)
+    score_BF[0, 0] = 1.0
+    assert int((score_BF >= batch_topk_threshold(score_BF, 2.0)).sum()) == 1
+
+
+def test_an_activation_does_not_depend_on_the_rest_of_its_batch() -> None:
+    dfc = model("strict", 12)
+    dfc.threshold.fill_(0.4)
+    base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 12)
+    whole = dfc.select(dfc.encode(base_BD, candidate_BD))
+    one = dfc.select(dfc.encode(base_BD[3:4], candidate_BD[3:4]))
+    for all_rows, row in zip(whole, one, strict=True):
+        assert torch.allclose(all_rows[3:4], row, atol=1e-6)
+
+
+@pytest.mark.parametrize(("latents", "expected"), [(64, [1, 5, 64]), (5, [1, 5]), (3, [1, 3])])
+def test_prefixes_end_with_the_whole_block(latents: int, expected: list[int]) -> None:
+    assert nested_prefixes((1, 5), latents) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": 99}, "exceeds the 24 shared"),
+        ({"k_exclusive": 7}, "exclusive block of 5"),
+        ({"prefixes": (5, 1)}, "increasing"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**changes)

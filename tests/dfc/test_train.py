@@ -1,0 +1,170 @@
+"""Training: a planted change is found, a killed run ends where an unbroken one does."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dfc.config import DfcConfig, ScreenConfig
+from dfc.screen import screen
+from dfc.train import TrainedDfc, load_trained, save_trained, train
+from dfc.training_run import annealed_k, learning_rate_factor
+
+CONFIG = DfcConfig(
+    shared=48,
+    base_exclusive=4,
+    candidate_exclusive=4,
+    k=4,
+    k_exclusive=1,
+    prefixes=(1,),
+    steps=240,
+    batch=256,
+    learning_rate=5e-3,
+    checkpoint_every=40,
+)
+
+
+def planted(tokens: int = 6000, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Base and candidate that share 24 concepts; the candidate has one more, on 10 % of the tokens.
+
+    Returns both models' activations, the new direction and where it is active.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    concepts_CD = torch.randn(25, 48, generator=generator)
+    concepts_CD = concepts_CD / concepts_CD.norm(dim=1, keepdim=True)
+    strength_TC = torch.rand(tokens, 25, generator=generator) + 0.5
+    active_TC = torch.rand(tokens, 25, generator=generator) < 0.1
+    code_TC = strength_TC * active_TC
+    base_TD = 4 * code_TC[:, :24] @ concepts_CD[:24]
+    base_TD = base_TD + 0.02 * torch.randn(tokens, 48, generator=generator)
+    return (
+        base_TD,
+        base_TD + 2 * code_TC[:, 24:] @ concepts_CD[24:],
+        concepts_CD[24],
+        active_TC[:, 24],
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> list[TrainedDfc]:
+    base_TD, candidate_TD, _, _ = planted()
+    return [train(base_TD, candidate_TD, CONFIG, seed=seed) for seed in (0, 1)]
+
+
+def test_the_first_new_latent_is_the_planted_concept(trained: list[TrainedDfc]) -> None:
+    base_TD, candidate_TD, direction_D, active_T = planted()
+    screening = screen(trained, base_TD, candidate_TD, layer=3, config=ScreenConfig())
+    best = screening.features[0]
+    assert (best.side, best.listed, best.mirrored) == ("candidate", True, False)
+    decoder_D = screening.banks["candidate"][0].decoder_KD[best.row]
+    assert torch.cosine_similarity(decoder_D, direction_D, dim=0) > 0.95
+    fires_T = screening.codes["candidate"][:, best.row] > 0
+    assert (fires_T & active_T).sum() / active_T.sum() > 0.8
+    assert best.delta_energy is not None and best.delta_energy > 0.7
+    assert best.exclusivity is not None and best.exclusivity > 0.8
+    assert best.seed_agreement is not None and best.seed_agreement > 0.9
+
+
+def test_the_bank_speaks_raw_residual_units(trained: list[TrainedDfc]) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    screening = screen(trained, base_TD, candidate_TD, layer=3, config=ScreenConfig())
+    bank = screening.banks["candidate"][0]
+    p_TK = torch.relu(candidate_TD @ bank.encoder_KD.T + bank.bias_K)
+    f_TK = p_TK * (p_TK > bank.threshold_K)
+    assert torch.allclose(f_TK, screening.codes["candidate"], atol=1e-3)
+    change_TD = candidate_TD - base_TD
+    left = (change_TD - f_TK @ bank.decoder_KD).pow(2).sum() / change_TD.pow(2).sum()
+    assert left < 0.6
+
+
+def test_training_explains_both_models(trained: list[TrainedDfc]) -> None:
+    for one in trained:
+        last = one.history[-1]
+        assert last["base"] < 0.25 and last["candidate"] < 0.25 and last["difference"] < 0.7
+        assert one.history[0]["total"] > last["total"]
+
+
+def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path, trained: list[TrainedDfc]) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+
+    class KilledError(Exception):
+        pass
+
+    def kill_at_100(step: int, _: int) -> None:
+        if step == 100:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(
+            base_TD, candidate_TD, CONFIG, seed=0, checkpoint=tmp_path / "run", progress=kill_at_100
+        )
+    steps: list[int] = []
+    again = train(
+        base_TD,
+        candidate_TD,
+        CONFIG,
+        seed=0,
+        checkpoint=tmp_path / "run",
+        progress=lambda step, _: steps.append(step),
+    )
+    assert steps[0] == 81
+    for name, tensor in again.model.state_dict().items():
+        assert torch.equal(tensor, trained[0].model.state_dict()[name]), name
+    assert again.history == trained[0].history
+
+
+def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    short = CONFIG.model_copy(update={"steps": 40})
+    train(base_TD, candidate_TD, short, seed=0, checkpoint=tmp_path / "run")
+    steps: list[int] = []
+    train(
+        base_TD,
+        candidate_TD,
+        short,
+        seed=1,
+        checkpoint=tmp_path / "run",
+        progress=lambda step, _: steps.append(step),
+    )
+    assert steps[0] == 1
+
+
+def test_a_trained_crosscoder_survives_the_disk(tmp_path: Path, trained: list[TrainedDfc]) -> None:
+    save_trained(tmp_path / "dfc", trained[0])
+    again = load_trained(tmp_path / "dfc")
+    base_TD, candidate_TD, _, _ = planted()
+    norm = again.normalisation
+    code = again.model.select(again.model.encode(norm.base(base_TD), norm.candidate(candidate_TD)))
+    norm = trained[0].normalisation
+    first = trained[0].model
+    before = first.select(first.encode(norm.base(base_TD), norm.candidate(candidate_TD)))
+    assert torch.equal(code.candidate_BF, before.candidate_BF)
+    assert again.history == trained[0].history
+
+
+def test_a_strict_crosscoder_trains_across_widths() -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    wider_TD = candidate_TD @ torch.randn(48, 64, generator=torch.Generator().manual_seed(5))
+    config = CONFIG.model_copy(update={"form": "strict", "steps": 120})
+    one = train(base_TD, wider_TD, config, seed=0)
+    assert one.history[-1]["candidate"] < 0.5
+    screening = screen([one], base_TD, wider_TD, layer=0, config=ScreenConfig())
+    assert {feature.exclusivity for feature in screening.features} == {None}
+    assert screening.banks["candidate"][0].decoder_KD.shape == (4, 64)
+
+
+def test_equal_models_and_short_corpora_are_refused() -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    with pytest.raises(ValueError, match="nothing to diff"):
+        train(base_TD, base_TD, CONFIG, seed=0)
+    with pytest.raises(ValueError, match="larger corpus"):
+        train(base_TD[:100], candidate_TD[:100], CONFIG, seed=0)
+
+
+def test_schedules_start_and_end_where_they_should() -> None:
+    assert annealed_k(CONFIG, 0) == CONFIG.k * CONFIG.k_initial_factor
+    assert annealed_k(CONFIG, CONFIG.steps) == CONFIG.k
+    assert learning_rate_factor(CONFIG, 0) == pytest.approx(1 / 24)
+    assert learning_rate_factor(CONFIG, CONFIG.steps // 2) == 1
+    assert learning_rate_factor(CONFIG, CONFIG.steps) == 0
