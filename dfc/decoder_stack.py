@@ -67,8 +67,7 @@ class DecoderStack:
         return states[0]
 
     def upper(self, x_BTD: Tensor, layer: int, **inputs: Any) -> Tensor:
-        """States [B, T, D] after the blocks above ``layer`` and the final norm, from those after
-        it.
+        """Normed final states [B, T, D] from those after ``layer``; no block up to it is run.
 
         The list of blocks keeps its length, because some architectures look up the kind of
         attention by the number of the block.
@@ -79,8 +78,7 @@ class DecoderStack:
 
     @contextmanager
     def inputs_above(self, layer: int) -> Iterator[list[Tensor]]:
-        """What the block above ``layer`` receives in the passes made inside; empty at the last
-        layer."""
+        """What the block above ``layer``, if there is one, receives in the passes made inside."""
         seen: list[Tensor] = []
         handles = [
             block.register_forward_pre_hook(lambda block, args: seen.append(args[0]))
@@ -93,8 +91,7 @@ class DecoderStack:
                 handle.remove()
 
     def logits(self, x_ND: Tensor) -> Tensor:
-        """Logits [N, vocabulary] of normed final states, with the architecture's scale and soft
-        cap."""
+        """Logits [N, vocabulary] of normed final states, scaled and capped as the model does."""
         head = _with_modules(self.model, {self._decoder_name: _Passing()})
         return head(inputs_embeds=x_ND[None], use_cache=False).logits[0]
 
