@@ -105,7 +105,7 @@ def version_details(session: Session, version: Version) -> dict[str, Any]:
     names = dict(
         session.execute(
             select(Version.content_digest, Version.name).filter_by(line_id=version.line_id)
-        ).tuples()
+        ).all()
     )
     seen = session.scalars(
         select(Observation).filter_by(version_id=version.id).order_by(Observation.id)

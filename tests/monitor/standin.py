@@ -1,0 +1,83 @@
+"""A worker that compares nothing: the verdict follows from the name of the candidate."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.verdict import Verdict, to_json
+from monitor import jobs
+from monitor.database import Diff, Version
+from monitor.errors import LatentwatchError
+from monitor.owner import this_process
+from monitor.settings import Settings
+from tests.alerts import samples
+
+RECIPE = "recipe"
+
+
+class StandInWorker:
+    """Candidates called bad-* are flagged, odd-* undecided, broken-* fail, all others pass."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        settings: Settings,
+        progress: Any = None,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        self.sessions = sessions
+        self.repaired = False
+        """What failed before does so no more."""
+        self.ran: list[str] = []
+        self.clock: Callable[[], float] = time.time
+
+    def recipe_digest(self) -> str:
+        return RECIPE
+
+    def run(self, diff_id: int) -> None:
+        self._run_next(diff_id)
+
+    def run_queued(self) -> None:
+        while self._run_next():
+            pass
+
+    def _run_next(self, diff_id: int | None = None) -> bool:
+        with self.sessions.begin() as session:
+            diff = jobs.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
+            if diff is None:
+                return False
+            name = session.scalars(
+                select(Version.name).filter_by(content_digest=diff.candidate_digest)
+            ).first()
+            assert name is not None
+            self.ran.append(name)
+            if name.startswith("broken") and not self.repaired:
+                jobs.fail(session, diff.id, diff.fence, "no space left", self.clock())
+                return True
+            text = to_json(_verdict(name, diff))
+            jobs.finish(session, diff.id, diff.fence, text, self.clock())
+        return True
+
+
+class BrokenWorker(StandInWorker):
+    """Can't run anything."""
+
+    def run_queued(self) -> None:
+        raise LatentwatchError("the store is full")
+
+
+def _verdict(name: str, diff: Diff) -> Verdict:
+    sample = samples.passed()
+    if name.startswith("bad"):
+        sample = samples.flagged()
+    elif name.startswith("odd"):
+        sample = samples.undecided()
+    return sample.model_copy(
+        update={
+            "base": sample.base.model_copy(update={"digest": diff.base_digest}),
+            "candidate": sample.candidate.model_copy(update={"digest": diff.candidate_digest}),
+        }
+    )

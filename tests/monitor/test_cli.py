@@ -1,0 +1,243 @@
+"""The command line: exit codes, what goes where, and that nothing half-done is left behind."""
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from typer.testing import CliRunner
+
+from alerts.verdict import Verdict
+from monitor.cli import app
+from monitor.database import Audit, Diff, Line, Observation, Version, open_database
+from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint
+from tests.monitor.standin import StandInWorker
+
+CONFIG = """
+[[lines]]
+name = "chat"
+directory = "chat"
+quiet_seconds = 0.0
+trusted = "v1"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("workers.check.LocalWorker", StandInWorker)
+    monkeypatch.setattr("workers.local.LocalWorker", StandInWorker)
+
+
+def run(*args: str) -> Any:
+    result = CliRunner().invoke(app, args)
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def count(table: type) -> int:
+    with open_database("sqlite:///.latentwatch/latentwatch.db")() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def watched(**seeds: int) -> Path:
+    """A configured line with these versions."""
+    Path("latentwatch.toml").write_text(CONFIG + '[recipe]\nsuites = ["sycophancy"]\n')
+    for name, seed in seeds.items():
+        write_checkpoint(Path("chat") / name.replace("_", "-"), seed)
+    return Path("chat")
+
+
+@pytest.mark.parametrize(
+    "name, code, outcome",
+    [
+        ("good", 0, "passed"),
+        ("bad", 1, "flagged"),
+        ("odd", 3, "undecided"),
+        ("broken", 3, "undecided"),
+    ],
+)
+def test_check_answers_with_a_verdict_and_its_code(name: str, code: int, outcome: str) -> None:
+    write_checkpoint(Path("base"))
+    write_checkpoint(Path(name), seed=1)
+    result = run("check", name, "--baseline", "base", "--format", "json")
+    assert result.exit_code == code
+    verdict = Verdict.model_validate_json(result.stdout)
+    assert verdict.verdict == outcome
+    again = run("check", name, "--baseline", "base")
+    assert again.exit_code == code and again.stdout.lower().startswith(outcome)
+    markdown = run("check", name, "--baseline", "base", "--format", "markdown")
+    assert markdown.exit_code == code and markdown.stdout.startswith("## latentwatch")
+    assert count(Diff) == 1
+
+
+def test_check_of_equal_content_passes_and_registers_nothing() -> None:
+    write_checkpoint(Path("base"))
+    write_checkpoint(Path("copy"))
+    result = run("check", "copy", "--baseline", "base", "--format", "json")
+    assert result.exit_code == 0
+    assert "same content" in Verdict.model_validate_json(result.stdout).reasons[0]
+    assert count(Version) == count(Diff) == 0
+
+
+def spoil_vocabulary(path: Path) -> None:
+    edit_json(path / "tokenizer.json", model={**TOKENIZER["model"], "vocab": {"x": 0}})
+
+
+@pytest.mark.parametrize("side", ["candidate", "baseline"])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda path: (path / "model.safetensors").write_bytes(b"x" * 40), "model.safetensors"),
+        (lambda path: (path / "pytorch_model.bin").touch(), "only safetensors"),
+        (lambda path: (path / "config.json").unlink(), "config.json"),
+        (spoil_vocabulary, "tokenizer differs"),
+        (lambda path: edit_json(path / "config.json", hidden_size=16), "shape"),
+    ],
+)
+def test_check_refuses_bad_input_and_leaves_no_row(side: str, spoil: Any, message: str) -> None:
+    paths = {"candidate": write_checkpoint(Path("candidate"), 1)}
+    paths["baseline"] = write_checkpoint(Path("baseline"), 2)
+    spoil(paths[side])
+    result = run("check", "candidate", "--baseline", "baseline", "--format", "json")
+    assert result.exit_code == 2 and result.stdout == ""
+    assert message in result.stderr and "error: " in result.stderr
+    if message not in ("tokenizer differs", "shape"):
+        assert f"{side} {paths[side].resolve()}" in result.stderr
+    for table in (Line, Version, Observation, Diff, Audit):
+        assert count(table) == 0
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["check", "ghost", "--baseline", "ghost"], "is not a directory"),
+        (["check", "."], "--baseline"),
+        (["check", "v", "--baseline", "trusted"], "add --line NAME"),
+        (["check", "v", "--baseline", "trusted", "--line", "ghost"], "no line 'ghost'"),
+        (["check", "v", "--baseline", "v", "--config", "ghost.toml"], "ghost.toml"),
+        (["check", "v", "--baseline", "v", "--format", "xml"], "xml"),
+        (["watch", "--once"], "no line is watched"),
+        (["versions", "ghost"], "no line 'ghost'"),
+        (["show", "ghost", "v1"], "no line 'ghost'"),
+        (["trust", "chat", "v1"], "--reason"),
+        (["quarantine", "chat", "v1"], "--reason"),
+        (["quarantine", "chat", "v1", "--reason", "x"], "no line 'chat'"),
+        (["dance"], "dance"),
+    ],
+)
+def test_wrong_usage_is_two(args: list[str], message: str) -> None:
+    write_checkpoint(Path("v"))
+    result = run(*args)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert message in result.stderr
+
+
+def test_what_nobody_expected_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fall_over(*args: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("workers.check.LocalWorker", fall_over)
+    write_checkpoint(Path("base"))
+    result = CliRunner().invoke(app, ["check", "base", "--baseline", "base"])
+    assert result.exit_code == 3 and result.stdout == ""
+    assert "nothing was decided" in result.stderr
+
+
+def test_check_against_the_trusted_version_decides_about_the_candidate() -> None:
+    watched(v1=0)
+    write_checkpoint(Path("good-2"), seed=1)
+    result = run("check", "good-2", "--baseline", "trusted", "--line", "chat", "--format", "json")
+    assert result.exit_code == 0
+    shown = json.loads(run("show", "chat", "good-2", "--format", "json").stdout)
+    assert shown["state"] == "passed" and shown["diffs"][0]["base"]["name"] == "v1"
+    assert shown["diffs"][0]["verdict"]["verdict"] == "passed"
+
+
+def test_check_against_any_path_does_not_decide_about_the_candidate() -> None:
+    watched(v1=0, good_2=1)
+    write_checkpoint(Path("else"), seed=2)
+    check = ["check", "chat/good-2", "--baseline", "else", "--line", "chat"]
+    assert run(*check).exit_code == 0
+    assert json.loads(run("show", "chat", "good-2", "--format", "json").stdout)["state"] == "new"
+    assert run("watch", "--once").exit_code == 0
+    shown = json.loads(run("show", "chat", "good-2", "--format", "json").stdout)
+    assert {diff["base"]["name"] for diff in shown["diffs"]} == {"v1", "else"}
+
+
+def test_check_without_a_trusted_version() -> None:
+    watched(v1=0)
+    (Path("chat") / "v1" / "pytorch_model.bin").touch()
+    write_checkpoint(Path("good-2"), seed=1)
+    result = run("check", "good-2", "--baseline", "trusted", "--line", "chat")
+    assert result.exit_code == 2 and "pytorch_model.bin" in result.stderr
+    assert count(Version) == count(Diff) == 0
+
+
+def test_a_line_from_first_look_to_decision() -> None:
+    line = watched(v1=0, good_2=1, bad_3=2)
+    (write_checkpoint(line / "pickled", 3) / "pytorch_model.bin").touch()
+    result = run("watch", "--once")
+    assert result.exit_code == 1
+    assert "pickled is not checked: pytorch_model.bin" in result.stderr
+    assert run("watch", "--once").exit_code == 3  # the flag is known by now, the refusal remains
+
+    table = run("versions", "chat").stdout
+    rows = {
+        row.split()[0]: row.split()[1] for row in table.splitlines() if row.strip()[:1] in "vgbp"
+    }
+    assert rows["v1"] == "trusted" and rows["good-2"] == "passed"
+    assert rows["bad-3"] == "flagged" and rows["pickled"] == "undecided"
+
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert run("quarantine", "chat", "bad-3", "--reason", "flatters [bold]").exit_code == 0
+    assert "is trusted, was passed" in run("trust", "chat", "good-2", "--reason", "fine").stdout
+    shown = run("show", "chat", "bad-3").stdout
+    assert f"flagged to quarantined by {user}: flatters [bold]" in shown
+    assert "sycophancy" in shown
+    assert run("show", "chat", "bad-3", "--format", "markdown").stdout.startswith("## latentwatch")
+    assert run("show", "chat", "v1", "--format", "markdown").exit_code == 2
+    listed = run("lines")
+    assert listed.exit_code == 0 and "good-2, v1" in listed.stdout
+
+    again = run("trust", "chat", "good-2", "--reason", "again")
+    assert again.exit_code == 2 and "it is trusted already" in again.stderr
+
+
+def test_a_version_can_be_trusted_before_the_line_was_ever_watched() -> None:
+    watched(v7=0)
+    result = run("trust", "chat", "v7", "--reason", "released last year")
+    assert (
+        result.exit_code == 0 and "v7" in result.stdout and "is trusted, was new" in result.stdout
+    )
+    (write_checkpoint(Path("chat") / "v8", 1) / "pytorch_model.bin").touch()
+    refused = run("trust", "chat", "v8", "--reason", "x")
+    assert refused.exit_code == 2 and "only safetensors" in refused.stderr
+    assert run("trust", "chat", "../chat/v7", "--reason", "x").exit_code == 2
+
+
+def test_a_changed_audit_log_is_reported() -> None:
+    watched(v1=0)
+    assert run("watch", "--once").exit_code == 0
+    with open_database("sqlite:///.latentwatch/latentwatch.db").begin() as session:
+        session.connection().exec_driver_sql("UPDATE versions SET state = 'passed'")
+    result = run("lines")
+    assert result.exit_code == 3 and "v1 is passed but the log says trusted" in result.stderr
+
+
+def test_the_command_line_starts_without_torch_and_without_workers() -> None:
+    script = (
+        "import sys, monitor.cli, monitor.jobs, monitor.rounds, monitor.identity\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "assert not loaded & {'torch', 'transformers', 'workers'}, loaded"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,383 @@
+"""Watching whole lines: real directories and a real database; only the comparison is stood in."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from monitor.database import Audit, Diff, Line, Observation, Trust, Version
+from monitor.lineage import move, verify_audit
+from monitor.overview import VersionRow, version_rows
+from monitor.rounds import RETRY_SECONDS, Around, watch_forever, watch_once
+from monitor.settings import LineSettings, Settings
+from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint
+from tests.monitor.conftest import Sessions
+from tests.monitor.standin import BrokenWorker, StandInWorker
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = time.time() + 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Watched:
+    """A line called chat in a directory, and everything to watch it with."""
+
+    def __init__(self, directory: Path, sessions: Sessions) -> None:
+        self.directory = directory
+        directory.mkdir()
+        self.sessions = sessions
+        self.clock = Clock()
+        self.settings = Settings(data_dir=directory.parent / "data")
+        self.worker = StandInWorker(sessions, self.settings)
+        self.worker.clock = lambda: self.clock.now + 1.0
+        self.said: list[str] = []
+        self.configure()
+
+    def configure(self, **changes: object) -> None:
+        values = {"name": "chat", "directory": self.directory, "trusted": "v1", **changes}
+        line = LineSettings.model_validate(values)
+        self.settings = self.settings.model_copy(update={"lines": [line]})
+
+    def push(self, name: str, seed: int, shards: int = 1) -> Path:
+        return write_checkpoint(self.directory / name, seed, shards)
+
+    @property
+    def around(self) -> Around:
+        return Around(self.sessions, self.worker, self.said.append, self.clock, self.clock.sleep)
+
+    def watch(self) -> int:
+        return watch_once(self.settings, self.around)
+
+    def rows(self) -> dict[str, VersionRow]:
+        with self.sessions() as session:
+            line = session.scalars(select(Line).filter_by(name="chat")).one()
+            return {row.name: row for row in version_rows(session, line)}
+
+    def states(self) -> dict[str, str]:
+        return {name: row.state for name, row in self.rows().items()}
+
+    def count(self, table: type) -> int:
+        with self.sessions() as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+    def decide(self, name: str, to: Trust) -> None:
+        with self.sessions.begin() as session:
+            version = session.scalars(select(Version).filter_by(name=name)).one()
+            move(session, version, to, actor="ann", reason="decided", now=self.clock.now)
+
+
+@pytest.fixture
+def watched(tmp_path: Path, sessions: Sessions) -> Iterator[Watched]:
+    line = Watched(tmp_path / "chat", sessions)
+    yield line
+    with sessions() as session:
+        assert verify_audit(session) == []
+
+
+def test_every_new_version_is_compared_with_the_trusted_one(watched: Watched) -> None:
+    for seed, name in enumerate(["v1", "good-2", "bad-3"]):
+        watched.push(name, seed)
+    assert watched.watch() == 1
+    assert watched.states() == {"v1": "trusted", "good-2": "passed", "bad-3": "flagged"}
+    with watched.sessions() as session:
+        base = session.scalars(select(Version).filter_by(name="v1")).one()
+        assert set(session.scalars(select(Diff.base_digest))) == {base.content_digest}
+
+
+def test_a_second_round_finds_nothing_new(watched: Watched) -> None:
+    for seed, name in enumerate(["v1", "good-2", "bad-3"]):
+        watched.push(name, seed)
+    watched.watch()
+    counts = [watched.count(table) for table in (Version, Diff, Observation, Audit)]
+    assert watched.watch() == 0
+    assert [watched.count(table) for table in (Version, Diff, Observation, Audit)] == counts
+
+
+def test_an_undecided_version_is_never_quiet(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("odd-2", 1)
+    assert watched.watch() == 3
+    assert watched.states()["odd-2"] == "undecided"
+    assert watched.watch() == 3
+    assert watched.worker.ran == ["odd-2"]  # a verdict of undecided is no reason to try again
+
+
+def test_the_next_version_is_compared_with_what_was_trusted_meanwhile(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.watch()
+    watched.decide("good-2", Trust.TRUSTED)
+    watched.push("good-3", 2)
+    assert watched.watch() == 0
+    with watched.sessions() as session:
+        second = session.scalars(select(Version).filter_by(name="good-2")).one()
+        third = session.scalars(select(Version).filter_by(name="good-3")).one()
+        diff = session.scalars(select(Diff).filter_by(candidate_digest=third.content_digest)).one()
+        assert diff.base_digest == second.content_digest
+
+
+def test_an_anchor_is_compared_too(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.watch()
+    watched.decide("good-2", Trust.TRUSTED)
+    watched.configure(anchor="v1")
+    watched.push("good-3", 2)
+    assert watched.watch() == 0
+    assert watched.worker.ran == ["good-2", "good-3", "good-3"]
+    watched.decide("v1", Trust.QUARANTINED)
+    assert watched.watch() == 3
+    assert "anchor v1 is quarantined" in watched.said[-1]
+
+
+def test_the_same_content_under_another_name_is_an_alias(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.watch()
+    shutil.copytree(watched.directory / "good-2", watched.directory / "release")
+    (watched.directory / "latest").symlink_to("good-2")
+    assert watched.watch() == 0
+    assert watched.count(Version) == 2 and watched.count(Diff) == 1
+    assert watched.rows()["good-2"].aliases == ["latest", "release"]
+
+
+def test_equal_weights_with_another_template_are_only_probed(watched: Watched) -> None:
+    watched.push("v1", 0)
+    template = watched.push("good-template", 0, shards=2)
+    (template / "chat_template.jinja").write_text("Agree. {{ messages }}")
+    edit_json(watched.push("good-words", 0) / "tokenizer.json", normalizer={"type": "NFC"})
+    watched.push("good-weights", 1)
+    assert watched.watch() == 0
+    with watched.sessions() as session:
+        names = dict(session.execute(select(Version.content_digest, Version.name)).all())
+        probe_only = {
+            names[diff.candidate_digest]: diff.probe_only for diff in session.scalars(select(Diff))
+        }
+    assert probe_only == {"good-template": True, "good-words": True, "good-weights": False}
+
+
+def test_a_refused_push_is_recorded_and_the_others_go_on(watched: Watched) -> None:
+    watched.push("v1", 0)
+    (watched.push("pickled", 1) / "pytorch_model.bin").touch()
+    os.truncate(watched.push("cut", 2) / "model.safetensors", 100)
+    edit_json(watched.push("code", 3) / "config.json", auto_map={"AutoModel": "x.Y"})
+    (watched.directory / "empty").mkdir()
+    watched.push("good-2", 4)
+    assert watched.watch() == 3
+    rows = watched.rows()
+    for name, reason in [
+        ("pickled", "only safetensors"),
+        ("cut", "truncated"),
+        ("code", "auto_map"),
+        ("empty", "is empty"),
+    ]:
+        row = rows[name]
+        assert (row.state, row.digest) == ("undecided", None)
+        assert reason in str(row.reason)
+    assert rows["good-2"].state == "passed"
+    assert watched.count(Version) == 2
+    seen = watched.count(Observation)
+    assert watched.watch() == 3
+    assert watched.count(Observation) == seen
+
+
+def test_a_repaired_push_is_checked(watched: Watched) -> None:
+    watched.push("v1", 0)
+    os.truncate(watched.push("good-2", 1) / "model.safetensors", 100)
+    assert watched.watch() == 3
+    watched.push("good-2", 1)
+    assert watched.watch() == 0
+    assert watched.states() == {"v1": "trusted", "good-2": "passed"}
+
+
+def test_another_tokenizer_with_other_weights_is_undecided(watched: Watched) -> None:
+    watched.push("v1", 0)
+    tokenizer = watched.push("good-2", 1) / "tokenizer.json"
+    edit_json(tokenizer, model={**TOKENIZER["model"], "vocab": {"x": 0}})
+    assert watched.watch() == 3
+    row = watched.rows()["good-2"]
+    assert row.state == "undecided" and "tokenizer differs" in str(row.reason)
+    assert watched.worker.ran == []
+
+
+def test_without_a_trusted_version_nothing_is_queued(watched: Watched) -> None:
+    watched.configure(trusted=None)
+    watched.push("v1", 0)
+    assert watched.watch() == 3
+    assert watched.count(Diff) == 0 and watched.states() == {"v1": "new"}
+    assert "no version is trusted" in watched.said[-1]
+    watched.decide("v1", Trust.TRUSTED)
+    watched.push("good-2", 1)
+    assert watched.watch() == 0
+
+
+def test_a_trusted_version_that_was_refused_is_named(watched: Watched) -> None:
+    (watched.push("v1", 0) / "pytorch_model.bin").touch()
+    watched.push("good-2", 1)
+    assert watched.watch() == 3
+    assert watched.count(Diff) == 0
+    assert "pytorch_model.bin" in watched.said[-1] and "'v1'" in watched.said[-1]
+
+
+def test_overwriting_the_version_that_the_settings_trust_gains_nothing(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.watch()
+    watched.decide("v1", Trust.QUARANTINED)
+    watched.push("v1", 1)
+    assert watched.watch() == 3
+    with watched.sessions() as session:
+        assert session.scalars(select(Version.state)).all() == ["quarantined", "new"]
+
+
+def test_a_version_overwritten_before_it_was_checked_is_superseded(watched: Watched) -> None:
+    watched.configure(trusted=None)
+    watched.push("v1", 0)
+    watched.push("nightly", 1)
+    watched.watch()
+    watched.push("nightly", 2)
+    watched.watch()
+    watched.decide("v1", Trust.TRUSTED)
+    assert watched.watch() == 0
+    with watched.sessions() as session:
+        states = session.scalars(select(Version.state).filter_by(name="nightly")).all()
+    assert states == ["superseded", "passed"]
+    watched.push("good-again", 1)
+    watched.push("bad-news", 7)
+    assert watched.watch() == 1
+    assert "superseded" not in watched.states().values()
+
+
+def test_a_failed_comparison_is_tried_again_in_the_next_round(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
+    assert watched.watch() == 3
+    assert "no space left" in str(watched.rows()["broken-2"].reason)
+    watched.worker.repaired = True
+    watched.clock.now += 10.0
+    assert watched.watch() == 0
+    assert watched.worker.ran == ["broken-2", "broken-2"]
+
+
+def test_a_worker_that_cannot_run_leaves_versions_unchecked(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.worker = BrokenWorker(watched.sessions, watched.settings)
+    assert watched.watch() == 3
+    assert watched.states()["good-2"] == "checking" and watched.said[-1] == "the store is full"
+    watched.worker = StandInWorker(watched.sessions, watched.settings)
+    assert watched.watch() == 0
+
+
+def test_a_line_that_cannot_be_listed_does_not_stop_the_others(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    ghost = LineSettings(name="ghost", directory=watched.directory / "ghost")
+    lines = [ghost, *watched.settings.lines]
+    watched.settings = watched.settings.model_copy(update={"lines": lines})
+    assert watched.watch() == 3
+    assert watched.states()["good-2"] == "passed"
+    assert any("ghost: can't be listed" in sentence for sentence in watched.said)
+
+
+def test_one_round_waits_for_the_quiet_period(watched: Watched) -> None:
+    watched.configure(quiet_seconds=50.0, quiet_polls=5)
+    watched.push("v1", 0)
+    for file in watched.push("good-2", 1).iterdir():
+        os.utime(file, (9e9, 9e9))  # times that say nothing
+    assert watched.watch() == 0
+    assert watched.clock.slept == [10.0] * 5
+
+
+def test_files_older_than_the_quiet_period_are_not_waited_for(watched: Watched) -> None:
+    watched.configure(quiet_seconds=900.0)
+    watched.push("v1", 0)
+    assert watched.watch() == 0
+    assert watched.clock.slept == []
+
+
+def test_a_push_that_does_not_come_to_rest_is_undecided(watched: Watched) -> None:
+    watched.configure(quiet_seconds=900.0, quiet_polls=3)
+    watched.push("v1", 0)
+    growing = watched.push("good-2", 1) / "log.txt"
+
+    def sleep_while_it_grows(seconds: float) -> None:
+        watched.clock.sleep(seconds)
+        with growing.open("a") as stream:
+            stream.write("still training\n")
+        os.utime(growing, (watched.clock.now, watched.clock.now))
+
+    os.utime(growing.parent / "config.json", (watched.clock.now, watched.clock.now))
+    around = watched.around._replace(sleep=sleep_while_it_grows)
+    assert watch_once(watched.settings, around) == 3
+    assert "still being written" in str(watched.rows()["good-2"].reason)
+    watched.clock.now += 10_000
+    assert watched.watch() == 0
+
+
+def test_a_marker_decides_without_waiting(watched: Watched) -> None:
+    watched.configure(ready_marker="READY", quiet_seconds=9e9)
+    (watched.push("v1", 0) / "READY").touch()
+    watched.push("good-2", 1)
+    assert watched.watch() == 3
+    assert "marker 'READY' is not there" in str(watched.rows()["good-2"].reason)
+    (watched.directory / "good-2" / "READY").touch()
+    assert watched.watch() == 0
+    assert watched.clock.slept == []
+
+
+def test_watching_goes_on_until_it_is_stopped(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
+    pauses = 0
+
+    class StoppedError(Exception):
+        pass
+
+    def sleep(seconds: float) -> None:
+        nonlocal pauses
+        assert seconds == watched.settings.poll_seconds
+        pauses += 1
+        watched.clock.sleep(seconds)
+        if pauses == 2:
+            watched.push("good-3", 2)
+            watched.clock.now += 100.0
+        elif pauses == 5:
+            watched.worker.repaired = True
+            watched.clock.now += RETRY_SECONDS
+        elif pauses == 7:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        watch_forever(watched.settings, watched.around._replace(sleep=sleep))
+    assert watched.worker.ran == ["broken-2", "good-3", "broken-2"]
+    assert watched.states() == {"v1": "trusted", "broken-2": "passed", "good-3": "passed"}
+
+
+def test_two_watchers_at_once_make_one_version_and_one_diff(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+
+    class Racing(StandInWorker):
+        def run_queued(self) -> None:
+            watch_once(watched.settings, watched.around)
+            super().run_queued()
+
+    racing = Racing(watched.sessions, watched.settings)
+    assert watch_once(watched.settings, watched.around._replace(worker=racing)) == 0
+    assert watched.count(Version) == 2 and watched.count(Diff) == 1
+    assert racing.ran == [] and watched.worker.ran == ["good-2"]

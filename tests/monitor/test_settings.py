@@ -1,0 +1,119 @@
+"""Where settings come from, which wins, and errors that name the place and the key."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from monitor.errors import SettingsError
+from monitor.settings import Settings, load_settings
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "latentwatch.toml"
+    path.write_text(text)
+    return path
+
+
+def test_everything_has_a_default() -> None:
+    settings = load_settings()
+    assert settings.lines == [] and settings.recipe.layer == "auto"
+    assert settings.database_url == "sqlite:///.latentwatch/latentwatch.db"
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, 'data_dir = "f"\ncache_bytes = 1\n[recipe]\ntokens = 1\nlayer = 3\n')
+    monkeypatch.setenv("LATENTWATCH_CACHE_BYTES", "2")
+    monkeypatch.setenv("LATENTWATCH_RECIPE__TOKENS", "2")
+    settings = load_settings(file, data_dir=Path("o"), store_dir=None)
+    assert settings.data_dir == Path("o") and settings.store_dir == Path("o/store")
+    assert settings.cache_bytes == 2
+    assert (settings.recipe.tokens, settings.recipe.layer) == (2, 3)
+
+
+def test_paths_in_the_file_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = load_settings(
+        write(
+            tmp_path,
+            """
+            data_dir = "data"
+            [recipe]
+            corpus = "corpus.jsonl"
+            suites = ["sycophancy", "suites/ours.json"]
+            [[lines]]
+            name = "chat"
+            directory = "pushes"
+            [[lines]]
+            name = "base"
+            directory = "/absolute"
+            """,
+        )
+    )
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.database_url == f"sqlite:///{tmp_path}/data/latentwatch.db"
+    assert settings.recipe.corpus == tmp_path / "corpus.jsonl"
+    assert settings.recipe.suites == ["sycophancy", f"{tmp_path}/suites/ours.json"]
+    assert [line.directory for line in settings.lines] == [tmp_path / "pushes", Path("/absolute")]
+    assert settings.line("base") == settings.lines[1] and settings.line("ghost") is None
+
+
+def test_settings_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, "cache_bytes = 7"))
+    assert type(settings) is Settings
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+LINE = '[[lines]]\nname = "{}"\ndirectory = "d"\n'
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("ratio = 1", r"latentwatch\.toml: ratio: Extra inputs.*correct its spelling"),
+        ("[recipe]\ntoken = 1", r"latentwatch\.toml: recipe\.token: Extra"),
+        (LINE.format("a") + "quiet = 1", r"lines\.0\.quiet: Extra"),
+        ("[recipe.dfc]\nlatents = 1", r"recipe\.dfc\.latents: Extra"),
+        ("[recipe.dfc]\nk = -1", r"recipe\.dfc\.k: .*it is -1"),
+        ("[recipe]\nseeds = [1, 1]", r"recipe\.seeds: every seed may be named once only"),
+        ("[recipe]\nsuites = []", r"recipe\.suites"),
+        ("[recipe]\nlayer = -1", r"recipe\.layer"),
+        ("lines = 3", r"lines: .*it is 3"),
+        ("data_dir = 3", r"\Alatentwatch\.toml: data_dir: [^\n]*\Z"),
+        (LINE.format("a") + LINE.format("a"), "two lines have the same name"),
+        (LINE.format("../a"), "plain name"),
+        (LINE.format("comparisons"), "is kept for `latentwatch check`"),
+        ("data_dir = ", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    write(tmp_path, text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=message):
+        load_settings(Path("latentwatch.toml"))
+
+
+@pytest.mark.parametrize(
+    "variable, value, message",
+    [
+        ("LATENTWATCH_DATADIR", "x", "LATENTWATCH_DATADIR: there is no such setting"),
+        ("LATENTWATCH_RECIPE__TOKENS", "many", "variable LATENTWATCH_RECIPE: recipe.tokens"),
+        ("LATENTWATCH_LINES", "[", 'field "lines"'),
+    ],
+)
+def test_a_mistake_in_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=message):
+        load_settings()
+
+
+def test_mistakes_in_options_and_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="option: colour: Extra"):
+        load_settings(colour="red")
+    with pytest.raises(SettingsError, match=r"ghost\.toml: can't be read"):
+        load_settings(tmp_path / "ghost.toml")
