@@ -1,0 +1,178 @@
+"""Causal experiments on a model whose truth is known: one direction is the whole shift."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from alerts.causal import CausalPlan, SeedFeatures, combine, measure_causes
+from alerts.halves import halves
+from alerts.mediation import Mediation, Trial
+from alerts.random_directions import control_bank, difference_directions
+from alerts.steering_bench import Pair
+from alerts.suite import Suite
+from dfc.engine import FeatureBank, ScoreRow
+from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
+
+PLAN = CausalPlan(controls=20, dose_controls=3)
+
+
+def basis(*dimensions: int) -> Tensor:
+    x_D = torch.zeros(WIDTH)
+    x_D[list(dimensions)] = 1.0
+    return x_D
+
+
+READOUT_D = basis(0, 1, 22)
+ADDED_D = basis(22) * 2 + basis(23)
+"""Shifts the read-out by 2 per unit; dimension 23 says how strong it is."""
+
+
+def suite(n_templates: int = 8) -> Suite:
+    items = [
+        {
+            "id": f"{t}-{n}",
+            "template": f"t{t}",
+            "variants": [
+                {
+                    "messages": [{"role": "user", "content": str(100 * t + n)}],
+                    "matching": ["agree"],
+                    "not_matching": ["disagree"],
+                }
+            ],
+        }
+        for t in range(n_templates)
+        for n in range(5)
+    ]
+    return Suite.model_validate_json(
+        json.dumps(
+            {
+                "schema": "latentwatch.suite/1",
+                "behaviour": "agreeing",
+                "role": "behaviour",
+                "description": "d",
+                "minimum_effect": 0.5,
+                "items": items,
+            }
+        )
+    )
+
+
+def bank(*decoders: Tensor, bias: float = 0.0) -> FeatureBank:
+    """Features that all fire by dimension 23 and write the given rows."""
+    return FeatureBank(
+        layer=1,
+        encoder_KD=torch.stack([basis(23)] * len(decoders)),
+        bias_K=torch.full((len(decoders),), bias),
+        threshold_K=torch.zeros(len(decoders)),
+        decoder_KD=torch.stack(list(decoders)),
+        unit_K=torch.full((len(decoders),), 1.5),
+    )
+
+
+MODELS = Pair(LinearEngine(READOUT_D, torch.zeros(WIDTH)), LinearEngine(READOUT_D, ADDED_D))
+NEUTRAL_ROWS = [ScoreRow((9_000 + n,), NEUTRAL) for n in range(6)]
+DIFFERENCE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(4))
+TRUE = bank(ADDED_D, basis(5), basis(6), basis(7), basis(8), basis(9))
+
+
+def measure(*banks: FeatureBank, pool: list[int] | None = None):
+    seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5] if pool is None else pool) for one in banks]
+    names = {row: f"candidate-{row}" for row in range(6)}
+    return measure_causes(MODELS, [suite()], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, PLAN, names)
+
+
+def test_the_true_feature_mediates_the_whole_shift() -> None:
+    found = measure(TRUE, TRUE)
+    evidence = found.evidence["agreeing"]
+    assert evidence.ceiling == pytest.approx(1.0, abs=1e-5)
+    assert evidence.mediated_best == pytest.approx(1.0, abs=1e-5)
+    assert evidence.mediated_five == pytest.approx(1.0, abs=1e-5)
+    assert evidence.mediated_all == pytest.approx(1.0, abs=1e-5)
+    assert evidence.control_p95 is not None and evidence.control_p95 < 0.8
+    assert evidence.nll_rise == pytest.approx(0.0, abs=1e-6)
+    assert evidence.seeds_agree is True
+    assert found.best["agreeing"][0] == 0
+
+
+def test_both_directions_of_one_feature_are_measured() -> None:
+    effect = measure(TRUE, TRUE).effects[0][0]
+    assert effect.ablation_removes == pytest.approx(1.0, abs=1e-5)
+    # Adding half a natural maximum writes 0.5 * 1.5 of the direction; strengths go from 0.25 to 1,
+    # and the true strength is 1.5 on average.
+    assert effect.addition_induces == pytest.approx(1.0, abs=0.1)
+    assert effect.strength == 1.0
+
+
+def test_features_that_write_nothing_of_the_shift_have_no_cause() -> None:
+    idle = bank(*(basis(n) for n in range(5, 11)))
+    found = measure(idle, idle)
+    evidence = found.evidence["agreeing"]
+    assert evidence.mediated_five == pytest.approx(0.0, abs=1e-6)
+    assert evidence.seeds_agree is False
+
+
+def test_the_seeds_must_agree() -> None:
+    idle = bank(*(basis(n) for n in range(5, 11)))
+    evidence = measure(TRUE, idle).evidence["agreeing"]
+    assert evidence.seeds_agree is False
+    assert evidence.mediated_five == pytest.approx(0.5, abs=1e-5)
+    assert measure(TRUE).evidence["agreeing"].seeds_agree is None
+
+
+def test_an_edit_that_costs_too_much_on_neutral_text_is_not_taken() -> None:
+    # With this bias the feature fires everywhere, and neutral text reads dimension 0.
+    harmful = bank(*([basis(0) * 3] * 6), bias=1.0)
+    evidence = measure(harmful, harmful).evidence["agreeing"]
+    assert evidence.mediated_best is None and evidence.mediated_five is None
+    assert evidence.mediated_all is None and evidence.control_p95 is None
+    assert evidence.seeds_agree is None
+
+
+def test_a_dose_response_is_monotone_and_stands_beside_controls() -> None:
+    [curve] = measure(TRUE, TRUE).dose_responses
+    assert curve.feature == "candidate-0"
+    assert curve.effects == sorted(curve.effects)
+    assert curve.effects[0] < 0 < curve.effects[-1]
+    assert [len(row) for row in curve.control_effects] == [3] * len(curve.strengths)
+
+
+def test_halves_share_no_item_and_hold_every_template() -> None:
+    whole = suite()
+    selection, report = halves(whole)
+    ids = [{item.id for item in half.items} for half in (selection, report)]
+    assert not ids[0] & ids[1]
+    assert ids[0] | ids[1] == {item.id for item in whole.items}
+    assert abs(len(ids[0]) - len(ids[1])) <= 1
+    for half in (selection, report):
+        assert {item.template for item in half.items} == {item.template for item in whole.items}
+
+
+def test_control_directions_have_the_covariance_of_the_difference() -> None:
+    narrow_ND = DIFFERENCE_ND * torch.tensor([5.0] + [0.1] * (WIDTH - 1))
+    directions_CD = difference_directions(narrow_ND + 100.0, 200, seed=1)
+    assert torch.allclose(directions_CD.norm(dim=1), torch.ones(200), atol=1e-5)
+    assert directions_CD[:, 0].abs().median() > 0.9
+    assert 60 < int((directions_CD[:, 0] > 0).sum()) < 140
+
+
+def test_a_control_edits_as_strongly_as_the_feature_it_stands_for() -> None:
+    directions_KD = difference_directions(DIFFERENCE_ND, 6, seed=2)
+    control = control_bank(TRUE, directions_KD)
+    assert torch.allclose(control.decoder_KD.norm(dim=1), TRUE.decoder_KD.norm(dim=1))
+    assert torch.equal(control.encoder_KD, TRUE.encoder_KD)
+    assert not torch.allclose(control.decoder_KD, TRUE.decoder_KD)
+
+
+def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:
+    def one(removed: float, rise: float, control: float) -> Mediation:
+        trial = Trial(removed, rise)
+        return Mediation([0], trial, trial, trial, control)
+
+    evidence = combine([one(0.6, 0.01, 0.1), one(0.4, 0.03, 0.2)], 0.8, 0.05)
+    assert (evidence.mediated_five, evidence.control_p95, evidence.nll_rise) == (0.5, 0.2, 0.03)
+    assert evidence.seeds_agree is True
+    void = combine([one(0.6, 0.01, 0.1), one(0.4, 0.06, 0.2)], 0.8, 0.05)
+    assert void.mediated_five is None and np.isclose(void.nll_rise or 0, 0.06)
