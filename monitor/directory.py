@@ -11,7 +11,7 @@ from monitor.source import FileStat, Listing, Observation
 
 UNFINISHED = ("tmp-*", "*.tmp", "*-unfinished", "*.incomplete")
 """Names that writers give to what isn't complete."""
-MAX_FILES = 100_000
+MAX_ENTRIES = 100_000
 
 
 class DirectorySource:
@@ -61,18 +61,14 @@ def list_directory(path: Path, root: Path | None = None) -> Listing:
     try:
         path = path.resolve(strict=True)
         root = _own_root(path) if root is None else root.resolve()
-        files: list[FileStat] = []
-        for file in _walk(path, root):
-            if len(files) == MAX_FILES:
-                return Listing((), f"holds more than {MAX_FILES:,} files")
-            files.append(file)
+        files = sorted(_walk(path, root))
     except _UnusableError as error:
         return Listing((), str(error))
     except FileNotFoundError:
         return Listing((), "is not there, or files disappear while they are listed")
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         return Listing((), f"can't be listed: {error}")
-    return Listing(tuple(sorted(files)))
+    return Listing(tuple(files))
 
 
 class _UnusableError(Exception):
@@ -98,24 +94,29 @@ def _own_root(path: Path) -> Path:
 def _walk(path: Path, root: Path) -> Iterator[FileStat]:
     if not path.is_relative_to(root):
         raise _UnusableError("is a symbolic link that leaves the watched directory; copy it here")
-    pending = [""]
+    pending, left = [""], MAX_ENTRIES
     while pending:
         folder = pending.pop()
-        for entry in os.scandir(path / folder):
-            name = f"{folder}{entry.name}"
-            if not entry.name.isprintable():
-                raise _UnusableError(f"file {name!a}: its name can't be shown; rename it")
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(f"{name}/")
-                continue
-            if entry.is_symlink():
-                _check_link(path / name, name, root)
-            status = entry.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise _UnusableError(f"{name!r} is neither a file nor a directory; remove it")
-            yield FileStat(
-                name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-            )
+        with os.scandir(path / folder) as entries:
+            for entry in entries:
+                left -= 1
+                if left < 0:
+                    raise _UnusableError(f"holds more than {MAX_ENTRIES:,} files and directories")
+                name = f"{folder}{entry.name}"
+                if not entry.name.isprintable():
+                    raise _UnusableError(f"file {name!a}: its name can't be shown; rename it")
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{name}/")
+                    continue
+                if entry.is_symlink():
+                    _check_link(path / name, name, root)
+                yield _file(name, entry.stat())
+
+
+def _file(name: str, status: os.stat_result) -> FileStat:
+    if not stat.S_ISREG(status.st_mode):
+        raise _UnusableError(f"{name!r} is neither a file nor a directory; remove it")
+    return FileStat(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _check_link(link: Path, name: str, root: Path) -> None:

@@ -57,7 +57,9 @@ def line_rows(session: Session) -> list[LineRow]:
 def version_rows(session: Session, line: Line) -> list[VersionRow]:
     """All versions of `line` and all pushes that are refused as they lie there, oldest first."""
     rows = []
-    for version in session.scalars(select(Version).filter_by(line_id=line.id)).all():
+    for version in session.scalars(
+        select(Version).filter_by(line_id=line.id).order_by(Version.id)
+    ).all():
         rows.append(
             VersionRow(
                 name=version.name,
@@ -81,7 +83,7 @@ def version_rows(session: Session, line: Line) -> list[VersionRow]:
                 seen_at=refusal.seen_at,
             )
         )
-    return sorted(rows, key=lambda row: (row.seen_at, row.name))
+    return sorted(rows, key=lambda row: row.seen_at)
 
 
 def names_of(session: Session, version: Version) -> list[str]:

@@ -20,10 +20,10 @@ from alerts.wording import (
     interval,
     number,
     p_value,
-    percent,
     readable,
     recommended_action,
     signed,
+    small,
     verdict_word,
 )
 from monitor.overview import LineRow, VersionRow
@@ -84,7 +84,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
         table = _table("feature", "top tokens", "density")
         for feature in verdict.features:
             tokens = " ".join(repr(token) for token in feature.top_tokens[:6])
-            _add(table, feature.id, tokens, percent(feature.density))
+            _add(table, feature.id, tokens, small(feature.density))
         parts.append(table)
     return Group(*parts, _text(recommended_action(verdict)))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.directory import DirectorySource
+from monitor.directory import DirectorySource, list_directory
 from monitor.errors import SourceError
 from monitor.readiness import Ready, Rule, look, readiness
 from tests.monitor.checkpoints import write_checkpoint
@@ -65,6 +65,17 @@ def test_a_name_that_cannot_be_shown_is_reported_in_a_form_that_can(tmp_path: Pa
     for observation in DirectorySource(tmp_path).scan():
         assert observation.name.isprintable() and observation.locator.isprintable()
         assert "rename it" in str(observation.listing.problem)
+
+
+def test_a_directory_of_too_many_entries_is_not_walked_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.directory.MAX_ENTRIES", 10)
+    for name in map(str, range(11)):
+        (tmp_path / name).mkdir()
+    assert "more than 10 files and directories" in str(list_directory(tmp_path).problem)
+    (tmp_path / "10").rmdir()
+    assert list_directory(tmp_path).problem is None
 
 
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
