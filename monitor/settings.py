@@ -80,6 +80,8 @@ class RecipeSettings(BaseModel):
     """One crosscoder is trained per seed."""
     tokens: int = Field(default=200_000, ge=1)
     """Positions on which the crosscoder is trained, at most."""
+    max_prompts: int = Field(default=360, ge=1)
+    """Prompts that both models answer, from the first on, at most."""
     answer_tokens: int = Field(default=64, ge=1)
     """Length of the models' own answers, at most."""
     dfc: dict[str, Any] = {}

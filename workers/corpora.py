@@ -33,4 +33,4 @@ def read_corpora(inputs: Inputs) -> Corpora:
         prompts = bundled_prompts() if path is None else prompts_of(read_corpus(path))
     except CorpusError as error:
         raise InputsError(f"recipe.prompts: {path or 'bundled'}: {error}") from error
-    return Corpora(texts, prompts)
+    return Corpora(texts, prompts[: inputs.recipe.max_prompts])

@@ -58,6 +58,7 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
         screen=ScreenConfig.model_validate({}),
         seeds=tuple(settings.seeds),
         tokens=settings.tokens,
+        max_prompts=settings.max_prompts,
         answer_tokens=settings.answer_tokens,
         code=code_version(),
     )

@@ -46,6 +46,8 @@ class Recipe(BaseModel):
     seeds: tuple[int, ...]
     tokens: int
     """Positions on which the crosscoder is trained, at most."""
+    max_prompts: int
+    """Prompts that both models answer, from the first on, at most."""
     answer_tokens: int
     """Length of the models' own answers, at most."""
     code: str

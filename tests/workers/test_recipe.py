@@ -27,6 +27,7 @@ def test_equal_recipes_have_equal_digests(settings: Settings) -> None:
         {"seeds": [1, 0]},
         {"tokens": 601},
         {"answer_tokens": 7},
+        {"max_prompts": 7},
         {"layer": 2},
         {"dfc": {"steps": 13}},
         {"corpus": None},

@@ -52,7 +52,14 @@ def answer_prompts(context: Context) -> Artifact[BothAnswers]:
 
 def _answers(context: Context, name: SideName) -> Answers:
     recipe = context.inputs.recipe
-    made_of = [recipe.prompts, recipe.answer_tokens, TEMPERATURE, SEED, recipe.code]
+    made_of = [
+        recipe.prompts,
+        recipe.max_prompts,
+        recipe.answer_tokens,
+        TEMPERATURE,
+        SEED,
+        recipe.code,
+    ]
     key = f"answers/{context.job.side(name).content_digest}/{digest_of(made_of)}"
 
     def compute(_: Path) -> Answers:

@@ -10,9 +10,11 @@ from workers.context import Context
 from workers.errors import InputsError
 from workers.stages.answers import Answers, BothAnswers
 
-PROMPTS = 32
+PROMPTS = 16
 """Prompts whose answers measure the divergence; more cost time and hardly move the profile."""
-DEPTHS = (0.3, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)
+OPENING = 24
+"""Tokens of each answer that are scored: where two models part, they do so early."""
+DEPTHS = (0.35, 0.5, 0.65, 0.75, 0.85)
 """Where the profile is taken, as parts of the stack."""
 
 
@@ -71,6 +73,6 @@ def divergence_rows(answers: BothAnswers) -> tuple[list[ScoreRow], list[float]]:
     rows, weights = [], []
     for own, sign in signed:
         spoken = [pair for pair in zip(own.prompts, own.answers, strict=True) if pair[1]][:PROMPTS]
-        rows += [ScoreRow(prompt, answer) for prompt, answer in spoken]
+        rows += [ScoreRow(prompt, answer[:OPENING]) for prompt, answer in spoken]
         weights += [sign / len(spoken)] * len(spoken)
     return rows, weights
