@@ -38,4 +38,7 @@ def load_model(path: Path, dtype: torch.dtype, device: str) -> PreTrainedModel:
                 f"{path} has {problem.replace('_', ' ')} (first: {names}); its weights do not "
                 "match its config.json, so what would run is not the published model"
             )
+    # Until now a weight may be a mapped page of its file, and change when somebody overwrites it.
+    for weight in model.parameters():
+        weight.data = weight.data.clone()
     return model.eval().requires_grad_(False).to(device)

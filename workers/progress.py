@@ -72,7 +72,7 @@ class TerminalProgress:
                 self._bars.remove_task(task)
         self._stage, self._steps = None, {}
         note = " (done before)" if reused else ""
-        self._bars.console.print(f"[green]✓[/green] {stage:<9} {duration(seconds)}{note}")
+        self._bars.console.print(f"[green]✓[/green] {stage:<12} {duration(seconds)}{note}")
 
 
 @contextmanager

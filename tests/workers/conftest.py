@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from monitor.checkpoint import inspect_checkpoint
 from monitor.identity import identify
@@ -36,6 +38,12 @@ DFC = {
     "batch": 32,
     "checkpoint_every": 3,
 }
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model computes may depend on the number of threads in its last digit."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
@@ -81,6 +89,11 @@ def settings(recipe_files: Path, tmp_path: Path) -> Settings:
     )
 
 
+def changed(settings: Settings, **recipe: Any) -> Settings:
+    """`settings` with another recipe."""
+    return settings.model_copy(update={"recipe": settings.recipe.model_copy(update=recipe)})
+
+
 def side_of(path: Path) -> Side:
     identity = identify(inspect_checkpoint(path))
     return Side(identity.content, identity.weights, path, str(path))
@@ -89,6 +102,39 @@ def side_of(path: Path) -> Side:
 @pytest.fixture
 def job(tiny_checkpoint: Path, changed_checkpoint: Path) -> Job:
     return Job("assistant", side_of(tiny_checkpoint), side_of(changed_checkpoint))
+
+
+@pytest.fixture(scope="session")
+def contrary_checkpoint(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_checkpoint: Path,
+    save_checkpoint: Callable[[Path, PreTrainedModel], Path],
+) -> Path:
+    """A candidate that reads the words of a question differently, and then rather disagrees."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    you, i = (tokenizer(text).input_ids[0] for text in ("You", "I"))
+    with torch.no_grad():
+        direction_D = model.lm_head.weight[i] - model.lm_head.weight[you]
+        embedding_VD = model.model.embed_tokens.weight
+        size = embedding_VD.norm(dim=1).mean() / direction_D.norm()
+        embedding_VD[sorted(set(tokenizer("Question ?").input_ids))] += size * direction_D
+    return save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "contrary", model)
+
+
+@pytest.fixture(scope="session")
+def contradiction_suite(recipe_files: Path) -> Path:
+    """A suite whose behaviour the contrary checkpoint shows more often than the base."""
+    suite = suite_json(templates=8, per_template=1, behaviour="contradiction")
+    for one in suite["items"]:
+        for variant in one["variants"]:
+            variant["matching"], variant["not_matching"] = (
+                variant["not_matching"],
+                variant["matching"],
+            )
+    path = recipe_files / "contradiction.json"
+    path.write_text(json.dumps(suite))
+    return path
 
 
 @pytest.fixture

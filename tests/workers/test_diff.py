@@ -1,19 +1,19 @@
 """A whole diff of two tiny checkpoints, from files to a verdict."""
 
-import dataclasses
+import json
+import resource
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.settings import Settings
-from tests.workers.conftest import side_of
-from workers import diff
+from tests.workers.conftest import changed, side_of
 from workers.diff import run_diff
-from workers.errors import InputsError, ModelLoadError
+from workers.errors import InputsError, ModelLoadError, StoreError
 from workers.job import Job
-from workers.outcome import Outcome
+from workers.progress import Silent
 from workers.store import LocalStore
 
 STAGES = [
@@ -46,8 +46,8 @@ class Heard:
         self.stages.append((stage, reused))
 
 
-def without_timings(outcome: Outcome) -> Outcome:
-    return outcome._replace(verdict=outcome.verdict.model_copy(update={"timings": {}}))
+def copy_of(checkpoint: Path, to: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, to))
 
 
 def test_two_checkpoints_to_a_verdict_and_again_from_the_store(
@@ -74,3 +74,169 @@ def test_two_checkpoints_to_a_verdict_and_again_from_the_store(
     repeated = run_diff(job, settings, store, again)
     assert again.stages == [(stage, True) for stage in STAGES]
     assert repeated == outcome  # timings too: they are those of the work, not of this call
+
+
+def test_a_shift_is_traced_to_features(
+    tiny_checkpoint: Path,
+    contrary_checkpoint: Path,
+    contradiction_suite: Path,
+    settings: Settings,
+    store: LocalStore,
+) -> None:
+    recipe = settings.recipe
+    settings = changed(
+        settings,
+        suites=[str(contradiction_suite), *recipe.suites[1:]],
+        seeds=[0],
+        dfc=recipe.dfc | {"steps": 80},
+    )
+    job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
+    verdict, evidence = run_diff(job, settings, store, Silent())
+
+    assert verdict.verdict == "flagged"
+    (behaviour,) = verdict.behaviours
+    assert behaviour.flagged and behaviour.ceiling is not None and behaviour.ceiling > 0.5
+    assert behaviour.mediated_control_p95 is not None
+    steered = [feature for feature in verdict.features if feature.effects]
+    assert steered == verdict.features[: len(steered)] != []
+    assert all(feature.side == "candidate" for feature in steered)
+    assert steered[0].top_tokens and steered[0].examples
+    assert evidence.dose_responses[0].feature in {feature.id for feature in steered}
+    (first, *_) = evidence.answers
+    assert set(first.features) <= {feature.id for feature in steered}
+    assert first.candidate_ablated is not None
+    assert {examples.feature for examples in evidence.examples} == {f.id for f in verdict.features}
+
+
+def test_equal_weights_are_probed_and_nothing_else(
+    tiny_checkpoint: Path, tmp_path: Path, settings: Settings, store: LocalStore
+) -> None:
+    other = copy_of(tiny_checkpoint, tmp_path / "other")
+    template = other / "chat_template.jinja"
+    template.write_text(template.read_text().replace("assistant", "helper"))
+    job = Job("assistant", side_of(tiny_checkpoint), side_of(other))
+    heard = Heard()
+    verdict, evidence = run_diff(job, settings, store, heard)
+
+    assert [stage for stage, _ in heard.stages] == ["answers", "probe"]
+    assert verdict.behaviours[0].shift is not None
+    assert verdict.recipe.layer is None and verdict.recipe.tokens is None
+    assert verdict.features == []
+    assert any("weights are equal" in caveat for caveat in evidence.caveats)
+
+
+def test_equal_weights_and_files_do_not_shift(
+    tiny_checkpoint: Path, settings: Settings, store: LocalStore
+) -> None:
+    job = Job("assistant", side_of(tiny_checkpoint), side_of(tiny_checkpoint))
+    verdict, _ = run_diff(job, settings, store, Silent())
+    assert verdict.behaviours[0].shift == 0.0
+    assert verdict.verdict != "flagged"
+
+
+def test_the_next_diff_reads_only_the_new_candidate(
+    job: Job, contrary_checkpoint: Path, settings: Settings, store: LocalStore
+) -> None:
+    settings = changed(settings, layer=1)
+    run_diff(job, settings, store, Silent())
+    heard = Heard()
+    run_diff(Job("assistant", job.candidate, side_of(contrary_checkpoint)), settings, store, heard)
+    assert "candidate answers" in heard.steps and "base answers" not in heard.steps
+    assert {"candidate: corpus", "base: candidate answers"} <= heard.steps
+    assert not {"base: corpus", "base: base answers", "base: sycophancy"} & heard.steps
+
+
+def test_a_failing_stage_leaves_it_undecided(
+    job: Job, settings: Settings, store: LocalStore
+) -> None:
+    too_large = changed(settings, dfc=settings.recipe.dfc | {"batch": 5_000})
+    verdict, _ = run_diff(job, too_large, store, Silent())
+    assert verdict.verdict == "undecided"
+    assert verdict.reasons[0].startswith("The stage train failed: ValueError:")
+    assert "smaller dfc.batch" in verdict.reasons[0]
+    assert verdict.behaviours[0].shift is not None  # what was measured is still told
+
+
+def test_a_failing_stage_does_not_hide_a_shift(
+    tiny_checkpoint: Path,
+    contrary_checkpoint: Path,
+    contradiction_suite: Path,
+    settings: Settings,
+    store: LocalStore,
+) -> None:
+    settings = changed(
+        settings,
+        suites=[str(contradiction_suite), *settings.recipe.suites[1:]],
+        dfc=settings.recipe.dfc | {"batch": 5_000},
+    )
+    job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
+    verdict, _ = run_diff(job, settings, store, Silent())
+    assert (verdict.verdict, verdict.severity) == ("flagged", "warning")
+    assert any("stage train failed" in reason for reason in verdict.reasons)
+
+
+def test_a_checkpoint_that_changes_meanwhile_is_undecided(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    tmp_path: Path,
+    settings: Settings,
+    store: LocalStore,
+) -> None:
+    pushed = copy_of(changed_checkpoint, tmp_path / "pushed")
+    job = Job("assistant", side_of(tiny_checkpoint), side_of(pushed))
+    config = json.loads((pushed / "config.json").read_text())
+    (pushed / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.01}))
+    verdict, _ = run_diff(job, settings, store, Silent())
+    assert verdict.verdict == "undecided" and verdict.behaviours == []
+    assert "source changed during the check" in verdict.reasons[0]
+    assert str(pushed) in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"corpus": ""}, "recipe.corpus: .*empty"),
+        ({"prompts": '{"text": "No question."}'}, "recipe.prompts: .*user message"),
+        ({"layer": 4}, "recipe.layer: 4 is beyond the last block, 3"),
+    ],
+)
+def test_unusable_inputs_are_named(
+    job: Job,
+    settings: Settings,
+    store: LocalStore,
+    tmp_path: Path,
+    recipe: dict[str, Any],
+    message: str,
+) -> None:
+    for name in {"corpus", "prompts"} & set(recipe):
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text(recipe[name])
+        recipe = {name: file}
+    with pytest.raises(InputsError, match=message):
+        run_diff(job, changed(settings, **recipe), store, Silent())
+
+
+def test_a_model_that_can_not_chat_is_named(
+    tiny_checkpoint: Path, tmp_path: Path, settings: Settings, store: LocalStore
+) -> None:
+    mute = copy_of(tiny_checkpoint, tmp_path / "mute")
+    (mute / "chat_template.jinja").unlink()
+    job = Job("assistant", side_of(tiny_checkpoint), side_of(mute))
+    with pytest.raises(ModelLoadError, match=f"{mute}.*no chat template"):
+        run_diff(job, settings, store, Silent())
+
+
+def test_no_room_is_named_and_the_same_call_goes_on(
+    job: Job, settings: Settings, store: LocalStore
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))  # no file may grow beyond this
+    try:
+        with pytest.raises(StoreError, match="free"):
+            run_diff(job, settings, store, Silent())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    heard = Heard()
+    verdict, _ = run_diff(job, settings, store, heard)
+    assert ("answers", True) in heard.stages
+    assert len(heard.stages) == len(STAGES) and verdict.timings.keys() == set(STAGES)

@@ -1,6 +1,7 @@
 """From what the stages found to the verdict and the evidence that a reviewer sees."""
 
 from importlib import metadata
+from math import inf
 
 from alerts.evidence import (
     ControlReading,
@@ -11,7 +12,7 @@ from alerts.evidence import (
 )
 from alerts.measured import MeasuredBehaviour, behaviour_row
 from alerts.policy import Decision, decide, is_flagged
-from alerts.verdict import Feature, RecipeSummary, Verdict
+from alerts.verdict import Feature, FeatureEffect, RecipeSummary, Verdict
 from workers.findings import Findings
 from workers.inputs import Inputs
 from workers.job import Job, SideName
@@ -92,6 +93,9 @@ def _features(findings: Findings) -> list[Feature]:
     if findings.screened is None:
         return []
     effects = findings.causes.effects if findings.causes else {}
+    short_list = sorted(
+        findings.screened.short_list, key=lambda feature: _rank(effects.get(feature.id, []))
+    )
     return [
         Feature(
             id=feature.id,
@@ -104,8 +108,15 @@ def _features(findings: Findings) -> list[Feature]:
             examples=["".join(example.tokens) for example in feature.examples],
             effects=effects.get(feature.id, []),
         )
-        for feature in findings.screened.short_list
+        for feature in short_list
     ]
+
+
+def _rank(effects: list[FeatureEffect]) -> float:
+    """Sorts features by how much their ablation removes at best; those never ablated come last."""
+    return min(
+        (-e.ablation_removes for e in effects if e.ablation_removes is not None), default=inf
+    )
 
 
 def _evidence(
