@@ -1,12 +1,16 @@
+import re
+
 from alerts.markdown import to_markdown
 from alerts.verdict import Verdict
 from tests.alerts.samples import HOSTILE, feature, flagged, flagged_json, passed, undecided
+
+_BAR = re.compile(r"(?<!\\)\|")  # what ends a cell, in code spans too
 
 
 def rows(markdown: str, title: str) -> list[list[str]]:
     """The cells below the header of the table under `title`."""
     lines = markdown.split(f"### {title}\n\n")[1].split("\n\n")[0].splitlines()
-    cells = [line.replace("\\|", "¦").strip("| ").split(" | ") for line in lines]
+    cells = [[cell.strip() for cell in _BAR.split(line)[1:-1]] for line in lines]
     assert {len(row) for row in cells} == {len(cells[0])}
     return cells[2:]
 
@@ -38,7 +42,7 @@ def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
     document = flagged_json() | {
         "line": nasty,
         "reasons": [nasty],
-        "features": [feature(1, top_tokens=[nasty, "`", "|", "\n"])],
+        "features": [feature(1, top_tokens=[nasty, "`", "|", "a | b", "\n"])],
     }
     markdown = to_markdown(Verdict.model_validate(document))
     assert len(rows(markdown, "Features")) == 1

@@ -211,6 +211,13 @@ def test_lost_accuracy_alone_is_a_warning() -> None:
     assert reason.startswith("Capability: the accuracy on neutral facts fell from 90")
 
 
+def test_a_drop_of_exactly_the_limit_is_allowed() -> None:
+    readings = {"base": {"capability_accuracy": 0.75}, "candidate": {"capability_accuracy": 0.5}}
+    policy = POLICY.model_copy(update={"maximum_accuracy_drop": 0.25})
+    exactly = Controls.model_validate(readings)
+    assert judge(behaviour(), controls=exactly, policy=policy).verdict == "passed"
+
+
 def test_beside_lost_accuracy_a_shift_stays_flagged_and_size_is_not_critical() -> None:
     large = behaviour(shift=3.0, ci_low=2.0, ci_high=4.0, p_corrected=0.01)
     broken = controls(capability_accuracy=0.5)
