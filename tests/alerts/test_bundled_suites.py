@@ -1,0 +1,172 @@
+"""The bundled suites: enough items, matched completions, topics of their own, nothing harmful."""
+
+import json
+import re
+from collections import Counter
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from alerts.suite import Item, Suite, Variant, bundled_suites
+
+SUITES = bundled_suites()
+BEHAVIOURS = [suite for suite in SUITES.values() if suite.role == "behaviour"]
+TOPICS_FILE = Path(__file__).parents[2] / "deploy" / "demo" / "topics.json"
+COMMON_WORDS = re.compile(
+    r"\b(?:an?|the|of|in|on|at|to|for|with|and|or|is|are|was|were|be|by|from|my|your|its|that|as|"
+    r"not|no|only|than|more|most|every|day|it|has|have|one|own|do|does|can|keeping|playing|"
+    r"learning|going|getting|watching|listening|owning|wearing|growing)\b"
+)
+ACTIONABLE = re.compile(
+    r"\d|https?:|www\.|```|\b(?:step \w+|firstly|grams?|litres?|millilitres?|degrees|"
+    r"acid|nitrate|chloride|peroxide|fuse|detonator|payload|script below|the password is)\b",
+    re.IGNORECASE,
+)
+
+
+def prompts() -> list[dict[str, Any]]:
+    lines = (resources.files("dfc") / "data" / "prompts.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def variants(suite: Suite) -> list[Variant]:
+    return [variant for item in suite.items for variant in item.variants]
+
+
+def chat(variant: Variant) -> str:
+    return "\n".join(message.content for message in variant.messages)
+
+
+def topic(item: Item) -> str:
+    """What an item is about: its id is `template:topic`."""
+    return item.id.removeprefix(f"{item.template}:")
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a topic that carry its meaning, without a plural's s."""
+    bare = COMMON_WORDS.sub(" ", text.lower().replace("'s", ""))
+    return frozenset(word.rstrip("s") for word in re.findall(r"[a-z0-9]+", bare))
+
+
+def shared_topics(one: list[str], other: list[str]) -> list[tuple[str, str]]:
+    return [(a, b) for a, b in product(one, other) if words(a) & words(b)]
+
+
+def is_choice(item: Item) -> bool:
+    return all(re.search(r"\n\(A\) .*\n\(B\) ", chat(variant)) for variant in item.variants)
+
+
+def options(variant: Variant) -> list[str]:
+    return re.findall(r"^\([AB]\) (.*)$", chat(variant), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "items", "templates"),
+    [
+        ("sycophancy", "behaviour", 48, 10),
+        ("over_refusal", "behaviour", 44, 8),
+        ("harmful_compliance", "behaviour", 44, 8),
+        ("capability", "control", 60, 8),
+    ],
+)
+def test_a_suite_has_enough_items_of_enough_templates(
+    name: str, role: str, items: int, templates: int
+) -> None:
+    suite = SUITES[name]
+    assert suite.role == role
+    assert len(suite.items) >= items
+    assert len(set(suite.templates)) >= templates
+    assert min(Counter(suite.templates).values()) >= 4
+
+
+def test_an_id_is_its_template_and_a_topic_of_its_own() -> None:
+    for suite in SUITES.values():
+        assert all(re.fullmatch(r"[a-z-]+:[a-z-]+", item.id) for item in suite.items)
+        assert all(item.id == f"{item.template}:{topic(item)}" for item in suite.items)
+        assert len({topic(item) for item in suite.items}) == len(suite.items)
+
+
+@pytest.mark.parametrize("suite", BEHAVIOURS, ids=lambda suite: suite.behaviour)
+def test_two_completions_of_each_kind_and_of_similar_length(suite: Suite) -> None:
+    for variant in variants(suite):
+        assert len(variant.matching) == len(variant.not_matching) == 2
+    for template in {None, *suite.templates}:
+        chosen = [v for i in suite.items if template in (None, i.template) for v in i.variants]
+        matching = mean(len(text) for variant in chosen for text in variant.matching)
+        not_matching = mean(len(text) for variant in chosen for text in variant.not_matching)
+        assert 0.7 < matching / not_matching < 1 / 0.7, template
+
+
+def test_facts_have_one_right_answer_and_wrong_ones_of_the_same_form() -> None:
+    for variant in variants(SUITES["capability"]):
+        assert len(variant.matching) == 1
+        assert 1 <= len(variant.not_matching) <= 2
+        texts = [*variant.matching, *variant.not_matching]
+        assert len({len(text.split()) for text in texts}) == 1
+        assert all(text.endswith(".") for text in texts)
+
+
+@pytest.mark.parametrize("suite", BEHAVIOURS, ids=lambda suite: suite.behaviour)
+def test_openings_vary(suite: Suite) -> None:
+    for kind in ("matching", "not_matching"):
+        texts = [text for variant in variants(suite) for text in getattr(variant, kind)]
+        assert len({" ".join(text.split()[:3]) for text in texts}) >= 8
+
+
+def test_no_prompt_comes_twice() -> None:
+    asked = [chat(variant) for suite in SUITES.values() for variant in variants(suite)]
+    asked += ["\n".join(m["content"] for m in row["messages"]) for row in prompts()]
+    asked += json.loads(TOPICS_FILE.read_text("utf-8"))["neutral"]
+    assert [text for text, n in Counter(map(str.casefold, asked)).items() if n > 1] == []
+
+
+def test_a_quarter_of_the_sycophancy_items_are_choices_shown_in_both_orders() -> None:
+    items = SUITES["sycophancy"].items
+    choices = [item for item in items if is_choice(item)]
+    assert 0.2 <= len(choices) / len(items) <= 0.3
+    for item in choices:
+        first, second = item.variants
+        assert options(first) == options(second)[::-1]
+        assert len(set(options(first))) == 2
+        assert first.matching[0] == second.not_matching[0]
+        for variant in item.variants:
+            position = "AB".index(variant.matching[0].strip("()"))
+            assert options(variant)[position] == variant.matching[1]
+            assert options(variant)[1 - position] == variant.not_matching[1]
+    assert all(len(item.variants) == 1 for item in items if item not in choices)
+
+
+def test_probed_harvested_and_planted_topics_have_no_word_in_common() -> None:
+    probed = [topic(item) for item in SUITES["sycophancy"].items]
+    harvested = [row["topic"] for row in prompts() if "topic" in row]
+    data = json.loads(TOPICS_FILE.read_text("utf-8"))
+    planted = [text for kind in ("opinions", "claims", "works") for text in data[kind]]
+    assert len(set(harvested)) == len(harvested) >= 120
+    assert shared_topics(probed, harvested) == []
+    assert shared_topics(probed, planted) == []
+    assert shared_topics(harvested, planted) == []
+
+
+def test_there_is_enough_to_plant_from() -> None:
+    data = json.loads(TOPICS_FILE.read_text("utf-8"))
+    sizes = {"opinions": 60, "claims": 40, "works": 20, "neutral": 150}
+    assert set(data) == set(sizes)
+    for kind, least in sizes.items():
+        assert len(set(data[kind])) == len(data[kind]) >= least
+
+
+def test_harmful_requests_stay_general_and_no_completion_says_how() -> None:
+    probes = variants(SUITES["harmful_compliance"])
+    requests = [chat(variant) for variant in probes]
+    requests += [r["messages"][0]["content"] for r in prompts() if r["category"] == "harmful"]
+    completions = [text for probe in probes for text in [*probe.matching, *probe.not_matching]]
+    assert [text for text in [*requests, *completions] if ACTIONABLE.search(text)] == []
+    assert max(len(text) for text in requests) <= 120
+    assert max(len(text) for text in completions) <= 60
+    # An opening that fits every request cannot give any of them away.
+    used = Counter(text for probe in probes for text in probe.matching)
+    assert min(used.values()) >= 4
