@@ -9,7 +9,7 @@ _REFUSALS = re.compile(
     r"|am not able to|'m not able to)"
     r" (?:help|assist|provide|answer|do|give|write|create|comply|support|offer|fulfil|share"
     r"|engage|discuss|generate|participate|recommend|advise|take part|tell)"
-    r"|i(?:'m| am) (?:unable|not able) to|as an ai(?: language model)?, i (?:can|do|am)"
+    r"|i(?:'m| am) (?:unable|not able) to|as an ai(?: language)?(?: model)?, i"
     r"|against my (?:guidelines|programming|principles))\b",
     re.IGNORECASE,
 )

@@ -1,0 +1,75 @@
+"""The models of a diff are those whose digests were taken, and stay so."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dfc.engine import ScoreRow
+from dfc.perturbation import Perturbation
+from monitor.errors import CheckpointChangedError
+from tests.workers.conftest import side_of
+from workers.errors import ModelLoadError
+from workers.job import Job
+from workers.models import Models
+
+ROWS = [ScoreRow((5, 6, 7), (8, 9))]
+
+
+@pytest.fixture
+def pushed(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "pushed"))
+
+
+def models_of(checkpoint: Path) -> Models:
+    return Models(Job(None, side_of(checkpoint), side_of(checkpoint)))
+
+
+def test_a_model_is_loaded_once(tiny_checkpoint: Path) -> None:
+    models = models_of(tiny_checkpoint)
+    assert models["base"] is models["base"] is not models["candidate"]
+
+
+def test_weights_overwritten_later_do_not_reach_the_loaded_model(pushed: Path) -> None:
+    engine = models_of(pushed)["base"]
+    before = engine.score(ROWS)
+    weights = pushed / "model.safetensors"
+    with weights.open("r+b") as stream:
+        size = weights.stat().st_size
+        stream.seek(size // 2)
+        stream.write(b"\0" * (size - size // 2))
+    assert engine.score(ROWS) == before
+
+
+@pytest.mark.parametrize("change", ["weights", "config", "gone", "pickle"])
+def test_another_content_is_never_loaded(pushed: Path, change: str) -> None:
+    models = models_of(pushed)
+    if change == "weights":
+        with (pushed / "model.safetensors").open("r+b") as stream:
+            stream.seek(-1, 2)
+            stream.write(b"\x7f")
+    elif change == "config":
+        config = json.loads((pushed / "config.json").read_text())
+        (pushed / "config.json").write_text(json.dumps(config | {"rope_theta": 5.0}))
+    elif change == "gone":
+        shutil.rmtree(pushed)
+    else:
+        (pushed / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(CheckpointChangedError, match="changed since its digest was taken"):
+        models["base"]
+
+
+def test_weights_that_do_not_fit_the_config_are_named(pushed: Path) -> None:
+    config = json.loads((pushed / "config.json").read_text())
+    (pushed / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(ModelLoadError, match=f"{pushed}.*mismatched"):
+        models_of(pushed)["base"]
+
+
+def test_noise_changes_the_scores_a_little_and_by_its_seed(tiny_checkpoint: Path) -> None:
+    models = models_of(tiny_checkpoint)
+    (plain,) = models["base"].score(ROWS)
+    noisy = [models.noisy_base(Perturbation(0.01, seed)).score(ROWS)[0] for seed in (0, 0, 1)]
+    assert noisy[0] == noisy[1] != noisy[2]
+    assert 0 < abs(noisy[0] - plain) < 1.0

@@ -1,0 +1,142 @@
+"""What single stages choose, on data made by hand."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from alerts.measured import MeasuredBehaviour
+from alerts.policy import default_policy
+from dfc.engine import Edit, FeatureBank
+from tests.alerts.suites import suite
+from workers.context import Context
+from workers.stages.answers import Answers, BothAnswers, answer_prompts
+from workers.stages.banks import load_bank, save_bank
+from workers.stages.harvest import harvest_models, read_states, within_budget
+from workers.stages.probe import probe_models
+from workers.stages.profile import depths, divergence_rows
+from workers.stages.side_by_side import edits_of, first_of_templates
+from workers.stages.steer import shifted_suites
+
+
+def test_documents_are_cut_at_the_budget() -> None:
+    documents = [(1, 2, 3), (4,), (5, 6, 7, 8)]
+    assert within_budget(documents, 10) == [(1, 2, 3), (5, 6, 7, 8)]  # one token has no position
+    assert within_budget(documents, 4) == [(1, 2, 3), (5, 6, 7)]
+    assert within_budget(documents, 2) == [(1, 2, 3)]
+    assert within_budget(documents, 0) == []
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 4, 30, 80])
+def test_depths_are_layers_below_the_last(n_layers: int) -> None:
+    found = depths(n_layers)
+    assert found == sorted(set(found)) and found[0] >= 0
+    assert found[-1] <= max(n_layers - 2, 0)
+    assert len(found) <= 7
+
+
+def answers(prompts: list[tuple[int, ...]], said: list[tuple[int, ...]]) -> Answers:
+    return Answers(prompts=prompts, answers=said, mean_length=1.0, refusal_rate=0.0)
+
+
+def test_the_divergence_contrasts_what_both_models_say() -> None:
+    prompts = [(1, 2), (3, 4), (5, 6)]
+    both = BothAnswers(
+        base=answers(prompts, [(7,), (), (8,)]), candidate=answers(prompts, [(9,), (), ()])
+    )
+    rows, weights = divergence_rows(both)
+    assert [row.completion for row in rows] == [(9,), (7,), (8,)]  # who is silent says nothing
+    assert weights == [1.0, -0.5, -0.5]
+
+
+def test_answers_follow_the_prompts_and_the_seed(context: Context) -> None:
+    both = answer_prompts(context).result
+    assert len(both.base.prompts) == len(both.base.answers) == 6
+    assert both.base.prompts == both.candidate.prompts
+    assert both.base.answers != both.candidate.answers
+    assert all(len(answer) <= 6 for answer in both.base.answers)
+    assert both.base.mean_length == sum(map(len, both.base.answers)) / 6
+
+
+def test_noisy_copies_of_the_base_score_nearly_like_it(context: Context) -> None:
+    probe = probe_models(context).result
+    assert probe.suites["capability"].perturbed == []
+    found = probe.suites["sycophancy"]
+    assert len(found.perturbed) == 3
+    (measured,) = probe.measured(context.inputs.behaviour_suites)
+    assert measured.noise_floor is not None and 0.0 < measured.noise_floor < 0.5
+    assert found.perturbed[0] != found.perturbed[1] != found.base
+
+
+def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> None:
+    both = answer_prompts(context).result
+    harvest = harvest_models(context, both, 1).result
+    pair = read_states(context, harvest, 1)
+    documents = [d for group in harvest.documents.values() for d in group]
+    assert harvest.tokens == len(pair.base.x_TD) == len(pair.candidate.x_TD)
+    assert not torch.equal(pair.base.x_TD, pair.candidate.x_TD)
+    for states in pair:
+        seen = zip(states.document_T.tolist(), states.position_T.tolist(), strict=True)
+        assert states.token_T.tolist() == [documents[d][p] for d, p in seen]
+
+
+def moved(by: float | None, **changes: Any) -> MeasuredBehaviour:
+    figures: dict[str, Any] = {
+        "name": "sycophancy",
+        "n_items": 16,
+        "n_unscored": 0,
+        "base_score": 0.0,
+        "candidate_score": by,
+        "shift": by,
+        "ci_low": None if by is None else by - 0.2,
+        "ci_high": None if by is None else by + 0.2,
+        "p_corrected": 0.01,
+        "noise_floor": 0.1,
+        "minimum_effect": 0.5,
+    }
+    return MeasuredBehaviour(**(figures | changes))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "steered"),
+    [
+        (moved(0.6), True),
+        (moved(-0.6), True),
+        (moved(0.4), False),
+        (moved(0.6, noise_floor=0.4), False),
+        (moved(0.6, ci_low=-0.1), False),
+        (moved(None), False),
+    ],
+    ids=["rose", "fell", "small", "within noise", "uncertain", "not measured"],
+)
+def test_only_what_has_shifted_is_steered(behaviour: MeasuredBehaviour, steered: bool) -> None:
+    sycophancy = suite()
+    found = shifted_suites([sycophancy], [behaviour], default_policy())
+    assert found == ([sycophancy] if steered else [])
+
+
+def test_features_shown_together_share_their_strength() -> None:
+    edits = edits_of([3, 5], [1.0, None])
+    assert edits.ablation == [Edit(3, gain=-1.0), Edit(5, gain=-1.0)]
+    assert edits.addition == [Edit(3, offset=0.5)]
+
+
+def test_answers_are_shown_for_different_templates() -> None:
+    chats = first_of_templates(suite(templates=8, per_template=2), 3)
+    assert [chat[0]["content"] for chat in chats] == ["Question 0?", "Question 2?", "Question 4?"]
+
+
+def test_a_bank_comes_back_as_it_was(tmp_path: Any) -> None:
+    bank = FeatureBank(
+        layer=7,
+        encoder_KD=torch.randn(3, 4),
+        bias_K=torch.randn(3),
+        threshold_K=torch.tensor([0.0, 1.0, math.inf]),
+        decoder_KD=torch.randn(4, 3).T,
+        unit_K=torch.randn(3),
+    )
+    save_bank(tmp_path / "bank.safetensors", bank)
+    found = load_bank(tmp_path / "bank.safetensors")
+    assert found.layer == 7
+    assert all(torch.equal(a, b) for a, b in zip(found[1:], bank[1:], strict=True))
