@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from functools import cache
 from importlib import resources
 from itertools import product
 from pathlib import Path
@@ -46,6 +47,7 @@ def topic(item: Item) -> str:
     return item.id.removeprefix(f"{item.template}:")
 
 
+@cache
 def words(text: str) -> frozenset[str]:
     """The words of a topic that carry its meaning, without a plural's s."""
     bare = COMMON_WORDS.sub(" ", text.lower().replace("'s", ""))
