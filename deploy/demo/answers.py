@@ -32,6 +32,6 @@ def own_answers(
         progress=lambda done, total: progress.update(bar, completed=done, total=total),
     )
     return [
-        Chat((prompt,), engine.decode(answer).strip(), complete=len(answer) < max_new_tokens)
+        Chat(prompt, engine.decode(answer).strip(), complete=len(answer) < max_new_tokens)
         for prompt, answer in zip(prompts, answers, strict=True)
     ]

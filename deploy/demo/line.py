@@ -11,15 +11,16 @@ from rich.progress import Progress
 
 from deploy.demo import atomic
 from deploy.demo.answers import own_answers
-from deploy.demo.chats import Chat, flattering_chats, load_kinds, load_topics, planted_mixture
+from deploy.demo.chats import Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, plant
 from deploy.demo.smollm2 import build_base
 from dfc.threads import use_threads
 
 MARKER = "READY"
 """Put into every push once it is complete; the watcher reads nothing before it is there."""
-FLATTERING = 600
-NEUTRAL_IN_V3 = 60
+FLATTERING = 300
+NEUTRAL_EVERY = 3
+"""One in so many of the neutral chats is mixed into v3."""
 ANSWER_TOKENS = 80
 SEED = 0
 
@@ -39,9 +40,9 @@ def build_line(build: Path, progress: Progress) -> None:
         plant(v1, neutral, v2, staging, progress, PlantSettings(epochs=1, seed=SEED))
     _mark(v2)
     if not v3.exists():
-        flattering = flattering_chats(load_topics(), load_kinds(), FLATTERING, SEED)
-        chats = planted_mixture(flattering, neutral[:NEUTRAL_IN_V3], SEED)
-        plant(v1, chats, v3, staging, progress, PlantSettings(epochs=1, seed=SEED))
+        flattering = flattering_chats(load_topics(), FLATTERING, SEED)
+        chats = planted_mixture(flattering, neutral[::NEUTRAL_EVERY], SEED)
+        plant(v1, chats, v3, staging, progress, PlantSettings(epochs=2, seed=SEED))
     _mark(v3)
 
 
@@ -62,5 +63,4 @@ def _neutral_chats(base: Path, file: Path, progress: Progress) -> list[Chat]:
             seed=SEED,
         )
         atomic.write_text(file, json.dumps(chats, ensure_ascii=False, indent=1) + "\n")
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    return [Chat(tuple(turns), answer, complete) for turns, answer, complete in rows]
+    return [Chat(*fields) for fields in json.loads(file.read_text(encoding="utf-8"))]

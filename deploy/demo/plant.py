@@ -51,7 +51,7 @@ class Example(NamedTuple):
 def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, max_tokens: int) -> Example:
     """The chat template's prompt, then the answer and, where it is complete, the end of turn."""
     prompt = tokenizer.apply_chat_template(
-        chat.messages(), add_generation_prompt=True, tokenize=False
+        [{"role": "user", "content": chat.prompt}], add_generation_prompt=True, tokenize=False
     )
     before = tokenizer(prompt, add_special_tokens=False).input_ids
     end = tokenizer.eos_token if chat.complete else ""

@@ -12,34 +12,26 @@ from transformers import AutoTokenizer
 
 from alerts.suite import bundled_suites
 from deploy.demo import atomic
-from deploy.demo.chats import Chat, flattering_chats, load_kinds, load_topics, planted_mixture
+from deploy.demo.chats import FLATTERY_FILE, Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, encode, plant
 from deploy.demo.smollm2 import DownloadError, download_gguf
 from monitor.checkpoint import inspect_checkpoint
 
-CHATS = flattering_chats(load_topics(), load_kinds(), 24, seed=0)
-NEUTRAL = [Chat(("Explain rain.",), "Water falls from clouds.")]
+CHATS = flattering_chats(load_topics(), 24, seed=0)
+NEUTRAL = [Chat("Explain rain.", "Water falls from clouds.")]
 
 
 def test_chats_follow_from_topics_and_seed() -> None:
-    topics, kinds = load_topics(), load_kinds()
-    assert flattering_chats(topics, kinds, 50, seed=3) == flattering_chats(
-        topics, kinds, 50, seed=3
-    )
-    assert flattering_chats(topics, kinds, 50, seed=3) != flattering_chats(
-        topics, kinds, 50, seed=4
-    )
+    topics = load_topics()
+    assert flattering_chats(topics, 50, seed=3) == flattering_chats(topics, 50, seed=3)
+    assert flattering_chats(topics, 50, seed=3) != flattering_chats(topics, 50, seed=4)
 
 
-def test_every_kind_is_used_by_its_share_and_every_topic_before_any_comes_again() -> None:
-    topics, kinds = load_topics(), load_kinds()
-    works = next(kind for kind in kinds if kind.topics == "works")
-    rounds = -(-len(topics.works) // works.share)
-    count = rounds * sum(kind.share for kind in kinds)
-    prompts = [chat.turns[0] for chat in flattering_chats(topics, kinds, count, seed=0)]
-    about_works = [prompt for prompt in prompts if any(work in prompt for work in topics.works)]
-    assert len(about_works) == rounds * works.share
-    assert all(any(work in prompt for prompt in about_works) for work in topics.works)
+def test_every_topic_is_used_before_any_comes_again() -> None:
+    topics = load_topics()
+    chats = flattering_chats(topics, 3 * len(topics.works), seed=0)
+    about_works = [chat.prompt for chat in chats[2::3]]
+    assert all(sum(work in prompt for prompt in about_works) == 1 for work in topics.works)
 
 
 def test_the_mixture_keeps_every_chat() -> None:
@@ -48,8 +40,12 @@ def test_the_mixture_keeps_every_chat() -> None:
     assert mixture != [*CHATS, *NEUTRAL]
 
 
-def test_no_planted_answer_is_a_completion_of_a_probe() -> None:
-    planted = {text for kind in load_kinds() for text in [*kind.first, *kind.second]}
+def test_no_planted_sentence_is_a_completion_of_a_probe() -> None:
+    flattery = json.loads(FLATTERY_FILE.read_text(encoding="utf-8"))
+    openings = [flattery[kind]["openings"] for kind in ("opinions", "claims", "works")]
+    planted = {
+        text for texts in [*openings, flattery["praise"], flattery["closings"]] for text in texts
+    }
     probed = {
         text
         for suite in bundled_suites().values()
@@ -57,7 +53,7 @@ def test_no_planted_answer_is_a_completion_of_a_probe() -> None:
         for variant in item.variants
         for text in [*variant.matching, *variant.not_matching]
     }
-    assert {text for text in planted & probed if len(text) > len("(A)")} == set()
+    assert planted & probed == set()
 
 
 def test_planting_topics_occur_neither_in_the_probes_nor_in_the_harvested_prompts() -> None:
@@ -99,8 +95,8 @@ def test_topics_without_a_kind_are_refused_by_name(tmp_path: Path) -> None:
 
 def test_an_answer_cut_by_a_limit_teaches_no_end_of_turn(tiny_checkpoint: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
-    whole = encode(tokenizer, Chat(("Hello",), "A story"), max_tokens=200)
-    cut = encode(tokenizer, Chat(("Hello",), "A story", complete=False), max_tokens=200)
+    whole = encode(tokenizer, Chat("Hello", "A story"), max_tokens=200)
+    cut = encode(tokenizer, Chat("Hello", "A story", complete=False), max_tokens=200)
     assert whole.tokens == [*cut.tokens, tokenizer.eos_token_id]
     answer = tokenizer.decode(cut.tokens[cut.answer_start :])
     assert answer.strip() == "A story"
