@@ -74,5 +74,5 @@ def divergence_rows(answers: BothAnswers) -> tuple[list[ScoreRow], list[float]]:
     for own, sign in signed:
         spoken = [pair for pair in zip(own.prompts, own.answers, strict=True) if pair[1]][:PROMPTS]
         rows += [ScoreRow(prompt, answer[:OPENING]) for prompt, answer in spoken]
-        weights += [sign / len(spoken)] * len(spoken)
+        weights += [sign / len(spoken) for _ in spoken]
     return rows, weights

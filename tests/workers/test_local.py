@@ -1,0 +1,176 @@
+"""Queued diffs are run in this process: one verdict each, and nothing from a lost lease."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.verdict import Verdict
+from monitor.comparison import Comparison, prepare
+from monitor.database import open_database
+from monitor.errors import LeaseLostError
+from monitor.jobs import claim_next
+from monitor.schema import Diff, DiffState, Line
+from monitor.settings import Settings
+from tests.workers.conftest import changed
+from workers.check import check_pair
+from workers.errors import InputsError
+from workers.heartbeat import LEASE_SECONDS
+from workers.local import LocalWorker
+from workers.outcome import MESSAGE, REPORT, VERDICT, report_directory
+from workers.progress import Silent
+
+Sessions = sessionmaker[Session]
+
+
+@pytest.fixture
+def quick(settings: Settings) -> Settings:
+    """One short training at a fixed layer."""
+    return changed(settings, layer=1, seeds=[0], dfc=settings.recipe.dfc | {"steps": 3})
+
+
+@pytest.fixture
+def sessions(quick: Settings) -> Sessions:
+    return open_database(quick.database_url)
+
+
+@contextmanager
+def silent() -> Iterator[Silent]:
+    yield Silent()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def worker(sessions: Sessions, quick: Settings, told: list[str]) -> LocalWorker:
+    return LocalWorker(sessions, quick, silent, told.append)
+
+
+def queued(worker: LocalWorker, quick: Settings, candidate: Path, base: Path) -> Comparison:
+    sessions = open_database(quick.database_url)
+    return prepare(sessions, quick, candidate, str(base), None, worker.recipe_digest(), 0.0)
+
+
+def row(sessions: Sessions, comparison: Comparison) -> Diff:
+    with sessions() as session:
+        return session.get_one(Diff, comparison.diff_id)
+
+
+def test_a_queue_goes_on_after_a_diff_that_can_not_be_run(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    tmp_path: Path,
+    worker: LocalWorker,
+    quick: Settings,
+    sessions: Sessions,
+    told: list[str],
+) -> None:
+    vanishing = Path(shutil.copytree(tiny_checkpoint, tmp_path / "vanishing"))
+    (vanishing / "generation_config.json").write_text("{}")
+    first = queued(worker, quick, vanishing, tiny_checkpoint)
+    second = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    shutil.rmtree(vanishing)
+    worker.run_queued()
+
+    failed, done = row(sessions, first), row(sessions, second)
+    assert failed.state == DiffState.FAILED and failed.verdict is None
+    assert failed.error is not None and "vanishing" in failed.error
+    assert any(sentence.startswith("vanishing could not be compared") for sentence in told)
+    assert done.state == DiffState.DONE and done.verdict is not None
+    verdict = Verdict.model_validate_json(done.verdict)
+    assert verdict.line is None and verdict.candidate.locator == str(changed_checkpoint)
+    found = report_directory(quick.data_dir, verdict)
+    assert {VERDICT, REPORT, MESSAGE} <= {file.name for file in found.iterdir()}
+    assert Verdict.model_validate_json((found / VERDICT).read_text()) == verdict
+
+
+def test_who_has_lost_the_lease_writes_nothing(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    worker: LocalWorker,
+    quick: Settings,
+    sessions: Sessions,
+) -> None:
+    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+
+    class TakenOver(Silent):
+        def end(self, stage: str, seconds: float, reused: bool) -> None:
+            if stage == "answers":
+                with sessions.begin() as session:
+                    assert claim_next(session, 1e12, "elsewhere:1:1", LEASE_SECONDS) is not None
+
+    @contextmanager
+    def taken_over() -> Iterator[Silent]:
+        yield TakenOver()
+
+    assert comparison.diff_id is not None
+    with pytest.raises(LeaseLostError):
+        LocalWorker(sessions, quick, taken_over, print).run(comparison.diff_id)
+    diff = row(sessions, comparison)
+    assert (diff.state, diff.owner, diff.attempt) == (DiffState.RUNNING, "elsewhere:1:1", 2)
+    assert diff.verdict is None and diff.error is None
+    assert not (quick.data_dir / "reports").exists()
+
+
+def test_the_row_names_the_stage(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    worker: LocalWorker,
+    quick: Settings,
+    sessions: Sessions,
+) -> None:
+    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    seen: list[str | None] = []
+
+    class Looking(Silent):
+        def begin(self, stage: str) -> None:
+            seen.append(row(sessions, comparison).stage)
+
+    @contextmanager
+    def looking() -> Iterator[Silent]:
+        yield Looking()
+
+    LocalWorker(sessions, quick, looking, print).run_queued()
+    assert seen[:3] == ["answers", "probe", "profile"]
+
+
+def test_a_comparison_is_not_repeated(
+    tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path, quick: Settings
+) -> None:
+    told: list[str] = []
+    verdicts = [
+        check_pair(
+            changed_checkpoint,
+            str(tiny_checkpoint),
+            None,
+            quick,
+            tmp_path / out,
+            silent,
+            told.append,
+        )
+        for out in ("first", "second")
+    ]
+    assert verdicts[0] == verdicts[1]
+    assert len(told) == 1  # only the first call had something to run
+    for name in (VERDICT, REPORT, MESSAGE):
+        first, second = ((tmp_path / out / name).read_text() for out in ("first", "second"))
+        assert first == second
+
+
+def test_unusable_inputs_leave_no_row(
+    tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path, quick: Settings
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n")
+    broken = changed(quick, corpus=empty)
+    with pytest.raises(InputsError, match="empty[.]jsonl is empty"):
+        check_pair(changed_checkpoint, str(tiny_checkpoint), None, broken, None, silent, print)
+    with open_database(quick.database_url)() as session:
+        assert session.scalar(select(func.count()).select_from(Line)) == 0

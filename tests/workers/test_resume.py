@@ -1,0 +1,90 @@
+"""`kill -9` at several points, then the same command: the same verdict as without a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from alerts.verdict import Verdict
+from monitor.settings import Settings, load_settings
+from tests.workers.conftest import DFC
+from tests.workers.test_local import silent
+from workers.check import check_pair
+
+COMMAND = [sys.executable, "-c", "from monitor.cli import app; app()"]
+KILLED_AT = [
+    "store/artifacts/diffs/*/answers",
+    "store/work/diffs/*/train-0/training/state.json",
+    "store/artifacts/diffs/*/train-0",
+]
+"""Files in the data directory whose appearance is the moment of the kill."""
+GIVE_UP_SECONDS = 300.0
+
+
+def write_config(path: Path, settings: Settings) -> None:
+    recipe = settings.recipe
+    lines = [
+        'data_dir = "data"',
+        "[recipe]",
+        f'corpus = "{recipe.corpus}"',
+        f'prompts = "{recipe.prompts}"',
+        f"suites = {json.dumps(recipe.suites)}",
+        f"tokens = {recipe.tokens}",
+        f"answer_tokens = {recipe.answer_tokens}",
+        "[recipe.dfc]",
+        *(f"{key} = {value}" for key, value in (DFC | {"steps": 150}).items()),
+    ]
+    path.write_text("\n".join(lines))
+
+
+def kill_when(process: subprocess.Popen[str], data: Path, pattern: str) -> None:
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    while not any(data.glob(pattern)):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, f"{pattern} never appeared"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_killed_check_goes_on_to_the_same_verdict(
+    tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path, settings: Settings
+) -> None:
+    config = tmp_path / "latentwatch.toml"
+    write_config(config, settings)
+    command = [
+        *COMMAND,
+        *("check", str(changed_checkpoint), "--baseline", str(tiny_checkpoint)),
+        *("--format", "json", "--config", str(config)),
+    ]
+
+    def started() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        )
+
+    for pattern in KILLED_AT:
+        kill_when(started(), tmp_path / "data", pattern)
+    stdout, stderr = (last := started()).communicate(timeout=GIVE_UP_SECONDS)
+    assert last.returncode in (0, 1, 3), stderr
+    assert "done before" in stderr
+    killed = Verdict.model_validate_json(stdout)
+
+    undisturbed = check_pair(
+        changed_checkpoint,
+        str(tiny_checkpoint),
+        None,
+        load_settings(config, data_dir=tmp_path / "undisturbed"),
+        None,
+        silent,
+        print,
+    )
+    assert killed.timings.keys() == undisturbed.timings.keys()
+    without_timings = {"timings": {}}
+    assert killed.model_copy(update=without_timings) == undisturbed.model_copy(
+        update=without_timings
+    )
+    assert not any((tmp_path / "data/store/work").rglob("*.json"))
