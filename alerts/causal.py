@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from alerts.evidence import DoseResponse
-from alerts.halves import halves
+from alerts.halves import halves, thinned
 from alerts.measured import CausalEvidence
 from alerts.mediation import Mediation, Mediator, Trial
 from alerts.random_directions import control_bank, difference_directions
@@ -27,15 +27,17 @@ from dfc.engine import Edit, FeatureBank, Progress, ScoreRow
 class CausalPlan:
     """How much is tried. More controls make a finer percentile, a larger pool a better choice."""
 
-    controls: int = 24
+    controls: int = 20
     """Draws of random directions behind a 95th percentile."""
-    pool: int = 10
-    """Features per seed that are tried one by one."""
+    pool: int = 6
+    """Features per seed from which the best five are chosen."""
+    selection_items: int = 16
+    """Items on which features and strengths are chosen, at most."""
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0)
     """Additions to the base, in units of a feature's natural maximum."""
     doses: tuple[float, ...] = (-1.0, -0.5, 0.5, 1.0, 2.0)
     """Gains on the best feature's own contribution in the candidate."""
-    dose_controls: int = 8
+    dose_controls: int = 3
     """Random directions per dose."""
     maximum_nll_rise: float = 0.05
     """An edit that raises the loss on neutral text by more is void, nats per token."""
@@ -82,7 +84,9 @@ def measure_causes(
     base_text = NeutralText(models.base, neutral, layer)
     result = CausalResult()
     for done, suite in enumerate(suites):
-        selection, report = (SteeringBench(models, half, layer) for half in halves(suite))
+        half = halves(suite)
+        selection = SteeringBench(models, thinned(half.selection, plan.selection_items), layer)
+        report = SteeringBench(models, half.report, layer)
         mediator = Mediator(selection, report, candidate_text, difference_ND, plan.maximum_nll_rise)
         found = [
             mediator.mediation(one.bank, one.pool[: plan.pool], plan.controls, plan.seed)
@@ -91,8 +95,9 @@ def measure_causes(
         name = suite.behaviour
         result.evidence[name] = combine(found, report.ceiling(), plan.maximum_nll_rise)
         result.best[name] = found[0].rows
-        for row in found[0].rows:
-            effect = _effect(name, row, seeds[0].bank, mediator, base_text, plan)
+        for rank, row in enumerate(found[0].rows):
+            controls = plan.controls if rank == 0 else 0
+            effect = _effect(name, row, seeds[0].bank, mediator, base_text, plan, controls)
             result.effects.setdefault(row, []).append(effect)
         if found[0].rows:
             best = found[0].rows[0]
@@ -136,8 +141,12 @@ def _effect(
     mediator: Mediator,
     base_text: NeutralText,
     plan: CausalPlan,
+    controls: int,
 ) -> FeatureEffect:
-    """Both directions of one feature: ablated in the candidate, added to the base."""
+    """Both directions of one feature: ablated in the candidate, added to the base.
+
+    Without ``controls`` the effect stands without a percentile of random directions.
+    """
     ablation = mediator.trial(bank, [row])
     bearable = [
         (mediator.selection.induced(bank, [edit]), edit)
@@ -149,7 +158,9 @@ def _effect(
         behaviour=name,
         ablation_removes=ablation.removed if ablation.nll_rise <= plan.maximum_nll_rise else None,
         addition_induces=mediator.report.induced(bank, [addition]) if addition else None,
-        control_p95=mediator.control_p95(bank, [row], plan.controls // 2, plan.seed + 1 + row),
+        control_p95=mediator.control_p95(bank, [row], controls, plan.seed + 1)
+        if controls
+        else None,
         nll_rise=ablation.nll_rise,
         strength=addition.offset if addition else None,
     )

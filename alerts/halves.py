@@ -28,3 +28,11 @@ def halves(suite: Suite) -> Halves:
         suite.model_copy(update={"items": tuple(selection)}),
         suite.model_copy(update={"items": tuple(report)}),
     )
+
+
+def thinned(suite: Suite, most: int) -> Suite:
+    """At most ``most`` items, evenly over the suite and so over its templates."""
+    if len(suite.items) <= most:
+        return suite
+    chosen = (suite.items[number * len(suite.items) // most] for number in range(most))
+    return suite.model_copy(update={"items": tuple(chosen)})

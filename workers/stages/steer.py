@@ -21,7 +21,7 @@ from workers.stages.harvest import Pair
 from workers.stages.probe import Probe
 from workers.stages.screen import Banks, Screened
 
-NEUTRAL_ROWS = 48
+NEUTRAL_ROWS = 20
 NEUTRAL = frozenset({None, "advice", "chat", "explain", "request"})
 """Categories of prompts that no probed behaviour is about; None is a prompt without a category."""
 DIFFERENCES = 4096
