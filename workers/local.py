@@ -97,7 +97,8 @@ class LocalWorker:
             )
 
     def _run(self, claim: _Claim) -> None:
-        name = claim.candidate.name
+        name = f"{claim.line}: {claim.candidate.name}"
+        self._report(f"{name} is compared with {claim.base.name}")
         try:
             outcome = self._compare(claim)
         except LeaseLostError as error:

@@ -34,19 +34,6 @@ class DiffProgress(Protocol):
         ...
 
 
-class Silent:
-    """Tells nobody."""
-
-    def begin(self, stage: str) -> None:
-        pass
-
-    def step(self, what: str, done: int, total: int) -> None:
-        pass
-
-    def end(self, stage: str, seconds: float, reused: bool) -> None:
-        pass
-
-
 class TerminalProgress:
     """One line per stage with its time, and bars for what the running stage does.
 

@@ -19,7 +19,6 @@ from workers.diff import activation_cache
 from workers.inputs import load_inputs
 from workers.job import Job, Side
 from workers.models import Models
-from workers.progress import Silent
 from workers.store import LocalStore
 
 TEXTS = [
@@ -38,6 +37,19 @@ DFC = {
     "batch": 32,
     "checkpoint_every": 3,
 }
+
+
+class Silent:
+    """Progress that tells nobody."""
+
+    def begin(self, stage: str) -> None:
+        pass
+
+    def step(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def end(self, stage: str, seconds: float, reused: bool) -> None:
+        pass
 
 
 @pytest.fixture(autouse=True)

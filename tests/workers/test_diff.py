@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from monitor.settings import Settings
-from tests.workers.conftest import changed, side_of
+from tests.workers.conftest import Silent, changed, side_of
 from workers.diff import run_diff
 from workers.errors import InputsError, ModelLoadError, StoreError
 from workers.job import Job
-from workers.progress import Silent
 from workers.store import LocalStore
 
 STAGES = [

@@ -16,13 +16,12 @@ from monitor.errors import LeaseLostError
 from monitor.jobs import claim_next
 from monitor.schema import Diff, DiffState, Line
 from monitor.settings import Settings
-from tests.workers.conftest import changed
+from tests.workers.conftest import Silent, changed
 from workers.check import check_pair
 from workers.errors import InputsError
 from workers.heartbeat import LEASE_SECONDS
 from workers.local import LocalWorker
 from workers.outcome import MESSAGE, REPORT, VERDICT, report_directory
-from workers.progress import Silent
 
 Sessions = sessionmaker[Session]
 
@@ -82,7 +81,7 @@ def test_a_queue_goes_on_after_a_diff_that_can_not_be_run(
     failed, done = row(sessions, first), row(sessions, second)
     assert failed.state == DiffState.FAILED and failed.verdict is None
     assert failed.error is not None and "vanishing" in failed.error
-    assert any(sentence.startswith("vanishing could not be compared") for sentence in told)
+    assert any("vanishing could not be compared" in sentence for sentence in told)
     assert done.state == DiffState.DONE and done.verdict is not None
     verdict = Verdict.model_validate_json(done.verdict)
     assert verdict.line is None and verdict.candidate.locator == str(changed_checkpoint)
@@ -158,7 +157,7 @@ def test_a_comparison_is_not_repeated(
         for out in ("first", "second")
     ]
     assert verdicts[0] == verdicts[1]
-    assert len(told) == 1  # only the first call had something to run
+    assert len(told) == 2  # beginning and end of the first call; the second had nothing to run
     for name in (VERDICT, REPORT, MESSAGE):
         first, second = ((tmp_path / out / name).read_text() for out in ("first", "second"))
         assert first == second
@@ -170,7 +169,7 @@ def test_unusable_inputs_leave_no_row(
     empty = tmp_path / "empty.jsonl"
     empty.write_text("\n")
     broken = changed(quick, corpus=empty)
-    with pytest.raises(InputsError, match="empty[.]jsonl is empty"):
+    with pytest.raises(InputsError, match=r"empty\.jsonl is empty"):
         check_pair(changed_checkpoint, str(tiny_checkpoint), None, broken, None, silent, print)
     with open_database(quick.database_url)() as session:
         assert session.scalar(select(func.count()).select_from(Line)) == 0

@@ -1,4 +1,4 @@
-"""`kill -9` at several points, then the same command: the same verdict as without a kill."""
+"""Ctrl-C and `kill -9`, then the same command: the same verdict as without them."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from tests.workers.test_local import silent
 from workers.check import check_pair
 
 COMMAND = [sys.executable, "-c", "from monitor.cli import app; app()"]
-KILLED_AT = [
-    "store/artifacts/diffs/*/answers",
-    "store/work/diffs/*/train-0/training/state.json",
-    "store/artifacts/diffs/*/train-0",
+STOPPED_AT = [
+    ("store/artifacts/diffs/*/answers", signal.SIGINT),
+    ("store/work/diffs/*/train-0/training/state.json", signal.SIGKILL),
+    ("store/artifacts/diffs/*/train-0", signal.SIGKILL),
 ]
-"""Files in the data directory whose appearance is the moment of the kill."""
+"""Files in the data directory at whose appearance a process gets a signal; Ctrl-C is SIGINT."""
 GIVE_UP_SECONDS = 300.0
 
 
@@ -40,17 +40,19 @@ def write_config(path: Path, settings: Settings) -> None:
     path.write_text("\n".join(lines))
 
 
-def kill_when(process: subprocess.Popen[str], data: Path, pattern: str) -> None:
+def stop_when(process: subprocess.Popen[str], data: Path, pattern: str, sent: int) -> None:
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while not any(data.glob(pattern)):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline, f"{pattern} never appeared"
         time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    os.kill(process.pid, sent)
+    stdout, stderr = process.communicate(timeout=GIVE_UP_SECONDS)
+    assert process.returncode not in (0, 1) and stdout == ""
+    assert "Traceback" not in stderr
 
 
-def test_a_killed_check_goes_on_to_the_same_verdict(
+def test_a_stopped_check_goes_on_to_the_same_verdict(
     tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path, settings: Settings
 ) -> None:
     config = tmp_path / "latentwatch.toml"
@@ -66,12 +68,12 @@ def test_a_killed_check_goes_on_to_the_same_verdict(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
         )
 
-    for pattern in KILLED_AT:
-        kill_when(started(), tmp_path / "data", pattern)
+    for pattern, sent in STOPPED_AT:
+        stop_when(started(), tmp_path / "data", pattern, sent)
     stdout, stderr = (last := started()).communicate(timeout=GIVE_UP_SECONDS)
     assert last.returncode in (0, 1, 3), stderr
     assert "done before" in stderr
-    killed = Verdict.model_validate_json(stdout)
+    stopped = Verdict.model_validate_json(stdout)
 
     undisturbed = check_pair(
         changed_checkpoint,
@@ -82,9 +84,9 @@ def test_a_killed_check_goes_on_to_the_same_verdict(
         silent,
         print,
     )
-    assert killed.timings.keys() == undisturbed.timings.keys()
+    assert stopped.timings.keys() == undisturbed.timings.keys()
     without_timings = {"timings": {}}
-    assert killed.model_copy(update=without_timings) == undisturbed.model_copy(
+    assert stopped.model_copy(update=without_timings) == undisturbed.model_copy(
         update=without_timings
     )
     assert not any((tmp_path / "data/store/work").rglob("*.json"))
