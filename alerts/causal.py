@@ -37,6 +37,8 @@ class CausalPlan:
     """Additions to the base, in units of a feature's natural maximum."""
     doses: tuple[float, ...] = (-1.0, -0.5, 0.5, 1.0, 2.0)
     """Gains on the best feature's own contribution in the candidate."""
+    report_items: int = 24
+    """Items on which effects are reported, at most."""
     dose_controls: int = 3
     """Random directions per dose."""
     maximum_nll_rise: float = 0.05
@@ -86,7 +88,7 @@ def measure_causes(
     for done, suite in enumerate(suites):
         half = halves(suite)
         selection = SteeringBench(models, thinned(half.selection, plan.selection_items), layer)
-        report = SteeringBench(models, half.report, layer)
+        report = SteeringBench(models, thinned(half.report, plan.report_items), layer)
         mediator = Mediator(selection, report, candidate_text, difference_ND, plan.maximum_nll_rise)
         found = [
             mediator.mediation(one.bank, one.pool[: plan.pool], plan.controls, plan.seed)

@@ -24,6 +24,11 @@ directory = "line"
 include = "v*"
 ready_marker = "{MARKER}"
 trusted = "v1"
+
+# Small enough for two cores; the defaults ask and answer more.
+[recipe]
+max_prompts = 216
+answer_tokens = 48
 """
 LOOKED = (0, 1, 3)
 """Exit codes of `latentwatch watch --once` when it went through: passed, flagged, undecided."""
