@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dfc.config import DfcConfig, ScreenConfig
 
-_PRESENTATION = frozenset(
+PRESENTATION = frozenset(
     f"alerts/{name}.py"
     for name in (
         "json_file",
@@ -23,10 +23,12 @@ _PRESENTATION = frozenset(
         "report",
         "slack_actions",
         "slack_message",
+        "slack_sections",
         "slack_text",
         "svg",
+        "templating",
     )
-) | {"workers/check.py", "workers/local.py", "workers/progress.py"}
+) | {f"workers/{name}.py" for name in ("check", "heartbeat", "local", "outcome", "progress")}
 """Modules that only show or carry results. One missing here means needless work, never a stale
 result."""
 
@@ -71,7 +73,7 @@ def code_version() -> str:
     digest = hashlib.sha256()
     for package in ("alerts", "dfc", "workers"):
         for name, file in sorted(_sources(resources.files(package), package)):
-            if name not in _PRESENTATION:
+            if name not in PRESENTATION:
                 digest.update(f"{name}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
