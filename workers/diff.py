@@ -124,7 +124,7 @@ class _Stages:
         screened, banks = screening.result, Banks(screening.directory)
         findings.screened = screened
         causes = self._run(
-            "steer", lambda: steer_features(context, answers, probe, screened, banks, states)
+            "steer", lambda: steer_features(context, probe, screened, banks, states)
         ).result
         findings.causes = causes
         findings.side_by_side = self._run(

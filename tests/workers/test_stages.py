@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from alerts.measured import MeasuredBehaviour
-from alerts.policy import default_policy
 from dfc.engine import Edit, FeatureBank
 from tests.alerts.suites import suite
 from workers.context import Context
@@ -17,7 +15,6 @@ from workers.stages.harvest import harvest_models, read_states, within_budget
 from workers.stages.probe import probe_models
 from workers.stages.profile import depths, divergence_rows
 from workers.stages.side_by_side import edits_of, first_of_templates
-from workers.stages.steer import shifted_suites
 
 
 def test_documents_are_cut_at_the_budget() -> None:
@@ -79,41 +76,6 @@ def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> Non
     for states in pair:
         seen = zip(states.document_T.tolist(), states.position_T.tolist(), strict=True)
         assert states.token_T.tolist() == [documents[d][p] for d, p in seen]
-
-
-def moved(by: float | None, **changes: Any) -> MeasuredBehaviour:
-    figures: dict[str, Any] = {
-        "name": "sycophancy",
-        "n_items": 16,
-        "n_unscored": 0,
-        "base_score": 0.0,
-        "candidate_score": by,
-        "shift": by,
-        "ci_low": None if by is None else by - 0.2,
-        "ci_high": None if by is None else by + 0.2,
-        "p_corrected": 0.01,
-        "noise_floor": 0.1,
-        "minimum_effect": 0.5,
-    }
-    return MeasuredBehaviour(**(figures | changes))
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "steered"),
-    [
-        (moved(0.6), True),
-        (moved(-0.6), True),
-        (moved(0.4), False),
-        (moved(0.6, noise_floor=0.4), False),
-        (moved(0.6, ci_low=-0.1), False),
-        (moved(None), False),
-    ],
-    ids=["rose", "fell", "small", "within noise", "uncertain", "not measured"],
-)
-def test_only_what_has_shifted_is_steered(behaviour: MeasuredBehaviour, steered: bool) -> None:
-    sycophancy = suite()
-    found = shifted_suites([sycophancy], [behaviour], default_policy())
-    assert found == ([sycophancy] if steered else [])
 
 
 def test_features_shown_together_share_their_strength() -> None:

@@ -9,21 +9,22 @@ from torch import Tensor
 from alerts import steering_bench
 from alerts.causal import CausalPlan, SeedFeatures, measure_causes
 from alerts.evidence import DoseResponse
-from alerts.measured import CausalEvidence, MeasuredBehaviour
-from alerts.policy import Policy
-from alerts.suite import Suite
+from alerts.measured import CausalEvidence
+from alerts.policy import is_flagged
 from alerts.verdict import FeatureEffect
+from dfc.corpus import encode_corpus
 from dfc.engine import ScoreRow
 from workers.artifact import Artifact, Result
 from workers.context import Context
-from workers.stages.answers import BothAnswers
+from workers.errors import InputsError
 from workers.stages.harvest import Pair
 from workers.stages.probe import Probe
 from workers.stages.screen import Banks, Screened
 
-NEUTRAL_ROWS = 20
-NEUTRAL = frozenset({None, "advice", "chat", "explain", "request"})
-"""Categories of prompts that no probed behaviour is about; None is a prompt without a category."""
+NEUTRAL_ROWS, NEUTRAL_TOKENS = 24, 64
+"""Neutral texts, and the tokens of each whose loss an edit must not raise."""
+OPENING = 4
+"""Tokens of a neutral text that are read before its loss counts."""
 DIFFERENCES = 4096
 """States from which the covariance of the difference is estimated."""
 
@@ -41,7 +42,6 @@ class Causes(Result):
 
 def steer_features(
     context: Context,
-    answers: BothAnswers,
     probe: Probe,
     screened: Screened,
     banks: Banks,
@@ -53,11 +53,15 @@ def steer_features(
     """
 
     def compute(_: Path) -> Causes:
-        suites = shifted_suites(
-            context.inputs.behaviour_suites,
-            probe.measured(context.inputs.behaviour_suites),
-            context.inputs.policy,
-        )
+        suites = [
+            suite
+            for suite, behaviour in zip(
+                context.inputs.behaviour_suites,
+                probe.measured(context.inputs.behaviour_suites),
+                strict=True,
+            )
+            if is_flagged(behaviour, context.inputs.policy)
+        ]
         if not suites:
             return Causes(evidence={}, effects={}, dose_responses=[], best={})
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}
@@ -66,7 +70,7 @@ def steer_features(
             suites,
             _features_of_seeds(screened, banks),
             _differences(states()),
-            _neutral_rows(context, answers),
+            _neutral_rows(context),
             CausalPlan(maximum_nll_rise=context.inputs.policy.maximum_nll_rise),
             names,
             context.steps("behaviours"),
@@ -79,22 +83,6 @@ def steer_features(
         )
 
     return context.artifact("steer", Causes, compute)
-
-
-def shifted_suites(
-    suites: list[Suite], measured: list[MeasuredBehaviour], policy: Policy
-) -> list[Suite]:
-    """The suites whose behaviour rose or fell by as much as is of interest, and certainly so."""
-    return [
-        suite
-        for suite, behaviour in zip(suites, measured, strict=True)
-        if behaviour.shift is not None
-        and behaviour.ci_low is not None
-        and behaviour.ci_high is not None
-        and abs(behaviour.shift) >= behaviour.minimum_effect
-        and abs(behaviour.shift) > policy.noise_factor * (behaviour.noise_floor or 0.0)
-        and (behaviour.ci_low > 0.0 or behaviour.ci_high < 0.0)
-    ]
 
 
 def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:
@@ -114,13 +102,23 @@ def _differences(pair: Pair) -> Tensor:
     return pair.candidate.x_TD[chosen].float() - pair.base.x_TD[chosen].float()
 
 
-def _neutral_rows(context: Context, answers: BothAnswers) -> list[ScoreRow]:
-    """The base's own answers to prompts that no behaviour is about."""
+def _neutral_rows(context: Context) -> list[ScoreRow]:
+    """Texts of the corpus, which neither model wrote: the end of each after its first tokens.
+
+    The base's own answers would not do. An edit that undoes part of the update makes them likelier,
+    which hides the damage that it does.
+    """
+    texts = encode_corpus(
+        context.models["base"], context.corpora.texts, OPENING + NEUTRAL_TOKENS, "corpus"
+    )
     rows = [
-        ScoreRow(prompt, answer)
-        for chat, prompt, answer in zip(
-            context.corpora.prompts, answers.base.prompts, answers.base.answers, strict=True
-        )
-        if chat.category in NEUTRAL and answer
+        ScoreRow(text.tokens[:OPENING], text.tokens[OPENING:])
+        for text in texts
+        if len(text.tokens) > OPENING
     ]
+    if not rows:
+        raise InputsError(
+            f"recipe.corpus: no text is longer than {OPENING} tokens; the cost of an edit on "
+            "neutral text can't be measured without"
+        )
     return rows[:NEUTRAL_ROWS]
