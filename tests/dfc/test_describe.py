@@ -7,14 +7,32 @@ from dfc.engine import Activations
 from dfc.transformers_engine import TransformersEngine
 
 
-def test_logit_lens_goes_through_norm_weight_and_unembedding(engine: TransformersEngine) -> None:
+def test_logit_lens_names_the_token_and_not_the_one_with_the_longest_row(
+    engine: TransformersEngine,
+) -> None:
     model = engine._stack.model
-    norm_D, unembedding_VD = model.model.norm.weight, model.lm_head.weight
-    norm_D[:] = torch.linspace(-1.0, 2.0, len(norm_D))
+    rows_VD = model.lm_head.weight
+    token, loud = engine.encode_text("c")[0], engine.encode_text("o")[0]
+    kept_D = rows_VD[loud].clone()
     try:
-        direction_D = torch.randn(len(norm_D), generator=torch.Generator().manual_seed(1))
-        expected = (unembedding_VD @ (direction_D * norm_D)).topk(5).indices.tolist()
-        assert logit_lens(engine, direction_D, 5) == [engine.decode([t]) for t in expected]
+        rows_VD[loud] = 50 * (rows_VD[loud] + 0.2 * rows_VD[token])
+        direction_D = rows_VD[token].clone()
+        assert int((rows_VD @ direction_D).argmax()) == loud
+        assert logit_lens(engine, direction_D, 1) == ["c"]
+    finally:
+        rows_VD[loud] = kept_D
+
+
+def test_logit_lens_reads_through_the_weight_of_the_final_norm(engine: TransformersEngine) -> None:
+    model = engine._stack.model
+    norm_D, rows_VD = model.model.norm.weight, model.lm_head.weight
+    first, second = engine.encode_text("c")[0], engine.encode_text("o")[0]
+    half = len(norm_D) // 2
+    direction_D = torch.cat([3 * rows_VD[first][:half], rows_VD[second][half:]])
+    assert logit_lens(engine, direction_D, 1) == ["c"]
+    try:
+        norm_D[:half] = 0.0
+        assert logit_lens(engine, direction_D, 1) == ["o"]
     finally:
         norm_D[:] = 1.0
 
