@@ -34,10 +34,9 @@ class Tensor(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the file holds: the tensors in the order of their bytes, and where these begin."""
+    """What the file holds: the tensors in the order of their bytes."""
 
     tensors: tuple[Tensor, ...]
-    data_begin: int
 
 
 def read_header(path: Path) -> Header:
@@ -65,7 +64,7 @@ def read_header(path: Path) -> Header:
         position = tensor.end
     if position != size:
         raise _refusal(path, f"describes {position:,} bytes, but the file has {size:,}")
-    return Header(tuple(tensors), begin)
+    return Header(tuple(tensors))
 
 
 def _tensor(path: Path, name: str, entry: Any, base: int) -> Tensor:
