@@ -21,7 +21,7 @@ from monitor.lineage import trusted_base, was_ever_trusted
 from monitor.lookup import find_line
 from monitor.pairing import incomparable, trust_first
 from monitor.schema import Diff, DiffState
-from monitor.settings import COMPARISONS, LineSettings, Settings
+from monitor.settings import COMPARISONS, LineSettings, Settings, usable_line_name
 
 TRUSTED = "trusted"
 """The baseline that is not a path but the trusted version of a line."""
@@ -68,6 +68,11 @@ def prepare(
 
     Raises a LatentwatchError, and leaves no row behind, when that can't be done.
     """
+    if line_name is not None:
+        try:
+            usable_line_name(line_name)
+        except ValueError as error:
+            raise SettingsError(f"--line {line_name!a}: {error}") from error
     candidate = candidate.resolve()
     with _naming("candidate", candidate):
         inspect_checkpoint(candidate)  # before the long reading of either

@@ -32,6 +32,13 @@ def _plain_name(name: str) -> str:
     return name
 
 
+def usable_line_name(name: str) -> str:
+    """`name`, if a line may be called so: it is part of paths. Raises ValueError."""
+    if name == COMPARISONS:
+        raise ValueError(f"the name {COMPARISONS!r} is kept for `latentwatch check`")
+    return _plain_name(name)
+
+
 PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 
@@ -40,7 +47,7 @@ class LineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: PlainName
+    name: Annotated[str, AfterValidator(usable_line_name)]
     directory: Path
     """Its immediate subdirectories are the versions."""
     include: str = "*"
@@ -55,12 +62,6 @@ class LineSettings(BaseModel):
     """Version that is trusted at the start; later on `latentwatch trust` decides."""
     anchor: PlainName | None = None
     """Trusted version with which every push is compared too, so that small steps can't add up."""
-
-    @model_validator(mode="after")
-    def _not_reserved(self) -> Self:
-        if self.name == COMPARISONS:
-            raise ValueError(f"the name {COMPARISONS!r} is kept for `latentwatch check`")
-        return self
 
 
 class RecipeSettings(BaseModel):

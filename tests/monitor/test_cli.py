@@ -120,6 +120,8 @@ def test_check_refuses_bad_input_and_leaves_no_row(side: str, spoil: Any, messag
         (["check", "."], "--baseline"),
         (["check", "v", "--baseline", "trusted"], "add --line NAME"),
         (["check", "v", "--baseline", "trusted", "--line", "ghost"], "no line 'ghost'"),
+        (["check", "v", "--baseline", "v", "--line", "../../up"], "--line '../../up'"),
+        (["check", "v", "--baseline", "v", "--line", "comparisons"], "is kept for"),
         (["check", "v", "--baseline", "v", "--config", "ghost.toml"], "ghost.toml"),
         (["check", "v", "--baseline", "v", "--format", "xml"], "xml"),
         (["watch", "--once"], "no line is watched"),
