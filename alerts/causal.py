@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from alerts.evidence import DoseResponse
 from alerts.halves import halves, thinned
 from alerts.measured import CausalEvidence
 from alerts.mediation import Mediation, Mediator, Trial
-from alerts.random_directions import control_bank, difference_directions
+from alerts.random_directions import ControlStates
 from alerts.steering_bench import NeutralText, Pair, SteeringBench
 from alerts.suite import Suite
 from alerts.verdict import FeatureEffect
@@ -69,7 +68,7 @@ def measure_causes(
     models: Pair,
     suites: Sequence[Suite],
     seeds: Sequence[SeedFeatures],
-    difference_ND: Tensor,
+    states: ControlStates,
     neutral: Sequence[ScoreRow],
     plan: CausalPlan,
     names: Mapping[int, str],
@@ -77,19 +76,24 @@ def measure_causes(
 ) -> CausalResult:
     """Run the experiments for every suite given: those whose behaviour has shifted.
 
-    ``difference_ND`` is a sample of raw candidate-minus-base states at the banks' layer,
-    ``neutral`` ordinary prompts with ordinary answers, ``names`` the ids of the first seed's rows.
-    Figures are parts of a shift, so a suite without a shift must not be passed.
+    ``states`` are a sample at the banks' layer, ``neutral`` at least two ordinary texts, ``names``
+    the ids of the first seed's rows. Figures are parts of a shift: a suite that has not risen in
+    both halves is left without evidence.
     """
     layer = seeds[0].bank.layer
-    candidate_text = NeutralText(models.candidate, neutral, layer)
-    base_text = NeutralText(models.base, neutral, layer)
+    choosing_text = NeutralText(models.candidate, neutral[::2], layer)
+    reported_text = NeutralText(models.candidate, neutral[1::2], layer)
+    base_text = NeutralText(models.base, neutral[::2], layer)
     result = CausalResult()
     for done, suite in enumerate(suites):
         half = halves(suite)
         selection = SteeringBench(models, thinned(half.selection, plan.selection_items), layer)
         report = SteeringBench(models, thinned(half.report, plan.report_items), layer)
-        mediator = Mediator(selection, report, candidate_text, difference_ND, plan.maximum_nll_rise)
+        if min(selection.shift, report.shift) <= 0:
+            continue
+        mediator = Mediator(
+            selection, report, choosing_text, reported_text, states, plan.maximum_nll_rise
+        )
         found = [
             mediator.mediation(one.bank, one.pool[: plan.pool], plan.controls, plan.seed)
             for one in seeds
@@ -172,10 +176,7 @@ def _dose_response(
     name: str, row: int, feature: str, bank: FeatureBank, mediator: Mediator, plan: CausalPlan
 ) -> DoseResponse:
     """The candidate's score as its best feature is turned down and up, beside random directions."""
-    directions_CD = difference_directions(
-        mediator.difference_ND, plan.dose_controls * len(bank.bias_K), plan.seed + 1_000
-    )
-    controls = [control_bank(bank, d_KD) for d_KD in directions_CD.split(len(bank.bias_K))]
+    controls = list(mediator.controls(bank, [row], plan.dose_controls, plan.seed + 2))
     edits = [[Edit(row, gain=dose)] for dose in plan.doses]
     return DoseResponse(
         behaviour=name,
@@ -185,5 +186,5 @@ def _dose_response(
         control_effects=[
             [mediator.report.effect(control, edit) for control in controls] for edit in edits
         ],
-        nll_rises=[mediator.neutral.nll_rise(bank, edit) for edit in edits],
+        nll_rises=[mediator.reported_text.nll_rise(bank, edit) for edit in edits],
     )

@@ -14,6 +14,11 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
     The best five features must remove more than the 95th percentile of as many random directions,
     at a bearable loss on neutral text, and the seeds must agree.
     """
+    if evidence is not None and (evidence.nll_rise or 0.0) > maximum_nll_rise:
+        return (
+            f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
+            f"neutral text, more than {number(maximum_nll_rise, 3)}"
+        )
     if evidence is None or evidence.mediated_five is None or evidence.control_p95 is None:
         return "what removes it was not measured against random directions"
     if evidence.mediated_five <= evidence.control_p95:
@@ -23,11 +28,6 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
         )
     if evidence.nll_rise is None:
         return "the cost of the edit on neutral text was not measured"
-    if evidence.nll_rise > maximum_nll_rise:
-        return (
-            f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
-            f"neutral text, more than {number(maximum_nll_rise, 3)}"
-        )
     if not evidence.seeds_agree:
         return (
             "the seeds were not compared"
@@ -73,11 +73,11 @@ def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: f
 
 
 def _part_beyond_control(effect: FeatureEffect, maximum_nll_rise: float) -> float | None:
-    """The larger of the two measured effects, if it exceeds the control at a bearable cost."""
-    if effect.control_p95 is None or effect.nll_rise is None:
+    """What the ablation removes, if it exceeds its controls at a bearable cost.
+
+    The addition to the base has no controls of its own, so it proves nothing here.
+    """
+    removed, control = effect.ablation_removes, effect.control_p95
+    if removed is None or control is None or effect.nll_rise is None:
         return None
-    parts = [p for p in (effect.ablation_removes, effect.addition_induces) if p is not None]
-    best = max(parts, default=effect.control_p95)
-    if best <= effect.control_p95 or effect.nll_rise > maximum_nll_rise:
-        return None
-    return best
+    return removed if removed > control and effect.nll_rise <= maximum_nll_rise else None

@@ -1,12 +1,11 @@
 """What removes a shift: the best five features, all of them, and as many random directions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
-from alerts.random_directions import control_bank, difference_directions
+from alerts.random_directions import ControlStates, control_bank, difference_directions
 from alerts.steering_bench import NeutralText, SteeringBench
 from dfc.engine import Edit, FeatureBank
 
@@ -40,12 +39,14 @@ class Mediator:
         self,
         selection: SteeringBench,
         report: SteeringBench,
-        neutral: NeutralText,
-        difference_ND: Tensor,
+        choosing_text: NeutralText,
+        reported_text: NeutralText,
+        states: ControlStates,
         maximum_nll_rise: float,
     ) -> None:
-        self.selection, self.report, self.neutral = selection, report, neutral
-        self.difference_ND, self.maximum_nll_rise = difference_ND, maximum_nll_rise
+        self.selection, self.report = selection, report
+        self.choosing_text, self.reported_text = choosing_text, reported_text
+        self.states, self.maximum_nll_rise = states, maximum_nll_rise
 
     def mediation(
         self, bank: FeatureBank, pool: Sequence[int], controls: int, seed: int
@@ -87,21 +88,29 @@ class Mediator:
     def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:
         """Ablate ``rows`` together, on the report half."""
         edits = ablate(rows)
-        return Trial(self.report.removed(bank, edits), self.neutral.nll_rise(bank, edits))
+        return Trial(self.report.removed(bank, edits), self.reported_text.nll_rise(bank, edits))
 
     def control_p95(
         self, bank: FeatureBank, rows: Sequence[int], controls: int, seed: int
     ) -> float:
         """95th percentile of what random directions remove in the place of ``rows``."""
-        directions_CD = difference_directions(self.difference_ND, controls * len(bank.bias_K), seed)
         removed = [
-            self.report.removed(control_bank(bank, directions_KD), ablate(rows))
-            for directions_KD in directions_CD.split(len(bank.bias_K))
+            self.report.removed(control, ablate(rows))
+            for control in self.controls(bank, rows, controls, seed)
         ]
         return float(np.percentile(removed, 95))
 
+    def controls(
+        self, bank: FeatureBank, rows: Sequence[int], count: int, seed: int
+    ) -> Iterator[FeatureBank]:
+        """``count`` banks with random directions in the place of ``rows``."""
+        size = len(bank.bias_K)
+        directions_CD = difference_directions(self.states.difference_ND, count * size, seed)
+        for directions_KD in directions_CD.split(size):
+            yield control_bank(bank, rows, directions_KD, self.states)
+
     def _bearable(self, bank: FeatureBank, rows: Sequence[int]) -> bool:
-        return self.neutral.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise
+        return self.choosing_text.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise
 
 
 def ablate(rows: Sequence[int]) -> list[Edit]:

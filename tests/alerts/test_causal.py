@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from alerts.causal import CausalPlan, SeedFeatures, combine, measure_causes
+from alerts.causal import CausalPlan, CausalResult, SeedFeatures, combine, measure_causes
 from alerts.halves import halves
 from alerts.mediation import Mediation, Trial
-from alerts.random_directions import control_bank, difference_directions
+from alerts.random_directions import ControlStates, control_bank, difference_directions
 from alerts.steering_bench import Pair
 from alerts.suite import Suite
 from dfc.engine import FeatureBank, ScoreRow
@@ -75,13 +75,15 @@ def bank(*decoders: Tensor, bias: float = 0.0) -> FeatureBank:
 MODELS = Pair(LinearEngine(READOUT_D, torch.zeros(WIDTH)), LinearEngine(READOUT_D, ADDED_D))
 NEUTRAL_ROWS = [ScoreRow((9_000 + n,), NEUTRAL) for n in range(6)]
 DIFFERENCE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(4))
+CANDIDATE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(5)).abs()
+STATES = ControlStates(CANDIDATE_ND, DIFFERENCE_ND)
 TRUE = bank(ADDED_D, basis(5), basis(6), basis(7), basis(8), basis(9))
 
 
-def measure(*banks: FeatureBank, pool: list[int] | None = None):
-    seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5] if pool is None else pool) for one in banks]
+def measure(*banks: FeatureBank) -> CausalResult:
+    seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5]) for one in banks]
     names = {row: f"candidate-{row}" for row in range(6)}
-    return measure_causes(MODELS, [suite()], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, PLAN, names)
+    return measure_causes(MODELS, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
 
 
 def test_the_true_feature_mediates_the_whole_shift() -> None:
@@ -158,12 +160,29 @@ def test_control_directions_have_the_covariance_of_the_difference() -> None:
     assert 60 < int((directions_CD[:, 0] > 0).sum()) < 140
 
 
-def test_a_control_edits_as_strongly_as_the_feature_it_stands_for() -> None:
+@pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4]])
+def test_a_control_edits_as_strongly_as_the_features_it_stands_for(rows: list[int]) -> None:
+    # Features that write alike add up, and so must their controls.
+    alike = bank(*(ADDED_D + 0.1 * basis(n) for n in range(5, 11)))
     directions_KD = difference_directions(DIFFERENCE_ND, 6, seed=2)
-    control = control_bank(TRUE, directions_KD)
-    assert torch.allclose(control.decoder_KD.norm(dim=1), TRUE.decoder_KD.norm(dim=1))
-    assert torch.equal(control.encoder_KD, TRUE.encoder_KD)
-    assert not torch.allclose(control.decoder_KD, TRUE.decoder_KD)
+    control = control_bank(alike, rows, directions_KD, STATES)
+
+    def edit_norm(edited: FeatureBank) -> Tensor:
+        f_N = torch.relu(CANDIDATE_ND[:, 23])
+        return (f_N[:, None] * edited.decoder_KD[rows].sum(0)).pow(2).sum(1).mean().sqrt()
+
+    assert torch.allclose(edit_norm(control), edit_norm(alike), rtol=1e-4)
+    assert torch.equal(control.encoder_KD, alike.encoder_KD)
+    cosine_K = torch.cosine_similarity(control.decoder_KD, directions_KD, dim=1)
+    assert torch.allclose(cosine_K, torch.ones(6), atol=1e-5)
+
+
+def test_a_suite_that_has_not_risen_is_left_without_evidence() -> None:
+    seeds = [SeedFeatures(TRUE, [0, 1])]
+    names = {row: f"candidate-{row}" for row in range(6)}
+    same = Pair(MODELS.base, MODELS.base)
+    found = measure_causes(same, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    assert found == CausalResult()
 
 
 def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:

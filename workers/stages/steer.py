@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from alerts import steering_bench
 from alerts.causal import CausalPlan, SeedFeatures, measure_causes
 from alerts.evidence import DoseResponse
 from alerts.measured import CausalEvidence
 from alerts.policy import is_flagged
+from alerts.random_directions import ControlStates
 from alerts.verdict import FeatureEffect
 from dfc.corpus import encode_corpus
 from dfc.engine import ScoreRow
@@ -69,7 +69,7 @@ def steer_features(
             steering_bench.Pair(context.models["base"], context.models["candidate"]),
             suites,
             _features_of_seeds(screened, banks),
-            _differences(states()),
+            _control_states(states()),
             _neutral_rows(context),
             CausalPlan(maximum_nll_rise=context.inputs.policy.maximum_nll_rise),
             names,
@@ -95,11 +95,12 @@ def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:
     ]
 
 
-def _differences(pair: Pair) -> Tensor:
-    """A sample of raw candidate-minus-base states, the same for equal states."""
+def _control_states(pair: Pair) -> ControlStates:
+    """A sample of raw states, the same for equal states."""
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randperm(len(pair.base.x_TD), generator=generator)[:DIFFERENCES]
-    return pair.candidate.x_TD[chosen].float() - pair.base.x_TD[chosen].float()
+    candidate_ND = pair.candidate.x_TD[chosen].float()
+    return ControlStates(candidate_ND, candidate_ND - pair.base.x_TD[chosen].float())
 
 
 def _neutral_rows(context: Context) -> list[ScoreRow]:
