@@ -104,6 +104,9 @@ class ScreenConfig(BaseModel):
     """Two latents of opposite blocks closer than this write the same direction ..."""
     mirror_correlation: float = Field(0.5, ge=0, le=1)
     """... and when they also fire together, they cancel: one shared concept held twice."""
+    exclusivity: float = Field(0.5, ge=0, le=1)
+    """A feature that the other model carries by more than the rest of this is not new: nu < 0.5 in
+    latent scaling (Minder et al. 2025)."""
     seed_agreement: float = Field(0.7, ge=0, le=1)
     """A feature is found again by a seed when its best partner there is at least this
     similar."""

@@ -63,7 +63,7 @@ def patch_profile(
     return points
 
 
-def choose_layer(points: Sequence[PatchPoint], minimum_ceiling: float = 0.6) -> int:
+def choose_layer(points: Sequence[PatchPoint], minimum_ceiling: float = 0.75) -> int:
     """The earliest layer whose exchange removes ``minimum_ceiling`` of the shift, else the one that
     removes most. Raises InputError when no point was measured."""
     measured = [(p.removed, p.layer) for p in points if p.removed is not None]

@@ -48,7 +48,7 @@ class Feature(NamedTuple):
 
     mirrored: bool
     listed: bool
-    """Alive, not mirrored and found again by every other seed."""
+    """Alive, not mirrored, not carried by the other model and found again by every other seed."""
 
 
 class Screening(NamedTuple):
@@ -161,6 +161,7 @@ def _features(
         alive = density_K[k].item() >= config.minimum_density
         agreement = None if agreement_K is None else agreement_K[k].item()
         mirrored = mirrored_K is not None and bool(mirrored_K[k])
+        exclusive = exclusive_K[k].item() if exclusive_K is not None and alive else None
         features.append(
             Feature(
                 id=f"{side}-{k}",
@@ -168,11 +169,12 @@ def _features(
                 row=k,
                 density=density_K[k].item(),
                 delta_energy=None if energy_K is None else energy_K[k].item(),
-                exclusivity=exclusive_K[k].item() if exclusive_K is not None and alive else None,
+                exclusivity=exclusive,
                 seed_agreement=agreement,
                 mirrored=mirrored,
                 listed=alive
                 and not mirrored
+                and (exclusive is None or exclusive >= config.exclusivity)
                 and (agreement is None or agreement >= config.seed_agreement),
             )
         )

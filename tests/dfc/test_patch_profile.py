@@ -55,7 +55,7 @@ def test_equal_models_have_no_parts(engine: TransformersEngine, rows: list[Score
 
 
 def test_choose_layer_takes_the_earliest_that_reaches_the_ceiling() -> None:
-    points = [PatchPoint(5, 0.2, 0.1), PatchPoint(15, 0.7, 0.5), PatchPoint(10, 0.6, 0.4)]
+    points = [PatchPoint(5, 0.2, 0.1), PatchPoint(15, 0.9, 0.5), PatchPoint(10, 0.8, 0.4)]
     assert choose_layer(points) == 10
     assert choose_layer(points, minimum_ceiling=0.9) == 15
     assert choose_layer([*points, PatchPoint(3, None, None)], minimum_ceiling=0.1) == 5

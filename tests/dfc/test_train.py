@@ -168,3 +168,34 @@ def test_schedules_start_and_end_where_they_should() -> None:
     assert learning_rate_factor(CONFIG, 0) == pytest.approx(1 / 24)
     assert learning_rate_factor(CONFIG, CONFIG.steps // 2) == 1
     assert learning_rate_factor(CONFIG, CONFIG.steps) == 0
+
+
+def test_what_is_dead_carried_by_the_base_or_found_once_is_not_listed(
+    trained: list[TrainedDfc],
+) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+
+    def listed(**bounds: float) -> list[str]:
+        found = screen(trained, base_TD, candidate_TD, layer=3, config=ScreenConfig(**bounds))
+        return [feature.id for feature in found.features if feature.listed]
+
+    best = listed()[0]
+    assert best not in listed(minimum_density=0.5)
+    assert best not in listed(exclusivity=0.999)
+    assert best not in listed(seed_agreement=1.0)
+    everything = listed(minimum_density=0.0, exclusivity=0.0, seed_agreement=0.0)
+    assert len(everything) > len(listed())
+
+
+def test_a_latent_held_by_both_blocks_is_mirrored(trained: list[TrainedDfc]) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    one = train(base_TD, candidate_TD, CONFIG.model_copy(update={"steps": 40}), seed=3)
+    base, candidate = one.model.base, one.model.candidate
+    with torch.no_grad():
+        for name in ("encoder", "bias", "decoder"):
+            base.get_parameter(name)[2] = candidate.get_parameter(name)[1]
+    one.model.threshold.fill_(1e-3)
+    found = screen([one], base_TD, candidate_TD, layer=3, config=ScreenConfig())
+    mirrored = {feature.id for feature in found.features if feature.mirrored}
+    assert {"candidate-1", "base-2"} <= mirrored
+    assert not mirrored & {feature.id for feature in found.features if feature.listed}

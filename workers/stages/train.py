@@ -75,5 +75,7 @@ def _summary(trained: TrainedDfc) -> TrainingRun:
         losses=[entry["total"] for entry in trained.history],
         variance_explained_base=explained("base"),
         variance_explained_candidate=explained("candidate"),
-        variance_explained_difference=explained("difference"),
+        variance_explained_difference=explained("difference")
+        if trained.model.config.form == "tied"
+        else None,
     )
