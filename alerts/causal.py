@@ -32,7 +32,7 @@ class CausalPlan:
     """Features per seed from which the best five are chosen."""
     selection_items: int = 16
     """Items on which features and strengths are chosen, at most."""
-    strengths: tuple[float, ...] = (0.25, 0.5, 1.0)
+    strengths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5)
     """Additions to the base, in units of a feature's natural maximum."""
     doses: tuple[float, ...] = (-1.0, -0.5, 0.5, 1.0, 2.0)
     """Gains on the best feature's own contribution in the candidate."""

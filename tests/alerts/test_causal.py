@@ -102,10 +102,9 @@ def test_the_true_feature_mediates_the_whole_shift() -> None:
 def test_both_directions_of_one_feature_are_measured() -> None:
     effect = measure(TRUE, TRUE).effects[0][0]
     assert effect.ablation_removes == pytest.approx(1.0, abs=1e-5)
-    # Adding half a natural maximum writes 0.5 * 1.5 of the direction; strengths go from 0.25 to 1,
-    # and the true strength is 1.5 on average.
-    assert effect.addition_induces == pytest.approx(1.0, abs=0.1)
-    assert effect.strength == 1.0
+    # Half a natural maximum of 1.5 writes half of what the candidate has, 1.5 on average.
+    assert effect.addition_induces == pytest.approx(0.5, abs=0.05)
+    assert effect.strength == 0.5
 
 
 def test_features_that_write_nothing_of_the_shift_have_no_cause() -> None:
