@@ -72,7 +72,8 @@ class ActivationCache:
             logger.warning("cached activations %s are damaged and deleted: %s", data, error)
             self._delete(key)
             return None
-        os.utime(sidecar)
+        with contextlib.suppress(OSError):  # another process may have evicted it meanwhile
+            os.utime(sidecar)
         return activations
 
     def put(self, key: str, activations: Activations) -> None:

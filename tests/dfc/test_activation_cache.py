@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dfc.activation_cache import ActivationCache
 from dfc.engine import Activations
@@ -87,6 +88,23 @@ def test_the_least_recently_used_entry_makes_room(tmp_path: Path) -> None:
     ]
     stored = sum(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
     assert stored <= cache.max_bytes
+
+
+def test_an_entry_evicted_while_it_is_read_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ActivationCache(tmp_path, 10**6)
+    cache.put("key", activations())
+
+    def load_and_evict(data: Path) -> dict[str, torch.Tensor]:
+        tensors = load_file(data)
+        data.unlink()
+        data.with_suffix(".json").unlink()
+        return tensors
+
+    monkeypatch.setattr("dfc.activation_cache.load_file", load_and_evict)
+    assert same(cache.fetch("key", never), activations())
+    assert same(cache.fetch("key", lambda: activations(seed=1)), activations(seed=1))
 
 
 def test_an_entry_larger_than_the_cache_is_returned_but_not_kept(
