@@ -1,6 +1,10 @@
 """What single stages choose, on data made by hand."""
 
+import json
 import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +12,12 @@ import torch
 
 from dfc.engine import Edit, FeatureBank
 from tests.alerts.suites import suite
+from tests.workers.conftest import side_of
 from workers.context import Context
+from workers.job import Job
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
 from workers.stages.banks import load_bank, save_bank
-from workers.stages.harvest import harvest_models, read_states, within_budget
+from workers.stages.harvest import Harvest, harvest_models, read_states, within_budget
 from workers.stages.probe import probe_models
 from workers.stages.profile import depths, divergence_rows
 from workers.stages.side_by_side import edits_of, first_of_templates
@@ -76,6 +82,20 @@ def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> Non
     for states in pair:
         seen = zip(states.document_T.tolist(), states.position_T.tolist(), strict=True)
         assert states.token_T.tolist() == [documents[d][p] for d, p in seen]
+
+
+def test_equal_weights_in_another_configuration_have_states_of_their_own(
+    tiny_checkpoint: Path, tmp_path: Path, make_context: Callable[[Job], Context]
+) -> None:
+    other = Path(shutil.copytree(tiny_checkpoint, tmp_path / "other"))
+    config = json.loads((other / "config.json").read_text())
+    config["rope_parameters"]["rope_theta"] = 50.0
+    (other / "config.json").write_text(json.dumps(config))
+    job = Job(None, side_of(tiny_checkpoint), side_of(other))
+    assert job.probe_only
+    harvest = Harvest(documents={"corpus": [(5, 6, 7, 8, 9)]}, tokens=4)
+    pair = read_states(make_context(job), harvest, 1)
+    assert not torch.equal(pair.base.x_TD, pair.candidate.x_TD)
 
 
 def test_features_shown_together_share_their_strength() -> None:

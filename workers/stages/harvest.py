@@ -111,9 +111,9 @@ def _states(context: Context, name: SideName, harvest: Harvest, layer: int) -> A
 def _group(
     context: Context, name: SideName, group: str, documents: list[Tokens], layer: int
 ) -> Activations:
-    side = context.job.side(name)
-    # The dtype is the engine's own, and the code's digest covers it.
-    made_of = [side.weights_digest, documents, layer, context.inputs.recipe.code]
+    # The whole content, because a configuration (such as rope_theta) changes the states too. The
+    # dtype is the engine's own, and the code's digest covers it.
+    made_of = [context.job.side(name).content_digest, documents, layer, context.inputs.recipe.code]
     return context.cache.fetch(
         digest_of(made_of),
         lambda: context.models[name].harvest(documents, layer, context.steps(f"{name}: {group}")),
