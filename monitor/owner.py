@@ -1,10 +1,13 @@
 """The name of a process as the owner of a lease, and whether that process is gone."""
 
+import re
 import socket
 
 import psutil
 
 _SAME_START_SECONDS = 2.0  # psutil derives start times from a clock that may be corrected
+
+_PROCESS = re.compile(r"(\d{1,9}):(\d+\.\d\d)")
 
 
 def this_process() -> str:
@@ -16,11 +19,14 @@ def this_process() -> str:
 def is_dead(owner: str) -> bool:
     """Whether `owner` was a process of this host that runs no more.
 
-    False for other hosts: nobody can tell from here, so their leases have to run out.
+    False for other hosts: nobody can tell from here, so their leases have to run out. False too for
+    what names no process.
     """
-    host, pid, started = owner.rsplit(":", 2)
-    if host != socket.gethostname():
+    host, _, process_name = owner.partition(":")
+    named = _PROCESS.fullmatch(process_name)
+    if host != socket.gethostname() or named is None:
         return False
+    pid, started = named.groups()
     try:
         process = psutil.Process(int(pid))
         if process.status() == psutil.STATUS_ZOMBIE:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     assert store.get("a") is None
     assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "a:b:c", f"{socket.gethostname()}:x:y"])
+def test_what_no_process_left_is_ignored(tmp_path: Path, name: str) -> None:
+    (tmp_path / "scratch" / name).mkdir(parents=True)
+    with LocalStore(tmp_path).put("a"):
+        pass
+    assert LocalStore(tmp_path).get("a") is not None
+    assert (tmp_path / "scratch" / name).is_dir()
 
 
 def test_work_survives_until_it_is_ended(tmp_path: Path) -> None:
