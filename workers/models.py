@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Read when transformers is imported: whatever a checkpoint's files name, nothing is fetched.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
 from dfc.allocator import keep_memory
 from dfc.engine import Engine
 from dfc.errors import DfcError

@@ -1,7 +1,10 @@
 """The models of a diff are those whose digests were taken, and stay so."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,14 @@ def test_noise_changes_the_scores_a_little_and_by_its_seed(tiny_checkpoint: Path
     noisy = [models.noisy_base(Perturbation(0.01, seed)).score(ROWS)[0] for seed in (0, 0, 1)]
     assert noisy[0] == noisy[1] != noisy[2]
     assert 0 < abs(noisy[0] - plain) < 1.0
+
+
+def test_models_are_never_fetched() -> None:
+    script = (
+        "import workers.models; from huggingface_hub import constants\n"
+        "assert constants.HF_HUB_OFFLINE"
+    )
+    environment = {
+        name: value for name, value in os.environ.items() if not name.endswith("_OFFLINE")
+    }
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
