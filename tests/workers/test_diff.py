@@ -195,6 +195,7 @@ def test_a_checkpoint_that_changes_meanwhile_is_undecided(
     ("recipe", "message"),
     [
         ({"corpus": ""}, "recipe.corpus: .*empty"),
+        ({"corpus": '{"text": "Short."}'}, r"recipe.corpus: .*corpus.jsonl: .*add longer texts"),
         ({"prompts": '{"text": "No question."}'}, "recipe.prompts: .*user message"),
         ({"layer": 4}, "recipe.layer: 4 is beyond the last block, 3"),
     ],
