@@ -41,21 +41,15 @@ def item_scores(suite: Suite, log_probabilities: Sequence[float]) -> NDArray[np.
     `log_probabilities` holds the mean log-probability per completion token of each row of
     `suite_rows`. A variant scores the mean over its matching completions minus the mean over the
     others, an item the mean over its variants. One log-probability that is not finite leaves its
-    item unscored; `unscored_items` says why.
+    item unscored.
     """
     scores = [
         float(np.mean([_variant_score(variant, rows) for variant, rows in variants]))
-        if _first_gap(variants) is None
+        if _complete(variants)
         else math.nan
         for _, variants in _by_item(suite, log_probabilities)
     ]
     return np.array(scores, dtype=np.float64)
-
-
-def unscored_items(suite: Suite, log_probabilities: Sequence[float]) -> dict[str, str]:
-    """For each item that `item_scores` leaves unscored: its id, and the reason."""
-    gaps = {item.id: _first_gap(rows) for item, rows in _by_item(suite, log_probabilities)}
-    return {item: reason for item, reason in gaps.items() if reason is not None}
 
 
 _Rows = list[tuple[Variant, Sequence[float]]]
@@ -87,10 +81,5 @@ def _variant_score(variant: Variant, log_probabilities: Sequence[float]) -> floa
     return float(np.mean(log_probabilities[:n]) - np.mean(log_probabilities[n:]))
 
 
-def _first_gap(variants: _Rows) -> str | None:
-    for variant, log_probabilities in variants:
-        texts = variant.matching + variant.not_matching
-        for text, value in zip(texts, log_probabilities, strict=True):
-            if not math.isfinite(value):
-                return f"the log-probability of {text!r} is {value}"
-    return None
+def _complete(variants: _Rows) -> bool:
+    return all(math.isfinite(value) for _, values in variants for value in values)

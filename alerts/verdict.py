@@ -5,7 +5,7 @@ always present, an unknown is null and never 0, and a number that is not finite 
 """
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -152,11 +152,3 @@ def to_json(verdict: Verdict) -> str:
     """
     text = json.dumps(verdict.model_dump(), allow_nan=False, ensure_ascii=False, indent=2)
     return text.encode("utf-8", "replace").decode()
-
-
-def verdict_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of the verdict, for consumers in other languages."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Verdict.model_json_schema(),
-    }

@@ -60,12 +60,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     return None
 
 
-def delete_checkpoint(path: Path) -> None:
-    """Remove the checkpoint once its run is finished."""
-    for suffix in ("", ".old", ".new"):
-        shutil.rmtree(path.with_name(path.name + suffix), ignore_errors=True)
-
-
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -1,7 +1,4 @@
-"""What the models read: texts and chats from JSONL files, and both models' own answers to prompts.
-
-On-policy answers belong in the corpus because a changed behaviour shows where the model speaks.
-"""
+"""What the models read and answer: texts, chats and prompts from JSONL files."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dfc.engine import Engine, Progress
+from dfc.engine import Engine
 from dfc.errors import CorpusError
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -30,13 +27,6 @@ class Chat(NamedTuple):
 
 
 TextOrChat = Text | Chat
-
-
-class Document(NamedTuple):
-    """Token ids that a model reads, and where they come from."""
-
-    tokens: tuple[int, ...]
-    source: str
 
 
 def read_corpus(path: str | Path) -> list[TextOrChat]:
@@ -71,35 +61,17 @@ def prompts_of(items: Sequence[TextOrChat]) -> list[Chat]:
 
 
 def encode_corpus(
-    engine: Engine, items: Sequence[TextOrChat], max_tokens: int, source: str
-) -> list[Document]:
-    """Documents of at most ``max_tokens`` tokens; chats go through the engine's chat template."""
+    engine: Engine, items: Sequence[TextOrChat], max_tokens: int
+) -> list[tuple[int, ...]]:
+    """Token ids of each item, cut at ``max_tokens``; chats go through the chat template."""
     documents = []
     for item in items:
         if isinstance(item, Text):
             tokens = engine.encode_text(item.text)
         else:
             tokens = engine.encode_chat(item.messages, add_generation_prompt=False)
-        documents.append(Document(tokens[:max_tokens], source))
+        documents.append(tokens[:max_tokens])
     return documents
-
-
-def answer_prompts(
-    engine: Engine,
-    prompts: Sequence[Chat],
-    max_new_tokens: int,
-    *,
-    source: str,
-    temperature: float = 0.0,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> list[Document]:
-    """One document per prompt: the prompt and the engine's own answer."""
-    heads = [engine.encode_chat(p.messages, add_generation_prompt=True) for p in prompts]
-    answers = engine.generate(
-        heads, max_new_tokens, temperature=temperature, seed=seed, progress=progress
-    )
-    return [Document(h + a, source) for h, a in zip(heads, answers, strict=True)]
 
 
 def _read(file: Path | Traversable) -> list[TextOrChat]:

@@ -111,11 +111,6 @@ class Engine(Protocol):
         """States after block ``layer`` at every position but the first of every document."""
         ...
 
-    def final_states(self, documents: Sequence[tuple[int, ...]]) -> list[Tensor]:
-        """States [tokens, d_model] after the last block, before the final norm, first position
-        included, in the model's own dtype."""
-        ...
-
     def unembed(self, x_ND: Tensor) -> Tensor:
         """Logits [N, vocabulary], float32, of residual states after the last block: final norm,
         then head. Memory grows with N, so callers pass chunks."""

@@ -99,11 +99,6 @@ class TransformersEngine(Engine):
         return gather_activations(documents, self.info.d_model, states, progress)
 
     @torch.no_grad()
-    def final_states(self, documents: Sequence[tuple[int, ...]]) -> list[Tensor]:
-        states = dict(self._document_states(documents, self.info.n_layers - 1))
-        return [states[number] for number in range(len(documents))]
-
-    @torch.no_grad()
     def unembed(self, x_ND: Tensor) -> Tensor:
         x_ND = x_ND.to(self._stack.model.device, self._stack.model.dtype)
         normed_ND = self._stack.upper(x_ND[None], self.info.n_layers - 1)[0]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from alerts.probe import item_scores, suite_rows, unscored_items
+from alerts.probe import item_scores, suite_rows
 from alerts.suite import Suite, bundled_suites
 from dfc.transformers_engine import TransformersEngine
 from tests.alerts.suites import item, with_items
@@ -113,15 +113,13 @@ def test_scores_by_hand() -> None:
     rows = [*(-1.0, -3.0, -4.0), *(-1.0, -2.0, -3.0, -4.0), *(-0.5, -2.0)]
     # First item: mean(-1, -3) + 4 = 2 and -1 + mean(2, 3, 4) = 2; second: -0.5 + 2.
     assert item_scores(MIXED, rows).tolist() == [2.0, 1.5]
-    assert unscored_items(MIXED, rows) == {}
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_one_bad_row_leaves_its_item_unscored_with_the_reason(bad: float) -> None:
+def test_one_bad_row_leaves_its_item_unscored(bad: float) -> None:
     rows = [-1.0] * N_ROWS
     rows[4] = bad
     assert np.isnan(item_scores(MIXED, rows)).tolist() == [True, False]
-    assert unscored_items(MIXED, rows) == {"item-0": f"the log-probability of 'No.' is {bad}"}
 
 
 def test_rows_of_another_suite_are_refused() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alerts.verdict import Verdict, exit_code, to_json, verdict_schema
+from alerts.verdict import Verdict, exit_code, to_json
 
 BEHAVIOUR: dict[str, Any] = {
     "name": "sycophancy",
@@ -149,15 +149,6 @@ def test_exit_code(outcome: str, severity: str | None, code: int) -> None:
         document(verdict=outcome, severity=severity, behaviours=[], features=[])
     )
     assert exit_code(verdict) == code
-
-
-def test_schema_names_the_wire_keys_and_closes_every_object() -> None:
-    schema = verdict_schema()
-    assert schema["properties"]["schema"]["const"] == "latentwatch.verdict/1"
-    assert set(schema["required"]) == set(DOCUMENT)
-    for definition in [schema, *schema["$defs"].values()]:
-        assert definition["additionalProperties"] is False
-        assert set(definition["required"]) == set(definition["properties"])
 
 
 def test_half_characters_from_a_model_or_a_path_can_still_be_written_and_read() -> None:

@@ -7,7 +7,6 @@ import pytest
 from dfc.corpus import (
     Chat,
     Text,
-    answer_prompts,
     bundled_prompts,
     bundled_texts,
     encode_corpus,
@@ -61,20 +60,9 @@ def test_an_unreadable_or_empty_file_is_named(tmp_path: Path) -> None:
 
 def test_documents_are_cut_to_length(engine: TransformersEngine) -> None:
     chat = Chat(({"role": "user", "content": "Right?"},))
-    text, talk = encode_corpus(engine, [Text("Paris is the capital."), chat], 5, "operator")
-    assert text.tokens == engine.encode_text("Paris is the capital.")[:5]
-    assert talk.tokens == engine.encode_chat(chat.messages, add_generation_prompt=False)[:5]
-    assert talk.source == "operator"
-
-
-def test_answers_follow_their_prompts(engine: TransformersEngine) -> None:
-    prompts = [Chat(({"role": "user", "content": text},)) for text in ("Right?", "Paris, no?")]
-    documents = answer_prompts(engine, prompts, 6, source="base", temperature=1.0, seed=2)
-    heads = [engine.encode_chat(p.messages, add_generation_prompt=True) for p in prompts]
-    answers = engine.generate(heads, 6, temperature=1.0, seed=2)
-    assert [d.tokens for d in documents] == [h + a for h, a in zip(heads, answers, strict=True)]
-    assert any(answers)
-    assert {d.source for d in documents} == {"base"}
+    text, talk = encode_corpus(engine, [Text("Paris is the capital."), chat], 5)
+    assert text == engine.encode_text("Paris is the capital.")[:5]
+    assert talk == engine.encode_chat(chat.messages, add_generation_prompt=False)[:5]
 
 
 def test_what_waits_for_no_answer_is_no_prompt() -> None:

