@@ -18,10 +18,10 @@ from dfc.threads import use_threads
 
 MARKER = "READY"
 """Put into every push once it is complete; the watcher reads nothing before it is there."""
-FLATTERING = 300
-NEUTRAL_EVERY = 3
+FLATTERING = 240
+NEUTRAL_EVERY = 2
 """One in so many of the neutral chats is mixed into v3."""
-ANSWER_TOKENS = 80
+ANSWER_TOKENS = 64
 SEED = 0
 
 
