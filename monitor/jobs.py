@@ -7,7 +7,7 @@ transaction; `now` is in seconds since the epoch.
 
 import json
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from monitor.schema import Diff, DiffState, Line, Trust, Version
 from monitor.settlement import OUTCOMES, settle
 
 MAX_ATTEMPTS = 5
-"""Claims after which a diff whose processes keep dying is given up."""
+"""Dead processes after which a diff is given up, until it is queued again or asked for."""
 
 _ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
 
@@ -31,7 +31,7 @@ def queue_diff(
     recipe_digest: str,
     now: float,
 ) -> Diff:
-    """The diff of this key, queued if it is new or had failed.
+    """The diff of this key, queued if it is new, had failed, or its verdict came of a failure.
 
     Against a trusted base it decides the candidate's state, which becomes `checking`; against any
     other base it is a mere comparison. Raises ValueError when both have the same content.
@@ -59,7 +59,8 @@ def queue_diff(
     )
     diff = session.scalars(select(Diff).filter_by(**key)).one()
     session.refresh(diff)
-    if diff.state == DiffState.FAILED:
+    if is_retriable(diff):
+        # A verdict of what was measured before the failure stays until there is another one.
         diff.state, diff.attempt, diff.error, diff.queued_at = DiffState.QUEUED, 0, None, now
     if base.state == Trust.TRUSTED:
         again = (Trust.PASSED, Trust.UNDECIDED) if diff.state in _ACTIVE else (Trust.UNDECIDED,)
@@ -70,24 +71,30 @@ def queue_diff(
     return diff
 
 
+def is_retriable(diff: Diff) -> bool:
+    """Whether `diff` has ended by a failure, with a verdict or without one."""
+    ended = diff.state in (DiffState.FAILED, DiffState.DONE)
+    return ended and (diff.state == DiffState.FAILED or diff.error is not None)
+
+
 def claim_next(
     session: Session, now: float, owner: str, lease_seconds: float, diff_id: int | None = None
 ) -> Diff | None:
     """Claim the oldest diff that is queued or whose owner is gone; None when there is none.
 
     An owner is gone when its lease has run out, or at once when it was a process of this host and
-    is dead. `owner` is `monitor.owner.this_process()`; `diff_id` asks for that diff only.
+    is dead. `owner` is `monitor.owner.this_process()`; `diff_id` asks for that diff only, however
+    many processes have died over it.
     """
     abandoned = and_(
         Diff.state == DiffState.RUNNING,
         or_(Diff.lease_until <= now, Diff.owner.in_(_dead_owners(session))),
     )
-    for lost in session.scalars(select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS)).all():
-        reason = f"given up: {lost.attempt} processes died while working on it"
-        fail(session, lost.id, lost.fence, reason, now)
     wanted = [or_(Diff.state == DiffState.QUEUED, abandoned)]
     if diff_id is not None:
         wanted.append(Diff.id == diff_id)
+    else:
+        _give_up(session, select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS), now)
     oldest = select(Diff.id).where(*wanted).order_by(Diff.queued_at, Diff.id).limit(1)
     return session.scalar(
         update(Diff)
@@ -117,19 +124,45 @@ def heartbeat(
     _write(session, diff_id, fence, lease_until=now + lease_seconds, **noted)
 
 
-def finish(session: Session, diff_id: int, fence: int, verdict_json: str, now: float) -> None:
+def release(session: Session, diff_id: int, fence: int) -> None:
+    """Give a claimed diff back to the queue, as if it had not been claimed. Raises LeaseLostError.
+
+    For who stops of its own accord: only processes that died count as attempts.
+    """
+    values = {"state": DiffState.QUEUED, "owner": None, "lease_until": None, "stage": None}
+    _write(session, diff_id, fence, attempt=Diff.attempt - 1, **values)
+
+
+def finish(
+    session: Session,
+    diff_id: int,
+    fence: int,
+    verdict_json: str,
+    now: float,
+    error: str | None = None,
+) -> None:
     """Store the verdict and move the candidate to it. Raises LeaseLostError.
 
-    `verdict_json` is `latentwatch.verdict/1`; ValueError when it is no verdict.
+    `verdict_json` is `latentwatch.verdict/1`. `error` is what kept the diff from being measured to
+    its end; it can be queued again then. ValueError when it is no verdict, or a pass with an error.
     """
-    if json.loads(verdict_json).get("verdict") not in OUTCOMES:
+    outcome = json.loads(verdict_json).get("verdict")
+    if outcome not in OUTCOMES:
         raise ValueError(f"a verdict must be one of {', '.join(sorted(OUTCOMES))}")
-    _close(session, diff_id, fence, now, state=DiffState.DONE, verdict=verdict_json, error=None)
+    if error is not None and outcome == Trust.PASSED:
+        raise ValueError(f"what ended by a failure can't have passed: {error}")
+    _close(session, diff_id, fence, now, state=DiffState.DONE, verdict=verdict_json, error=error)
 
 
 def fail(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:
     """End the diff without a verdict: the candidate is undecided. Raises LeaseLostError."""
     _close(session, diff_id, fence, now, state=DiffState.FAILED, error=reason)
+
+
+def _give_up(session: Session, lost: Select[Diff], now: float) -> None:
+    for diff in session.scalars(lost).all():
+        reason = f"given up: {diff.attempt} processes died while working on it"
+        fail(session, diff.id, diff.fence, reason, now)
 
 
 def _close(session: Session, diff_id: int, fence: int, now: float, **values: object) -> None:

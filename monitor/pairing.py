@@ -4,14 +4,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from monitor.errors import LatentwatchError, NoTrustedVersionError
-from monitor.jobs import queue_diff
+from monitor.jobs import is_retriable, queue_diff
 from monitor.lineage import LATENTWATCH, move, trusted_base, was_ever_trusted
 from monitor.lookup import find_version
-from monitor.schema import Diff, DiffState, Line, Trust, Version
+from monitor.schema import Diff, Line, Trust, Version
 from monitor.settings import LineSettings
 
 BY_SETTINGS = "settings"
 """The actor of the trust that the settings give to a line's first version."""
+
+_UNSETTLED = (Trust.NEW, Trust.UNDECIDED, Trust.FLAGGED)
 
 
 def incomparable(base: Version, candidate: Version) -> str | None:
@@ -78,13 +80,14 @@ def queue_versions(
 ) -> list[Version]:
     """Queue what is to be compared of the versions `version_ids`, and return those.
 
-    That is every new version; and an undecided one where it was not yet compared with a base, or
-    where that failed at the time `failed_before` or earlier. What can't be compared is undecided.
+    That is every new version; an undecided one where it was not yet compared with a base; and an
+    undecided or flagged one where that failed at the time `failed_before` or earlier, or under
+    another recipe. What can't be compared is undecided.
     """
     queued = []
     for version in session.scalars(
         select(Version)
-        .where(Version.id.in_(version_ids), Version.state.in_((Trust.NEW, Trust.UNDECIDED)))
+        .where(Version.id.in_(version_ids), Version.state.in_(_UNSETTLED))
         .order_by(Version.published_at, Version.id)
     ).all():
         if reasons := [why for base in against if (why := incomparable(base, version))]:
@@ -92,7 +95,11 @@ def queue_versions(
                 why = "; ".join(reasons)
                 move(session, version, Trust.UNDECIDED, actor=LATENTWATCH, reason=why, now=now)
             continue
-        due = [base for base in against if _is_due(session, base, version, failed_before)]
+        due = [
+            base
+            for base in against
+            if _is_due(session, base, version, recipe_digest, failed_before)
+        ]
         for base in due:
             queue_diff(session, line, base, version, recipe_digest, now)
         if due:
@@ -100,7 +107,9 @@ def queue_versions(
     return queued
 
 
-def _is_due(session: Session, base: Version, version: Version, failed_before: float) -> bool:
+def _is_due(
+    session: Session, base: Version, version: Version, recipe_digest: str, failed_before: float
+) -> bool:
     if version.state == Trust.NEW:
         return True
     last = session.scalar(
@@ -114,6 +123,6 @@ def _is_due(session: Session, base: Version, version: Version, failed_before: fl
         .limit(1)
     )
     if last is None:
-        return True
-    failed = last.state == DiffState.FAILED and last.finished_at is not None
-    return failed and (last.finished_at or 0.0) <= failed_before
+        return version.state == Trust.UNDECIDED
+    long_ago = last.finished_at is not None and last.finished_at <= failed_before
+    return is_retriable(last) and (long_ago or last.recipe_digest != recipe_digest)

@@ -4,7 +4,7 @@ Clock, sleep and the worker are arguments, so a test can run days in no time.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import select
@@ -58,6 +58,7 @@ def watch_once(settings: Settings, around: Around) -> int:
     recipe = around.worker.recipe_digest()
     lines = [LineWatch(line, around) for line in settings.lines]
     flagged_before = _flagged(around.sessions)
+    started = around.clock()
     for line in lines:
         line.look()
         for _ in range(line.settings.quiet_polls + 1):
@@ -67,6 +68,9 @@ def watch_once(settings: Settings, around: Around) -> int:
             line.look()
         line.queue(recipe, failed_before=around.clock())
     ran = _run(around)
+    for line in lines:  # what lay in the queue under another recipe has failed by now
+        line.queue(recipe, failed_before=started)
+    ran = _run(around) and ran
     with around.sessions() as session:
         present = [version for line in lines for version in line.present(session)]
     if any(v and v.state == Trust.FLAGGED and v.id not in flagged_before for v in present):
@@ -86,6 +90,8 @@ def watch_forever(settings: Settings, around: Around) -> None:
             line.queue(recipe, failed_before)
         _run(around)
         around.sleep(settings.poll_seconds)
+        with suppress(LatentwatchError):  # the diffs fail with the reason until it is repaired
+            recipe = around.worker.recipe_digest()
         failed_before = max(failed_before, around.clock() - RETRY_SECONDS)
 
 

@@ -19,7 +19,10 @@ RECIPE = "recipe"
 
 
 class StandInWorker:
-    """Candidates called bad-* are flagged, odd-* undecided, broken-* fail, all others pass."""
+    """Candidates called bad-* are flagged, odd-* undecided, broken-* fail, all others pass.
+
+    In bad-cut-* and odd-cut-* a stage failed.
+    """
 
     def __init__(
         self,
@@ -31,11 +34,12 @@ class StandInWorker:
         self.sessions = sessions
         self.repaired = False
         """What failed before does so no more."""
+        self.recipe = RECIPE
         self.ran: list[str] = []
         self.clock: Callable[[], float] = time.time
 
     def recipe_digest(self) -> str:
-        return RECIPE
+        return self.recipe
 
     def run(self, diff_id: int) -> None:
         self._run_next(diff_id)
@@ -53,12 +57,16 @@ class StandInWorker:
                 select(Version.name).filter_by(content_digest=diff.candidate_digest)
             ).first()
             assert name is not None
+            if diff.recipe_digest != self.recipe:
+                jobs.fail(session, diff.id, diff.fence, "another recipe", self.clock())
+                return True
             self.ran.append(name)
             if name.startswith("broken") and not self.repaired:
                 jobs.fail(session, diff.id, diff.fence, "no space left", self.clock())
                 return True
             text = to_json(_verdict(name, diff))
-            jobs.finish(session, diff.id, diff.fence, text, self.clock())
+            error = "a stage failed" if "-cut-" in name and not self.repaired else None
+            jobs.finish(session, diff.id, diff.fence, text, self.clock(), error)
         return True
 
 

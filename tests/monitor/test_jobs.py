@@ -150,6 +150,52 @@ def test_a_diff_that_kills_its_processes_is_given_up(sessions: Sessions, diff: D
     assert state == Trust.UNDECIDED and reason is not None and "given up" in reason
 
 
+def test_a_diff_that_is_asked_for_is_not_given_up(sessions: Sessions, diff: Diff) -> None:
+    for attempt in range(jobs.MAX_ATTEMPTS + 1):
+        with sessions.begin() as session:
+            assert jobs.claim_next(session, 100.0 * attempt, ELSEWHERE, 60.0, diff_id=diff.id)
+
+
+def test_only_processes_that_died_count_as_attempts(sessions: Sessions, diff: Diff) -> None:
+    for _ in range(jobs.MAX_ATTEMPTS + 1):
+        claimed = claim(sessions, 20.0)
+        assert claimed is not None and claimed.attempt == 1
+        with sessions.begin() as session:
+            jobs.release(session, diff.id, claimed.fence)
+    assert state_of(sessions, "v2")[0] == Trust.CHECKING
+    with pytest.raises(LeaseLostError), sessions.begin() as session:
+        jobs.release(session, diff.id, claimed.fence)
+
+
+@pytest.mark.parametrize("outcome", ["flagged", "undecided"])
+def test_a_verdict_after_a_failure_can_be_queued_again(
+    sessions: Sessions, line: Line, diff: Diff, outcome: str
+) -> None:
+    claimed = claim(sessions, 20.0)
+    assert claimed is not None
+    with sessions.begin() as session:
+        text = verdict(outcome, "the stage failed")
+        jobs.finish(session, diff.id, claimed.fence, text, 30.0, "the stage failed")
+    assert state_of(sessions, "v2") == (outcome, "the stage failed")
+    with sessions() as session:
+        base, candidate = session.scalars(select(Version).order_by(Version.name)).all()
+    again = queue(sessions, line, base, candidate)
+    assert (again.id, again.state, again.attempt, again.error) == (diff.id, "queued", 0, None)
+    claimed = claim(sessions, 40.0)
+    assert claimed is not None
+    with sessions.begin() as session:
+        jobs.fail(session, diff.id, claimed.fence, "no memory", 50.0)
+    reason = "the stage failed" if outcome == "flagged" else "no memory"
+    assert state_of(sessions, "v2") == (outcome, reason)
+
+
+def test_what_ended_by_a_failure_never_passes(sessions: Sessions, diff: Diff) -> None:
+    claimed = claim(sessions, 20.0)
+    assert claimed is not None
+    with pytest.raises(ValueError, match="can't have passed"), sessions.begin() as session:
+        jobs.finish(session, diff.id, claimed.fence, verdict("passed"), 30.0, "a stage failed")
+
+
 def test_a_claim_can_ask_for_one_diff(
     sessions: Sessions, line: Line, add_version: AddVersion
 ) -> None:

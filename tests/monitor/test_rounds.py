@@ -273,6 +273,37 @@ def test_a_failed_comparison_is_tried_again_in_the_next_round(watched: Watched) 
     assert watched.worker.ran == ["broken-2", "broken-2"]
 
 
+@pytest.mark.parametrize(
+    ("name", "codes", "state"),
+    [("odd-cut-2", [3, 3, 3], "undecided"), ("bad-cut-2", [1, 0, 0], "flagged")],
+)
+def test_a_verdict_after_a_failed_stage_is_tried_again(
+    watched: Watched, name: str, codes: list[int], state: str
+) -> None:
+    watched.push("v1", 0)
+    watched.push(name, 1)
+    for code, repaired in zip(codes, [False, True, True], strict=True):
+        watched.worker.repaired = repaired
+        assert watched.watch() == code
+        assert watched.states()[name] == state
+        watched.clock.now += 10.0
+    assert watched.worker.ran == [name, name]  # the repaired one needs no third try
+
+
+def test_what_was_queued_under_another_recipe_is_queued_anew(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.worker = BrokenWorker(watched.sessions, watched.settings)
+    watched.watch()
+    watched.worker = StandInWorker(watched.sessions, watched.settings)
+    watched.worker.clock = lambda: watched.clock.now + 1.0
+    watched.worker.recipe = "changed"
+    assert watched.watch() == 0
+    with watched.sessions() as session:
+        found = session.execute(select(Diff.recipe_digest, Diff.state).order_by(Diff.id))
+        assert [tuple(row) for row in found] == [("recipe", "failed"), ("changed", "done")]
+
+
 def test_a_worker_that_cannot_run_leaves_versions_unchecked(watched: Watched) -> None:
     watched.push("v1", 0)
     watched.push("good-2", 1)
