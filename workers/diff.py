@@ -54,9 +54,10 @@ def run_diff(
     """The verdict on `job`. Stages whose artifact is in `store` are not run again.
 
     A stage that fails makes the verdict undecided, or flagged when the shifts were measured before
-    and are enough for that; the reason is in the verdict. Raises a LatentwatchError where nothing
-    can be decided: inputs that can't be used, checkpoints that can't be compared, no room to keep a
-    result. After any of these, and after a kill, the same call goes on where it was.
+    and are enough for that; the reason is in the verdict and is the outcome's
+    failure. Raises a LatentwatchError where nothing can be decided: inputs that can't be used,
+    checkpoints that can't be compared, no room to keep a result. After any of these, and after a
+    kill, the same call goes on where it was.
     """
     inputs = load_inputs(settings.recipe)
     context = Context(

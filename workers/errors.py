@@ -15,6 +15,10 @@ class InputsError(LatentwatchError):
     """The corpus, the prompts, a suite or the policy of the recipe can't be used."""
 
 
+class OtherRecipeError(LatentwatchError):
+    """A diff was queued under another recipe than that by which this process compares."""
+
+
 class ModelLoadError(LatentwatchError):
     """A checkpoint of the diff can't be loaded as a model that answers."""
 

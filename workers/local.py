@@ -1,5 +1,6 @@
 """Runs the queued diffs of the database in this process, one after the other."""
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -12,12 +13,13 @@ from alerts.verdict import to_json
 from alerts.wording import verdict_word
 from monitor.errors import LatentwatchError, LeaseLostError
 from monitor.intake import locate
-from monitor.jobs import claim_next, fail, finish
+from monitor.jobs import claim_next, fail, finish, release
 from monitor.owner import this_process
 from monitor.schema import Line, Version
 from monitor.settings import COMPARISONS, Settings
 from workers.corpora import read_corpora
 from workers.diff import run_diff
+from workers.errors import OtherRecipeError
 from workers.heartbeat import LEASE_SECONDS, Heartbeat
 from workers.inputs import load_inputs
 from workers.job import Job, Side
@@ -26,10 +28,13 @@ from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
 from workers.store import LocalStore
 
+logger = logging.getLogger(__name__)
+
 
 class _Claim(NamedTuple):
     diff_id: int
     fence: int
+    recipe_digest: str
     line: str
     base: Version
     candidate: Version
@@ -65,13 +70,18 @@ class LocalWorker:
         """
         while (claim := self._claim()) is not None:
             # The reason is in the row and was reported; the next diff may fare better.
-            with suppress(LatentwatchError):
+            try:
                 self._run(claim)
+            except LatentwatchError:
+                pass
+            except Exception:
+                logger.exception("diff %d ended unexpectedly", claim.diff_id)
 
     def run(self, diff_id: int) -> None:
         """Run the diff `diff_id` if nobody else is at work on it and it isn't done.
 
-        Raises a LatentwatchError when it can't be compared.
+        Raises a LatentwatchError when it can't be compared, and whatever nobody expected. After
+        either the row has failed with the reason.
         """
         claim = self._claim(diff_id)
         if claim is not None:
@@ -91,6 +101,7 @@ class LocalWorker:
             return _Claim(
                 diff_id=diff.id,
                 fence=diff.fence,
+                recipe_digest=diff.recipe_digest,
                 line=session.get_one(Line, diff.line_id).name,
                 base=version(diff.base_digest),
                 candidate=version(diff.candidate_digest),
@@ -98,22 +109,40 @@ class LocalWorker:
 
     def _run(self, claim: _Claim) -> None:
         name = f"{claim.line}: {claim.candidate.name}"
-        self._report(f"{name} is compared with {claim.base.name}")
         try:
+            self._report(f"{name} is compared with {claim.base.name}")
             outcome = self._compare(claim)
+            with self._sessions.begin() as session:
+                finish(
+                    session,
+                    claim.diff_id,
+                    claim.fence,
+                    to_json(outcome.verdict),
+                    self._clock(),
+                    outcome.failure,
+                )
         except LeaseLostError as error:
             self._report(f"{name}: {error}")
             raise
-        except LatentwatchError as error:
-            with self._sessions.begin() as session:
-                fail(session, claim.diff_id, claim.fence, str(error), self._clock())
-            self._report(f"{name} could not be compared: {error}")
+        except KeyboardInterrupt:
+            with suppress(LeaseLostError), self._sessions.begin() as session:
+                release(session, claim.diff_id, claim.fence)
             raise
-        with self._sessions.begin() as session:
-            finish(session, claim.diff_id, claim.fence, to_json(outcome.verdict), self._clock())
+        except Exception as error:
+            expected = isinstance(error, LatentwatchError)
+            reason = str(error) if expected else f"{type(error).__name__}: {error}"
+            with self._sessions.begin() as session:
+                fail(session, claim.diff_id, claim.fence, reason, self._clock())
+            self._report(f"{name} could not be compared: {reason}")
+            raise
         self._report(f"{name}: {verdict_word(outcome.verdict)}")
 
     def _compare(self, claim: _Claim) -> Outcome:
+        if claim.recipe_digest != self.recipe_digest():
+            raise OtherRecipeError(
+                "queued under another recipe; the same command, run again, queues it under the "
+                "present one"
+            )
         line = None if claim.line == COMPARISONS else claim.line
         with (
             self._progress() as progress,

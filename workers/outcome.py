@@ -21,6 +21,8 @@ class Outcome(NamedTuple):
 
     verdict: Verdict
     evidence: Evidence
+    failure: str | None = None
+    """Why the stages ended early; then the same diff is worth another try."""
 
 
 def report_directory(data_dir: Path, verdict: Verdict) -> Path:

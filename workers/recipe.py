@@ -5,6 +5,7 @@ Free of torch: the control plane queues diffs by the recipe's digest.
 
 import hashlib
 import json
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Literal
@@ -67,9 +68,13 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+@cache
 def code_version() -> str:
     """SHA-256 (hex) of the sources on which a figure can depend: a result of other code is never
-    taken for one of this code."""
+    taken for one of this code.
+
+    Taken once per process: files that are replaced later are not what this process runs.
+    """
     digest = hashlib.sha256()
     for package in ("alerts", "dfc", "workers"):
         for name, file in sorted(_sources(resources.files(package), package)):

@@ -54,7 +54,7 @@ def test_two_checkpoints_to_a_verdict_and_again_from_the_store(
 ) -> None:
     first, again = Heard(), Heard()
     outcome = run_diff(job, settings, store, first)
-    verdict, evidence = outcome
+    verdict, evidence = outcome.verdict, outcome.evidence
 
     assert [stage for stage, _ in first.stages] == STAGES
     assert not any(reused for _, reused in first.stages)
@@ -90,7 +90,7 @@ def test_a_shift_is_traced_to_features(
         dfc=recipe.dfc | {"steps": 80},
     )
     job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
-    verdict, evidence = run_diff(job, settings, store, Silent())
+    verdict, evidence, _ = run_diff(job, settings, store, Silent())
 
     assert verdict.verdict == "flagged"
     (behaviour,) = verdict.behaviours
@@ -115,7 +115,7 @@ def test_equal_weights_are_probed_and_nothing_else(
     template.write_text(template.read_text().replace("assistant", "helper"))
     job = Job("assistant", side_of(tiny_checkpoint), side_of(other))
     heard = Heard()
-    verdict, evidence = run_diff(job, settings, store, heard)
+    verdict, evidence, _ = run_diff(job, settings, store, heard)
 
     assert [stage for stage, _ in heard.stages] == ["answers", "probe"]
     assert verdict.behaviours[0].shift is not None
@@ -128,7 +128,7 @@ def test_equal_weights_and_files_do_not_shift(
     tiny_checkpoint: Path, settings: Settings, store: LocalStore
 ) -> None:
     job = Job("assistant", side_of(tiny_checkpoint), side_of(tiny_checkpoint))
-    verdict, _ = run_diff(job, settings, store, Silent())
+    verdict, _, _ = run_diff(job, settings, store, Silent())
     assert verdict.behaviours[0].shift == 0.0
     assert verdict.verdict != "flagged"
 
@@ -149,9 +149,10 @@ def test_a_failing_stage_leaves_it_undecided(
     job: Job, settings: Settings, store: LocalStore
 ) -> None:
     too_large = changed(settings, dfc=settings.recipe.dfc | {"batch": 5_000})
-    verdict, _ = run_diff(job, too_large, store, Silent())
+    verdict, _, failure = run_diff(job, too_large, store, Silent())
     assert verdict.verdict == "undecided"
     assert verdict.reasons[0].startswith("The stage train failed: ValueError:")
+    assert failure == verdict.reasons[0]
     assert "smaller dfc.batch" in verdict.reasons[0]
     assert verdict.behaviours[0].shift is not None  # what was measured is still told
 
@@ -169,9 +170,10 @@ def test_a_failing_stage_does_not_hide_a_shift(
         dfc=settings.recipe.dfc | {"batch": 5_000},
     )
     job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
-    verdict, _ = run_diff(job, settings, store, Silent())
+    verdict, _, failure = run_diff(job, settings, store, Silent())
     assert (verdict.verdict, verdict.severity) == ("flagged", "warning")
-    assert any("stage train failed" in reason for reason in verdict.reasons)
+    assert failure is not None and "stage train failed" in failure
+    assert failure in verdict.reasons
 
 
 def test_a_checkpoint_that_changes_meanwhile_is_undecided(
@@ -185,9 +187,10 @@ def test_a_checkpoint_that_changes_meanwhile_is_undecided(
     job = Job("assistant", side_of(tiny_checkpoint), side_of(pushed))
     config = json.loads((pushed / "config.json").read_text())
     (pushed / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.01}))
-    verdict, _ = run_diff(job, settings, store, Silent())
+    verdict, _, failure = run_diff(job, settings, store, Silent())
     assert verdict.verdict == "undecided" and verdict.behaviours == []
-    assert "source changed during the check" in verdict.reasons[0]
+    assert failure is not None and "source changed during the check" in failure
+    assert failure == verdict.reasons[0]
     assert str(pushed) in verdict.reasons[0]
 
 
@@ -237,6 +240,6 @@ def test_no_room_is_named_and_the_same_call_goes_on(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     heard = Heard()
-    verdict, _ = run_diff(job, settings, store, heard)
-    assert ("answers", True) in heard.stages
+    verdict, _, failure = run_diff(job, settings, store, heard)
+    assert failure is None and ("answers", True) in heard.stages
     assert len(heard.stages) == len(STAGES) and verdict.timings.keys() == set(STAGES)

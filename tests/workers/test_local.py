@@ -13,7 +13,7 @@ from alerts.verdict import Verdict
 from monitor.comparison import Comparison, prepare
 from monitor.database import open_database
 from monitor.errors import LeaseLostError
-from monitor.jobs import claim_next
+from monitor.jobs import MAX_ATTEMPTS, claim_next
 from monitor.schema import Diff, DiffState, Line
 from monitor.settings import Settings
 from tests.workers.conftest import Silent, changed
@@ -173,3 +173,92 @@ def test_unusable_inputs_leave_no_row(
         check_pair(changed_checkpoint, str(tiny_checkpoint), None, broken, None, silent, print)
     with open_database(quick.database_url)() as session:
         assert session.scalar(select(func.count()).select_from(Line)) == 0
+
+
+class FailingOnce(Silent):
+    """Raises `error` when the first stage begins, but only once."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error: BaseException | None = error
+
+    def begin(self, stage: str) -> None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    @contextmanager
+    def shown(self) -> Iterator[Silent]:
+        yield self
+
+
+def test_a_failed_stage_is_run_again_by_the_same_command(
+    tiny_checkpoint: Path, changed_checkpoint: Path, quick: Settings
+) -> None:
+    failing = FailingOnce(MemoryError("too little memory"))
+    verdicts = [
+        check_pair(
+            changed_checkpoint, str(tiny_checkpoint), None, quick, None, failing.shown, print
+        )
+        for _ in range(2)
+    ]
+    assert verdicts[0].verdict == "undecided" and verdicts[0].timings == {}
+    assert "stage answers failed: MemoryError" in verdicts[0].reasons[0]
+    assert "steer" in verdicts[1].timings
+    assert not any("MemoryError" in reason for reason in verdicts[1].reasons)
+
+
+def test_an_unexpected_error_ends_one_diff_and_not_the_queue(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    worker: LocalWorker,
+    quick: Settings,
+    sessions: Sessions,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    second = queued(worker, quick, tiny_checkpoint, changed_checkpoint)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such font")
+
+    monkeypatch.setattr("workers.local.run_diff", broken)
+    worker.run_queued()
+    for comparison in (first, second):
+        diff = row(sessions, comparison)
+        assert (diff.state, diff.verdict) == (DiffState.FAILED, None)
+        assert diff.error == "RuntimeError: no such font" and diff.error in told[-1]
+    again = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    assert again.diff_id is not None
+    with pytest.raises(RuntimeError):
+        worker.run(again.diff_id)
+
+
+def test_ctrl_c_gives_the_diff_back_at_once(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    worker: LocalWorker,
+    quick: Settings,
+    sessions: Sessions,
+) -> None:
+    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    for _ in range(MAX_ATTEMPTS + 1):
+        stopped = FailingOnce(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            LocalWorker(sessions, quick, stopped.shown, print).run_queued()
+        diff = row(sessions, comparison)
+        assert (diff.state, diff.attempt, diff.owner) == (DiffState.QUEUED, 0, None)
+
+
+def test_a_diff_of_another_recipe_is_not_run(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    worker: LocalWorker,
+    quick: Settings,
+    sessions: Sessions,
+) -> None:
+    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    LocalWorker(sessions, changed(quick, seeds=[1]), silent, print).run_queued()
+    diff = row(sessions, comparison)
+    assert diff.state == DiffState.FAILED and diff.verdict is None
+    assert diff.error is not None and "queued under another recipe" in diff.error

@@ -64,7 +64,7 @@ def decide_diff(
         timings=findings.seconds,
         versions={package: metadata.version(package) for package in _PACKAGES},
     )
-    return Outcome(verdict, _evidence(job, inputs, findings, controls, measured))
+    return Outcome(verdict, _evidence(job, inputs, findings, controls, measured), failure)
 
 
 def _with_failure(decision: Decision, failure: str | None) -> Decision:
