@@ -20,6 +20,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from dfc.durable import flush
 from dfc.engine import Activations
 from dfc.errors import CacheError
 
@@ -114,9 +115,9 @@ class ActivationCache:
         fresh = self.directory / f".{target.name}.{uuid.uuid4().hex}.tmp"
         try:
             yield fresh
-            _sync(fresh)
+            flush(fresh)
             fresh.replace(target)
-            _sync(self.directory)
+            flush(self.directory)
         except (OSError, SafetensorError) as error:
             raise CacheError(
                 f"activations cannot be written to {target}: {error}; free some space or choose "
@@ -153,11 +154,3 @@ class ActivationCache:
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

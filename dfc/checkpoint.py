@@ -4,7 +4,6 @@ all."""
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, NamedTuple
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from dfc.durable import flush
 
 
 class Checkpoint(NamedTuple):
@@ -38,8 +39,8 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str
         save_file(copies, fresh / "state.safetensors")
         (fresh / "state.json").write_text(json.dumps(dict(meta), sort_keys=True))
         for file in fresh.iterdir():
-            _flush(file)
-        _flush(fresh)
+            flush(file)
+        flush(fresh)
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -47,7 +48,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str
     if path.exists():
         path.rename(old)
     fresh.rename(path)
-    _flush(path.parent)
+    flush(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -58,11 +59,3 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             meta = json.loads((place / "state.json").read_text())
             return Checkpoint(load_file(place / "state.safetensors"), meta)
     return None
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

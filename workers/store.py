@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from dfc.durable import flush
 from monitor.owner import is_dead, this_process
 from workers.errors import StoreError, no_room
 
@@ -112,8 +113,8 @@ def _below(root: Path, key: str) -> Path:
 def _flush_tree(directory: Path) -> None:
     for folder, _, names in os.walk(directory, topdown=False):
         for name in names:
-            _flush(Path(folder) / name)
-        _flush(Path(folder))
+            flush(Path(folder) / name)
+        flush(Path(folder))
 
 
 def _publish(scratch: Path, place: Path) -> None:
@@ -123,12 +124,4 @@ def _publish(scratch: Path, place: Path) -> None:
     except OSError:
         if not place.is_dir():  # else another process was faster, with the same result
             raise
-    _flush(place.parent)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(place.parent)
