@@ -132,9 +132,9 @@ def combine(found: Sequence[Mediation], ceiling: float, maximum_nll_rise: float)
         mediated_best=mean([one.best for one in found]) if complete else None,
         mediated_five=mean([one.five for one in found]) if complete else None,
         mediated_all=mean([one.everything for one in found]),
-        control_p95=max(one.control_p95 for one in found) if complete else None,
+        control_p95=max(one.control for one in found) if complete else None,
         nll_rise=max(one.five.nll_rise for one in found) if complete else None,
-        seeds_agree=all(one.five.removed > one.control_p95 for one in found)
+        seeds_agree=all(one.five.removed > one.control for one in found)
         if complete and len(found) > 1
         else None,
     )

@@ -11,8 +11,9 @@ from alerts.wording import number, percent, readable
 def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
     """What is missing before features can be called the cause of a shift; None when nothing is.
 
-    The best five features must remove more than the 95th percentile of as many random directions,
-    at a bearable loss on neutral text, and the seeds must agree.
+    The best five features must remove more than the 95th percentile of as many random directions
+    and more than they take off the base itself, at a bearable loss on neutral text, and the seeds
+    must agree.
     """
     if evidence is not None and (evidence.nll_rise or 0.0) > maximum_nll_rise:
         return (
@@ -24,7 +25,8 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
     if evidence.mediated_five <= evidence.control_p95:
         return (
             f"its five best features remove {percent(evidence.mediated_five)} of it, no more than "
-            f"the {percent(evidence.control_p95)} of random directions"
+            f"the {percent(evidence.control_p95)} of random directions or of the same edit in the "
+            "base"
         )
     if evidence.nll_rise is None:
         return "the cost of the edit on neutral text was not measured"
@@ -43,10 +45,10 @@ def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> st
         return f"No cause of the {readable(name)} shift is shown: {missing}."
     return (
         f"Ablating its five best features removes {percent(evidence.mediated_five)} of the "
-        f"{readable(name)} shift, as many random directions at most "
+        f"{readable(name)} shift, the controls (random directions, and the same edit in the base) "
         f"{percent(evidence.control_p95)}, the base's whole state {percent(evidence.ceiling)}; "
-        f"this costs {number(evidence.nll_rise, 3)} nats per token on neutral text, and the seeds "
-        "agree."
+        f"the loss on neutral text changes by {number(evidence.nll_rise, 3)} nats per token, and "
+        "the seeds agree."
     )
 
 

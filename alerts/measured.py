@@ -50,7 +50,8 @@ class CausalEvidence(_Finite):
     mediated_five: float | None
     mediated_all: float | None
     control_p95: float | None
-    """95th percentile of what as many random directions of equal edit norm remove."""
+    """95th percentile of what as many random directions of equal edit norm remove, or what the same
+    ablation takes off the base's own score, if that is more."""
     nll_rise: float | None
     """Rise of the loss on neutral text under the best five, nats per token."""
     seeds_agree: bool | None

@@ -28,8 +28,9 @@ class Mediation(NamedTuple):
     best: Trial
     five: Trial
     everything: Trial
-    control_p95: float
-    """95th percentile of what five random directions remove."""
+    control: float
+    """What five features must remove more than to be the cause: the 95th percentile of what five
+    random directions remove, or, if larger, what ablating the five takes off the base itself."""
 
 
 class Mediator:
@@ -58,7 +59,10 @@ class Mediator:
             best=self.trial(bank, chosen[:1]),
             five=self.trial(bank, chosen),
             everything=self.trial(bank, range(len(bank.bias_K))),
-            control_p95=self.control_p95(bank, chosen, controls, seed),
+            control=max(
+                self.control_p95(bank, chosen, controls, seed),
+                self.report.taken_from_base(bank, ablate(chosen)),
+            ),
         )
 
     def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:

@@ -60,6 +60,10 @@ class SteeringBench:
         edited = self._mean(self._models.base, self._base, bank, edits)
         return (edited - self.base_score) / self.shift
 
+    def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        """What the same edit takes off the base's score: that much is not about the update."""
+        return -self.induced(bank, edits)
+
     def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """Change of the candidate's mean score under an edit, in nats per token."""
         edited = self._mean(self._models.candidate, self._candidate, bank, edits)

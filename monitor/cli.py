@@ -206,9 +206,16 @@ def _show_versions(sessions: sessionmaker[Session], line: str) -> None:
         show(tables.versions_table(line, version_rows(session, find_line(session, line))))
 
 
+def _user() -> str:
+    """The user of the operating system: unlike a variable, nobody can just claim to be another."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # Containers run under numbers without a name.
+        return f"uid:{os.getuid()}"
+
+
 def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, reason: str) -> None:
-    # The user of the operating system: unlike a variable, nobody can just claim to be another.
-    actor = pwd.getpwuid(os.getuid()).pw_name
+    actor = _user()
     with sessions.begin() as session:
         version = find_version(session, find_line(session, line), name)
         before = version.state

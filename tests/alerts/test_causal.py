@@ -107,6 +107,19 @@ def test_both_directions_of_one_feature_are_measured() -> None:
     assert effect.strength == 0.5
 
 
+def test_what_the_same_edit_takes_off_the_base_is_a_control() -> None:
+    # Firing everywhere and reading out as much in the base, the edit says nothing of the update.
+    everywhere = bank(*([basis(22)] + [basis(n) for n in range(5, 10)]), bias=1.0)
+    lenient = CausalPlan(controls=20, dose_controls=3, maximum_nll_rise=9.0)
+    seeds = [SeedFeatures(everywhere, [0, 1, 2, 3, 4, 5])] * 2
+    names = {row: f"candidate-{row}" for row in range(6)}
+    found = measure_causes(MODELS, [suite()], seeds, STATES, NEUTRAL_ROWS, lenient, names)
+    evidence = found.evidence["agreeing"]
+    # In the base the activation is 1, in the candidate 1 plus a strength of 1.5 on average.
+    assert evidence.mediated_five == pytest.approx(2.5 / 3, abs=0.1)
+    assert evidence.control_p95 is not None and evidence.control_p95 >= 0.9 / 3
+
+
 def test_features_that_write_nothing_of_the_shift_have_no_cause() -> None:
     idle = bank(*(basis(n) for n in range(5, 11)))
     found = measure(idle, idle)
