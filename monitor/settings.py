@@ -124,6 +124,13 @@ class Settings(BaseSettings):
     lines: list[LineSettings] = []
     recipe: RecipeSettings = RecipeSettings()
 
+    @field_validator("data_dir")
+    @classmethod
+    def _fits_a_database_url(cls, data_dir: Path) -> Path:
+        if "?" in str(data_dir):
+            raise ValueError("must not contain '?', which ends the path in a database URL")
+        return data_dir
+
     @model_validator(mode="after")
     def _distinct_lines(self) -> Self:
         names = [line.name for line in self.lines]

@@ -81,6 +81,7 @@ LINE = '[[lines]]\nname = "{}"\ndirectory = "d"\n'
         ("[recipe]\nlayer = -1", r"recipe\.layer"),
         ("lines = 3", r"lines: .*it is 3"),
         ("data_dir = 3", r"\Alatentwatch\.toml: data_dir: [^\n]*\Z"),
+        ('data_dir = "a?b"', r"latentwatch\.toml: data_dir: must not contain"),
         (LINE.format("a") + LINE.format("a"), "two lines have the same name"),
         (LINE.format("../a"), "plain name"),
         (LINE.format("comparisons"), "is kept for `latentwatch check`"),
