@@ -164,7 +164,7 @@ def _against_chance(b: Behaviour) -> str:
     stands = "the features beat chance" if beyond else "the features do no better than chance"
     return (
         f"Random directions of the same size remove up to {percent(b.mediated_control_p95)} "
-        f"(95th percentile): {stands}."
+        f"(95th percentile; what the same edit takes off the base, if that is more): {stands}."
     )
 
 
