@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.markdown import to_markdown
 from alerts.verdict import exit_code, to_json
+from deploy.bench.cli import app as bench
 from monitor import tables
 from monitor.admission import admit_named
 from monitor.console import UNDECIDED, explained, report, show, write
@@ -33,6 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench, name="bench")
 
 
 class Format(StrEnum):
