@@ -1,0 +1,89 @@
+"""Does the other model carry an exclusive latent after all, when the two have no common space?
+
+Latent scaling (Minder et al. 2025, arXiv 2504.02922) scales the latent's own decoder row on the
+other model's states. Across architectures that row means nothing there, so the best direction is
+fitted instead.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BLOCK = 128
+"""Neighbouring tokens that stay in one half: the halves are alternate blocks, so that both see
+every part of the corpus."""
+
+
+class CrossScaling(NamedTuple):
+    """Per latent what the other model carries of it, relative to what its own model does.
+
+    0 = nothing, 1 = as much; both are at least 0 and never NaN. ``inf`` means not measurable, so
+    that an upper bound is never passed unmeasured: the latent is silent or constant in one half of
+    the tokens, or its contribution brings its own model no nearer.
+    """
+
+    error_K: Tensor
+    """Of the other model's residual: high when the crosscoder left out there a concept that both
+    models have (complete shrinkage)."""
+
+    activation_K: Tensor
+    """Of the other model's activations: high also when other latents write the concept there
+    (latent decoupling), which the residual cannot show."""
+
+
+@torch.no_grad()
+def cross_scaling(
+    code_TK: Tensor,
+    own_TD: Tensor,
+    other_TD: Tensor,
+    other_residual_TD: Tensor,
+    own_decoder_KD: Tensor,
+) -> CrossScaling:
+    """Ratios for the exclusive latents of one model, on token-aligned normalised activations.
+
+    ``code_TK`` are their selected activations, ``own_TD`` the activations that they are encoded
+    from and ``own_decoder_KD`` the rows that they write there; ``other_TD`` may have another width
+    and ``other_residual_TD`` is what the crosscoder leaves of it. With u(y) the least-squares
+    direction of f on y (with an intercept) and u1, u2 those of two halves of the tokens,
+
+        rho(y) = <u1(y), u2(y)> / |other|^2 : (2 <w, u(own)> - |w|^2) / |own|^2
+
+    where w is the decoder row and |.|^2 a variance. The upper part is the energy of the direction
+    that one half predicts and the other confirms: chance adds nothing to it on average, however
+    seldom the latent fires. The lower part is what f w takes from its own model.
+    """
+    first_T = (torch.arange(len(code_TK)) // BLOCK) % 2 == 0
+    halves = (first_T, ~first_T)
+    varies_K = torch.stack([_varies(code_TK[half]) for half in halves]).all(0)
+    own_slope_KD = _slope(code_TK, own_TD)
+    gain_K = (own_decoder_KD * (2 * own_slope_KD - own_decoder_KD)).sum(1) / _variance(own_TD)
+    measurable_K = varies_K & (gain_K > 0)
+    other_variance = _variance(other_TD)
+
+    def ratio(target_TD: Tensor) -> Tensor:
+        first_KD, second_KD = (_slope(code_TK[half], target_TD[half]) for half in halves)
+        carried_K = (first_KD * second_KD).sum(1).clamp_min(0) / other_variance
+        return torch.where(measurable_K, carried_K / gain_K, torch.inf)
+
+    return CrossScaling(ratio(other_residual_TD), ratio(other_TD))
+
+
+def _slope(code_NK: Tensor, target_ND: Tensor) -> Tensor:
+    """Direction per latent that explains most of the target; zero for one that does not vary."""
+    centred_NK = code_NK.float() - code_NK.float().mean(0)
+    square_K = centred_NK.pow(2).sum(0)
+    tiny = torch.finfo(square_K.dtype).tiny
+    return (centred_NK.T @ target_ND.float()) / square_K.clamp_min(tiny)[:, None]
+
+
+def _varies(code_NK: Tensor) -> Tensor:
+    if not len(code_NK):
+        return torch.zeros(code_NK.shape[1], dtype=torch.bool)
+    return code_NK.amax(0) > code_NK.amin(0)
+
+
+def _variance(x_TD: Tensor) -> Tensor:
+    return x_TD.float().var(0, correction=0).sum()
