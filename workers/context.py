@@ -12,7 +12,8 @@ from workers.inputs import Inputs
 from workers.job import Job
 from workers.models import Models
 from workers.progress import DiffProgress
-from workers.recipe import recipe_digest
+from workers.recipe import digest_of
+from workers.stage_keys import stage_digest
 from workers.store import Store
 
 Clock = Callable[[], float]
@@ -32,15 +33,14 @@ class Context:
     progress: DiffProgress
     clock: Clock
 
-    @property
-    def key(self) -> str:
-        return self.job.key(recipe_digest(self.inputs.recipe))
-
     def artifact(
-        self, stage: str, kind: type[ResultT], compute: Callable[[Path], ResultT]
+        self, stage: str, kind: type[ResultT], compute: Callable[[Path], ResultT], part: str = ""
     ) -> Artifact[ResultT]:
-        """The result of a stage of this diff, computed by `compute` unless it is there."""
-        return computed_once(self.store, self._key(stage), kind, compute, self.clock)
+        """The result of a stage of this diff, computed by `compute` unless it is there.
+
+        `part` tells the results of one stage apart, where it has several.
+        """
+        return computed_once(self.store, self._key(stage, part), kind, compute, self.clock)
 
     def shared(
         self, key: str, kind: type[ResultT], compute: Callable[[Path], ResultT]
@@ -48,16 +48,18 @@ class Context:
         """A result that other diffs with one of these checkpoints can use too."""
         return computed_once(self.store, f"shared/{key}", kind, compute, self.clock)
 
-    def work(self, stage: str) -> Path:
+    def work(self, stage: str, part: str = "") -> Path:
         """Where a stage keeps what has to survive a kill until its artifact is complete."""
-        return self.store.work(self._key(stage))
+        return self.store.work(self._key(stage, part))
 
-    def end_work(self, stage: str) -> None:
-        self.store.end_work(self._key(stage))
+    def end_work(self, stage: str, part: str = "") -> None:
+        self.store.end_work(self._key(stage, part))
 
     def steps(self, what: str) -> Progress:
         """A callback for (done, total) of `what` in the running stage."""
         return lambda done, total: self.progress.step(what, done, total)
 
-    def _key(self, stage: str) -> str:
-        return f"diffs/{self.key}/{stage}"
+    def _key(self, stage: str, part: str) -> str:
+        job, made_by = self.job, stage_digest(stage, self.inputs.recipe)
+        pair = digest_of([job.base.content_digest, job.candidate.content_digest])
+        return f"diffs/{pair}/{stage}{part}/{made_by}"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from alerts.verdict import Checkpoint
-from workers.recipe import digest_of
 
 SideName = Literal["base", "candidate"]
 
@@ -36,7 +35,3 @@ class Job(NamedTuple):
 
     def side(self, name: SideName) -> Side:
         return self.base if name == "base" else self.candidate
-
-    def key(self, recipe_digest: str) -> str:
-        """Under which the artifacts of this diff lie: line and locators do not matter."""
-        return digest_of([self.base.content_digest, self.candidate.content_digest, recipe_digest])

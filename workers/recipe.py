@@ -5,33 +5,12 @@ Free of torch: the control plane queues diffs by the recipe's digest.
 
 import hashlib
 import json
-from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from dfc.config import DfcConfig, ScreenConfig
-
-PRESENTATION = frozenset(
-    f"alerts/{name}.py"
-    for name in (
-        "json_file",
-        "markdown",
-        "plain_text",
-        "plots",
-        "report",
-        "slack_actions",
-        "slack_message",
-        "slack_sections",
-        "slack_text",
-        "svg",
-        "templating",
-    )
-) | {f"workers/{name}.py" for name in ("check", "heartbeat", "local", "outcome", "progress")}
-"""Modules that only show or carry results. One missing here means needless work, never a stale
-result."""
+from workers.sources import sources_digest
 
 
 class Recipe(BaseModel):
@@ -68,26 +47,7 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-@cache
 def code_version() -> str:
-    """SHA-256 (hex) of the sources on which a figure can depend: a result of other code is never
-    taken for one of this code.
-
-    Taken once per process: files that are replaced later are not what this process runs.
-    """
-    digest = hashlib.sha256()
-    for package in ("alerts", "dfc", "workers"):
-        for name, file in sorted(_sources(resources.files(package), package)):
-            if name not in PRESENTATION:
-                digest.update(f"{name}\0".encode() + file.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _sources(folder: Traversable, name: str) -> list[tuple[str, Traversable]]:
-    found = []
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            found += _sources(entry, f"{name}/{entry.name}")
-        elif entry.name.endswith(".py"):
-            found.append((f"{name}/{entry.name}", entry))
-    return found
+    """SHA-256 (hex) of the sources on which a verdict can depend: a result of other code is never
+    taken for one of this code."""
+    return sources_digest("workers.diff")

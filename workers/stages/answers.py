@@ -12,6 +12,7 @@ from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
 from workers.recipe import digest_of
+from workers.stage_keys import stage_code
 
 TEMPERATURE = 0.7
 SEED = 0
@@ -58,7 +59,7 @@ def _answers(context: Context, name: SideName) -> Answers:
         recipe.answer_tokens,
         TEMPERATURE,
         SEED,
-        recipe.code,
+        stage_code("answers"),
     ]
     key = f"answers/{context.job.side(name).content_digest}/{digest_of(made_of)}"
 

@@ -16,6 +16,7 @@ from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
 from workers.recipe import digest_of
+from workers.stage_keys import stage_code
 from workers.stages.answers import BothAnswers, Tokens
 
 SHARES = {"corpus": 0.5, "base answers": 0.25, "candidate answers": 0.25}
@@ -112,7 +113,7 @@ def _group(
 ) -> Activations:
     # The whole content, because a configuration (such as rope_theta) changes the states too. The
     # dtype is the engine's own, and the code's digest covers it.
-    made_of = [context.job.side(name).content_digest, documents, layer, context.inputs.recipe.code]
+    made_of = [context.job.side(name).content_digest, documents, layer, stage_code("harvest")]
     return context.cache.fetch(
         digest_of(made_of),
         lambda: context.models[name].harvest(documents, layer, context.steps(f"{name}: {group}")),

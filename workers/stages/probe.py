@@ -17,6 +17,7 @@ from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
 from workers.recipe import digest_of
+from workers.stage_keys import stage_code
 
 NULL_COPIES = 3
 NULL_NOISE = 0.01
@@ -101,7 +102,7 @@ def probe_models(context: Context) -> Artifact[Probe]:
 
 
 def _scores(context: Context, name: SideName, suite: Suite) -> Scores:
-    made_of = [suite_digest(suite), context.inputs.recipe.code]
+    made_of = [suite_digest(suite), stage_code("probe")]
     key = f"scores/{context.job.side(name).content_digest}/{digest_of(made_of)}"
 
     def compute(_: Path) -> ItemScores:
@@ -114,7 +115,7 @@ def _scores(context: Context, name: SideName, suite: Suite) -> Scores:
 def _null_scores(context: Context, copy: int) -> dict[str, Scores]:
     suites = context.inputs.behaviour_suites
     digests = [suite_digest(suite) for suite in suites]
-    made_of = [digests, copy, NULL_NOISE, context.inputs.recipe.code]
+    made_of = [digests, copy, NULL_NOISE, stage_code("probe")]
     key = f"null/{context.job.base.content_digest}/{digest_of(made_of)}"
 
     def compute(_: Path) -> NullScores:

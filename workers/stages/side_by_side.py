@@ -43,7 +43,7 @@ def answer_side_by_side(
             context.progress.step("behaviours", done, len(suites))
         return SideBySide(answers=answers)
 
-    return context.artifact("side-by-side", SideBySide, compute)
+    return context.artifact("side_by_side", SideBySide, compute)
 
 
 class Edits(NamedTuple):

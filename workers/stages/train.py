@@ -43,7 +43,7 @@ def train_crosscoders(context: Context, states: Callable[[], Pair]) -> Training:
 
 
 def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[Run]:
-    stage = f"train-{seed}"
+    part = f"-{seed}"
 
     def compute(directory: Path) -> Run:
         pair = states()
@@ -52,14 +52,14 @@ def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[
             pair.candidate.x_TD,
             context.inputs.recipe.dfc,
             seed=seed,
-            checkpoint=context.work(stage) / "training",
+            checkpoint=context.work("train", part) / "training",
             progress=context.steps(f"steps, seed {seed}"),
         )
         save_trained(directory / _MODEL, trained)
         return Run(summary=_summary(trained))
 
-    artifact = context.artifact(stage, Run, compute)
-    context.end_work(stage)
+    artifact = context.artifact("train", Run, compute, part)
+    context.end_work("train", part)
     return artifact
 
 

@@ -1,0 +1,97 @@
+"""Which of the project's own code a figure depends on, as a digest.
+
+Free of torch: modules are read, not imported.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+PACKAGES = ("alerts", "dfc", "workers")
+"""Where figures are made. What the control plane hands over enters a result by its own digest."""
+
+CARRIERS = frozenset(
+    f"alerts.{name}"
+    for name in (
+        "json_file",
+        "markdown",
+        "plain_text",
+        "plots",
+        "report",
+        "slack_actions",
+        "slack_message",
+        "slack_sections",
+        "slack_text",
+        "svg",
+        "templating",
+    )
+) | frozenset(
+    f"workers.{name}"
+    for name in (
+        "artifact",
+        "check",
+        "context",
+        "heartbeat",
+        "inputs",
+        "job",
+        "local",
+        "outcome",
+        "progress",
+        "recipe",
+        "sources",
+        "stage_keys",
+        "store",
+    )
+)
+"""Modules that only carry or show results. One missing here means needless work, never a stale
+result."""
+
+
+@cache
+def sources_digest(*modules: str) -> str:
+    """SHA-256 (hex) of `modules` and of every module of ours that they import, at any remove.
+
+    Taken once per process: files that are replaced later are not what this process runs. Raises
+    ModuleNotFoundError for a name that is no module of ours.
+    """
+    digest = hashlib.sha256()
+    for name, content in sorted(_closure(modules).items()):
+        digest.update(f"{name}\0".encode() + content + b"\0")
+    return digest.hexdigest()
+
+
+def _closure(modules: tuple[str, ...]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    left = list(modules)
+    while left:
+        name = left.pop()
+        if name in found or name in CARRIERS:
+            continue
+        file = _file(name)
+        if file is None:
+            raise ModuleNotFoundError(f"{name} is not a module of {', '.join(PACKAGES)}")
+        found[name] = file.read_bytes()
+        left += _imported(found[name])
+    return found
+
+
+def _imported(source: bytes) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if _file(alias.name))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # "from alerts import causal" names a module, "from alerts.causal import x" a part.
+            names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+            yield from (name for name in names if _file(name))
+
+
+@cache
+def _file(module: str) -> Traversable | None:
+    package, _, path = module.partition(".")
+    if package not in PACKAGES or not path:
+        return None
+    file = resources.files(package).joinpath(*path.split(".")[:-1], f"{path.split('.')[-1]}.py")
+    return file if file.is_file() else None

@@ -1,0 +1,52 @@
+"""Under which key the result of a stage lies: all that it depends on, and nothing else.
+
+So a changed suite or policy trains nothing again, and a changed training asks no model again.
+"""
+
+from typing import NamedTuple
+
+from workers.recipe import Recipe, digest_of
+from workers.sources import sources_digest
+
+
+class StageInputs(NamedTuple):
+    """What the result of a stage depends on besides the two checkpoints and its code."""
+
+    after: tuple[str, ...]
+    """Stages whose results it reads."""
+    recipe: tuple[str, ...]
+    """Fields of the recipe that it reads itself."""
+
+
+STAGES = {
+    "answers": StageInputs((), ("prompts", "max_prompts", "answer_tokens")),
+    "probe": StageInputs((), ("suites",)),
+    "profile": StageInputs(("answers",), ("layer",)),
+    "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
+    "train": StageInputs(("harvest",), ("dfc", "seeds")),
+    "screen": StageInputs(("train",), ("screen",)),
+    "steer": StageInputs(("probe", "screen"), ("policy",)),
+    "side_by_side": StageInputs(("steer",), ()),
+}
+"""By the name of the stage's module in `workers.stages`."""
+
+
+def stage_digest(stage: str, recipe: Recipe) -> str:
+    """SHA-256 (hex) of everything but the checkpoints that determines the result of `stage`."""
+    stages = _with_all_before(stage)
+    fields = sorted({field for name in stages for field in STAGES[name].recipe})
+    values = recipe.model_dump(mode="json", include=set(fields))
+    return digest_of([values, stage_code(*stages)])
+
+
+def stage_code(*stages: str) -> str:
+    """SHA-256 (hex) of the sources on which the results of `stages` depend."""
+    modules = [f"workers.stages.{stage}" for stage in sorted(stages)]
+    return sources_digest(*modules, "workers.corpora", "workers.models")
+
+
+def _with_all_before(stage: str) -> set[str]:
+    found = {stage}
+    for before in STAGES[stage].after:
+        found |= _with_all_before(before)
+    return found
