@@ -69,8 +69,8 @@ def steer_features(
             steering_bench.Pair(context.models["base"], context.models["candidate"]),
             suites,
             _features_of_seeds(screened, banks),
-            _control_states(states()),
-            _neutral_rows(context),
+            control_states(states()),
+            neutral_rows(context),
             CausalPlan(maximum_nll_rise=context.inputs.policy.maximum_nll_rise),
             names,
             context.steps("behaviours"),
@@ -95,7 +95,7 @@ def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:
     ]
 
 
-def _control_states(pair: Pair) -> ControlStates:
+def control_states(pair: Pair) -> ControlStates:
     """A sample of raw states, the same for equal states."""
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randperm(len(pair.base.x_TD), generator=generator)[:DIFFERENCES]
@@ -103,7 +103,7 @@ def _control_states(pair: Pair) -> ControlStates:
     return ControlStates(candidate_ND, candidate_ND - pair.base.x_TD[chosen].float())
 
 
-def _neutral_rows(context: Context) -> list[ScoreRow]:
+def neutral_rows(context: Context) -> list[ScoreRow]:
     """Texts of the corpus, which neither model wrote: the end of each after its first tokens.
 
     The base's own answers would not do. An edit that undoes part of the update makes them likelier,
