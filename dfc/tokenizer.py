@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
+from jinja2 import TemplateError
 from transformers import AutoTokenizer
 
 from dfc.errors import InputError, ModelError
@@ -33,20 +35,51 @@ class Tokenizer:
     def encode_chat(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
     ) -> tuple[int, ...]:
-        if not self._tokenizer.chat_template:
+        return self.encode_text(
+            self.render_chat(messages, add_generation_prompt=add_generation_prompt)
+        )
+
+    def render_chat(
+        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
+    ) -> str:
+        """Text of a conversation under the chat template, special tokens written out, so that
+        encoding must not add them a second time."""
+        if not self.has_chat_template:
             raise InputError(
                 f"{self.path} has no chat template; add chat_template.jinja or use plain texts"
             )
-        # The template writes the special tokens, so encoding must not add them a second time.
-        text = self._tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            add_generation_prompt=add_generation_prompt,
-            tokenize=False,
-        )
-        return self.encode_text(text)
+        try:
+            return self._tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                add_generation_prompt=add_generation_prompt,
+                tokenize=False,
+            )
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise InputError(
+                f"the chat template of {self.path} refuses a conversation of {roles}: {error}; "
+                "leave such conversations out of the corpus"
+            ) from error
+
+    @property
+    def has_chat_template(self) -> bool:
+        return bool(self._tokenizer.chat_template)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encode_with_offsets(self, text: str) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+        """``encode_text``, and per token the characters (start, stop) that it was made from; tokens
+        made from one character overlap."""
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return tuple(encoded["input_ids"]), encoded["offset_mapping"]
+
+    @cached_property
+    def special_tokens(self) -> frozenset[int]:
+        """Ids that stand for no text: controls, padding, and the one for unknown text."""
+        added = self._tokenizer.added_tokens_decoder.items()
+        marked = [token for token, content in added if content.special]
+        return frozenset([*self._tokenizer.all_special_ids, *marked])
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._tokenizer.decode(
