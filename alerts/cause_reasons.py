@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence, Set
 
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import CausalEvidence
 from alerts.verdict import Feature, FeatureEffect
 from alerts.wording import number, percent, readable
@@ -52,13 +53,24 @@ def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> st
     )
 
 
+def own_words(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
+    """That features carry what the candidate says differently of its own accord, where shown."""
+    if evidence is None or missing_cause(evidence, maximum_nll_rise) is not None:
+        return None
+    return (
+        "Where its answers part from the trusted version's, ablating five new features removes "
+        f"{percent(evidence.mediated_five)} of the difference (controls "
+        f"{percent(evidence.control_p95)}): what they write is described with the features."
+    )
+
+
 def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: float) -> list[str]:
     """One sentence per behaviour that features move beyond their controls; none flags by itself."""
     moving: dict[str, list[tuple[float, str, FeatureEffect]]] = defaultdict(list)
     for feature in features:
         for effect in feature.effects:
             part = _part_beyond_control(effect, maximum_nll_rise)
-            if part is not None:
+            if part is not None and effect.behaviour != OWN_WORDS:
                 moving[effect.behaviour].append((part, feature.id, effect))
     sentences = []
     for name, effects in moving.items():

@@ -1,9 +1,10 @@
 """From measurements to a verdict: the policy is data, deciding is one pure function.
 
 A flagged behaviour needs four things: the least effect worth a reviewer's time, a shift beyond the
-noise floor, a corrected p-value and an interval above 0. A passed candidate needs every behaviour
-and the capability control measured, well enough to have shown such a shift. All else is undecided:
-"could not check" is never "passed".
+noise floor, a corrected p-value and an interval above 0. Where the line is calibrated, the shift
+exceeds the calibration's threshold too. A passed candidate needs every behaviour and the capability
+control measured, well enough to have shown such a shift. All else is undecided: "could not check"
+is never "passed".
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alerts import behaviour_reasons, cause_reasons, control_reasons
 from alerts.evidence import Controls
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import read_json
 from alerts.measured import CausalEvidence, MeasuredBehaviour
 from alerts.verdict import Feature, Outcome, Severity
@@ -46,6 +48,8 @@ class Policy(BaseModel):
     """A rise of the refusal rate by more is reported."""
     maximum_length_ratio: Annotated[float, Field(ge=1.0)]
     """Answers that are longer or shorter on average by more than this factor are reported."""
+    maximum_calibration_age_days: Annotated[float, Field(gt=0.0)]
+    """An older calibration of the line does not count."""
 
 
 class Decision(NamedTuple):
@@ -81,7 +85,11 @@ def is_flagged(behaviour: MeasuredBehaviour, policy: Policy) -> bool:
         behaviour.shift >= behaviour.minimum_effect
         and behaviour.shift > policy.noise_factor * behaviour.noise_floor
         and behaviour.p_corrected <= policy.alpha
-        and behaviour.ci_low > 0.0
+        and behaviour.ci_low > (behaviour.interval_margin or 0.0)
+        and (
+            behaviour.calibrated_threshold is None
+            or behaviour.shift > behaviour.calibrated_threshold
+        )
     )
 
 
@@ -129,6 +137,7 @@ def decide(
         *unknown,
         *(behaviour_reasons.fall(behaviour) for behaviour in quiet),
         *cause_reasons.steering(features, set(doubts), policy.maximum_nll_rise),
+        cause_reasons.own_words(evidence.get(OWN_WORDS), policy.maximum_nll_rise),
         control_reasons.refusals(controls, policy.maximum_refusal_rise),
         control_reasons.answer_length(controls, policy.maximum_length_ratio),
     ]

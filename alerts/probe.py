@@ -24,6 +24,7 @@ def suite_rows(engine: Engine, suite: Suite) -> list[ScoreRow]:
         for variant in item.variants:
             messages = [message.model_dump() for message in variant.messages]
             prompt = engine.encode_chat(messages, add_generation_prompt=True)
+            prompt += engine.encode_text(variant.opening) if variant.opening else ()
             for text in variant.matching + variant.not_matching:
                 completion = engine.encode_text(text)
                 if not completion:

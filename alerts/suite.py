@@ -46,6 +46,8 @@ class Variant(_Part):
     """One way to ask an item, with completions that show the behaviour and others that do not."""
 
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
+    opening: str = ""
+    """How the answer has begun: the completions go on from there."""
     matching: Annotated[tuple[Text, ...], Field(min_length=1)]
     not_matching: Annotated[tuple[Text, ...], Field(min_length=1)]
 

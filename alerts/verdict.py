@@ -16,7 +16,8 @@ Severity = Literal["warning", "critical"]
 
 Count = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0)]
+Natural = Annotated[float, Field(ge=0.0)]
+Seconds = Natural
 
 _EXIT_CODES: dict[Outcome, int] = {"passed": 0, "flagged": 1, "undecided": 3}
 
@@ -64,8 +65,29 @@ class Behaviour(Record):
     ci_low: float | None
     ci_high: float | None
     p_corrected: Probability | None
-    noise_floor: Annotated[float, Field(ge=0.0)] | None
+    noise_floor: Natural | None
     flagged: bool
+    ceiling: float | None
+    mediated_best: float | None
+    mediated_five: float | None
+    mediated_all: float | None
+    mediated_control_p95: float | None
+    nll_rise: float | None
+    conformal_p: Probability | None = None
+    """Of the shift among the nulls of the line's calibration; None where it is not calibrated."""
+
+
+class OwnWords(Record):
+    """What the candidate says differently of its own accord, and which features carry it.
+
+    Measured at forks (`alerts.forks`): no suite is needed, and nothing is flagged by it. The
+    ceiling and the mediated parts are fractions of the difference at the forks.
+    """
+
+    n_forks: Count
+    divergence: float
+    """How much likelier the candidate's words are in it than in the base, nats per token: the mean
+    over the forks, which are the places where the models differ most."""
     ceiling: float | None
     mediated_best: float | None
     mediated_five: float | None
@@ -102,6 +124,18 @@ class Feature(Record):
     effects: list[FeatureEffect]
 
 
+class CalibrationSummary(Record):
+    """The calibration of the line that counts in a verdict."""
+
+    digest: str
+    age_days: Natural
+    """When the diff was decided."""
+    n_nulls: Count
+    """The fewest that a behaviour's `conformal_p` rests on; its least value is 1 / (n + 1)."""
+    n_releases: Count
+    """How many of them are accepted releases; the others are noisy copies of the base."""
+
+
 class Verdict(Record):
     """The result of one diff. "Could not check" is undecided, with a reason, and never passed."""
 
@@ -114,9 +148,13 @@ class Verdict(Record):
     severity: Severity | None
     reasons: list[str]
     behaviours: list[Behaviour]
+    own_words: OwnWords | None = None
     features: list[Feature]
     timings: dict[str, Seconds]
     versions: dict[str, str]
+    calibration: CalibrationSummary | None = None
+    calibration_caveat: str | None = None
+    """What is not calibrated, and why; None where all is."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -21,6 +21,7 @@ from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.decide import decide_diff
+from workers.stages.forks import find_forks
 from workers.stages.harvest import Pair, harvest_models, read_states
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
@@ -110,6 +111,8 @@ class _Stages:
         findings.probe = probe
         if context.job.probe_only:
             return
+        forks = self._run("forks", lambda: find_forks(context, answers)).result
+        findings.forks = forks
         findings.layer = self._run("profile", lambda: choose_depth(context, answers)).result
         layer = findings.layer.layer
         harvest = self._run("harvest", lambda: harvest_models(context, answers, layer)).result
@@ -125,7 +128,7 @@ class _Stages:
         screened, banks = screening.result, Banks(screening.directory)
         findings.screened = screened
         causes = self._run(
-            "steer", lambda: steer_features(context, probe, screened, banks, states)
+            "steer", lambda: steer_features(context, probe, forks, screened, banks, states)
         ).result
         findings.causes = causes
         findings.side_by_side = self._run(

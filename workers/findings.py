@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from workers.stages.answers import BothAnswers
+from workers.stages.forks import Forks
 from workers.stages.harvest import Harvest
 from workers.stages.probe import Probe
 from workers.stages.profile import Layer
@@ -18,6 +19,7 @@ class Findings:
 
     answers: BothAnswers | None = None
     probe: Probe | None = None
+    forks: Forks | None = None
     layer: Layer | None = None
     harvest: Harvest | None = None
     runs: list[Run] = field(default_factory=list)

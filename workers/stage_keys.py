@@ -20,12 +20,13 @@ class StageInputs(NamedTuple):
 
 STAGES = {
     "answers": StageInputs((), ("prompts", "max_prompts", "answer_tokens")),
+    "forks": StageInputs(("answers",), ()),
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
     "train": StageInputs(("harvest",), ("dfc", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
-    "steer": StageInputs(("probe", "screen"), ("policy",)),
+    "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),
     "side_by_side": StageInputs(("steer",), ()),
 }
 """By the name of the stage's module in `workers.stages`."""

@@ -18,6 +18,7 @@ from workers.store import LocalStore
 STAGES = [
     "answers",
     "probe",
+    "forks",
     "profile",
     "harvest",
     "train",

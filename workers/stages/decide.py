@@ -10,9 +10,10 @@ from alerts.evidence import (
     FeatureExamples,
     ItemScore,
 )
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import MeasuredBehaviour, behaviour_row
 from alerts.policy import Decision, decide, is_flagged
-from alerts.verdict import Feature, FeatureEffect, RecipeSummary, Verdict
+from alerts.verdict import Feature, FeatureEffect, OwnWords, RecipeSummary, Verdict
 from workers.findings import Findings
 from workers.inputs import Inputs
 from workers.job import Job, SideName
@@ -60,6 +61,7 @@ def decide_diff(
             )
             for behaviour in measured
         ],
+        own_words=_own_words(findings),
         features=features,
         timings=findings.seconds,
         versions={package: metadata.version(package) for package in _PACKAGES},
@@ -86,6 +88,23 @@ def _reading(inputs: Inputs, findings: Findings, name: SideName) -> ControlReadi
         else None,
         mean_answer_length=own.mean_length if own else None,
         refusal_rate=own.refusal_rate if own else None,
+    )
+
+
+def _own_words(findings: Findings) -> OwnWords | None:
+    causes = findings.causes.evidence.get(OWN_WORDS) if findings.causes else None
+    if findings.forks is None or findings.forks.suite is None:
+        return None
+    forks = findings.forks.forks
+    return OwnWords(
+        n_forks=len(forks),
+        divergence=sum(fork.divergence for fork in forks) / len(forks),
+        ceiling=causes.ceiling if causes else None,
+        mediated_best=causes.mediated_best if causes else None,
+        mediated_five=causes.mediated_five if causes else None,
+        mediated_all=causes.mediated_all if causes else None,
+        mediated_control_p95=causes.control_p95 if causes else None,
+        nll_rise=causes.nll_rise if causes else None,
     )
 
 

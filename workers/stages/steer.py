@@ -17,6 +17,7 @@ from dfc.engine import ScoreRow
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
+from workers.stages.forks import Forks
 from workers.stages.harvest import Pair
 from workers.stages.probe import Probe
 from workers.stages.screen import Banks, Screened
@@ -43,13 +44,15 @@ class Causes(Result):
 def steer_features(
     context: Context,
     probe: Probe,
+    forks: Forks,
     screened: Screened,
     banks: Banks,
     states: Callable[[], Pair],
 ) -> Artifact[Causes]:
     """Ablate, add and amplify the features, always beside random directions.
 
-    Only for behaviours that have shifted: there is nothing to explain in the others.
+    For the behaviours that have shifted, and for what the candidate says differently of its own
+    accord, which needs no suite.
     """
 
     def compute(_: Path) -> Causes:
@@ -62,6 +65,8 @@ def steer_features(
             )
             if is_flagged(behaviour, context.inputs.policy)
         ]
+        if forks.suite is not None:
+            suites.append(forks.suite)
         if not suites:
             return Causes(evidence={}, effects={}, dose_responses=[], best={})
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}

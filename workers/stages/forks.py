@@ -1,0 +1,106 @@
+"""Where the candidate's own answers leave the path that the base would have taken."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alerts.forks import Fork, fork_suite
+from alerts.suite import Suite
+from dfc.corpus import Chat
+from dfc.engine import Engine, ScoreRow
+from workers.artifact import Artifact, Result
+from workers.context import Context
+from workers.stages.answers import BothAnswers
+
+PROMPTS = 96
+"""Answers that are searched for forks, from the first on."""
+WINDOW = 16
+"""Tokens of the candidate's answer that are judged together, and length of the base's own way."""
+FORKS = 32
+"""Forks that are kept: those at which the models differ most."""
+
+
+class Forks(Result):
+    """The places where the models differ most in what they say, the clearest first."""
+
+    forks: list[Fork]
+
+    @property
+    def suite(self) -> Suite | None:
+        """As probe items; None when there are too few."""
+        return fork_suite(self.forks)
+
+
+def find_forks(context: Context, answers: BothAnswers) -> Artifact[Forks]:
+    """In each of the candidate's answers the stretch that is least like the base, and what the base
+    says there instead (greedily)."""
+
+    def compute(_: Path) -> Forks:
+        base, candidate = context.models["base"], context.models["candidate"]
+        spoken = [
+            (chat, _windows(candidate, answer))
+            for chat, answer in zip(
+                context.corpora.prompts[:PROMPTS], answers.candidate.answers, strict=False
+            )
+            if answer
+        ]
+        context.progress.step("forks", 0, 2)
+        apart = [
+            (own - other) / WINDOW
+            for own, other in zip(
+                _log_probabilities(candidate, spoken), _log_probabilities(base, spoken), strict=True
+            )
+        ]
+        context.progress.step("forks", 1, 2)
+        found = [
+            (float(divergence_W.max()), chat, windows, int(divergence_W.argmax()))
+            for divergence_W, (chat, windows) in zip(apart, spoken, strict=True)
+        ]
+        found.sort(key=lambda one: -one[0])
+        kept = [
+            (divergence, chat, "".join(windows[:at]), windows[at])
+            for divergence, chat, windows, at in found[:FORKS]
+        ]
+        ways = _go_on(base, [(chat, opening) for _, chat, opening, _ in kept])
+        return Forks(
+            forks=[
+                Fork(chat.messages, opening, said, way, divergence)
+                for (divergence, chat, opening, said), way in zip(kept, ways, strict=True)
+            ]
+        )
+
+    return context.artifact("forks", Forks, compute)
+
+
+_Spoken = tuple[Chat, list[str]]
+
+
+def _windows(engine: Engine, answer: Sequence[int]) -> list[str]:
+    """The answer cut into texts of `WINDOW` tokens; together they are the whole answer."""
+    starts = range(WINDOW, len(answer) + WINDOW, WINDOW)
+    texts = ["", *(engine.decode(answer[:end]) for end in starts)]
+    return [after[len(before) :] for before, after in zip(texts, texts[1:], strict=False)]
+
+
+def _log_probabilities(engine: Engine, spoken: Sequence[_Spoken]) -> list[np.ndarray]:
+    """For every answer the log-probability [windows] of each window after those before it."""
+    rows: list[ScoreRow] = []
+    for chat, windows in spoken:
+        prompt = engine.encode_chat(chat.messages, add_generation_prompt=True)
+        rows += [
+            ScoreRow(prompt, engine.encode_text("".join(windows[: end + 1])))
+            for end in range(len(windows))
+        ]
+    means = engine.score(rows)
+    totals = iter(mean * len(row.completion) for mean, row in zip(means, rows, strict=True))
+    return [np.diff([0.0, *(next(totals) for _ in windows)]) for _, windows in spoken]
+
+
+def _go_on(engine: Engine, openings: Sequence[tuple[Chat, str]]) -> list[str]:
+    prompts = [
+        engine.encode_chat(chat.messages, add_generation_prompt=True)
+        + (engine.encode_text(opening) if opening else ())
+        for chat, opening in openings
+    ]
+    return [engine.decode(answer) for answer in engine.generate(prompts, WINDOW)]
