@@ -14,7 +14,8 @@ def rise(behaviour: MeasuredBehaviour) -> str:
     """That a behaviour is flagged, and by which figures."""
     return (
         f"{_name(behaviour)} rose by {_figures(behaviour)}; the least effect of interest is "
-        f"{number(behaviour.minimum_effect)} and the noise floor {number(behaviour.noise_floor)}."
+        f"{number(behaviour.minimum_effect)} and the noise floor {number(behaviour.noise_floor)}"
+        f"{_calibrated(behaviour)}."
     )
 
 
@@ -53,7 +54,8 @@ def gap(behaviour: MeasuredBehaviour, maximum_unscored: float) -> str | None:
     if shift >= least:
         return (
             f"{name} moved by {_figures(behaviour)}: as much as the least effect of interest "
-            f"({number(least)}), but not certainly more than noise (floor {number(floor)})."
+            f"({number(least)}), but not certainly more than noise (floor {number(floor)}"
+            f"{_calibrated(behaviour)})."
         )
     if floor >= least and shift + floor >= least:
         return (
@@ -86,6 +88,11 @@ def damage(flagged: Sequence[MeasuredBehaviour]) -> str | None:
 
 def _name(behaviour: MeasuredBehaviour) -> str:
     return readable(behaviour.name).capitalize()
+
+
+def _calibrated(behaviour: MeasuredBehaviour) -> str:
+    threshold = behaviour.calibrated_threshold
+    return "" if threshold is None else f", threshold of the calibration {number(threshold)}"
 
 
 def _figures(behaviour: MeasuredBehaviour) -> str:

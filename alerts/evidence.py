@@ -4,13 +4,11 @@ Plain data, stored as JSON next to the verdict, so that a report can be drawn ag
 without a model. None means "not measured"; not-a-number is refused, so that it can't pass for one.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from alerts.verdict import Probability, Record
-
-Natural = Annotated[float, Field(ge=0.0)]
+from alerts.verdict import Natural, Probability, Record
 
 
 class PatchPoint(Record):

@@ -33,6 +33,12 @@ class MeasuredBehaviour(_Finite):
     """One-sided (shift > 0), corrected over all behaviours of this diff."""
     noise_floor: float | None
     minimum_effect: float
+    conformal_p: float | None = None
+    """Of the shift among the nulls of the line's calibration."""
+    calibrated_threshold: float | None = None
+    """What the calibration asks a flagged shift to exceed."""
+    interval_margin: float | None = None
+    """By how much another seed of the resampling may move the interval's lower end."""
 
     @property
     def unscored_share(self) -> float:
@@ -78,4 +84,5 @@ def behaviour_row(
         mediated_all=evidence.mediated_all if evidence else None,
         mediated_control_p95=evidence.control_p95 if evidence else None,
         nll_rise=evidence.nll_rise if evidence else None,
+        conformal_p=measured.conformal_p,
     )

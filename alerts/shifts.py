@@ -57,6 +57,12 @@ def accuracy(scores: ArrayLike, maximum_unscored: float) -> float | None:
     return float((score_I[scored_I] > 0.0).mean())
 
 
+def null_shift(base: ArrayLike, other: ArrayLike) -> float | None:
+    """Mean of other minus base over the items scored in both; None without any."""
+    difference_S = _differences(base, other)
+    return float(difference_S.mean()) if len(difference_S) else None
+
+
 def _shift(scores: SuiteScores, seed: int, n_bootstrap: int) -> Shift | None:
     try:
         return paired_shift(
@@ -88,9 +94,9 @@ def _measured(
 
 
 def _floor(scores: SuiteScores) -> float | None:
-    copies = [_differences(scores.base, copy) for copy in scores.perturbed]
-    null_shifts = [float(difference_S.mean()) for difference_S in copies if len(difference_S)]
-    return noise_floor(null_shifts).floor if null_shifts else None
+    null_shifts = [null_shift(scores.base, copy) for copy in scores.perturbed]
+    known = [shift for shift in null_shifts if shift is not None]
+    return noise_floor(known).floor if known else None
 
 
 def _differences(base: ArrayLike, other: ArrayLike) -> Floats:

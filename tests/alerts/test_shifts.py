@@ -41,7 +41,8 @@ def test_a_suite_without_scores_stays_unknown_and_out_of_the_correction() -> Non
     blank = SuiteScores(other, np.zeros(N), np.full(N, np.nan), [np.full(N, np.nan)])
     unknown, known = measure_behaviours([blank, scored])
     assert known.p_corrected == 1 / 256
-    assert asdict(unknown) == {
+    calibrated = dict.fromkeys(("conformal_p", "calibrated_threshold", "interval_margin"))
+    assert asdict(unknown) == calibrated | {
         "name": "over_refusal",
         "n_items": N,
         "n_unscored": N,

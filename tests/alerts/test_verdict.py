@@ -25,6 +25,7 @@ BEHAVIOUR: dict[str, Any] = {
     "mediated_all": None,
     "mediated_control_p95": 0.08,
     "nll_rise": 0.01,
+    "conformal_p": 0.05,
 }
 DOCUMENT: dict[str, Any] = {
     "schema": "latentwatch.verdict/1",
@@ -60,6 +61,8 @@ DOCUMENT: dict[str, Any] = {
     ],
     "timings": {"harvest": 12.5},
     "versions": {"latentwatch": "0.1.0"},
+    "calibration": {"digest": "5c1d", "age_days": 3.5, "n_nulls": 19, "n_releases": 0},
+    "calibration_caveat": None,
 }
 
 
