@@ -35,8 +35,11 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    crosscoder: Callable[[DfcConfig, int, int], Dfc] = Dfc,
 ) -> TrainedDfc:
     """Train on token-aligned raw activations ``[T, d]`` of both models.
+
+    ``crosscoder`` makes the model from the settings and both widths; benchmarks compare others.
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
@@ -55,7 +58,7 @@ def train(
     candidate_ND = normalisation.candidate(candidate_TD[kept_T])
     variance = _variance(base_ND, candidate_ND, tied=config.form == "tied")
     torch.manual_seed(seed)
-    model = Dfc(config, base_TD.shape[1], candidate_TD.shape[1])
+    model = crosscoder(config, base_TD.shape[1], candidate_TD.shape[1])
     run = TrainingRun(model, config, seed)
     if checkpoint is not None:
         run.resume(checkpoint)

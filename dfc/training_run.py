@@ -82,6 +82,8 @@ class TrainingRun:
         """Every block must learn: a loss term that is cut off from its block fails here, not in
         a verdict."""
         for name, parameter in self.model.named_parameters():
+            if not parameter.numel():
+                continue
             if parameter.grad is None or not parameter.grad.abs().sum() > 0:
                 raise RuntimeError(f"parameter {name} received no gradient in the first step")
 
