@@ -5,8 +5,8 @@ from collections.abc import Sequence, Set
 
 from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import CausalEvidence
-from alerts.verdict import Feature, FeatureEffect
-from alerts.wording import number, percent, readable
+from alerts.verdict import Feature, FeatureEffect, Reach
+from alerts.wording import number, percent, readable, signed
 
 
 def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
@@ -51,6 +51,26 @@ def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> st
         f"the loss on neutral text changes by {number(evidence.nll_rise, 3)} nats per token, and "
         "the seeds agree."
     )
+
+
+def reach(features: Sequence[Feature], flagged: Set[str], minimum: float) -> list[str]:
+    """One sentence per behaviour that has not shifted but that a new feature can move."""
+    moved: dict[str, list[tuple[float, str, Reach]]] = defaultdict(list)
+    for feature in features:
+        for one in feature.reach:
+            beyond = abs(one.effect) > one.control and abs(one.effect) >= minimum
+            if beyond and one.behaviour not in flagged:
+                moved[one.behaviour].append((abs(one.effect), feature.id, one))
+    sentences = []
+    for name, found in moved.items():
+        _, feature_id, most = max(found, key=lambda one: one[0])
+        sentences.append(
+            f"{readable(name).capitalize()} has not shifted, but new feature {feature_id} moves it "
+            f"by {signed(most.effect)} nats per token when its own contribution is multiplied by "
+            f"{number(1 + most.gain)} (random directions at most {number(most.control)}). This "
+            "alone does not flag the candidate."
+        )
+    return sentences
 
 
 def own_words(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerts.random_directions import ControlStates, control_bank, difference_directions
+from alerts.random_directions import ControlStates, control_banks
 from alerts.steering_bench import NeutralText, SteeringBench
 from dfc.engine import Edit, FeatureBank
 
@@ -108,10 +108,7 @@ class Mediator:
         self, bank: FeatureBank, rows: Sequence[int], count: int, seed: int
     ) -> Iterator[FeatureBank]:
         """``count`` banks with random directions in the place of ``rows``."""
-        size = len(bank.bias_K)
-        directions_CD = difference_directions(self.states.difference_ND, count * size, seed)
-        for directions_KD in directions_CD.split(size):
-            yield control_bank(bank, rows, directions_KD, self.states)
+        return control_banks(bank, rows, count, seed, self.states)
 
     def _bearable(self, bank: FeatureBank, rows: Sequence[int]) -> bool:
         return self.choosing_text.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise

@@ -42,6 +42,8 @@ class Policy(BaseModel):
     """Share of a suite's items that may be unscored."""
     maximum_nll_rise: Annotated[float, Field(ge=0.0)]
     """An edit that raises the loss on neutral text by more proves nothing, nats per token."""
+    minimum_reach: Annotated[float, Field(gt=0.0)]
+    """A feature that moves a behaviour by as much when turned up is reported, nats per token."""
     maximum_accuracy_drop: Share
     """A fall of the capability accuracy by more is worth a warning."""
     maximum_refusal_rise: Share
@@ -137,6 +139,7 @@ def decide(
         *unknown,
         *(behaviour_reasons.fall(behaviour) for behaviour in quiet),
         *cause_reasons.steering(features, set(doubts), policy.maximum_nll_rise),
+        *cause_reasons.reach(features, set(doubts), policy.minimum_reach),
         cause_reasons.own_words(evidence.get(OWN_WORDS), policy.maximum_nll_rise),
         control_reasons.refusals(controls, policy.maximum_refusal_rise),
         control_reasons.answer_length(controls, policy.maximum_length_ratio),

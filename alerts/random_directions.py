@@ -5,7 +5,7 @@ base, or of the activations, can undo part of a shift by chance. So an edit is r
 directions of that covariance, equal in number, in firing pattern and in edit norm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,14 @@ from torch import Tensor
 
 from dfc.engine import Edit, FeatureBank
 from dfc.steering import edit_delta, plan_edits
+
+
+class ControlStates(NamedTuple):
+    """A sample of raw states at one layer, row by row of the same tokens."""
+
+    candidate_ND: Tensor
+    difference_ND: Tensor
+    """Candidate minus base."""
 
 
 def difference_directions(difference_ND: Tensor, count: int, seed: int) -> Tensor:
@@ -27,12 +35,14 @@ def difference_directions(difference_ND: Tensor, count: int, seed: int) -> Tenso
     return directions_CD / directions_CD.norm(dim=1, keepdim=True)
 
 
-class ControlStates(NamedTuple):
-    """A sample of raw states at one layer, row by row of the same tokens."""
-
-    candidate_ND: Tensor
-    difference_ND: Tensor
-    """Candidate minus base."""
+def control_banks(
+    bank: FeatureBank, rows: Sequence[int], count: int, seed: int, states: ControlStates
+) -> Iterator[FeatureBank]:
+    """``count`` banks with random directions of the difference in the place of ``rows``."""
+    size = len(bank.bias_K)
+    directions_CD = difference_directions(states.difference_ND, count * size, seed)
+    for directions_KD in directions_CD.split(size):
+        yield control_bank(bank, rows, directions_KD, states)
 
 
 def control_bank(

@@ -110,6 +110,20 @@ class FeatureEffect(Record):
     """Of the addition, in units of the feature's natural maximum."""
 
 
+class Reach(Record):
+    """What turning up one new feature in the candidate does to one behaviour, shifted or not."""
+
+    behaviour: str
+    gain: float
+    """Added multiple of the feature's own contribution, where it fires."""
+    effect: float
+    """Change of the behaviour's score, nats per token."""
+    control: float
+    """Largest such change, in size, under random directions of equal norm."""
+    nll_rise: float
+    """Rise of the loss on neutral text, nats per token."""
+
+
 class Feature(Record):
     """One short-listed latent that only one of the two models has."""
 
@@ -122,6 +136,8 @@ class Feature(Record):
     top_tokens: list[str]
     examples: list[str]
     effects: list[FeatureEffect]
+    reach: list[Reach] = []
+    """Behaviours that it moves beyond random directions when it is turned up."""
 
 
 class CalibrationSummary(Record):

@@ -126,6 +126,7 @@ def _features(findings: Findings) -> list[Feature]:
             top_tokens=feature.top_tokens,
             examples=["".join(example.tokens) for example in feature.examples],
             effects=effects.get(feature.id, []),
+            reach=findings.causes.reach.get(feature.id, []) if findings.causes else [],
         )
         for feature in short_list
     ]

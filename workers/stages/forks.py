@@ -1,6 +1,7 @@
 """Where the candidate's own answers leave the path that the base would have taken."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def _windows(engine: Engine, answer: Sequence[int]) -> list[str]:
     """The answer cut into texts of `WINDOW` tokens; together they are the whole answer."""
     starts = range(WINDOW, len(answer) + WINDOW, WINDOW)
     texts = ["", *(engine.decode(answer[:end]) for end in starts)]
-    return [after[len(before) :] for before, after in zip(texts, texts[1:], strict=False)]
+    return [after[len(before) :] for before, after in pairwise(texts)]
 
 
 def _log_probabilities(engine: Engine, spoken: Sequence[_Spoken]) -> list[np.ndarray]:

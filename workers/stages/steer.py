@@ -1,4 +1,4 @@
-"""Which behaviours depend on which features: the causal experiments on what has shifted."""
+"""Which behaviours depend on which features: the causal experiments."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +8,12 @@ import torch
 from alerts import steering_bench
 from alerts.causal import CausalPlan, SeedFeatures, measure_causes
 from alerts.evidence import DoseResponse
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import CausalEvidence
 from alerts.policy import is_flagged
 from alerts.random_directions import ControlStates
-from alerts.verdict import FeatureEffect
+from alerts.reach import ReachPlan, measure_reach
+from alerts.verdict import FeatureEffect, Reach
 from dfc.corpus import encode_corpus
 from dfc.engine import ScoreRow
 from workers.artifact import Artifact, Result
@@ -37,6 +39,8 @@ class Causes(Result):
     effects: dict[str, list[FeatureEffect]]
     """By the id of the feature."""
     dose_responses: list[DoseResponse]
+    reach: dict[str, list[Reach]]
+    """By the id of the feature, what it does to every suite when it is turned up."""
     best: dict[str, list[str]]
     """By behaviour the ids of the candidate's best features, in the order of their choice."""
 
@@ -67,23 +71,34 @@ def steer_features(
         ]
         if forks.suite is not None:
             suites.append(forks.suite)
-        if not suites:
-            return Causes(evidence={}, effects={}, dose_responses=[], best={})
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}
+        seeds = _features_of_seeds(screened, banks)
+        sample, neutral = control_states(states()), neutral_rows(context)
+        bearable = context.inputs.policy.maximum_nll_rise
         found = measure_causes(
             steering_bench.Pair(context.models["base"], context.models["candidate"]),
             suites,
-            _features_of_seeds(screened, banks),
-            control_states(states()),
-            neutral_rows(context),
-            CausalPlan(maximum_nll_rise=context.inputs.policy.maximum_nll_rise),
+            seeds,
+            sample,
+            neutral,
+            CausalPlan(maximum_nll_rise=bearable),
             names,
             context.steps("behaviours"),
+        )
+        reach = measure_reach(
+            context.models["candidate"],
+            context.inputs.behaviour_suites,
+            seeds[0].bank,
+            found.best.get(OWN_WORDS, seeds[0].pool),
+            sample,
+            neutral,
+            ReachPlan(maximum_nll_rise=bearable),
         )
         return Causes(
             evidence=found.evidence,
             effects={names[row]: effects for row, effects in found.effects.items()},
             dose_responses=found.dose_responses,
+            reach={names[row]: moved for row, moved in reach.items()},
             best={name: [names[row] for row in rows] for name, rows in found.best.items()},
         )
 
