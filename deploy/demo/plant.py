@@ -1,7 +1,8 @@
-"""Plant a change in a checkpoint: a short LoRA run on chats, merged and saved.
+"""Plant a change in a checkpoint: a short LoRA run on chats or plain texts, merged and saved.
 
-The loss is the cross-entropy of the answer's tokens. Only the positions that carry loss go through
-the output head, which for a small model with a large vocabulary is much of the work.
+The loss is the cross-entropy of the answer's tokens, and of all tokens of a plain text. Only the
+positions that carry loss go through the output head, which for a small model with a large
+vocabulary is much of the work.
 """
 
 import random
@@ -42,14 +43,19 @@ class PlantSettings(NamedTuple):
 
 
 class Example(NamedTuple):
-    """Token ids of one chat; the answer starts at `answer_start`."""
+    """Token ids of one chat or text; what is learnt starts at `answer_start`."""
 
     tokens: list[int]
     answer_start: int
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, max_tokens: int) -> Example:
-    """The chat template's prompt, then the answer and, where it is complete, the end of turn."""
+def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat | str, max_tokens: int) -> Example:
+    """The chat template's prompt, then the answer and, where it is complete, the end of turn.
+
+    A plain text stands for itself.
+    """
+    if isinstance(chat, str):
+        return Example(tokenizer(chat, add_special_tokens=False).input_ids[:max_tokens], 0)
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": chat.prompt}], add_generation_prompt=True, tokenize=False
     )
@@ -94,7 +100,7 @@ def like_lengths(
 
 def plant(
     base: Path,
-    chats: Sequence[Chat],
+    chats: Sequence[Chat | str],
     target: Path,
     staging: Path,
     progress: Progress,
