@@ -21,6 +21,7 @@ from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.decide import decide_diff
+from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
 from workers.stages.harvest import Pair, harvest_models, read_states
 from workers.stages.probe import probe_models
@@ -60,17 +61,8 @@ def run_diff(
     checkpoints that can't be compared, no room to keep a result. After any of these, and after a
     kill, the same call goes on where it was.
     """
-    inputs = load_inputs(settings.recipe)
-    context = Context(
-        job=job,
-        inputs=inputs,
-        corpora=read_corpora(inputs),
-        models=Models(job),
-        store=store,
-        cache=activation_cache(settings),
-        progress=progress,
-        clock=clock,
-    )
+    context = open_context(job, settings, store, progress, clock)
+    inputs = context.inputs
     stages = _Stages(context)
     try:
         stages.run_all()
@@ -86,6 +78,27 @@ def run_diff(
         reason = f"The stage {stages.current} failed: {type(error).__name__}: {error}"
         return decide_diff(job, inputs, stages.findings, reason)
     return decide_diff(job, inputs, stages.findings)
+
+
+def open_context(
+    job: Job,
+    settings: Settings,
+    store: Store,
+    progress: DiffProgress,
+    clock: Clock = time.monotonic,
+) -> Context:
+    """What the stages of `job` work with. Raises InputsError for inputs that can't be used."""
+    inputs = load_inputs(settings.recipe)
+    return Context(
+        job=job,
+        inputs=inputs,
+        corpora=read_corpora(inputs),
+        models=Models(job),
+        store=store,
+        cache=activation_cache(settings),
+        progress=progress,
+        clock=clock,
+    )
 
 
 def activation_cache(settings: Settings) -> ActivationCache:
@@ -127,6 +140,10 @@ class _Stages:
         screening = self._run("screen", lambda: screen_features(context, training, layer, states))
         screened, banks = screening.result, Banks(screening.directory)
         findings.screened = screened
+        findings.descriptions = self._run(
+            "describe",
+            lambda: describe_features(context, answers, harvest, screened, banks, states),
+        ).result
         causes = self._run(
             "steer", lambda: steer_features(context, probe, forks, screened, banks, states)
         ).result
