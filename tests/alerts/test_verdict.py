@@ -61,6 +61,7 @@ DOCUMENT: dict[str, Any] = {
     ],
     "timings": {"harvest": 12.5},
     "versions": {"latentwatch": "0.1.0"},
+    "own_words": None,
     "calibration": {"digest": "5c1d", "age_days": 3.5, "n_nulls": 19, "n_releases": 0},
     "calibration_caveat": None,
 }
@@ -88,8 +89,12 @@ def leaves(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     return found
 
 
+LATER = {"own_words", "conformal_p", "calibration", "calibration_caveat"}
+"""Keys that verdicts had not from the start: stored ones without them are still read."""
 KEYS = [
-    p for p in leaves(DOCUMENT) if isinstance(p[-1], str) and p[0] not in ("timings", "versions")
+    p
+    for p in leaves(DOCUMENT)
+    if isinstance(p[-1], str) and p[0] not in ("timings", "versions") and p[-1] not in LATER
 ]
 
 
@@ -103,6 +108,13 @@ def test_a_missing_key_is_named(path: tuple[str | int, ...]) -> None:
     with pytest.raises(ValidationError) as caught:
         Verdict.model_validate(copy)
     assert path in [error["loc"] for error in caught.value.errors()]
+
+
+def test_a_verdict_from_before_the_later_keys_is_read() -> None:
+    old = {key: value for key, value in DOCUMENT.items() if key not in LATER}
+    old["behaviours"] = [{key: BEHAVIOUR[key] for key in BEHAVIOUR if key not in LATER}]
+    verdict = Verdict.model_validate(old)
+    assert verdict.calibration is None and verdict.behaviours[0].conformal_p is None
 
 
 def test_an_unknown_key_is_refused_at_any_depth() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfc.engine import ScoreRow
-from dfc.perturbation import Perturbation
+from dfc.perturbation import Noise
 from monitor.errors import CheckpointChangedError
 from tests.workers.conftest import side_of
 from workers.errors import ModelLoadError
@@ -73,7 +73,7 @@ def test_weights_that_do_not_fit_the_config_are_named(pushed: Path) -> None:
 def test_noise_changes_the_scores_a_little_and_by_its_seed(tiny_checkpoint: Path) -> None:
     models = models_of(tiny_checkpoint)
     (plain,) = models["base"].score(ROWS)
-    noisy = [models.noisy_base(Perturbation(0.01, seed)).score(ROWS)[0] for seed in (0, 0, 1)]
+    noisy = [models.noisy_base(Noise(0.01, seed)).score(ROWS)[0] for seed in (0, 0, 1)]
     assert noisy[0] == noisy[1] != noisy[2]
     assert 0 < abs(noisy[0] - plain) < 1.0
 

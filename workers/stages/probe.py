@@ -12,7 +12,7 @@ from alerts.probe import item_scores, suite_rows
 from alerts.shifts import SuiteScores, accuracy, measure_behaviours
 from alerts.suite import Suite, suite_digest
 from dfc.engine import Engine
-from dfc.perturbation import Perturbation
+from dfc.perturbation import Noise, Perturbation
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
@@ -84,9 +84,9 @@ def probe_models(context: Context) -> Artifact[Probe]:
 
     def compute(_: Path) -> Probe:
         suites = context.inputs.suites
-        base = {suite.behaviour: _scores(context, "base", suite) for suite in suites}
-        candidate = {suite.behaviour: _scores(context, "candidate", suite) for suite in suites}
-        nulls = [_null_scores(context, copy) for copy in range(NULL_COPIES)]
+        base = {suite.behaviour: model_scores(context, "base", suite) for suite in suites}
+        candidate = {suite.behaviour: model_scores(context, "candidate", suite) for suite in suites}
+        nulls = noisy_nulls(context, NULL_COPIES)
         return Probe(
             suites={
                 suite.behaviour: SuiteProbe(
@@ -101,9 +101,14 @@ def probe_models(context: Context) -> Artifact[Probe]:
     return context.artifact("probe", Probe, compute)
 
 
-def _scores(context: Context, name: SideName, suite: Suite) -> Scores:
-    made_of = [suite_digest(suite), stage_code("probe")]
-    key = f"scores/{context.job.side(name).content_digest}/{digest_of(made_of)}"
+def score_digest(suite: Suite) -> str:
+    """SHA-256 (hex) of what a score on `suite` depends on besides the model."""
+    return digest_of([suite_digest(suite), stage_code("probe")])
+
+
+def model_scores(context: Context, name: SideName, suite: Suite) -> Scores:
+    """The item scores of model `name`, computed once for all diffs with it."""
+    key = f"scores/{context.job.side(name).content_digest}/{score_digest(suite)}"
 
     def compute(_: Path) -> ItemScores:
         context.progress.step(f"{name}: {suite.behaviour}", 0, len(suite.items))
@@ -112,15 +117,23 @@ def _scores(context: Context, name: SideName, suite: Suite) -> Scores:
     return context.shared(key, ItemScores, compute).result.scores
 
 
-def _null_scores(context: Context, copy: int) -> dict[str, Scores]:
+def noisy_nulls(context: Context, copies: int) -> list[dict[str, Scores]]:
+    """The item scores of as many noisy copies of the base; the first ones are always the same."""
+    nulls = []
+    for copy in range(copies):
+        context.progress.step("noisy copies of the base", copy, copies)
+        nulls.append(copy_scores(context, Noise(NULL_NOISE, copy)))
+    return nulls
+
+
+def copy_scores(context: Context, change: Perturbation) -> dict[str, Scores]:
+    """The item scores of a copy of the base on all behaviour suites, computed once."""
     suites = context.inputs.behaviour_suites
-    digests = [suite_digest(suite) for suite in suites]
-    made_of = [digests, copy, NULL_NOISE, stage_code("probe")]
+    made_of = [[score_digest(suite) for suite in suites], type(change).__name__, change]
     key = f"null/{context.job.base.content_digest}/{digest_of(made_of)}"
 
     def compute(_: Path) -> NullScores:
-        context.progress.step("noisy copies of the base", copy, NULL_COPIES)
-        engine = context.models.noisy_base(Perturbation(NULL_NOISE, seed=copy))
+        engine = context.models.noisy_base(change)
         return NullScores(scores={suite.behaviour: _score(engine, suite) for suite in suites})
 
     return context.shared(key, NullScores, compute).result.scores
