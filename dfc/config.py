@@ -5,9 +5,23 @@ Free of torch, so that the control plane can validate them.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Form = Literal["tied", "strict"]
+""""tied" for two checkpoints of one architecture and tokenizer, "strict" (the paper's) for any
+others."""
+
+STRICT: dict[str, Any] = {
+    "shared": 1800,
+    "base_exclusive": 100,
+    "candidate_exclusive": 100,
+    "steps": 500,
+}
+"""Defaults of the strict form where they differ. The paper's shares (5 % of the latents for each
+model) in a dictionary that two cores can train."""
 
 
 class DfcConfig(BaseModel):
@@ -15,9 +29,7 @@ class DfcConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    form: Literal["tied", "strict"] = "tied"
-    """"tied" for two checkpoints of one architecture, "strict" (the paper's) for different
-    ones."""
+    form: Form = "tied"
 
     shared: int = Field(1024, ge=1)
     """Latents that both models read and write."""
@@ -94,6 +106,12 @@ class DfcConfig(BaseModel):
         return self
 
 
+def config_of(form: Form, overrides: Mapping[str, Any]) -> DfcConfig:
+    """The defaults of ``form`` under ``overrides``. Raises ValidationError."""
+    defaults = STRICT if form == "strict" else {}
+    return DfcConfig.model_validate({**defaults, "form": form, **overrides})
+
+
 class ScreenConfig(BaseModel):
     """Bounds of the short list of exclusive latents."""
 
@@ -107,6 +125,16 @@ class ScreenConfig(BaseModel):
     exclusivity: float = Field(0.5, ge=0, le=1)
     """A feature that the other model carries by more than the rest of this is not new: nu < 0.5 in
     latent scaling (Minder et al. 2025)."""
+    carried_error: float = Field(0.2, ge=0)
+    """Strict form only: most that the other model's residual may carry of a new feature, as a part
+    of what its own model does (``cross_scaling``) ..."""
+    carried_activation: float = Field(0.1, ge=0)
+    """... and most that the other model's activations may carry, ..."""
+    shared_quantile: float = Field(0.05, ge=0, le=1)
+    """... or this quantile over the shared latents, if that is more: two models that read the same
+    words carry something of everything."""
+    stitched_cosine: float = Field(0.7, ge=0, le=1)
+    """Strict form only: in the place of ``mirror_cosine``, after the map between the two models."""
     seed_agreement: float = Field(0.7, ge=0, le=1)
     """A feature is found again by a seed when its best partner there is at least this
     similar."""

@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from dfc.tokenizer import Tokenizer
+
 Progress = Callable[[int, int], None]
 """Called with (done, total) as work proceeds; the unit is documents or rows."""
 
@@ -88,6 +90,7 @@ class Engine(Protocol):
     """A language model that can be read, scored and steered. Token ids in, token ids out."""
 
     info: EngineInfo
+    tokenizer: Tokenizer
     n_steered_positions: int
     """Positions that the edits of the latest call reached; a prompt shared by rows counts once."""
 

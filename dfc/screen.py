@@ -7,8 +7,9 @@ the list cannot be tuned to a behaviour that somebody thought of.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,12 +17,12 @@ from torch import Tensor
 from dfc.config import ScreenConfig
 from dfc.engine import FeatureBank
 from dfc.exclusive_codes import ExclusiveCodes, exclusive_codes
-from dfc.latent_scaling import exclusivity
+from dfc.judgement import Judgement, Side, judge_tied
 from dfc.model import BASE, CANDIDATE, ExclusiveBlock
-from dfc.similarity import correlations, cosines, partner_similarity
+from dfc.screen_across import judge_strict, written_energy
+from dfc.similarity import partner_similarity
+from dfc.stitching import Stitch
 from dfc.train import TrainedDfc
-
-Side = Literal["candidate", "base"]
 
 
 class Feature(NamedTuple):
@@ -42,7 +43,8 @@ class Feature(NamedTuple):
     only)."""
 
     exclusivity: float | None
-    """1 = the other model does not carry it at all, 0 = as much (see ``latent_scaling``)."""
+    """1 = the other model does not carry it at all, 0 = as much (see ``latent_scaling``, in the
+    strict form ``cross_scaling``)."""
     seed_agreement: float | None
     """Over the other seeds, the least similarity of its best partner; None with one seed."""
 
@@ -52,7 +54,8 @@ class Feature(NamedTuple):
 
 
 class Screening(NamedTuple):
-    """Features ordered by delta energy, and one bank per seed and side to steer with."""
+    """Features ordered by delta energy (in the strict form by the energy that they write), and one
+    bank per seed and side to steer with."""
 
     features: list[Feature]
     banks: dict[Side, list[FeatureBank]]
@@ -68,26 +71,40 @@ def screen(
     candidate_TD: Tensor,
     layer: int,
     config: ScreenConfig,
+    *,
+    base_layer: int | None = None,
+    stitch: Stitch | None = None,
 ) -> Screening:
     """Screen the exclusive latents of ``trained[0]``; the other seeds vote.
 
-    Activations are raw and token-aligned, ``[T, d]``, harvested after block ``layer``.
+    Activations are raw and token-aligned, ``[T, d]``, harvested after block ``layer`` of the
+    candidate and ``base_layer`` (the same unless given) of the base. ``stitch`` is for the strict
+    form; without it nothing is known there to be mirrored.
     """
     seeds = [exclusive_codes(one, base_TD, candidate_TD) for one in trained]
-    features = [
-        *_features("candidate", trained, seeds, config),
-        *_features("base", trained, seeds, config),
+    if trained[0].model.config.form == "tied":
+        judged = judge_tied(trained[0], seeds[0], config)
+    else:
+        judged = judge_strict(trained[0], seeds[0], base_TD, candidate_TD, stitch, config)
+    weighed = [
+        *_features("candidate", trained, seeds, judged["candidate"], config),
+        *_features("base", trained, seeds, judged["base"], config),
     ]
-    features.sort(key=lambda feature: feature.delta_energy or 0.0, reverse=True)
+    weighed.sort(key=lambda one: one[0], reverse=True)
     banks: dict[Side, list[FeatureBank]] = {"candidate": [], "base": []}
     for one, codes in zip(trained, seeds, strict=True):
         banks["candidate"].append(feature_bank(one, "candidate", codes.candidate_TK, layer))
-        banks["base"].append(feature_bank(one, "base", codes.base_TK, layer))
+        banks["base"].append(
+            feature_bank(one, "base", codes.base_TK, layer if base_layer is None else base_layer)
+        )
     return Screening(
-        features,
+        [feature for _, feature in weighed],
         banks,
         {"candidate": seeds[0].candidate_TK, "base": seeds[0].base_TK},
-        [_candidate_order(codes, config.minimum_density) for codes in seeds],
+        [
+            _candidate_order(one, codes, config.minimum_density)
+            for one, codes in zip(trained, seeds, strict=True)
+        ],
     )
 
 
@@ -122,74 +139,68 @@ def natural_maximum(code_TK: Tensor) -> Tensor:
     )
 
 
-def _candidate_order(codes: ExclusiveCodes, minimum_density: float) -> list[int]:
-    """By delta energy; in the strict form, which has none, by mean activation."""
+def _candidate_order(
+    trained: TrainedDfc, codes: ExclusiveCodes, minimum_density: float
+) -> list[int]:
+    """By delta energy; in the strict form, which has none, by the energy that they write."""
     alive_K = (codes.candidate_TK > 0).float().mean(0) >= minimum_density
     sums = codes.candidate
-    weight_K = codes.candidate_TK.mean(0) if sums is None else sums.gain_K
+    weight_K = (
+        written_energy(trained.model.candidate, codes.candidate_TK)
+        if sums is None
+        else (sums.gain_K)
+    )
     return [row for row in weight_K.argsort(descending=True).tolist() if alive_K[row]]
 
 
 def _features(
-    side: Side, trained: Sequence[TrainedDfc], seeds: Sequence[ExclusiveCodes], config: ScreenConfig
-) -> list[Feature]:
-    codes = seeds[0]
-    code_TK, sums = (
-        (codes.candidate_TK, codes.candidate)
-        if side == "candidate"
-        else (codes.base_TK, codes.base)
-    )
+    side: Side,
+    trained: Sequence[TrainedDfc],
+    seeds: Sequence[ExclusiveCodes],
+    judged: Judgement,
+    config: ScreenConfig,
+) -> list[tuple[float, Feature]]:
+    """Each with its weight."""
+    code_TK = _codes(seeds[0], side)
     decoder_KD = _block(trained[0], side).decoder.detach()
     agreements = [
         partner_similarity(
-            decoder_KD,
-            code_TK,
-            _block(other, side).decoder.detach(),
-            found.candidate_TK if side == "candidate" else found.base_TK,
+            decoder_KD, code_TK, _block(other, side).decoder.detach(), _codes(found, side)
         )
         for other, found in zip(trained[1:], seeds[1:], strict=True)
     ]
     agreement_K = torch.stack(agreements).min(0).values if agreements else None
     density_K = (code_TK > 0).float().mean(0)
-    energy_K = exclusive_K = mirrored_K = None
-    if sums is not None and codes.difference_energy:
-        energy_K = sums.gain_K / codes.difference_energy
-        exclusive_K = exclusivity(sums)
-        mirrored_K = _mirrored(trained[0], codes, side, config)
     features = []
     for k in range(len(decoder_KD)):
         alive = density_K[k].item() >= config.minimum_density
         agreement = None if agreement_K is None else agreement_K[k].item()
-        mirrored = mirrored_K is not None and bool(mirrored_K[k])
-        exclusive = exclusive_K[k].item() if exclusive_K is not None and alive else None
-        features.append(
-            Feature(
-                id=f"{side}-{k}",
-                side=side,
-                row=k,
-                density=density_K[k].item(),
-                delta_energy=None if energy_K is None else energy_K[k].item(),
-                exclusivity=exclusive,
-                seed_agreement=agreement,
-                mirrored=mirrored,
-                listed=alive
-                and not mirrored
-                and (exclusive is None or exclusive >= config.exclusivity)
-                and (agreement is None or agreement >= config.seed_agreement),
-            )
+        mirrored = bool(judged.mirrored_K[k])
+        feature = Feature(
+            id=f"{side}-{k}",
+            side=side,
+            row=k,
+            density=density_K[k].item(),
+            delta_energy=_measured(judged.delta_energy_K, k),
+            exclusivity=_measured(judged.exclusivity_K, k) if alive else None,
+            seed_agreement=agreement,
+            mirrored=mirrored,
+            listed=alive
+            and not mirrored
+            and bool(judged.is_new_K[k])
+            and (agreement is None or agreement >= config.seed_agreement),
         )
+        features.append((judged.weight_K[k].item(), feature))
     return features
 
 
-def _mirrored(
-    trained: TrainedDfc, codes: ExclusiveCodes, side: Side, config: ScreenConfig
-) -> Tensor:
-    """Whether a latent ``[K]`` of the other block writes the same direction at the same tokens."""
-    candidate_KD, base_JD = trained.model.candidate.decoder, trained.model.base.decoder
-    alike_KJ = (cosines(candidate_KD, base_JD) > config.mirror_cosine) & (
-        correlations(codes.candidate_TK, codes.base_TK) > config.mirror_correlation
-    )
-    return alike_KJ.any(1 if side == "candidate" else 0)
+def _measured(value_K: Tensor | None, k: int) -> float | None:
+    value = math.nan if value_K is None else value_K[k].item()
+    return value if math.isfinite(value) else None
+
+
+def _codes(codes: ExclusiveCodes, side: Side) -> Tensor:
+    return codes.candidate_TK if side == "candidate" else codes.base_TK
 
 
 def _block(trained: TrainedDfc, side: Side) -> ExclusiveBlock:

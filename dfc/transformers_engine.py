@@ -58,9 +58,9 @@ class TransformersEngine(Engine):
         model = load_model(path, dtype, device)
         if perturbation is not None:
             perturb(model, perturbation)
-        self._tokenizer = Tokenizer(path)
+        self.tokenizer = Tokenizer(path)
         self._stack = DecoderStack(model)
-        self._stop = _stop_tokens(model, self._tokenizer)
+        self._stop = _stop_tokens(model, self.tokenizer)
         self._scorer = Scorer(self._stack)
         self._harvest_proven: set[int] = set()
         self.n_steered_positions = 0
@@ -71,7 +71,7 @@ class TransformersEngine(Engine):
             d_model=int(config.hidden_size),
             dtype=str(dtype).removeprefix("torch."),
             vocabulary=int(model.get_input_embeddings().num_embeddings),
-            tokenizer_digest=self._tokenizer.digest(),
+            tokenizer_digest=self.tokenizer.digest(),
         )
         self._limits = Limits(
             self.info.n_layers,
@@ -83,13 +83,13 @@ class TransformersEngine(Engine):
     def encode_chat(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
     ) -> tuple[int, ...]:
-        return self._tokenizer.encode_chat(messages, add_generation_prompt=add_generation_prompt)
+        return self.tokenizer.encode_chat(messages, add_generation_prompt=add_generation_prompt)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
-        return self._tokenizer.encode_text(text)
+        return self.tokenizer.encode_text(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return self._tokenizer.decode(tokens)
+        return self.tokenizer.decode(tokens)
 
     @torch.no_grad()
     def harvest(

@@ -150,7 +150,7 @@ def test_a_strict_crosscoder_trains_across_widths() -> None:
     one = train(base_TD, wider_TD, config, seed=0)
     assert one.history[-1]["candidate"] < 0.5
     screening = screen([one], base_TD, wider_TD, layer=0, config=ScreenConfig())
-    assert {feature.exclusivity for feature in screening.features} == {None}
+    assert {feature.delta_energy for feature in screening.features} == {None}
     assert screening.banks["candidate"][0].decoder_KD.shape == (4, 64)
 
 

@@ -1,0 +1,31 @@
+"""How a feature of the candidate stands in a base of another architecture."""
+
+from typing import NamedTuple
+
+from dfc.engine import FeatureBank
+from dfc.stitching import Stitch, direction_in_other
+
+
+class BaseView(NamedTuple):
+    """The base's residual stream, and the maps between it and the candidate's."""
+
+    layer: int
+    """Of the base."""
+    stitch: Stitch
+
+    def bank(self, bank: FeatureBank) -> FeatureBank:
+        """The candidate's ``bank`` in the base's raw residual units.
+
+        A feature fires on what the map makes of the base's state, and writes its mapped direction
+        as strongly, compared with the norm of a state, as in the candidate.
+        """
+        to_candidate = self.stitch.base_to_candidate
+        encoder_KD = bank.encoder_KD.float()
+        return FeatureBank(
+            layer=self.layer,
+            encoder_KD=encoder_KD @ to_candidate.weight,
+            bias_K=bank.bias_K + encoder_KD @ to_candidate.bias_D,
+            threshold_K=bank.threshold_K,
+            decoder_KD=direction_in_other(self.stitch, bank.decoder_KD, "candidate").direction_KD,
+            unit_K=bank.unit_K,
+        )

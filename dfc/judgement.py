@@ -1,0 +1,58 @@
+"""What screening says of exclusive latents besides where they fire, for checkpoints of one
+architecture."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dfc.config import ScreenConfig
+from dfc.exclusive_codes import ExclusiveCodes, SideSums
+from dfc.latent_scaling import exclusivity
+from dfc.similarity import correlations, cosines
+from dfc.train import TrainedDfc
+
+Side = Literal["candidate", "base"]
+
+
+class Judgement(NamedTuple):
+    """The exclusive latents ``[K]`` of one model."""
+
+    weight_K: Tensor
+    """By which they are ordered: the share of energy that they take from the difference, in the
+    strict form the share that they write of their own model's."""
+    delta_energy_K: Tensor | None
+    """None where states can't be subtracted."""
+    exclusivity_K: Tensor | None
+    """1 = the other model does not carry it, 0 = as much; NaN where it can't be measured."""
+    is_new_K: Tensor
+    """The other model does not carry it, as far as that was measured."""
+    mirrored_K: Tensor
+    """The other block holds a latent that writes the same direction at the same tokens."""
+
+
+def judge_tied(
+    trained: TrainedDfc, codes: ExclusiveCodes, config: ScreenConfig
+) -> dict[Side, Judgement]:
+    """By subtracting the states of one model from those of the other."""
+    alike_KJ = (
+        cosines(trained.model.candidate.decoder.detach(), trained.model.base.decoder.detach())
+        > config.mirror_cosine
+    ) & (correlations(codes.candidate_TK, codes.base_TK) > config.mirror_correlation)
+    return {
+        "candidate": _judged(codes.candidate, codes.difference_energy, alike_KJ.any(1), config),
+        "base": _judged(codes.base, codes.difference_energy, alike_KJ.any(0), config),
+    }
+
+
+def _judged(
+    sums: SideSums | None, difference_energy: float | None, mirrored_K: Tensor, config: ScreenConfig
+) -> Judgement:
+    if sums is None or not difference_energy:
+        nothing_K = torch.zeros(len(mirrored_K))
+        return Judgement(nothing_K, None, None, nothing_K == 0, nothing_K > 0)
+    energy_K, exclusivity_K = sums.gain_K / difference_energy, exclusivity(sums)
+    is_new_K = exclusivity_K >= config.exclusivity
+    return Judgement(energy_K, energy_K, exclusivity_K, is_new_K, mirrored_K)
