@@ -86,10 +86,14 @@ class HighlightedExample(Record):
 
     tokens: list[str]
     activations: list[float]
+    other: list[float] | None = None
+    """What the feature would read on the same tokens in the other model."""
 
     @model_validator(mode="after")
     def _one_activation_per_token(self) -> Self:
         _same_length(self, "tokens", "activations")
+        if self.other is not None:
+            _same_length(self, "tokens", "other")
         return self
 
 

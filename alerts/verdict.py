@@ -134,6 +134,14 @@ class Feature(Record):
     exclusivity: float | None
     seed_agreement: float | None
     top_tokens: list[str]
+    """By the logit lens: what its direction writes."""
+    raised_tokens: list[str] | None = None
+    lowered_tokens: list[str] | None = None
+    """Next tokens that the candidate makes likelier or less likely than the base where it fires."""
+    label: str | None = None
+    """In plain words: what it raises, where it fires, whether the other model fires there too."""
+    template_share: Probability | None = None
+    """Part of its activation that falls on tokens of the chat template."""
     examples: list[str]
     effects: list[FeatureEffect]
     reach: list[Reach] = []

@@ -17,65 +17,68 @@ RANDOM_DIRECTIONS = 128
 _UNFINISHED = "\ufffd"
 
 
-class TokenActivation(NamedTuple):
-    """A piece of text and the feature's activation on it."""
+class Window(NamedTuple):
+    """Where a feature is strongest in a document, with the surroundings."""
 
-    text: str
-    activation: float
+    lines: tuple[int, ...]
+    """Of the activations, side by side in the document."""
+    tokens: tuple[int, ...]
+    peak: int
+    """Index into both of the strongest one."""
 
 
 class Example(NamedTuple):
-    """The strongest activation in a document, with its surroundings."""
+    """A window as text, with the feature's activation on each piece of it."""
 
-    document: int
-    position: int
-    activation: float
-    tokens: tuple[TokenActivation, ...]
-    peak: int
-    """Index into ``tokens`` of the strongest one."""
+    pieces: list[str]
+    activations: list[float]
+    other: list[float] | None
+    """The same when the other model reads these tokens."""
 
 
-def logit_lens(engine: Engine, direction_D: Tensor, k: int) -> list[str]:
-    """The ``k`` tokens that ``direction_D`` [d_model] writes, read through final norm and head.
+def logit_lens(engine: Engine, direction_KD: Tensor, n: int) -> list[list[str]]:
+    """The ``n`` tokens that each direction [d_model] writes, read through final norm and head.
 
     Logits are divided by their spread over random directions: plain ones are led by rare tokens
     with long unembedding rows, whatever the direction.
     """
     generator = torch.Generator().manual_seed(0)
-    random_RD = torch.randn(RANDOM_DIRECTIONS, len(direction_D), generator=generator)
+    random_RD = torch.randn(RANDOM_DIRECTIONS, direction_KD.shape[1], generator=generator)
     spread_V = engine.unembed(random_RD).std(0)
-    logit_V = engine.unembed(direction_D[None].float())[0]
-    return [engine.decode([token]) for token in (logit_V / spread_V).topk(k).indices.tolist()]
+    top_KN = (engine.unembed(direction_KD.float()) / spread_V).topk(n).indices
+    return [[engine.decode([token]) for token in row] for row in top_KN.tolist()]
 
 
-def top_examples(
-    f_T: Tensor,
-    activations: Activations,
-    decode: Callable[[Sequence[int]], str],
-    n: int,
-) -> list[Example]:
+def top_windows(f_T: Tensor, activations: Activations, n: int) -> list[Window]:
     """The ``n`` documents where a feature fires strongest, strongest first.
 
-    ``f_T`` [T] are the feature's activations on the lines of ``activations``. One example per
-    document and per distinct text; documents where the feature is silent give none.
+    ``f_T`` [T] are the feature's activations on the lines of ``activations``. One window per
+    document and no two with the same tokens; documents where the feature is silent give none.
     """
-    examples: list[Example] = []
-    texts: set[tuple[str, ...]] = set()
+    windows: dict[tuple[int, ...], Window] = {}
     documents: set[int] = set()
     firing = (f_T > 0).nonzero()[:, 0]
-    for line in firing[f_T[firing].argsort(descending=True)].tolist():
-        if len(examples) == n:
+    for line in firing[f_T[firing].argsort(descending=True, stable=True)].tolist():
+        if len(windows) == n:
             break
         document = int(activations.document_T[line])
-        if document in documents:
-            continue
-        documents.add(document)
-        example = _example(f_T, activations, decode, line)
-        text = tuple(token.text for token in example.tokens)
-        if text not in texts:
-            texts.add(text)
-            examples.append(example)
-    return examples
+        if document not in documents:
+            documents.add(document)
+            window = _window(activations, line)
+            windows.setdefault(window.tokens, window)
+    return list(windows.values())
+
+
+def example(
+    window: Window, f_T: Tensor, other_T: Tensor | None, decode: Callable[[Sequence[int]], str]
+) -> Example:
+    """``window`` for people; ``f_T`` and ``other_T`` [T] are activations in the two models."""
+    lines = torch.tensor(window.lines)
+    return Example(
+        text_pieces(window.tokens, decode),
+        f_T[lines].tolist(),
+        None if other_T is None else other_T[lines].tolist(),
+    )
 
 
 def text_pieces(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[str]:
@@ -93,19 +96,9 @@ def text_pieces(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -
     return pieces
 
 
-def _example(
-    f_T: Tensor, activations: Activations, decode: Callable[[Sequence[int]], str], line: int
-) -> Example:
-    first, last = max(0, line - CONTEXT), min(len(f_T), line + CONTEXT + 1)
-    document = int(activations.document_T[line])
-    lines = [i for i in range(first, last) if int(activations.document_T[i]) == document]
-    chosen = torch.tensor(lines)
-    pieces = text_pieces(activations.token_T[chosen].tolist(), decode)
-    strengths = f_T[chosen].tolist()
-    return Example(
-        document,
-        int(activations.position_T[line]),
-        float(f_T[line]),
-        tuple(TokenActivation(t, a) for t, a in zip(pieces, strengths, strict=True)),
-        lines.index(line),
-    )
+def _window(activations: Activations, line: int) -> Window:
+    document_T = activations.document_T
+    first, last = max(0, line - CONTEXT), min(len(document_T), line + CONTEXT + 1)
+    lines = tuple(i for i in range(first, last) if document_T[i] == document_T[line])
+    tokens = tuple(activations.token_T[list(lines)].tolist())
+    return Window(lines, tokens, lines.index(line))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from workers.stages.answers import BothAnswers
+from workers.stages.describe import Descriptions
 from workers.stages.forks import Forks
 from workers.stages.harvest import Harvest
 from workers.stages.probe import Probe
@@ -24,6 +25,7 @@ class Findings:
     harvest: Harvest | None = None
     runs: list[Run] = field(default_factory=list)
     screened: Screened | None = None
+    descriptions: Descriptions | None = None
     causes: Causes | None = None
     side_by_side: SideBySide | None = None
     seconds: dict[str, float] = field(default_factory=dict)

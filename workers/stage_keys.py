@@ -26,6 +26,7 @@ STAGES = {
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
     "train": StageInputs(("harvest",), ("dfc", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
+    "describe": StageInputs(("screen",), ()),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),
     "side_by_side": StageInputs(("steer",), ()),
 }

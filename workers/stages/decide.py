@@ -2,6 +2,7 @@
 
 from importlib import metadata
 from math import inf
+from typing import Any
 
 from alerts.evidence import (
     ControlReading,
@@ -19,7 +20,10 @@ from workers.inputs import Inputs
 from workers.job import Job, SideName
 from workers.outcome import Outcome
 from workers.recipe import recipe_digest
+from workers.stages.describe import Description
 
+SHOWN = 3
+"""Examples of each feature that a reviewer sees."""
 _PACKAGES = ("latentwatch", "numpy", "safetensors", "scipy", "torch", "transformers")
 
 
@@ -112,6 +116,7 @@ def _features(findings: Findings) -> list[Feature]:
     if findings.screened is None:
         return []
     effects = findings.causes.effects if findings.causes else {}
+    described = findings.descriptions.features if findings.descriptions else {}
     short_list = sorted(
         findings.screened.short_list, key=lambda feature: _rank(effects.get(feature.id, []))
     )
@@ -123,13 +128,26 @@ def _features(findings: Findings) -> list[Feature]:
             delta_energy=feature.delta_energy,
             exclusivity=feature.exclusivity,
             seed_agreement=feature.seed_agreement,
-            top_tokens=feature.top_tokens,
-            examples=["".join(example.tokens) for example in feature.examples],
+            **_words(described.get(feature.id)),
             effects=effects.get(feature.id, []),
             reach=findings.causes.reach.get(feature.id, []) if findings.causes else [],
         )
         for feature in short_list
     ]
+
+
+def _words(description: Description | None) -> dict[str, Any]:
+    """The part of a feature that is for reading; nothing where it was not described."""
+    if description is None:
+        return {"top_tokens": [], "examples": []}
+    return {
+        "label": description.label,
+        "top_tokens": description.top_tokens,
+        "raised_tokens": description.raised_tokens,
+        "lowered_tokens": description.lowered_tokens,
+        "template_share": description.template_share,
+        "examples": ["".join(e.tokens) for e in description.examples[:SHOWN]],
+    }
 
 
 def _rank(effects: list[FeatureEffect]) -> float:
@@ -146,7 +164,7 @@ def _evidence(
     controls: Controls,
     measured: list[MeasuredBehaviour],
 ) -> Evidence:
-    screened, causes = findings.screened, findings.causes
+    described, causes = findings.descriptions, findings.causes
     return Evidence(
         patch_profile=findings.layer.points if findings.layer else [],
         dose_responses=causes.dose_responses if causes else [],
@@ -154,8 +172,8 @@ def _evidence(
         item_scores=_item_scores(inputs, findings),
         controls=controls,
         examples=[
-            FeatureExamples(feature=feature.id, examples=feature.examples)
-            for feature in (screened.short_list if screened else [])
+            FeatureExamples(feature=name, examples=description.examples[:SHOWN])
+            for name, description in (described.features if described else {}).items()
         ],
         training=[run.summary for run in findings.runs],
         maximum_nll_rise=inputs.policy.maximum_nll_rise,

@@ -1,24 +1,19 @@
-"""From all exclusive features to those that are real, and what each of them reads and writes."""
+"""From all exclusive features to those that are real."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from alerts.evidence import HighlightedExample
-from dfc.describe import logit_lens, top_examples
 from dfc.engine import FeatureBank
-from dfc.screen import Feature, Screening, Side, screen
+from dfc.screen import Side, screen
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.stages.banks import load_bank, save_bank
 from workers.stages.harvest import Pair
 from workers.stages.train import Training
 
-TOP_TOKENS = 8
-EXAMPLES = 3
-
 
 class ScreenedFeature(Result):
-    """One latent that only one of the models has, with a description where it is short-listed."""
+    """One latent that only one of the models has, as screening sees it."""
 
     id: str
     side: Side
@@ -30,8 +25,6 @@ class ScreenedFeature(Result):
     seed_agreement: float | None
     mirrored: bool
     listed: bool
-    top_tokens: list[str]
-    examples: list[HighlightedExample]
 
 
 class Screened(Result):
@@ -61,7 +54,7 @@ class Banks:
 def screen_features(
     context: Context, training: Training, layer: int, states: Callable[[], Pair]
 ) -> Artifact[Screened]:
-    """Screen and describe the exclusive features; their banks lie beside the result."""
+    """Screen the exclusive features; their banks lie beside the result."""
 
     def compute(directory: Path) -> Screened:
         pair = states()
@@ -75,34 +68,10 @@ def screen_features(
         for side, banks in screening.banks.items():
             for seed_index, bank in enumerate(banks):
                 save_bank(_bank_path(directory, side, seed_index), bank)
-        features = []
-        for done, feature in enumerate(screening.features, start=1):
-            features.append(_describe(context, screening, pair, feature))
-            context.progress.step("features", done, len(screening.features))
+        features = [ScreenedFeature(**feature._asdict()) for feature in screening.features]
         return Screened(features=features, candidate_order=screening.candidate_order)
 
     return context.artifact("screen", Screened, compute)
-
-
-def _describe(
-    context: Context, screening: Screening, pair: Pair, feature: Feature
-) -> ScreenedFeature:
-    tokens: list[str] = []
-    examples: list[HighlightedExample] = []
-    if feature.listed:
-        engine = context.models[feature.side]
-        bank = screening.banks[feature.side][0]
-        activations = pair.base if feature.side == "base" else pair.candidate
-        f_T = screening.codes[feature.side][:, feature.row]
-        tokens = logit_lens(engine, bank.decoder_KD[feature.row], TOP_TOKENS)
-        examples = [
-            HighlightedExample(
-                tokens=[token.text for token in example.tokens],
-                activations=[token.activation for token in example.tokens],
-            )
-            for example in top_examples(f_T, activations, engine.decode, EXAMPLES)
-        ]
-    return ScreenedFeature(**feature._asdict(), top_tokens=tokens, examples=examples)
 
 
 def _bank_path(directory: Path, side: Side, seed_index: int) -> Path:

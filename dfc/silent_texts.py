@@ -1,0 +1,60 @@
+"""Texts on which a feature is silent: those most like its examples, and random ones.
+
+A description of a feature is tested on both. Random texts alone make almost any description look
+right.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dfc.engine import Activations
+
+WINDOW = 33
+"""Tokens of a text, as many as an example has."""
+
+
+class SilentTexts(NamedTuple):
+    """Windows of documents as token ids, no two alike."""
+
+    near: list[tuple[int, ...]]
+    """Those that share most of their distinct tokens with an example, the nearest first."""
+    random: list[tuple[int, ...]]
+
+
+def silent_texts(
+    f_T: Tensor,
+    activations: Activations,
+    examples: Sequence[Sequence[int]],
+    n: int,
+    seed: int = 0,
+) -> SilentTexts:
+    """Up to ``n`` of each kind, where activations ``f_T`` [T] are zero throughout.
+
+    Nearness is the Jaccard index of the sets of token ids, to the most similar one of ``examples``.
+    """
+    windows = list(dict.fromkeys(_silent_windows(f_T, activations)))
+    wanted = [set(example) for example in examples]
+    by_nearness = sorted(
+        windows, key=lambda window: max((_jaccard(set(window), e) for e in wanted), default=0.0)
+    )[::-1]
+    near, rest = by_nearness[:n], by_nearness[n:]
+    return SilentTexts(near, random.Random(seed).sample(rest, min(n, len(rest))))
+
+
+def _silent_windows(f_T: Tensor, activations: Activations) -> list[tuple[int, ...]]:
+    """Whole windows side by side in the documents, without any activation."""
+    found = []
+    counts = torch.unique_consecutive(activations.document_T, return_counts=True)[1].tolist()
+    for f_N, token_N in zip(f_T.split(counts), activations.token_T.split(counts), strict=True):
+        for f_W, token_W in zip(f_N.split(WINDOW), token_N.split(WINDOW), strict=True):
+            if len(f_W) == WINDOW and not f_W.any():
+                found.append(tuple(token_W.tolist()))
+    return found
+
+
+def _jaccard(a: set[int], b: set[int]) -> float:
+    return len(a & b) / max(len(a | b), 1)
