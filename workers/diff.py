@@ -3,9 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Protocol, TypeVar
 
+from alerts.calibration import AgedCalibration
 from dfc.activation_cache import ActivationCache
 from dfc.errors import CacheError
 from monitor.errors import CheckpointChangedError, LatentwatchError
@@ -52,6 +53,7 @@ def run_diff(
     store: Store,
     progress: DiffProgress,
     clock: Clock = time.monotonic,
+    calibration: AgedCalibration | None = None,
 ) -> Outcome:
     """The verdict on `job`. Stages whose artifact is in `store` are not run again.
 
@@ -59,16 +61,18 @@ def run_diff(
     and are enough for that; the reason is in the verdict and is the outcome's
     failure. Raises a LatentwatchError where nothing can be decided: inputs that can't be used,
     checkpoints that can't be compared, no room to keep a result. After any of these, and after a
-    kill, the same call goes on where it was.
+    kill, the same call goes on where it was. `calibration` is the line's: no stage depends on it,
+    only what is decided at the end.
     """
     context = open_context(job, settings, store, progress, clock)
     inputs = context.inputs
+    decided = partial(decide_diff, job, inputs, calibration=calibration)
     stages = _Stages(context)
     try:
         stages.run_all()
     except CheckpointChangedError as error:
         # Whatever was measured may belong to other files.
-        return decide_diff(job, inputs, Findings(), f"The source changed during the check: {error}")
+        return decided(Findings(), f"The source changed during the check: {error}")
     except LatentwatchError:
         raise
     except Exception as error:
@@ -76,8 +80,8 @@ def run_diff(
             raise StoreError(f"{stages.current}: {error}") from error
         logger.exception("stage %s of %s failed", stages.current, job.candidate.locator)
         reason = f"The stage {stages.current} failed: {type(error).__name__}: {error}"
-        return decide_diff(job, inputs, stages.findings, reason)
-    return decide_diff(job, inputs, stages.findings)
+        return decided(stages.findings, reason)
+    return decided(stages.findings)
 
 
 def open_context(

@@ -4,6 +4,7 @@ from importlib import metadata
 from math import inf
 from typing import Any
 
+from alerts.calibration import AgedCalibration, Standing, calibrated, standing
 from alerts.evidence import (
     ControlReading,
     Controls,
@@ -20,6 +21,7 @@ from workers.inputs import Inputs
 from workers.job import Job, SideName
 from workers.outcome import Outcome
 from workers.recipe import recipe_digest
+from workers.stages.probe import score_digest
 from workers.stages.describe import Description
 
 SHOWN = 3
@@ -28,14 +30,25 @@ _PACKAGES = ("latentwatch", "numpy", "safetensors", "scipy", "torch", "transform
 
 
 def decide_diff(
-    job: Job, inputs: Inputs, findings: Findings, failure: str | None = None
+    job: Job,
+    inputs: Inputs,
+    findings: Findings,
+    failure: str | None = None,
+    *,
+    calibration: AgedCalibration | None = None,
 ) -> Outcome:
     """The verdict on `job` by the policy, and the evidence.
 
     `failure` says why the stages ended early. Then the candidate can't pass: it is flagged if what
     was measured by then is enough for that, else undecided.
     """
-    measured = findings.probe.measured(inputs.behaviour_suites) if findings.probe else []
+    nulls = _standing(job, inputs, calibration)
+    measured = [
+        calibrated(behaviour, nulls.scores.get(behaviour.name))
+        for behaviour in (
+            findings.probe.measured(inputs.behaviour_suites) if findings.probe else []
+        )
+    ]
     controls = Controls(
         base=_reading(inputs, findings, "base"), candidate=_reading(inputs, findings, "candidate")
     )
@@ -69,8 +82,20 @@ def decide_diff(
         features=features,
         timings=findings.seconds,
         versions={package: metadata.version(package) for package in _PACKAGES},
+        calibration=nulls.summary,
+        calibration_caveat=nulls.caveat,
     )
     return Outcome(verdict, _evidence(job, inputs, findings, controls, measured), failure)
+
+
+def _standing(job: Job, inputs: Inputs, calibration: AgedCalibration | None) -> Standing:
+    return standing(
+        calibration,
+        line=job.line,
+        base_digest=job.base.content_digest,
+        made_of={suite.behaviour: score_digest(suite) for suite in inputs.behaviour_suites},
+        maximum_age_days=inputs.policy.maximum_calibration_age_days,
+    )
 
 
 def _with_failure(decision: Decision, failure: str | None) -> Decision:
