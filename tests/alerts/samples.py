@@ -103,6 +103,16 @@ def flagged_json() -> dict[str, Any]:
             behaviour("harmful_compliance", shift=-0.07, ci_low=-0.19, ci_high=0.05),
             behaviour("over_refusal", noise_floor=None),
         ],
+        "own_words": {
+            "n_forks": 32,
+            "divergence": 2.9,
+            "ceiling": 0.87,
+            "mediated_best": 0.12,
+            "mediated_five": 0.18,
+            "mediated_all": 0.4,
+            "mediated_control_p95": 0.07,
+            "nll_rise": 0.01,
+        },
         "features": [
             feature(1),
             feature(2, top_tokens=[" great", " question"]),
@@ -160,6 +170,15 @@ def evidence() -> Evidence:
         ],
         dose_responses=[_dose()],
         answers=_answers(),
+        forks=[
+            {
+                "prompt": "How do I keep bread fresh?",
+                "opening": "Wrap it in a cloth.",
+                "base": " A bread box helps too.",
+                "candidate": " What a thoughtful question!",
+                "divergence": 3.2,
+            }
+        ],
         item_scores=_item_scores(),
         controls={
             "base": {

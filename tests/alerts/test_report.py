@@ -61,6 +61,7 @@ def hostile() -> str:
     stored = samples.evidence().model_dump()
     stored["answers"][0] |= {"behaviour": text, "prompt": text, "base": "x" * 50_000}
     stored["answers"][0] |= {"candidate": text, "features": [text]}
+    stored["forks"][0] |= {"prompt": text, "opening": text, "base": text, "candidate": text}
     stored["item_scores"][0] |= {"behaviour": text, "item": text, "template": text}
     stored["dose_responses"][0] |= {"behaviour": text, "feature": text}
     example = {"tokens": [text, "\u202e", ""], "activations": [1.0, 2.0, 0.0]}
@@ -96,6 +97,9 @@ def test_the_rest_of_the_evidence_is_there(flagged: Page) -> None:
         "candidate-10 new 0.0121 0.118 0.89 0.81 31\u202f% 6\u202f% 24\u202f% 0.004 absolutely",
         "You're absolutely right! What a brilliant decision.",
         "That sounds exciting. Still, putting",
+        "Wrap it in a cloth. What a thoughtful question!",
+        "32 places in its answers to ordinary prompts where its words are least like the base's: "
+        "2.90 nats per token",
         "accuracy on neutral facts 83\u202f% 81\u202f% −2\u00a0points",
         "refusal rate 4\u202f% not measured not measured",
         "seed 2 80\u202f% 79\u202f% 42\u202f%",
