@@ -1,6 +1,12 @@
 """`latentwatch bench`: every figure in docs/benchmarks.md is made by one of these commands."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from deploy.bench.results import DIRECTORY, print_line
+from monitor.console import explained
 
 app = typer.Typer(
     help="Measure how well the method works; each command prints JSON lines, the summary last.",
@@ -11,3 +17,55 @@ app = typer.Typer(
 @app.callback()
 def bench() -> None:
     """Commands import what they measure when they run: the others need neither torch nor peft."""
+
+
+@app.command()
+def compare(
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of a version of the zoo; may be repeated.")
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Only print what is stored already.")
+    ] = False,
+    work: Annotated[Path, typer.Option(help="Where the zoo was built.")] = Path("build/zoo"),
+    out: Annotated[Path, typer.Option(help="Where the results are kept.")] = DIRECTORY,
+) -> None:
+    """Compare with what one would do instead, on the built versions of the zoo."""
+    if report:
+        from deploy.bench.rivals.stored import stored
+
+        print_line(stored(out))
+        return
+    from deploy.bench.rivals.compare import compare as run
+    from workers.progress import terminal_progress
+
+    print_line(run(work, only or [], out, terminal_progress))
+
+
+@app.command()
+@explained
+def zoo(
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of a version; may be given more than once.")
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Check nothing; report what is stored.")
+    ] = False,
+    build_only: Annotated[
+        bool, typer.Option("--build-only", help="Check nothing; build, and show what they say.")
+    ] = False,
+    work: Annotated[Path, typer.Option(help="Where versions and their results lie.")] = Path(
+        "build/zoo"
+    ),
+    out: Annotated[Path, typer.Option(help="Where the results are kept.")] = DIRECTORY,
+) -> None:
+    """Catch planted regressions of a real model, and page nobody about benign updates."""
+    from deploy.bench.zoo import command
+    from deploy.bench.zoo.versions import read_zoo
+
+    if report:
+        command.report_stored(read_zoo(), work, out)
+    elif build_only:
+        command.build_only(read_zoo(), only or [], work)
+    else:
+        command.check_versions(read_zoo(), only or [], work, out)

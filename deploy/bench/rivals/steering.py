@@ -1,0 +1,72 @@
+"""The causal figures of a method's directions: experiments, halves and controls of the diff."""
+
+import torch
+
+from alerts.causal import CausalPlan, combine
+from alerts.halves import halves, thinned
+from alerts.mediation import Mediator
+from alerts.policy import is_flagged
+from alerts.steering_bench import NeutralText, Pair, SteeringBench
+from alerts.suite import Suite
+from deploy.bench.rivals.paired import paired_control_states, paired_engine
+from deploy.bench.rivals.record import Mediated
+from deploy.bench.rivals.rival import Case, Directions
+from workers.stages.steer import control_states, neutral_rows
+
+
+class Mediators:
+    """What is the same for all methods on one version: benches, neutral text, random states."""
+
+    def __init__(self, case: Case) -> None:
+        context, layer = case.context, case.layer
+        base, candidate = context.models["base"], context.models["candidate"]
+        self._plan = CausalPlan(maximum_nll_rise=context.inputs.policy.maximum_nll_rise)
+        models = Pair(paired_engine(base, base), paired_engine(candidate, base))
+        neutral = neutral_rows(context)
+        text = [NeutralText(models.candidate, neutral[start::2], layer) for start in (0, 1)]
+        states = paired_control_states(control_states(case.states))
+        self._mediators: dict[str, Mediator] = {}
+        for suite in shifted_suites(case):
+            half = halves(suite)
+            benches = [
+                SteeringBench(models, thinned(part, items), layer)
+                for part, items in (
+                    (half.selection, self._plan.selection_items),
+                    (half.report, self._plan.report_items),
+                )
+            ]
+            if min(bench.shift for bench in benches) > 0:
+                self._mediators[suite.behaviour] = Mediator(
+                    benches[0], benches[1], text[0], text[1], states, self._plan.maximum_nll_rise
+                )
+
+    @torch.no_grad()
+    def mediated(self, directions: Directions) -> dict[str, Mediated]:
+        """By behaviour what the best direction, the best five and all of them remove."""
+        plan, bank = self._plan, directions.bank
+        pool = range(min(plan.pool, len(bank.bias_K)))
+        found = {}
+        for behaviour, mediator in self._mediators.items():
+            one = mediator.mediation(bank, pool, plan.controls, plan.seed)
+            evidence = combine([one], mediator.report.ceiling(), plan.maximum_nll_rise)
+            found[behaviour] = Mediated(
+                ceiling=evidence.ceiling,
+                best=evidence.mediated_best,
+                five=evidence.mediated_five,
+                everything=evidence.mediated_all,
+                control_p95=evidence.control_p95,
+                nll_rise=evidence.nll_rise,
+            )
+        return found
+
+
+def shifted_suites(case: Case) -> list[Suite]:
+    """The suites whose behaviour the policy flags: in the others there is nothing to explain."""
+    inputs = case.context.inputs
+    suites = inputs.behaviour_suites
+    measured = case.probe.measured(suites)
+    return [
+        suite
+        for suite, behaviour in zip(suites, measured, strict=True)
+        if is_flagged(behaviour, inputs.policy)
+    ]

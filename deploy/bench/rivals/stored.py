@@ -1,0 +1,28 @@
+"""Where a comparison is kept, and its summary. Free of torch."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from deploy.bench.results import Figures, keep, kept
+from deploy.bench.rivals.record import Compared, Comparison
+from deploy.bench.rivals.report import summary
+
+NAME = "compare"
+
+
+def keep_versions(out: Path, found: Iterable[Compared]) -> None:
+    """Write the comparison into `out`."""
+    keep(out, NAME, Comparison(versions=list(found)).model_dump(mode="json"))
+
+
+def versions(out: Path) -> list[Compared]:
+    """What is kept in `out`; nothing before the first run."""
+    try:
+        return Comparison.model_validate(kept(out, NAME)).versions
+    except FileNotFoundError:
+        return []
+
+
+def stored(out: Path) -> Figures:
+    """The summary of what is kept in `out`. Raises FileNotFoundError with the command."""
+    return summary(Comparison.model_validate(kept(out, NAME)).versions)

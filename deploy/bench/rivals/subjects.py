@@ -1,0 +1,45 @@
+"""The seam to the zoo: its built versions, one after the other, each as a diff to be opened."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy.bench.zoo.build import open_workshop
+from deploy.bench.zoo.versions import Version, read_zoo
+from monitor.checkpoint import inspect_checkpoint
+from monitor.identity import identify
+from workers.job import Job, Side
+
+
+class Subject(NamedTuple):
+    """A version of the zoo and the diff that checks it."""
+
+    version: Version
+    job: Job
+
+
+def subjects(work: Path, names: Sequence[str]) -> Iterator[Subject]:
+    """Those of the versions called `names` (all, where none is given) that are built.
+
+    Raises ValueError for a name that the zoo does not have, and FileNotFoundError with the command
+    that builds one that was asked for.
+    """
+    zoo = read_zoo()
+    shop = open_workshop(zoo, work)
+    for version in zoo.only(list(names)):
+        path = shop.path(version)
+        if path.exists():
+            yield Subject(version, Job(None, _side(shop.base.path), _side(path)))
+        elif names:
+            raise _missing(version)
+
+
+def _side(path: Path) -> Side:
+    identity = identify(inspect_checkpoint(path))
+    return Side(identity.content, identity.weights, path, str(path))
+
+
+def _missing(version: Version) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{version.name} is not built; run `latentwatch bench zoo --only {version.name}` first"
+    )
