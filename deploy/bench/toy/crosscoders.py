@@ -1,0 +1,135 @@
+"""The crosscoders that are compared; all are trained by the product's own training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from deploy.bench.toy.universe import Sample, Scale
+from dfc.batch_topk import batch_topk_threshold
+from dfc.config import DfcConfig
+from dfc.model import Codes, Dfc, Reconstruction
+from dfc.train import TrainedDfc, train
+
+Form = Literal["standard", "dsf", "strict", "tied"]
+
+DESIGNATED = 0.1
+"""Share of the latents that DSF designates as shared (paper, section 2.3)."""
+
+DESIGNATED_DENSITY = 2.0
+"""How much denser than the rest they are; the best of the paper's sweep."""
+
+
+class Settings(NamedTuple):
+    """What all forms have in common."""
+
+    steps: int
+    batch: int
+    tokens: int
+    """Paired samples to train on."""
+
+    learning_rate: float
+    exclusive: float
+    """Share of the latents that each model has alone, where the form has such latents."""
+
+
+class StandardConfig(DfcConfig):
+    """Settings of a crosscoder whose latents are all shared: the standard one."""
+
+    base_exclusive: Literal[0] = 0
+    candidate_exclusive: Literal[0] = 0
+
+
+class DesignatedConfig(DfcConfig):
+    """Settings of DSF; ``base_exclusive`` counts the designated latents."""
+
+    candidate_exclusive: Literal[0] = 0
+
+
+class DesignatedShared(Dfc):
+    """Designated shared features (Mishra-Sharma et al. 2025, as compared with in the paper).
+
+    A tenth of the latents write the same row into both models and have a BatchTopK of their own.
+    They are the first exclusive block, which here reads and writes both models.
+    """
+
+    def __init__(self, config: DfcConfig, d_base: int, d_candidate: int) -> None:
+        super().__init__(config, d_base, d_candidate)
+        self.designated_candidate = nn.Parameter(self.base.encoder.detach() / 2)
+        with torch.no_grad():
+            self.base.encoder /= 2
+
+    def encode(self, base_BD: Tensor, candidate_BD: Tensor) -> Codes:
+        block = self.base
+        designated_BF = torch.relu(
+            base_BD @ block.encoder.T + candidate_BD @ self.designated_candidate.T + block.bias
+        )
+        return super().encode(base_BD, candidate_BD)._replace(base_BF=designated_BF)
+
+    def decoder_norms(self) -> Codes:
+        norms = super().decoder_norms()
+        return norms._replace(base_BF=2 * norms.base_BF)
+
+    def batch_thresholds(self, score: Codes, k: float) -> Tensor:
+        k_designated = DESIGNATED * DESIGNATED_DENSITY * k
+        rest = batch_topk_threshold(score.shared_BF, k - k_designated)
+        designated = batch_topk_threshold(score.base_BF, k_designated)
+        return torch.stack([rest, designated, rest])
+
+    def decode(self, code: Codes, bias: bool = True) -> Reconstruction:
+        out = super().decode(code, bias)
+        both_BD = code.base_BF @ self.base.decoder
+        return out._replace(candidate_BD=out.candidate_BD + both_BD)
+
+
+def train_form(
+    form: Form,
+    latents: int,
+    sample: Sample,
+    scale: Scale,
+    settings: Settings,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainedDfc:
+    """Train one crosscoder of ``latents`` latents on the sample."""
+    config, crosscoder = _design(form, latents, scale, settings)
+    return train(
+        sample.base_TD,
+        sample.candidate_TD,
+        config,
+        seed=seed,
+        progress=progress,
+        crosscoder=crosscoder,
+    )
+
+
+def _design(
+    form: Form, latents: int, scale: Scale, settings: Settings
+) -> tuple[DfcConfig, type[Dfc]]:
+    common = {
+        "k": scale.active,
+        "steps": settings.steps,
+        "batch": settings.batch,
+        "learning_rate": settings.learning_rate,
+        "checkpoint_every": settings.steps,
+    }
+    if form == "standard":
+        return StandardConfig(form="strict", shared=latents, **common), Dfc
+    if form == "dsf":
+        designated = round(latents * DESIGNATED)
+        shared = latents - designated
+        config = DesignatedConfig(form="strict", shared=shared, base_exclusive=designated, **common)
+        return config, DesignatedShared
+    exclusive = round(latents * settings.exclusive)
+    blocks = {
+        "shared": latents - 2 * exclusive,
+        "base_exclusive": exclusive,
+        "candidate_exclusive": exclusive,
+    }
+    if form == "strict":
+        return DfcConfig(form="strict", **blocks, **common), Dfc
+    k_exclusive = scale.active * scale.exclusive
+    return DfcConfig(form="tied", k_exclusive=k_exclusive, **blocks, **common), Dfc
