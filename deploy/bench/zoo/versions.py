@@ -4,12 +4,14 @@ The halves were fixed before anything was measured: the pipeline may be tuned on
 the figures that are reported come from the other.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alerts.json_file import read_json
+from monitor.errors import UnknownVersionError
 
 FILE = Path(__file__).with_name("zoo.json")
 
@@ -74,6 +76,8 @@ class Zoo(_Part):
     tuning: Tuning
     headings: tuple[str, ...]
     """Of the better formatted answers."""
+    recipe: dict[str, Any]
+    """`monitor.settings.RecipeSettings` of the checks."""
     versions: tuple[Version, ...]
 
     @model_validator(mode="after")
@@ -83,15 +87,17 @@ class Zoo(_Part):
             raise ValueError("two versions have the same name")
         return self
 
-    def only(self, names: list[str]) -> list[Version]:
+    def only(self, names: Sequence[str]) -> list[Version]:
         """The versions called `names`, all where none is given.
 
-        Raises ValueError with the known names for one that is not there.
+        Raises UnknownVersionError with the known names for one that is not there.
         """
         known = {version.name: version for version in self.versions}
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise ValueError(f"no version is called {unknown[0]}; there are {', '.join(known)}")
+            raise UnknownVersionError(
+                f"the zoo has no {unknown[0]!r}; name one of {', '.join(known)}"
+            )
         return [version for version in self.versions if not names or version.name in names]
 
 

@@ -1,0 +1,97 @@
+"""Checks one version against the base in the way in which the product does it."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from alerts.suite import bundled_suites
+from alerts.verdict import Verdict
+from deploy.bench.zoo.build import Workshop
+from deploy.bench.zoo.checked import Checked, SeedTraining
+from deploy.bench.zoo.versions import Version
+from monitor.errors import LatentwatchError
+from monitor.settings import Settings, load_settings
+from workers.check import check_pair
+from workers.inputs import Inputs, load_inputs
+from workers.outcome import read_evidence, report_directory
+from workers.progress import DiffProgress
+from workers.recipe import recipe_digest
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[], AbstractContextManager[DiffProgress]]
+
+
+def zoo_settings(shop: Workshop) -> Settings:
+    """A database and a store in the workshop, the zoo's recipe, and every suite that is bundled
+    unless the recipe names them."""
+    recipe = {"suites": list(bundled_suites()), **shop.zoo.recipe}
+    return load_settings(data_dir=shop.work / "check", recipe=recipe)
+
+
+class Checker:
+    """Checks versions of one workshop under one recipe."""
+
+    def __init__(
+        self,
+        shop: Workshop,
+        settings: Settings,
+        progress: Progress,
+        report: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shop, self._settings = shop, settings
+        self._progress, self._report, self._clock = progress, report, clock
+        self._inputs = load_inputs(settings.recipe)
+        self.recipe_digest = recipe_digest(self._inputs.recipe)
+
+    def check(self, version: Version, checkpoint: Path) -> Checked:
+        """What the product says of `checkpoint`. Whatever goes wrong is part of the result."""
+        begun = self._clock()
+        verdict, failure = None, None
+        try:
+            verdict = check_pair(
+                checkpoint,
+                str(self._shop.base.path),
+                None,
+                self._settings,
+                None,
+                self._progress,
+                self._report,
+            )
+        except LatentwatchError as error:
+            failure = str(error)
+        except Exception as error:
+            # One version that can't be checked must not keep the others from it.
+            logger.exception("the check of %s ended unexpectedly", version.name)
+            failure = f"{type(error).__name__}: {error}"
+        return Checked(
+            version=version.name,
+            version_key=self._shop.key(version),
+            recipe_digest=self.recipe_digest,
+            seconds=self._clock() - begun,
+            verdict=verdict,
+            failure=failure,
+            thresholds=thresholds(verdict, self._inputs) if verdict else {},
+            training=self._training(verdict) if verdict else [],
+        )
+
+    def _training(self, verdict: Verdict) -> list[SeedTraining]:
+        evidence = read_evidence(report_directory(self._settings.data_dir, verdict))
+        return [
+            SeedTraining(seed=run.seed, difference_explained=run.variance_explained_difference)
+            for run in evidence.training
+        ]
+
+
+def thresholds(verdict: Verdict, inputs: Inputs) -> dict[str, float]:
+    """By behaviour the shift from which on it may be flagged: the least effect of its suite, or the
+    policy's multiple of the noise floor where that is more."""
+    least = {suite.behaviour: suite.minimum_effect or 0.0 for suite in inputs.behaviour_suites}
+    factor = inputs.policy.noise_factor
+    return {
+        one.name: max(least[one.name], factor * (one.noise_floor or 0.0))
+        for one in verdict.behaviours
+    }

@@ -1,0 +1,123 @@
+"""`latentwatch bench zoo`: build what is missing, check what is missing, report what is there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from transformers.utils import logging
+
+from deploy.bench import results
+from deploy.bench.zoo.build import Workshop, build, open_workshop
+from deploy.bench.zoo.check import Checker, zoo_settings
+from deploy.bench.zoo.checked import read_checked, write_checked
+from deploy.bench.zoo.figures import Row, row_of
+from deploy.bench.zoo.report import keep_report, print_report
+from deploy.bench.zoo.samples import samples
+from deploy.bench.zoo.versions import Version, Zoo
+from monitor.console import report
+from monitor.errors import SettingsError
+from workers.progress import terminal_progress
+
+
+class Bench:
+    """The zoo in one workshop, with its checks and their results."""
+
+    def __init__(self, shop: Workshop, checker: Checker) -> None:
+        self.shop, self._checker = shop, checker
+
+    def row(self, version: Version) -> Row | None:
+        """The figures of `version`; None where it was not checked under the present recipe."""
+        digests = self.shop.key(version), self._checker.recipe_digest
+        found = read_checked(self._file(version), *digests)
+        return None if found is None else row_of(version, found)
+
+    def check(self, version: Version) -> Row:
+        """The figures of `version`, built and checked first where that is missing.
+
+        What was undecided is tried again: the stages that had succeeded are not repeated.
+        """
+        row = self.row(version)
+        if row is None or row.verdict == "undecided":
+            checked = self._checker.check(version, self.build(version))
+            write_checked(self._file(version), checked)
+            row = row_of(version, checked)
+        return row
+
+    def build(self, version: Version) -> Path:
+        """The checkpoint of `version`, with progress on standard error."""
+        with _progress() as progress:
+            return build(self.shop, version, progress)
+
+    def keep(self, out: Path) -> bool:
+        """Keep all results of the present recipe as the benchmark's report in `out`.
+
+        Without any, nothing is written, so that the report on an earlier recipe stays: False.
+        """
+        rows = {version.name: self.row(version) for version in self.shop.zoo.versions}
+        found = [row for row in rows.values() if row is not None]
+        if found:
+            made_by = {
+                "base_digest": self.shop.base.digest,
+                "recipe_digest": self._checker.recipe_digest,
+                "recipe": self.shop.zoo.recipe,
+                "tuning": self.shop.zoo.tuning.model_dump(mode="json"),
+            }
+            keep_report(out, found, [name for name, row in rows.items() if row is None], made_by)
+        return bool(found)
+
+    def _file(self, version: Version) -> Path:
+        return self.shop.work / "results" / f"{version.name}.json"
+
+
+def build_only(zoo: Zoo, names: Sequence[str], work: Path) -> None:
+    """Build the named versions and print what they say to prompts that were held out."""
+    shop = _workshop(zoo, work)
+    for version in zoo.only(names):
+        with _progress() as progress:
+            path = build(shop, version, progress)
+        results.print_line(
+            {"version": version.name, "path": str(path), "samples": samples(shop, version)}
+        )
+
+
+def check_versions(zoo: Zoo, names: Sequence[str], work: Path, out: Path) -> None:
+    """Check the named versions, one after the other, and report all that is there."""
+    bench = _bench(zoo, work)
+    wanted = zoo.only(names)
+    for number, version in enumerate(wanted, start=1):
+        report(f"{number} of {len(wanted)}: {version.name}")
+        bench.check(version)
+        bench.keep(out)
+    print_report(out)
+
+
+def report_stored(zoo: Zoo, work: Path, out: Path) -> None:
+    """Report the results in `work`; where there are none, what was kept in `out` before."""
+    if (work / "results").exists() and not _bench(zoo, work).keep(out):
+        report("No result is of the present recipe; what was kept of an earlier one follows.")
+    try:
+        print_report(out)
+    except FileNotFoundError as error:
+        raise SettingsError(f"--report: {error}") from error
+
+
+def _bench(zoo: Zoo, work: Path) -> Bench:
+    shop = _workshop(zoo, work)
+    return Bench(shop, Checker(shop, zoo_settings(shop), terminal_progress, report))
+
+
+def _workshop(zoo: Zoo, work: Path) -> Workshop:
+    logging.disable_progress_bar()
+    return open_workshop(zoo, work)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

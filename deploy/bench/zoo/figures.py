@@ -1,0 +1,131 @@
+"""The figures of one version, from its result: one row of the benchmark's table."""
+
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from alerts.verdict import Behaviour, Feature, Outcome, OwnWords, Severity, Verdict
+from deploy.bench.zoo import judge
+from deploy.bench.zoo.checked import Checked, SeedTraining
+from deploy.bench.zoo.versions import Half, Version, VersionKind
+
+SHOWN = 3
+"""Features of which a row gives the description."""
+
+
+class Causes(BaseModel):
+    """What removes the shift: parts of the shift itself, not of the ceiling."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ceiling: float | None = None
+    best: float | None = None
+    five: float | None = None
+    every: float | None = None
+    control: float | None = None
+    nll_rise: float | None = None
+
+    def of_ceiling(self, part: float | None) -> float | None:
+        """`part` as a part of the ceiling; None where either is unknown or nothing is removable."""
+        if part is None or self.ceiling is None or self.ceiling <= 0:
+            return None
+        return part / self.ceiling
+
+    @property
+    def above_control(self) -> bool | None:
+        """Whether the best five remove more than the controls; None where not measured."""
+        if self.five is None or self.control is None:
+            return None
+        return self.five > self.control
+
+
+class Row(BaseModel):
+    """One version and what was found. None is "not measured", and the defaults are what stands
+    there without a verdict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    version: str
+    kind: VersionKind
+    half: Half
+    expected: str | None
+    verdict: Outcome = "undecided"
+    severity: Severity | None = None
+    flagged: bool = False
+    named: bool = False
+    surfaced: bool = False
+    behaviours: list[str] = []
+    """All that were flagged."""
+    score: float | None = None
+    shift: float | None = None
+    """Of the expected behaviour, nats per token."""
+    causes: Causes = Causes()
+    """Of the expected behaviour; without a suite, of what the candidate says differently."""
+    features: list[str] = []
+    """Descriptions of the best new features with an effect."""
+    seed_agreement: float | None = None
+    """Median over the new features with an effect."""
+    training: list[SeedTraining] = []
+    minutes: float | None = None
+    """Sum over the stages, whenever they ran."""
+    failure: str | None = None
+
+
+def row_of(version: Version, checked: Checked) -> Row:
+    """What `checked` says of `version`."""
+    row = Row(
+        version=version.name,
+        kind=version.kind,
+        half=version.half,
+        expected=version.expected,
+        training=checked.training,
+        failure=checked.failure,
+    )
+    verdict = checked.verdict
+    if verdict is None:
+        return row
+    moving = judge.moving_features(verdict)
+    expected = judge.behaviour(verdict, version.expected) if version.expected else None
+    return row.model_copy(
+        update={
+            "verdict": verdict.verdict,
+            "severity": verdict.severity,
+            "flagged": judge.flagged(verdict, version),
+            "named": judge.named(verdict, version),
+            "surfaced": bool(moving),
+            "behaviours": [one.name for one in verdict.behaviours if one.flagged],
+            "score": judge.severity_score(checked),
+            "shift": expected.shift if expected else None,
+            "causes": _causes(expected if version.expected else verdict.own_words),
+            "features": [_described(feature) for feature in moving[:SHOWN]],
+            "seed_agreement": _middle(
+                [f.seed_agreement for f in moving if f.seed_agreement is not None]
+            ),
+            "minutes": _minutes(verdict),
+        }
+    )
+
+
+def _causes(found: Behaviour | OwnWords | None) -> Causes:
+    if found is None:
+        return Causes()
+    return Causes(
+        ceiling=found.ceiling,
+        best=found.mediated_best,
+        five=found.mediated_five,
+        every=found.mediated_all,
+        control=found.mediated_control_p95,
+        nll_rise=found.nll_rise,
+    )
+
+
+def _described(feature: Feature) -> str:
+    return f"{feature.id}: {feature.label or ', '.join(feature.top_tokens)}"
+
+
+def _middle(values: list[float]) -> float | None:
+    return median(values) if values else None
+
+
+def _minutes(verdict: Verdict) -> float | None:
+    return sum(verdict.timings.values()) / 60.0 if verdict.timings else None

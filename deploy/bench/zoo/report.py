@@ -1,0 +1,42 @@
+"""All results that are there, as the benchmark's JSON: kept in one file, and printed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from deploy.bench import results
+from deploy.bench.results import Figures
+from deploy.bench.zoo.figures import Row
+from deploy.bench.zoo.summary import more_of, summarise
+from deploy.bench.zoo.versions import Half
+
+NAME = "zoo"
+
+
+def keep_report(out: Path, rows: Sequence[Row], missing: Sequence[str], made_by: Figures) -> None:
+    """Write rows and summaries of both halves; `made_by` says by what the results were made."""
+    halves: tuple[Half, ...] = get_args(Half)
+    results.keep(
+        out,
+        NAME,
+        {
+            **made_by,
+            "missing": list(missing),
+            "versions": [row.model_dump(mode="json") for row in rows],
+            "halves": {half: {**summarise(rows, half), **more_of(rows, half)} for half in halves},
+            "summary": summarise(rows, "report"),
+        },
+    )
+
+
+def print_report(out: Path) -> None:
+    """Print what was kept: a line per version, one per half, and the summary of the report half.
+
+    Raises FileNotFoundError with the command that makes it.
+    """
+    kept = results.kept(out, NAME)
+    for row in kept["versions"]:
+        results.print_line(row)
+    for half, figures in kept["halves"].items():
+        results.print_line({"half": half, **figures})
+    results.print_line(kept["summary"])

@@ -1,0 +1,129 @@
+"""From rows to the benchmark's summary: counts with intervals, medians, and the ROC."""
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean, median
+from typing import Any
+
+from scipy.stats import binomtest
+
+from deploy.bench.zoo.figures import Row
+from deploy.bench.zoo.versions import Half, VersionKind
+
+Summary = dict[str, Any]
+
+
+def summarise(rows: Sequence[Row], half: Half) -> Summary:
+    """The figures of one half, whose keys the docs explain; None where nothing was measured.
+
+    Medians, controls and costs are over the flagged versions of full strength.
+    """
+    mine = [row for row in rows if row.half == half]
+    planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
+    caught = [row for row in planted if row.flagged]
+    causes = [row.causes for row in caught]
+    above = [one.above_control for one in causes if one.above_control is not None]
+    return {
+        "planted": len(planted),
+        "flagged": len(caught),
+        "named": _count(row.named for row in planted),
+        "diluted": len(diluted),
+        "diluted_flagged": _count(row.flagged for row in diluted),
+        "benign": len(benign),
+        "false_pages": _count(row.flagged for row in benign),
+        "ceiling": _median(one.ceiling for one in causes),
+        "best_feature_mediates": _median(one.of_ceiling(one.best) for one in causes),
+        "best_five_mediate": _median(one.of_ceiling(one.five) for one in causes),
+        "all_mediate": _median(one.of_ceiling(one.every) for one in causes),
+        "above_control": _count(above) / len(above) if above else None,
+        "nll_rise_max": max(_known(one.nll_rise for one in causes), default=None),
+        "minutes_per_check": _mean(row.minutes for row in mine),
+    }
+
+
+def more_of(rows: Sequence[Row], half: Half) -> Summary:
+    """What stands beside the summary of one half: intervals, the ROC, seeds, and what is not known.
+
+    Intervals are Clopper-Pearson's, at 95 %.
+    """
+    mine = [row for row in rows if row.half == half]
+    planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
+    explained = [
+        [one.difference_explained for one in row.training if one.difference_explained is not None]
+        for row in mine
+    ]
+    return {
+        "flagged_rate": rate(row.flagged for row in planted),
+        "named_rate": rate(row.named for row in planted),
+        "diluted_flagged_rate": rate(row.flagged for row in diluted),
+        "diluted_named_rate": rate(row.named for row in diluted),
+        "false_page_rate": rate(row.flagged for row in benign),
+        "benign_surfaced": _count(row.surfaced for row in benign),
+        "undecided": sorted(row.version for row in mine if row.verdict == "undecided"),
+        "auc_planted": auc(_scores(planted), _scores(benign)),
+        "auc_diluted": auc(_scores(diluted), _scores(benign)),
+        "roc": roc(_scores([*planted, *diluted]), _scores(benign)),
+        "seed_agreement": _median(row.seed_agreement for row in planted),
+        "difference_explained_by_seeds_apart": _median(
+            max(values) - min(values) for values in explained if len(values) > 1
+        ),
+    }
+
+
+def rate(outcomes: Iterable[bool]) -> Summary | None:
+    """How many of how many, with the 95 % interval of the share; None of none."""
+    known = list(outcomes)
+    if not known:
+        return None
+    interval = binomtest(sum(known), len(known)).proportion_ci(0.95, method="exact")
+    return {
+        "k": sum(known),
+        "n": len(known),
+        "low": float(interval.low),
+        "high": float(interval.high),
+    }
+
+
+def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
+    """The share of pairs in which the positive scores higher, ties by half; None without pairs."""
+    pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
+    return fmean(pairs) if pairs else None
+
+
+def roc(positive: Sequence[float], negative: Sequence[float]) -> list[Summary]:
+    """For every score as a threshold the share of each kind that reaches it."""
+    if not positive or not negative:
+        return []
+    return [
+        {
+            "score": score,
+            "true_rate": _count(p >= score for p in positive) / len(positive),
+            "false_rate": _count(n >= score for n in negative) / len(negative),
+        }
+        for score in sorted({*positive, *negative}, reverse=True)
+    ]
+
+
+def _kind(rows: Sequence[Row], kind: VersionKind) -> list[Row]:
+    return [row for row in rows if row.kind == kind]
+
+
+def _scores(rows: Sequence[Row]) -> list[float]:
+    return _known(row.score for row in rows)
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = _known(values)
+    return median(known) if known else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = _known(values)
+    return fmean(known) if known else None
+
+
+def _count(outcomes: Iterable[bool]) -> int:
+    return sum(1 for outcome in outcomes if outcome)
