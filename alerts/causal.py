@@ -73,17 +73,24 @@ def measure_causes(
     plan: CausalPlan,
     names: Mapping[int, str],
     progress: Progress | None = None,
+    base_neutral: Sequence[ScoreRow] | None = None,
 ) -> CausalResult:
     """Run the experiments for every suite given: those whose behaviour has shifted.
 
     ``states`` are a sample at the banks' layer, ``neutral`` at least two ordinary texts, ``names``
-    the ids of the first seed's rows. Figures are parts of a shift: a suite that has not risen in
+    the ids of the first seed's rows. ``base_neutral`` are the same texts as the base reads them,
+    where it has another tokenizer. Figures are parts of a shift: a suite that has not risen in
     both halves is left without evidence.
     """
     layer = seeds[0].bank.layer
     choosing_text = NeutralText(models.candidate, neutral[::2], layer)
     reported_text = NeutralText(models.candidate, neutral[1::2], layer)
-    base_text = NeutralText(models.base, neutral[::2], layer)
+    base_text = NeutralText(
+        models.base,
+        (neutral if base_neutral is None else base_neutral)[::2],
+        models.base_layer(layer),
+    )
+    in_base = models.in_base(seeds[0].bank)
     result = CausalResult()
     for done, suite in enumerate(suites):
         half = halves(suite)
@@ -103,7 +110,7 @@ def measure_causes(
         result.best[name] = found[0].rows
         for rank, row in enumerate(found[0].rows):
             controls = plan.controls if rank == 0 else 0
-            effect = _effect(name, row, seeds[0].bank, mediator, base_text, plan, controls)
+            effect = _effect(name, row, seeds[0].bank, in_base, mediator, base_text, plan, controls)
             result.effects.setdefault(row, []).append(effect)
         if found[0].rows:
             best = found[0].rows[0]
@@ -115,7 +122,9 @@ def measure_causes(
     return result
 
 
-def combine(found: Sequence[Mediation], ceiling: float, maximum_nll_rise: float) -> CausalEvidence:
+def combine(
+    found: Sequence[Mediation], ceiling: float | None, maximum_nll_rise: float
+) -> CausalEvidence:
     """Means over the seeds; the worst of them for controls and costs.
 
     An edit that costs too much on neutral text in any seed is void: None, not a smaller number.
@@ -127,15 +136,19 @@ def combine(found: Sequence[Mediation], ceiling: float, maximum_nll_rise: float)
         return float(np.mean([trial.removed for trial in trials]))
 
     complete = all(one.rows for one in found)
+    controls = [one.control for one in found if one.control is not None]
+    controlled = complete and len(controls) == len(found)
     return CausalEvidence(
         ceiling=ceiling,
         mediated_best=mean([one.best for one in found]) if complete else None,
         mediated_five=mean([one.five for one in found]) if complete else None,
         mediated_all=mean([one.everything for one in found]),
-        control_p95=max(one.control for one in found) if complete else None,
+        control_p95=max(controls) if controlled else None,
         nll_rise=max(one.five.nll_rise for one in found) if complete else None,
-        seeds_agree=all(one.five.removed > one.control for one in found)
-        if complete and len(found) > 1
+        seeds_agree=all(
+            one.five.removed > control for one, control in zip(found, controls, strict=True)
+        )
+        if controlled and len(found) > 1
         else None,
     )
 
@@ -144,20 +157,24 @@ def _effect(
     name: str,
     row: int,
     bank: FeatureBank,
+    in_base: FeatureBank | None,
     mediator: Mediator,
     base_text: NeutralText,
     plan: CausalPlan,
     controls: int,
 ) -> FeatureEffect:
-    """Both directions of one feature: ablated in the candidate, added to the base.
+    """Both directions of one feature: ablated in the candidate, added to the base (as it stands
+    ``in_base``, None where the base can't be edited alike).
 
     Without ``controls`` the effect stands without a percentile of random directions.
     """
     ablation = mediator.trial(bank, [row])
     bearable = [
-        (mediator.selection.induced(bank, [edit]), edit)
+        (induced, edit)
         for edit in (Edit(row, offset=strength) for strength in plan.strengths)
-        if base_text.nll_rise(bank, [edit]) <= plan.maximum_nll_rise
+        if in_base is not None
+        and base_text.nll_rise(in_base, [edit]) <= plan.maximum_nll_rise
+        and (induced := mediator.selection.induced(bank, [edit])) is not None
     ]
     _, addition = max(bearable, default=(None, None))
     return FeatureEffect(

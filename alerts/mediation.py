@@ -28,9 +28,10 @@ class Mediation(NamedTuple):
     best: Trial
     five: Trial
     everything: Trial
-    control: float
+    control: float | None
     """What five features must remove more than to be the cause: the 95th percentile of what five
-    random directions remove, or, if larger, what ablating the five takes off the base itself."""
+    random directions remove, or, if larger, what ablating the five takes off the base itself. None
+    where the base can't be edited alike."""
 
 
 class Mediator:
@@ -54,15 +55,15 @@ class Mediator:
     ) -> Mediation:
         """Choose the best five of the bank's rows in ``pool`` and measure what they mediate."""
         chosen = self.choose(bank, pool)
+        taken = self.report.taken_from_base(bank, ablate(chosen))
         return Mediation(
             rows=chosen,
             best=self.trial(bank, chosen[:1]),
             five=self.trial(bank, chosen),
             everything=self.trial(bank, range(len(bank.bias_K))),
-            control=max(
-                self.control_p95(bank, chosen, controls, seed),
-                self.report.taken_from_base(bank, ablate(chosen)),
-            ),
+            control=None
+            if taken is None
+            else max(self.control_p95(bank, chosen, controls, seed), taken),
         )
 
     def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from alerts.probe import item_scores, suite_rows
 from alerts.suite import Suite
+from dfc.base_view import BaseView
 from dfc.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
 
 
@@ -32,6 +33,17 @@ class Pair(NamedTuple):
 
     base: Engine
     candidate: Engine
+    view: BaseView | None = None
+    """How the candidate's features stand in a base of another architecture; None where both models
+    have one residual space."""
+
+    def in_base(self, bank: FeatureBank) -> FeatureBank | None:
+        """The candidate's ``bank`` for the base; None where that is not known."""
+        return bank if self.view is None else self.view.bank(bank)
+
+    def base_layer(self, layer: int) -> int:
+        """The base's layer beside the candidate's ``layer``."""
+        return layer if self.view is None else self.view.layer
 
 
 class SteeringBench:
@@ -39,15 +51,18 @@ class SteeringBench:
 
     def __init__(self, models: Pair, suite: Suite, layer: int) -> None:
         self._models, self._suite = models, suite
-        rows = suite_rows(models.base, suite)
-        self._base = models.base.capture(rows, layer)
-        self._candidate = models.candidate.capture(rows, layer)
+        # Each model reads the suite in its own template and tokens.
+        self._base = models.base.capture(suite_rows(models.base, suite), models.base_layer(layer))
+        self._candidate = models.candidate.capture(suite_rows(models.candidate, suite), layer)
         self.base_score = self._mean(models.base, self._base)
         self.candidate_score = self._mean(models.candidate, self._candidate)
         self.shift = self.candidate_score - self.base_score
 
-    def ceiling(self) -> float:
-        """What the base's whole state in the candidate removes: no feature can remove more."""
+    def ceiling(self) -> float | None:
+        """What the base's whole state in the candidate removes: no feature can remove more. None
+        between architectures, whose states can't be exchanged."""
+        if self._models.view is not None:
+            return None
         patched = self._mean(self._models.candidate, self._base)
         return (self.candidate_score - patched) / self.shift
 
@@ -55,14 +70,18 @@ class SteeringBench:
         """What an edit of the candidate removes."""
         return -self.effect(bank, edits) / self.shift
 
-    def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
-        """What an edit of the base brings about."""
-        edited = self._mean(self._models.base, self._base, bank, edits)
+    def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
+        """What an edit of the base brings about; None where the base has no such features."""
+        in_base = self._models.in_base(bank)
+        if in_base is None:
+            return None
+        edited = self._mean(self._models.base, self._base, in_base, edits)
         return (edited - self.base_score) / self.shift
 
-    def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+    def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
         """What the same edit takes off the base's score: that much is not about the update."""
-        return -self.induced(bank, edits)
+        induced = self.induced(bank, edits)
+        return None if induced is None else -induced
 
     def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """Change of the candidate's mean score under an edit, in nats per token."""

@@ -11,14 +11,17 @@ class BaseView(NamedTuple):
 
     layer: int
     """Of the base."""
-    stitch: Stitch
+    stitch: Stitch | None
+    """None where there was too little text to fit it."""
 
-    def bank(self, bank: FeatureBank) -> FeatureBank:
-        """The candidate's ``bank`` in the base's raw residual units.
+    def bank(self, bank: FeatureBank) -> FeatureBank | None:
+        """The candidate's ``bank`` in the base's raw residual units; None without maps.
 
         A feature fires on what the map makes of the base's state, and writes its mapped direction
         as strongly, compared with the norm of a state, as in the candidate.
         """
+        if self.stitch is None:
+            return None
         to_candidate = self.stitch.base_to_candidate
         encoder_KD = bank.encoder_KD.float()
         return FeatureBank(

@@ -107,7 +107,8 @@ class DfcConfig(BaseModel):
 
 
 def config_of(form: Form, overrides: Mapping[str, Any]) -> DfcConfig:
-    """The defaults of ``form`` under ``overrides``. Raises ValidationError."""
+    """The defaults of ``form`` under ``overrides``, which may name the other form. Raises
+    ValidationError."""
     defaults = STRICT if form == "strict" else {}
     return DfcConfig.model_validate({**defaults, "form": form, **overrides})
 

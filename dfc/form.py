@@ -12,3 +12,16 @@ def form_of(base: EngineInfo, candidate: EngineInfo) -> Form:
         for field in ("architecture", "n_layers", "d_model", "tokenizer_digest")
     )
     return "tied" if same else "strict"
+
+
+def relative_layer(part: float, info: EngineInfo) -> int:
+    """The layer at ``part`` of the stack, never the last one."""
+    return min(round(part * info.n_layers), max(info.n_layers - 2, 0))
+
+
+def layer_of_base(layer: int, base: EngineInfo, candidate: EngineInfo) -> int:
+    """The layer of the base that is as deep, in parts of the stack, as ``layer`` of the
+    candidate."""
+    if base.n_layers == candidate.n_layers:
+        return layer
+    return min(round((layer + 1) * base.n_layers / candidate.n_layers), base.n_layers) - 1

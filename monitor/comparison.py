@@ -1,6 +1,6 @@
 """What `latentwatch check` compares: both checkpoints read, then registered and queued at once.
 
-Nothing is registered before both have turned out to be complete, safe and comparable.
+Nothing is registered before both have turned out to be complete and safe.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from monitor.intake import Push, ensure_line, identify_push, locate, register
 from monitor.jobs import queue_diff
 from monitor.lineage import trusted_base, was_ever_trusted
 from monitor.lookup import find_line
-from monitor.pairing import incomparable, trust_first
+from monitor.pairing import trust_first
 from monitor.schema import Diff, DiffState
 from monitor.settings import COMPARISONS, LineSettings, Settings, usable_line_name
 
@@ -93,9 +93,6 @@ def prepare(
     with sessions.begin() as session:
         line = ensure_line(session, line_name or COMPARISONS, now)
         first, second = (register(session, line, side, now).version for side in (base, push))
-        problem = incomparable(first, second)
-        if problem is not None:
-            raise CheckpointRefusedError(f"candidate {push.locator}: {problem}")
         diff = queue_diff(session, line, first, second, recipe_digest, now)
         return comparison._replace(diff_id=diff.id)
 
@@ -142,14 +139,14 @@ def _trusted(
         )
     watched = settings.line(line_name)
     if watched is not None and watched.trusted is not None:
-        _trust_first(sessions, watched, now)
+        trust_named_first(sessions, watched, now)
     with sessions() as session:
         base = trusted_base(session, find_line(session, line_name))
     path = locate(sessions, base)
     return identify_push(sessions, path, base.name, str(path), list_directory(path, Path("/")))
 
 
-def _trust_first(sessions: sessionmaker[Session], watched: LineSettings, now: float) -> None:
+def trust_named_first(sessions: sessionmaker[Session], watched: LineSettings, now: float) -> None:
     """Trust the version that the settings name before the line was ever watched."""
     with sessions.begin() as session:
         if was_ever_trusted(session, ensure_line(session, watched.name, now)):

@@ -1,11 +1,11 @@
-"""With what a version is compared, and whether that can be done at all."""
+"""With what a version is compared, and whether that is due."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from monitor.errors import LatentwatchError, NoTrustedVersionError
 from monitor.jobs import is_retriable, queue_diff
-from monitor.lineage import LATENTWATCH, move, trusted_base, was_ever_trusted
+from monitor.lineage import move, trusted_base, was_ever_trusted
 from monitor.lookup import find_version
 from monitor.schema import Diff, Line, Trust, Version
 from monitor.settings import LineSettings
@@ -14,23 +14,6 @@ BY_SETTINGS = "settings"
 """The actor of the trust that the settings give to a line's first version."""
 
 _UNSETTLED = (Trust.NEW, Trust.UNDECIDED, Trust.FLAGGED)
-
-
-def incomparable(base: Version, candidate: Version) -> str | None:
-    """Why `candidate` can't be compared with `base`; None when it can.
-
-    With equal weights only the behaviour is probed, which needs nothing to be the same.
-    """
-    if base.weights_digest == candidate.weights_digest:
-        return None
-    if base.shape != candidate.shape:
-        return f"its shape is {candidate.shape}, but that of {base.name} is {base.shape}"
-    if base.tokenizer_digest != candidate.tokenizer_digest:
-        return (
-            f"its tokenizer differs from that of {base.name}, so their tokens can't be compared "
-            "one by one; trust a version with this tokenizer first"
-        )
-    return None
 
 
 def trust_first(session: Session, line: Line, settings: LineSettings, now: float) -> None:
@@ -82,7 +65,7 @@ def queue_versions(
 
     That is every new version; an undecided one where it was not yet compared with a base; and an
     undecided or flagged one where that failed at the time `failed_before` or earlier, or under
-    another recipe. What can't be compared is undecided.
+    another recipe.
     """
     queued = []
     for version in session.scalars(
@@ -90,11 +73,6 @@ def queue_versions(
         .where(Version.id.in_(version_ids), Version.state.in_(_UNSETTLED))
         .order_by(Version.published_at, Version.id)
     ).all():
-        if reasons := [why for base in against if (why := incomparable(base, version))]:
-            if version.state == Trust.NEW:
-                why = "; ".join(reasons)
-                move(session, version, Trust.UNDECIDED, actor=LATENTWATCH, reason=why, now=now)
-            continue
         due = [
             base
             for base in against

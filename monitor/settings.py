@@ -98,9 +98,11 @@ class RecipeSettings(BaseModel):
     @field_validator("dfc")
     @classmethod
     def _known_to_the_method(cls, overrides: dict[str, Any]) -> dict[str, Any]:
-        from dfc.config import DfcConfig
+        from dfc.config import config_of
 
-        DfcConfig.model_validate(overrides)
+        config_of("tied", overrides)
+        if overrides.get("form") != "tied":
+            config_of("strict", overrides)
         return overrides
 
 

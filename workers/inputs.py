@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from alerts.json_file import InvalidFileError
 from alerts.policy import Policy, default_policy
 from alerts.suite import Suite, bundled_suites, load_suite, suite_digest
-from dfc.config import DfcConfig, ScreenConfig
+from dfc.config import ScreenConfig, config_of
 from monitor.settings import RecipeSettings
 from workers.errors import InputsError
 from workers.recipe import Recipe, code_version, digest_of
@@ -41,7 +41,8 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
     try:
         suites = tuple(_suite(name) for name in settings.suites)
         policy = default_policy()
-        dfc = DfcConfig.model_validate(settings.dfc)
+        dfc = config_of("tied", settings.dfc)
+        across = config_of("strict", settings.dfc) if settings.dfc.get("form") != "tied" else None
     except (InvalidFileError, ValidationError) as error:
         raise InputsError(str(error)) from error
     names = [suite.behaviour for suite in suites]
@@ -55,6 +56,7 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
         policy=digest_of(policy.model_dump(mode="json")),
         layer=settings.layer,
         dfc=dfc,
+        dfc_across=across,
         screen=ScreenConfig.model_validate({}),
         seeds=tuple(settings.seeds),
         tokens=settings.tokens,

@@ -24,6 +24,9 @@ class Recipe(BaseModel):
     policy: str
     layer: Literal["auto"] | int
     dfc: DfcConfig
+    """For two checkpoints of one architecture and tokenizer."""
+    dfc_across: DfcConfig | None
+    """For any other two; None where the settings ask for the tied form, which can't do that."""
     screen: ScreenConfig
     seeds: tuple[int, ...]
     tokens: int

@@ -24,7 +24,7 @@ STAGES = {
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
-    "train": StageInputs(("harvest",), ("dfc", "seeds")),
+    "train": StageInputs(("harvest",), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
     "describe": StageInputs(("screen",), ()),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),

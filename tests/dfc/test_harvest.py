@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dfc.engine import ScoreRow
 from dfc.errors import InputError, ModelError, ParityError
 from dfc.transformers_engine import TransformersEngine
 from tests.dfc import naive
@@ -95,3 +96,19 @@ def test_harvest_can_be_trained_on(engine: TransformersEngine) -> None:
     weight = torch.ones(engine.info.d_model, requires_grad=True)
     (engine.harvest(DOCUMENTS, 1).x_TD.float() @ weight).sum().backward()
     assert weight.grad is not None
+
+
+def test_a_gpt_neox_is_harvested_and_cut_like_any_other(foreign_checkpoint: Path) -> None:
+    engine = TransformersEngine(foreign_checkpoint, dtype=torch.float32)
+    decoder = naive.load(foreign_checkpoint).get_decoder()
+    for layer in range(engine.info.n_layers - 1):
+        expected = [
+            decoder(torch.tensor([d]), output_hidden_states=True).hidden_states[layer + 1][0, 1:]
+            for d in DOCUMENTS
+        ]
+        found = engine.harvest(DOCUMENTS, layer)
+        torch.testing.assert_close(found.x_TD, torch.cat(expected).bfloat16(), rtol=1e-2, atol=1e-2)
+    rows = [ScoreRow(DOCUMENTS[1][:20], DOCUMENTS[1][20:]), ScoreRow(DOCUMENTS[1][:20], (9, 8, 7))]
+    replayed = engine.score_from(engine.capture(rows, 2))
+    model = naive.load(foreign_checkpoint)
+    assert replayed == pytest.approx([naive.score(model, row) for row in rows], abs=1e-3)

@@ -16,6 +16,7 @@ from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import MeasuredBehaviour, behaviour_row
 from alerts.policy import Decision, decide, is_flagged
 from alerts.verdict import Feature, FeatureEffect, OwnWords, RecipeSummary, Verdict
+from workers.across import across_caveats
 from workers.findings import Findings
 from workers.inputs import Inputs
 from workers.job import Job, SideName
@@ -229,4 +230,4 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
     caveats = []
     if job.probe_only:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
-    return caveats
+    return caveats + across_caveats(findings)

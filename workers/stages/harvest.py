@@ -1,4 +1,5 @@
-"""The residual states of both models over the same tokens.
+"""The residual states of both models over the same tokens, or where their tokens differ, at the
+same places of the same texts.
 
 Three groups of documents (the corpus, the base's own answers, the candidate's own answers) are
 harvested and cached apart, each cut by itself: so a model that was the candidate of an earlier diff
@@ -12,11 +13,21 @@ import torch
 
 from dfc.corpus import encode_corpus
 from dfc.engine import Activations
+from dfc.form import form_of, layer_of_base
 from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.errors import InputsError
 from workers.job import SideName
 from workers.recipe import digest_of
 from workers.stage_keys import stage_code
+from workers.stages.aligned import (
+    AlignedDocument,
+    aligned_documents,
+    aligned_lines,
+    aligned_share,
+    at_lines,
+    within_pairs,
+)
 from workers.stages.answers import BothAnswers, Tokens
 
 SHARES = {"corpus": 0.5, "base answers": 0.25, "candidate answers": 0.25}
@@ -29,12 +40,25 @@ class Harvest(Result):
     """The documents on which both models were read."""
 
     documents: dict[str, list[Tokens]]
+    """As the base reads them."""
     tokens: int
-    """Positions: every token but the first of each document."""
+    """Positions that both models have: with one tokenizer every token but the first of each
+    document."""
+    base_layer: int
+    aligned: dict[str, list[AlignedDocument]] | None = None
+    """The same documents in both models; None where both read the same tokens."""
+    aligned_share: float | None = None
+    """Part of the positions with content at which both models could be read."""
+
+    def read_by(self, name: SideName) -> dict[str, list[Tokens]]:
+        """The documents as the model `name` reads them."""
+        if self.aligned is None or name == "base":
+            return self.documents
+        return {group: [d.candidate for d in found] for group, found in self.aligned.items()}
 
 
 class Pair(NamedTuple):
-    """The states of both models, row by row at the same token."""
+    """The states of both models, row by row at the same place of the same text."""
 
     base: Activations
     candidate: Activations
@@ -44,19 +68,9 @@ def harvest_models(context: Context, answers: BothAnswers, layer: int) -> Artifa
     """Choose the documents and see that both models' states on them are in the cache."""
 
     def compute(_: Path) -> Harvest:
-        budget = context.inputs.recipe.tokens
-        groups = {
-            "corpus": _corpus(context),
-            "base answers": answers.base.documents(),
-            "candidate answers": answers.candidate.documents(),
-        }
-        documents = {
-            name: within_budget(group, int(SHARES[name] * budget)) for name, group in groups.items()
-        }
-        harvest = Harvest(
-            documents=documents,
-            tokens=sum(len(d) - 1 for group in documents.values() for d in group),
-        )
+        base, candidate = context.models["base"].info, context.models["candidate"].info
+        choose = _same_tokens if form_of(base, candidate) == "tied" else _aligned
+        harvest = choose(context, answers, layer_of_base(layer, base, candidate))
         read_states(context, harvest, layer)
         return harvest
 
@@ -65,9 +79,57 @@ def harvest_models(context: Context, answers: BothAnswers, layer: int) -> Artifa
 
 def read_states(context: Context, harvest: Harvest, layer: int) -> Pair:
     """The states of both models, from the cache; what is not there is harvested again."""
-    return Pair(
-        _states(context, "base", harvest, layer),
-        _states(context, "candidate", harvest, layer),
+    pair = Pair(
+        _states(context, "base", harvest.read_by("base"), harvest.base_layer),
+        _states(context, "candidate", harvest.read_by("candidate"), layer),
+    )
+    if harvest.aligned is None:
+        return pair
+    documents = [one for group in harvest.aligned.values() for one in group]
+    base_T = aligned_lines(
+        [d.base for d in documents], [[i for i, _ in d.pairs] for d in documents]
+    )
+    candidate_T = aligned_lines(
+        [d.candidate for d in documents], [[j for _, j in d.pairs] for d in documents]
+    )
+    return Pair(at_lines(pair.base, base_T), at_lines(pair.candidate, candidate_T))
+
+
+def _same_tokens(context: Context, answers: BothAnswers, base_layer: int) -> Harvest:
+    budget = context.inputs.recipe.tokens
+    groups = {
+        "corpus": _corpus(context),
+        "base answers": answers.base.documents(),
+        "candidate answers": answers.candidate.documents(),
+    }
+    documents = {
+        name: within_budget(group, int(SHARES[name] * budget)) for name, group in groups.items()
+    }
+    return Harvest(
+        documents=documents,
+        tokens=sum(len(d) - 1 for group in documents.values() for d in group),
+        base_layer=base_layer,
+    )
+
+
+def _aligned(context: Context, answers: BothAnswers, base_layer: int) -> Harvest:
+    budget = context.inputs.recipe.tokens
+    found = aligned_documents(context, answers, DOCUMENT_TOKENS)
+    aligned = {
+        name: within_pairs(group, int(SHARES[name] * budget)) for name, group in found.items()
+    }
+    everything = [document for group in aligned.values() for document in group]
+    if not everything:
+        raise InputsError(
+            "recipe.corpus: no token of one model ends where one of the other does, so their "
+            "states can't be compared; give a corpus that both tokenizers can read"
+        )
+    return Harvest(
+        documents={name: [d.base for d in group] for name, group in aligned.items()},
+        tokens=sum(len(document.pairs) for document in everything),
+        base_layer=base_layer,
+        aligned=aligned,
+        aligned_share=aligned_share(everything),
     )
 
 
@@ -90,14 +152,16 @@ def _corpus(context: Context) -> list[Tokens]:
     return encode_corpus(engine, context.corpora.texts, DOCUMENT_TOKENS)
 
 
-def _states(context: Context, name: SideName, harvest: Harvest, layer: int) -> Activations:
+def _states(
+    context: Context, name: SideName, groups: dict[str, list[Tokens]], layer: int
+) -> Activations:
     parts = [
         _group(context, name, group, documents, layer)
-        for group, documents in harvest.documents.items()
+        for group, documents in groups.items()
         if documents
     ]
     offset, document_T = 0, []
-    for part, documents in zip(parts, filter(None, harvest.documents.values()), strict=True):
+    for part, documents in zip(parts, filter(None, groups.values()), strict=True):
         document_T.append(part.document_T + offset)
         offset += len(documents)
     return Activations(

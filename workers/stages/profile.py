@@ -1,9 +1,14 @@
-"""At which depth does the difference live? The layer whose exchange takes most of it away."""
+"""At which depth does the difference live? The layer whose exchange takes most of it away.
+
+Between two architectures no state can be exchanged; then the depth is fixed beforehand.
+"""
 
 from pathlib import Path
 
 from alerts.evidence import PatchPoint
+from dfc.config import Form
 from dfc.engine import ScoreRow
+from dfc.form import form_of, relative_layer
 from dfc.patch_profile import choose_layer, patch_profile
 from workers.artifact import Artifact, Result
 from workers.context import Context
@@ -18,16 +23,24 @@ DEPTHS = (0.35, 0.5, 0.65, 0.75, 0.85)
 """Where the profile is taken, as parts of the stack."""
 
 
+ACROSS = 2 / 3
+"""Depth between two architectures: above the middle, because an update of all blocks is only partly
+visible there, and below the last third, which prepares the output of its own tokenizer."""
+
+
 class Layer(Result):
-    """The residual stream that is compared: the one after this block (0-based)."""
+    """The candidate's residual stream that is compared: the one after this block (0-based)."""
 
     layer: int
     points: list[PatchPoint]
-    """Empty when the recipe fixes the layer."""
+    """Empty when the recipe fixes the layer, or when no state can be exchanged."""
+    form: Form = "tied"
+    """What the two models need."""
 
 
 def choose_depth(context: Context, answers: BothAnswers) -> Artifact[Layer]:
-    """The recipe's layer, else the earliest one whose exchange takes most of the divergence away.
+    """The recipe's layer, else the earliest one whose exchange takes most of the divergence away,
+    else the one at `ACROSS` of the stack.
 
     Raises InputsError when the recipe's layer is not one of the model's.
     """
@@ -35,13 +48,16 @@ def choose_depth(context: Context, answers: BothAnswers) -> Artifact[Layer]:
     def compute(_: Path) -> Layer:
         base, candidate = context.models["base"], context.models["candidate"]
         n_layers, wanted = candidate.info.n_layers, context.inputs.recipe.layer
+        form = form_of(base.info, candidate.info)
         if wanted != "auto":
             if wanted >= n_layers:
                 raise InputsError(
                     f"recipe.layer: {wanted} is beyond the last block, {n_layers - 1}; choose a "
                     "lower one or 'auto'"
                 )
-            return Layer(layer=wanted, points=[])
+            return Layer(layer=wanted, points=[], form=form)
+        if form == "strict":
+            return Layer(layer=relative_layer(ACROSS, candidate.info), points=[], form=form)
         rows, weights = divergence_rows(answers)
         found = patch_profile(
             base, candidate, rows, weights, depths(n_layers), context.steps("depths")

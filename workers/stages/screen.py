@@ -3,13 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from dfc.base_view import BaseView
 from dfc.engine import FeatureBank
+from dfc.errors import InputError
+from dfc.form import form_of, layer_of_base
 from dfc.screen import Side, screen
+from dfc.stitching import Stitch, fit_stitch
 from workers.artifact import Artifact, Result
 from workers.context import Context
-from workers.stages.banks import load_bank, save_bank
+from workers.stages.banks import load_bank, load_stitch, save_bank, save_stitch
 from workers.stages.harvest import Pair
 from workers.stages.train import Training
+
+_STITCH = "stitch.safetensors"
 
 
 class ScreenedFeature(Result):
@@ -31,6 +37,11 @@ class Screened(Result):
     """The features of the first seed, those that explain most of the change first."""
 
     features: list[ScreenedFeature]
+    across: bool
+    """The models have no common residual space."""
+    stitched: float | None
+    """Part of the candidate's variance that the map from the base explains; None where there is no
+    map."""
     candidate_order: list[list[int]]
     """Per seed the rows of the candidate's bank that are alive, most important first."""
 
@@ -50,6 +61,11 @@ class Banks:
         """The exclusive features of `side` that the seed at `seed_index` found."""
         return load_bank(_bank_path(self._directory, side, seed_index))
 
+    def base_view(self) -> BaseView:
+        """How the candidate's features stand in a base of another architecture."""
+        path = self._directory / _STITCH
+        return BaseView(self.bank("base").layer, load_stitch(path) if path.exists() else None)
+
 
 def screen_features(
     context: Context, training: Training, layer: int, states: Callable[[], Pair]
@@ -58,20 +74,39 @@ def screen_features(
 
     def compute(directory: Path) -> Screened:
         pair = states()
+        base, candidate = context.models["base"].info, context.models["candidate"].info
+        across = form_of(base, candidate) == "strict"
+        stitch = _stitch(pair) if across else None
         screening = screen(
             training.crosscoders(),
             pair.base.x_TD,
             pair.candidate.x_TD,
             layer,
             context.inputs.recipe.screen,
+            base_layer=layer_of_base(layer, base, candidate),
+            stitch=stitch,
         )
+        if stitch is not None:
+            save_stitch(directory / _STITCH, stitch)
         for side, banks in screening.banks.items():
             for seed_index, bank in enumerate(banks):
                 save_bank(_bank_path(directory, side, seed_index), bank)
         features = [ScreenedFeature(**feature._asdict()) for feature in screening.features]
-        return Screened(features=features, candidate_order=screening.candidate_order)
+        return Screened(
+            features=features,
+            across=across,
+            stitched=stitch.base_to_candidate.r2 if stitch else None,
+            candidate_order=screening.candidate_order,
+        )
 
     return context.artifact("screen", Screened, compute)
+
+
+def _stitch(pair: Pair) -> Stitch | None:
+    try:
+        return fit_stitch(pair.base.x_TD, pair.candidate.x_TD, seed=0)
+    except InputError:  # too few pairs: what needs the maps is then not measured
+        return None
 
 
 def _bank_path(directory: Path, side: Side, seed_index: int) -> Path:

@@ -33,13 +33,15 @@ def answer_side_by_side(
     def compute(_: Path) -> SideBySide:
         by_id = {feature.id: feature for feature in screened.features}
         bank = banks.bank("candidate")
+        base_bank = banks.base_view().bank(bank) if screened.across else bank
         answers: list[Answer] = []
         suites = [s for s in context.inputs.behaviour_suites if causes.best.get(s.behaviour)]
         for done, suite in enumerate(suites, start=1):
             features = causes.best[suite.behaviour]
             strengths = [_strength(causes, name, suite.behaviour) for name in features]
             rows = [by_id[name].row for name in features]
-            answers += _answers(context, suite, bank, features, edits_of(rows, strengths))
+            edits = edits_of(rows, strengths)
+            answers += _answers(context, suite, (bank, base_bank), features, edits)
             context.progress.step("behaviours", done, len(suites))
         return SideBySide(answers=answers)
 
@@ -77,13 +79,21 @@ def _strength(causes: Causes, feature: str, behaviour: str) -> float | None:
 
 
 def _answers(
-    context: Context, suite: Suite, bank: FeatureBank, features: list[str], edits: Edits
+    context: Context,
+    suite: Suite,
+    banks: tuple[FeatureBank, FeatureBank | None],
+    features: list[str],
+    edits: Edits,
 ) -> list[Answer]:
+    """`banks` are the candidate's features in the candidate and, if it can be edited, the base."""
+    bank, base_bank = banks
     base, candidate = context.models["base"], context.models["candidate"]
     chats = first_of_templates(suite, PROMPTS_PER_BEHAVIOUR)
     by_base, by_candidate = _greedy(base, chats), _greedy(candidate, chats)
     ablated = _greedy(candidate, chats, bank, edits.ablation)
-    induced = _greedy(base, chats, bank, edits.addition) if edits.addition else None
+    induced = None
+    if edits.addition and base_bank is not None:
+        induced = _greedy(base, chats, base_bank, edits.addition)
     return [
         Answer(
             behaviour=suite.behaviour,

@@ -14,11 +14,13 @@ from alerts.policy import is_flagged
 from alerts.random_directions import ControlStates
 from alerts.reach import ReachPlan, measure_reach
 from alerts.verdict import FeatureEffect, Reach
+from dfc.base_view import BaseView
 from dfc.corpus import encode_corpus
 from dfc.engine import ScoreRow
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
+from workers.job import SideName
 from workers.stages.forks import Forks
 from workers.stages.harvest import Pair
 from workers.stages.probe import Probe
@@ -28,6 +30,7 @@ NEUTRAL_ROWS, NEUTRAL_TOKENS = 24, 64
 """Neutral texts, and the tokens of each whose loss an edit must not raise."""
 OPENING = 4
 """Tokens of a neutral text that are read before its loss counts."""
+SIDES: tuple[SideName, SideName] = ("candidate", "base")
 DIFFERENCES = 4096
 """States from which the covariance of the difference is estimated."""
 
@@ -61,7 +64,7 @@ def steer_features(
 
     def compute(_: Path) -> Causes:
         suites = [
-            suite
+            probe.applicable(suite)
             for suite, behaviour in zip(
                 context.inputs.behaviour_suites,
                 probe.measured(context.inputs.behaviour_suites),
@@ -73,10 +76,12 @@ def steer_features(
             suites.append(forks.suite)
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}
         seeds = _features_of_seeds(screened, banks)
-        sample, neutral = control_states(states()), neutral_rows(context)
+        view = banks.base_view() if screened.across else None
+        sample = control_states(states(), view)
+        neutral, base_neutral = (neutral_rows(context, name) for name in SIDES)
         bearable = context.inputs.policy.maximum_nll_rise
         found = measure_causes(
-            steering_bench.Pair(context.models["base"], context.models["candidate"]),
+            steering_bench.Pair(context.models["base"], context.models["candidate"], view),
             suites,
             seeds,
             sample,
@@ -84,6 +89,7 @@ def steer_features(
             CausalPlan(maximum_nll_rise=bearable),
             names,
             context.steps("behaviours"),
+            base_neutral,
         )
         reach = measure_reach(
             context.models["candidate"],
@@ -115,21 +121,32 @@ def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:
     ]
 
 
-def control_states(pair: Pair) -> ControlStates:
-    """A sample of raw states, the same for equal states."""
+def control_states(pair: Pair, view: BaseView | None = None) -> ControlStates:
+    """A sample of raw states, the same for equal states.
+
+    Between architectures the base's state is what the map makes of it in the candidate's space; so
+    the difference is what the base does not predict. Without a map it is the whole state.
+    """
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randperm(len(pair.base.x_TD), generator=generator)[:DIFFERENCES]
     candidate_ND = pair.candidate.x_TD[chosen].float()
-    return ControlStates(candidate_ND, candidate_ND - pair.base.x_TD[chosen].float())
+    base_ND = pair.base.x_TD[chosen].float()
+    if view is not None:
+        if view.stitch is None:
+            return ControlStates(candidate_ND, candidate_ND)
+        there = view.stitch.base_to_candidate
+        base_ND = base_ND @ there.weight.T + there.bias_D
+    return ControlStates(candidate_ND, candidate_ND - base_ND)
 
 
-def neutral_rows(context: Context) -> list[ScoreRow]:
-    """Texts of the corpus, which neither model wrote: the end of each after its first tokens.
+def neutral_rows(context: Context, name: SideName = "base") -> list[ScoreRow]:
+    """Texts of the corpus, which neither model wrote, as the model `name` reads them: the end of
+    each after its first tokens.
 
     The base's own answers would not do. An edit that undoes part of the update makes them likelier,
     which hides the damage that it does.
     """
-    texts = encode_corpus(context.models["base"], context.corpora.texts, OPENING + NEUTRAL_TOKENS)
+    texts = encode_corpus(context.models[name], context.corpora.texts, OPENING + NEUTRAL_TOKENS)
     rows = [ScoreRow(text[:OPENING], text[OPENING:]) for text in texts if len(text) > OPENING]
     if not rows:
         raise InputsError(

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alerts.evidence import TrainingRun
+from dfc.config import DfcConfig
+from dfc.form import form_of
 from dfc.train import TrainedDfc, load_trained, save_trained, train
 from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.errors import InputsError
 from workers.stages.harvest import Pair
 
 _MODEL = "model"
@@ -50,7 +53,7 @@ def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[
         trained = train(
             pair.base.x_TD,
             pair.candidate.x_TD,
-            context.inputs.recipe.dfc,
+            _config(context),
             seed=seed,
             checkpoint=context.work("train", part) / "training",
             progress=context.steps(f"steps, seed {seed}"),
@@ -61,6 +64,19 @@ def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[
     artifact = context.artifact("train", Run, compute, part)
     context.end_work("train", part)
     return artifact
+
+
+def _config(context: Context) -> DfcConfig:
+    """What fits the two models. Raises InputsError where the recipe allows no form that does."""
+    recipe = context.inputs.recipe
+    if form_of(context.models["base"].info, context.models["candidate"].info) == "tied":
+        return recipe.dfc
+    if recipe.dfc_across is None:
+        raise InputsError(
+            "recipe.dfc.form: 'tied' needs two checkpoints of one architecture and tokenizer, and "
+            "these two differ; leave the form out, so that the models decide"
+        )
+    return recipe.dfc_across
 
 
 def _summary(trained: TrainedDfc) -> TrainingRun:

@@ -1,0 +1,158 @@
+"""A diff of two models with nothing in common but the language they are asked in."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from monitor.settings import Settings
+from tests.alerts.suites import suite_json
+from tests.workers.conftest import DFC, TEXTS, Silent, changed, side_of, write_lines
+from workers.context import Context
+from workers.diff import run_diff
+from workers.errors import InputsError
+from workers.job import Job
+from workers.stages.aligned import AlignedDocument, aligned_lines, within_pairs
+from workers.stages.answers import answer_prompts
+from workers.stages.harvest import harvest_models, read_states
+from workers.stages.profile import choose_depth
+from workers.store import LocalStore
+
+
+@pytest.fixture
+def foreign_job(tiny_checkpoint: Path, foreign_checkpoint: Path) -> Job:
+    return Job("assistant", side_of(tiny_checkpoint), side_of(foreign_checkpoint))
+
+
+@pytest.fixture
+def long_corpus(settings: Settings, tmp_path: Path) -> Settings:
+    """Enough text to fit maps between the two residual streams."""
+    lines = [{"text": f"{text} {n} {other}"} for n, text in enumerate(TEXTS) for other in TEXTS]
+    path = write_lines(tmp_path / "corpus.jsonl", lines)
+    return changed(settings, corpus=path, tokens=2400, dfc=DFC | {"k": 8, "steps": 40})
+
+
+def test_two_architectures_to_a_verdict_and_again_from_the_store(
+    foreign_job: Job, long_corpus: Settings, store: LocalStore
+) -> None:
+    outcome = run_diff(foreign_job, long_corpus, store, Silent())
+    verdict, evidence = outcome.verdict, outcome.evidence
+    assert outcome.failure is None
+    assert verdict.behaviours[0].shift is not None
+    assert verdict.behaviours[0].ceiling is None
+    assert evidence.patch_profile == []
+    assert verdict.recipe.layer == 3  # two thirds of five blocks
+    assert verdict.recipe.tokens is not None and 640 < verdict.recipe.tokens <= 2400
+    said = " ".join(evidence.caveats)
+    assert "per token of different tokenizers" in said and "no ceiling was measured" in said
+    assert "of the places that could be paired" in said and "linear map" in said
+    assert all(feature.delta_energy is None for feature in verdict.features)
+    assert all(feature.exclusivity is not None for feature in verdict.features)
+    assert run_diff(foreign_job, long_corpus, store, Silent()) == outcome
+
+
+def test_a_shift_across_architectures_is_steered_in_both_models(
+    foreign_job: Job, long_corpus: Settings, store: LocalStore, recipe_files: Path, tmp_path: Path
+) -> None:
+    agreeing = suite_json(templates=8, per_template=1)
+    contrary = suite_json(templates=8, per_template=1, behaviour="contradiction")
+    for one in contrary["items"]:
+        for variant in one["variants"]:
+            variant["matching"], variant["not_matching"] = (
+                variant["not_matching"],
+                variant["matching"],
+            )
+    paths = [tmp_path / "agreeing.json", tmp_path / "contrary.json"]
+    for path, suite in zip(paths, (agreeing, contrary), strict=True):
+        path.write_text(json.dumps(suite))
+    suites = [*map(str, paths), *long_corpus.recipe.suites[1:]]
+    settings = changed(long_corpus, suites=suites, seeds=[0])
+    verdict, _, failure = run_diff(foreign_job, settings, store, Silent())
+    assert failure is None
+    risen = [one for one in verdict.behaviours if one.shift is not None and one.shift > 0]
+    assert len(risen) == 1  # one suite is the other turned round
+    if risen[0].flagged and risen[0].mediated_all is not None:
+        assert risen[0].ceiling is None
+        assert risen[0].mediated_control_p95 is None or verdict.features
+
+
+def test_too_little_text_to_map_the_models_is_no_crash(
+    foreign_job: Job, settings: Settings, store: LocalStore
+) -> None:
+    outcome = run_diff(foreign_job, settings, store, Silent())
+    assert outcome.failure is None
+    assert "too little text to map" in " ".join(outcome.evidence.caveats)
+
+
+def test_harvested_lines_are_the_same_places_of_the_same_texts(
+    make_context: Callable[[Job], Context], foreign_job: Job
+) -> None:
+    context = make_context(foreign_job)
+    answers = answer_prompts(context).result
+    layer = choose_depth(context, answers).result.layer
+    harvest = harvest_models(context, answers, layer).result
+    pair = read_states(context, harvest, layer)
+    assert harvest.aligned is not None and len(pair.base.x_TD) == harvest.tokens
+    assert pair.base.x_TD.shape[1] == 32 and pair.candidate.x_TD.shape[1] == 48
+    assert harvest.base_layer == 2 and layer == 3
+    assert harvest.aligned_share is not None and 0 < harvest.aligned_share <= 1
+    base, candidate = context.models["base"], context.models["candidate"]
+    read = [
+        base.decode(tokens[: position + 1]).split("]")[-1]
+        for tokens, position in _places(harvest.read_by("base")["corpus"], pair.base)
+    ]
+    others = [
+        candidate.decode(tokens[: position + 1])
+        for tokens, position in _places(harvest.read_by("candidate")["corpus"], pair.candidate)
+    ]
+    assert read and [text.rstrip() for text in read] == [text.rstrip() for text in others]
+    document = harvest.read_by("candidate")["corpus"][0]
+    alone = candidate.harvest([document], layer)
+    positions = [j for _, j in harvest.aligned["corpus"][0].pairs]
+    expected_ND = alone.x_TD[torch.tensor(positions) - 1]
+    found_ND = pair.candidate.x_TD[: len(positions)]
+    torch.testing.assert_close(found_ND.float(), expected_ND.float(), rtol=0.05, atol=0.05)
+
+
+def test_only_so_many_pairs_are_taken() -> None:
+    documents = [
+        AlignedDocument(base=(1, 2, 3), candidate=(4, 5), pairs=[(1, 1), (2, 1)], content=2)
+        for _ in range(3)
+    ]
+    kept = within_pairs(iter(documents), 3)
+    assert [len(document.pairs) for document in kept] == [2, 1]
+    assert aligned_lines([(7, 8, 9), (7, 8)], [[1, 2], [1]]).tolist() == [0, 1, 2]
+
+
+def test_a_recipe_that_insists_on_the_tied_form_is_told_so(
+    foreign_job: Job, settings: Settings, store: LocalStore
+) -> None:
+    tied = changed(settings, dfc=settings.recipe.dfc | {"form": "tied"})
+    with pytest.raises(InputsError, match=r"recipe\.dfc\.form: 'tied' needs"):
+        run_diff(foreign_job, tied, store, Silent())
+
+
+def test_the_same_architecture_with_another_tokenizer_is_aligned(
+    tiny_checkpoint: Path,
+    foreign_checkpoint: Path,
+    changed_checkpoint: Path,
+    tmp_path: Path,
+    settings: Settings,
+    store: LocalStore,
+) -> None:
+    other = Path(shutil.copytree(changed_checkpoint, tmp_path / "other"))
+    content = json.loads((other / "tokenizer.json").read_text())
+    content["pre_tokenizer"]["use_regex"] = not content["pre_tokenizer"]["use_regex"]
+    (other / "tokenizer.json").write_text(json.dumps(content))
+    job = Job(None, side_of(tiny_checkpoint), side_of(other))
+    outcome = run_diff(job, settings, store, Silent())
+    assert outcome.failure is None
+    assert "The models differ in architecture or tokenizer" in " ".join(outcome.evidence.caveats)
+
+
+def _places(documents, activations):  # type: ignore[no-untyped-def]
+    lines = zip(activations.document_T.tolist(), activations.position_T.tolist(), strict=True)
+    return [(documents[d], position) for d, position in lines if d < len(documents)]
