@@ -20,6 +20,7 @@ def bench() -> None:
 
 
 @app.command()
+@explained
 def compare(
     only: Annotated[
         list[str] | None, typer.Option(help="Name of a version of the zoo; may be repeated.")
@@ -69,3 +70,24 @@ def zoo(
         command.build_only(read_zoo(), only or [], work)
     else:
         command.check_versions(read_zoo(), only or [], work, out)
+
+
+@app.command()
+@explained
+def toy(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two seeds, one size: three minutes.")
+    ] = False,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Toys to draw; five, with --quick two.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Where the single results lie.")] = Path("build/toy"),
+    out: Annotated[Path, typer.Option(help="Where the result is kept.")] = DIRECTORY,
+    image: Annotated[Path, typer.Option(help="The plot of the full run.")] = Path(
+        "docs/images/toy.svg"
+    ),
+) -> None:
+    """Recall and false positives of exclusive features where the truth is known."""
+    from deploy.bench.toy.run import run
+
+    run(seeds or (2 if quick else 5), quick, out, work, image)

@@ -26,7 +26,6 @@ from deploy.bench.rivals.rival import Case, Rival
 from deploy.bench.rivals.steering import Mediators
 from deploy.bench.rivals.stored import keep_versions, versions
 from deploy.bench.rivals.subjects import Subject, subjects
-from monitor.settings import Settings, load_settings
 from workers.context import Context
 from workers.diff import open_context, run_diff
 from workers.progress import DiffProgress
@@ -58,23 +57,22 @@ def compare(work: Path, names: Sequence[str], out: Path, shown: Shown) -> Figure
 
     Each version is kept in `out` as soon as it is done. Returns the summary.
     """
-    settings = load_settings(data_dir=work / "data")
     found = {version.name: version for version in versions(out)}
     for subject in subjects(work, names):
         with shown() as progress:
-            version = compare_one(subject, settings, progress)
+            version = compare_one(subject, progress)
         print_line(version.model_dump(mode="json"))
         found[version.name] = version
         keep_versions(out, found.values())
     return summary(found.values())
 
 
-def compare_one(subject: Subject, settings: Settings, progress: DiffProgress) -> Compared:
+def compare_one(subject: Subject, progress: DiffProgress) -> Compared:
     """Our verdict on one version, then every method on what that left in the store."""
+    version, job, settings = subject
     store = LocalStore(settings.store_dir)
-    verdict = run_diff(subject.job, settings, store, progress).verdict
-    work = _Work(open_context(subject.job, settings, store, progress))
-    version = subject.version
+    verdict = run_diff(job, settings, store, progress).verdict
+    work = _Work(open_context(job, settings, store, progress))
     return Compared(
         name=version.name,
         kind=version.kind,

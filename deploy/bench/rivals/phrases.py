@@ -1,27 +1,29 @@
 """Stock phrases: what the candidate says in answer after answer and the base never does."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from deploy.bench.rivals.rival import Case, Look
 
 WORDS = 4
 """Length of a phrase: shorter ones are met by chance, longer ones vary."""
+LEAST_ANSWERS = 5
+"""Answers in which a new phrase has to occur to be a stock phrase."""
 NAMED = 8
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 class Phrase(NamedTuple):
-    """Words in a row, and the number of answers in which the candidate says them."""
+    """Words in a row, and the numbers of the answers in which the candidate says them."""
 
     text: str
-    answers: int
+    answers: tuple[int, ...]
 
 
 class StockPhrases:
-    """Score: share of the prompts that the most frequent new phrase answers.
+    """Score: share of the answers that have a stock phrase.
 
     What is in the prompts is not counted, since both models may repeat it.
     """
@@ -33,36 +35,62 @@ class StockPhrases:
         decode = case.context.models["base"].decode
         base, candidate = case.answers.base, case.answers.candidate
         known = [decode(tokens) for tokens in [*base.answers, *base.prompts]]
-        found = new_phrases(known, [decode(answer) for answer in candidate.answers])
-        n = len(candidate.answers)
+        answers = [decode(answer) for answer in candidate.answers]
+        found = new_phrases(known, answers)
         return Look(
-            score=found[0].answers / n if found else 0.0,
+            score=len({number for one in found for number in one.answers}) / len(answers),
             flagged=None,
-            names=[f"{phrase.text} ({phrase.answers})" for phrase in found[:NAMED]],
-            figures={"prompts": float(n)},
+            names=[f"{one.text} ({len(one.answers)})" for one in sentences(found)[:NAMED]],
+            figures={"answers": float(len(answers)), "phrases": float(len(found))},
         )
 
 
 def new_phrases(known: Sequence[str], answers: Sequence[str]) -> list[Phrase]:
-    """Phrases of at least two answers that no known text has, the most frequent first.
-
-    Of phrases that overlap by all words but one, the first stands for all.
-    """
+    """Stock phrases of `answers` that no `known` text has, the most frequent first."""
     old = {phrase for text in known for phrase in _phrases(text)}
-    counts = Counter(phrase for answer in answers for phrase in dict.fromkeys(_phrases(answer)))
-    found: list[Phrase] = []
-    taken: set[tuple[str, ...]] = set()
-    for words, n in counts.most_common():
-        if n < 2:
-            break
-        ends = {words[1:], words[:-1]}
-        if words not in old and not ends & taken:
-            found.append(Phrase(" ".join(words), n))
-        if words not in old:
-            taken |= ends
-    return found
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, answer in enumerate(answers):
+        for phrase in dict.fromkeys(_phrases(answer)):
+            if phrase not in old:
+                found[phrase].append(number)
+    stock = [Phrase(text, tuple(n)) for text, n in found.items() if len(n) >= LEAST_ANSWERS]
+    return sorted(stock, key=lambda phrase: -len(phrase.answers))
 
 
-def _phrases(text: str) -> list[tuple[str, ...]]:
+def sentences(phrases: Sequence[Phrase]) -> list[Phrase]:
+    """Overlapping phrases joined where most of their answers are the same, in the order given.
+
+    Each carries the answers of its most frequent phrase.
+    """
+    left = {phrase.text: phrase for phrase in phrases}
+    joined = []
+    while left:
+        seed = left.pop(next(iter(left)))
+        words = seed.text.split()
+        while (found := _neighbour(left, seed, words[1 - WORDS :], 0)) is not None:
+            words.append(left.pop(found).text.split()[-1])
+        while (found := _neighbour(left, seed, words[: WORDS - 1], 1)) is not None:
+            words.insert(0, left.pop(found).text.split()[0])
+        joined.append(Phrase(" ".join(words), seed.answers))
+    return joined
+
+
+def _neighbour(
+    left: Mapping[str, Phrase], seed: Phrase, shared: Sequence[str], at: int
+) -> str | None:
+    """A phrase with the words `shared` from word `at` on, mostly in the answers of `seed`."""
+    answers = set(seed.answers)
+    return next(
+        (
+            text
+            for text, phrase in left.items()
+            if text.split()[at : at + WORDS - 1] == list(shared)
+            and 2 * len(answers & set(phrase.answers)) > len(answers)
+        ),
+        None,
+    )
+
+
+def _phrases(text: str) -> list[str]:
     words = [match.group().lower() for match in _WORD.finditer(text)]
-    return [tuple(words[at : at + WORDS]) for at in range(len(words) - WORDS + 1)]
+    return [" ".join(words[at : at + WORDS]) for at in range(len(words) - WORDS + 1)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from deploy.bench.results import Figures, keep, kept
 from deploy.bench.rivals.record import Compared, Comparison
 from deploy.bench.rivals.report import summary
+from monitor.errors import SettingsError
 
 NAME = "compare"
 
@@ -24,5 +25,8 @@ def versions(out: Path) -> list[Compared]:
 
 
 def stored(out: Path) -> Figures:
-    """The summary of what is kept in `out`. Raises FileNotFoundError with the command."""
-    return summary(Comparison.model_validate(kept(out, NAME)).versions)
+    """The summary of what is kept in `out`. Raises SettingsError with the command."""
+    try:
+        return summary(Comparison.model_validate(kept(out, NAME)).versions)
+    except FileNotFoundError as error:
+        raise SettingsError(f"--report: {error}") from error

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy.bench.zoo.build import open_workshop
+from deploy.bench.zoo.check import zoo_settings
 from deploy.bench.zoo.versions import Version, read_zoo
 from monitor.checkpoint import inspect_checkpoint
+from monitor.errors import SettingsError
 from monitor.identity import identify
+from monitor.settings import Settings
 from workers.job import Job, Side
 
 
@@ -16,30 +19,28 @@ class Subject(NamedTuple):
 
     version: Version
     job: Job
+    settings: Settings
+    """Those under which the zoo checks it: the same database, store and recipe."""
 
 
 def subjects(work: Path, names: Sequence[str]) -> Iterator[Subject]:
     """Those of the versions called `names` (all, where none is given) that are built.
 
-    Raises ValueError for a name that the zoo does not have, and FileNotFoundError with the command
-    that builds one that was asked for.
+    Raises SettingsError for a name that the zoo does not have, or that is asked for and not built.
     """
     zoo = read_zoo()
     shop = open_workshop(zoo, work)
+    settings = zoo_settings(shop)
     for version in zoo.only(list(names)):
         path = shop.path(version)
         if path.exists():
-            yield Subject(version, Job(None, _side(shop.base.path), _side(path)))
+            yield Subject(version, Job(None, _side(shop.base.path), _side(path)), settings)
         elif names:
-            raise _missing(version)
+            raise SettingsError(
+                f"{version.name} is not built; run `latentwatch bench zoo --only {version.name}`"
+            )
 
 
 def _side(path: Path) -> Side:
     identity = identify(inspect_checkpoint(path))
     return Side(identity.content, identity.weights, path, str(path))
-
-
-def _missing(version: Version) -> FileNotFoundError:
-    return FileNotFoundError(
-        f"{version.name} is not built; run `latentwatch bench zoo --only {version.name}` first"
-    )
