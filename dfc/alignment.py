@@ -77,10 +77,10 @@ def _places(reading: Reading) -> Iterator[tuple[int, tuple[int, int]]]:
 
 def _read(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Reading:
     tokens, offsets = tokenizer.encode_with_offsets(text)
-    next_starts = [start for start, _ in offsets[1:]] + [len(text)]
+    starts = [*(start for start, _ in offsets), len(text)]
     ends: list[int | None] = []
     numbers: list[int | None] = []
-    for token, (start, stop), next_start in zip(tokens, offsets, next_starts, strict=True):
+    for token, (start, stop), next_start in zip(tokens, offsets, starts[1:], strict=True):
         boundary = _boundary(text, stop)
         span = next((s for s in spans if s.start < boundary <= s.stop), None)
         empty = token in tokenizer.special_tokens or not text[start:stop].strip()

@@ -1,0 +1,1 @@
+"""How many tokens of two models can be paired, on which kinds of text?"""
