@@ -1,4 +1,5 @@
-"""The tables of the database: lines, versions, observations, diffs, the audit log, file digests.
+"""The tables of the database: lines, versions, observations, diffs, calibrations, the audit log,
+file digests.
 
 Times are seconds since the epoch (UTC). The schema's history is in `monitor/migrations`.
 """
@@ -114,6 +115,21 @@ class Diff(Base):
     error: Mapped[str | None]
     queued_at: Mapped[float]
     finished_at: Mapped[float | None]
+
+
+class StoredCalibration(Base):
+    """One calibration of a line; the newest one of a base counts, and older ones are kept."""
+
+    __tablename__ = "calibrations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
+    base_digest: Mapped[str]
+    """Of the trusted version whose nulls these are."""
+    recipe_digest: Mapped[str]
+    created_at: Mapped[float]
+    calibration: Mapped[str]
+    """JSON of `latentwatch.calibration/1`; the digests of its suites are in it."""
 
 
 class Audit(Base):

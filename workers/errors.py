@@ -23,6 +23,10 @@ class ModelLoadError(LatentwatchError):
     """A checkpoint of the diff can't be loaded as a model that answers."""
 
 
+class CalibrationError(LatentwatchError):
+    """Measuring the same weights twice did not give the same scores."""
+
+
 def no_room(error: BaseException) -> bool:
     """Whether `error`, or what caused it, is that no more can be written to a disk.
 

@@ -59,9 +59,9 @@ class Probe(Result):
             [
                 SuiteScores(
                     suite,
-                    _floats(self.suites[suite.behaviour].base),
-                    _floats(self.suites[suite.behaviour].candidate),
-                    [_floats(copy) for copy in self.suites[suite.behaviour].perturbed],
+                    floats(self.suites[suite.behaviour].base),
+                    floats(self.suites[suite.behaviour].candidate),
+                    [floats(copy) for copy in self.suites[suite.behaviour].perturbed],
                 )
                 for suite in suites
             ]
@@ -72,7 +72,7 @@ class Probe(Result):
     ) -> float | None:
         """The accuracy of model `name` over the items of the control suites `suites`."""
         scores = [score for suite in suites for score in self._scores(suite, name)]
-        return accuracy(_floats(scores), maximum_unscored) if scores else None
+        return accuracy(floats(scores), maximum_unscored) if scores else None
 
     def _scores(self, suite: Suite, name: SideName) -> Scores:
         probe = self.suites[suite.behaviour]
@@ -144,5 +144,6 @@ def _score(engine: Engine, suite: Suite) -> Scores:
     return [score if math.isfinite(score) else None for score in scores.tolist()]
 
 
-def _floats(scores: Scores) -> list[float]:
+def floats(scores: Scores) -> list[float]:
+    """The scores with NaN where an item could not be scored."""
     return [math.nan if score is None else score for score in scores]

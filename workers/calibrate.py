@@ -1,0 +1,89 @@
+"""The nulls of a line's trusted version, measured and kept: what `latentwatch calibrate` does."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.calibration import Calibration
+from monitor.calibrations import accepted_releases, keep, version_to_calibrate
+from monitor.database import open_database
+from monitor.errors import CheckpointRefusedError
+from monitor.intake import locate
+from monitor.schema import Version
+from monitor.settings import Settings
+from workers.diff import open_context
+from workers.job import Job, Side
+from workers.nulls import Release, nulls_of, numeric_pairs, release_pairs
+from workers.progress import DiffProgress
+from workers.recipe import recipe_digest
+from workers.store import LocalStore
+
+COPIES = 19
+"""Noisy copies, at which the least p-value reaches 0.05."""
+
+
+def calibrate_line(
+    line: str,
+    version: str | None,
+    copies: int,
+    settings: Settings,
+    progress: Callable[[], AbstractContextManager[DiffProgress]],
+    clock: Callable[[], float] = time.time,
+) -> Calibration:
+    """Calibrate the trusted version `version` of `line`, by default the newest, and keep that.
+
+    Scores that were measured before, also by a run that was killed, are not measured again. Raises
+    a LatentwatchError, and keeps no calibration, where one can't be made.
+    """
+    sessions = open_database(settings.database_url)
+    base = version_to_calibrate(sessions, settings, line, version, clock())
+    side = _side(locate(sessions, base), base)
+    with sessions() as session:
+        accepted = accepted_releases(session, line)
+    releases = [
+        Release(
+            f"{one.candidate.name} after {one.base.name}",
+            Job(line, *(_side(_place(sessions, each), each) for each in (one.base, one.candidate))),
+            one.flagged,
+        )
+        for one in accepted
+    ]
+    with progress() as shown:
+        store = LocalStore(settings.store_dir)
+        context = open_context(Job(line, side, side), settings, store, shown)
+        pairs = numeric_pairs(context, copies)
+        history, left_out = release_pairs(context, releases)
+    inputs = context.inputs
+    calibration = Calibration(
+        schema="latentwatch.calibration/1",
+        line=line,
+        base=side.for_verdict(),
+        recipe=recipe_digest(inputs.recipe),
+        created_at=clock(),
+        alpha=inputs.policy.alpha,
+        scores={
+            suite.behaviour: nulls_of(
+                suite, [*pairs, *history], inputs.policy.alpha, inputs.policy.maximum_unscored
+            )
+            for suite in inputs.behaviour_suites
+        },
+        left_out=left_out,
+    )
+    with sessions.begin() as session:
+        keep(session, base, calibration)
+    return calibration
+
+
+def _side(path: Path, version: Version) -> Side:
+    return Side(version.content_digest, version.weights_digest, path, str(path))
+
+
+def _place(sessions: sessionmaker[Session], version: Version) -> Path:
+    """Where `version` lies, or lay: its scores may be known without its files."""
+    try:
+        return locate(sessions, version)
+    except CheckpointRefusedError:
+        return Path(version.locator)

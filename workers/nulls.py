@@ -1,0 +1,132 @@
+"""Pairs of models between which nothing that matters has changed, and what their scores do.
+
+Every score is an artifact, so that a calibration that was killed goes on where it was, and so that
+releases which were compared by the same suites and code load no model again.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+from alerts.calibration import Null, NullKind, ScoreNulls, score_nulls
+from alerts.conformal import reseeding
+from alerts.shifts import null_shift
+from alerts.suite import Suite
+from dfc.perturbation import Noise, Rounding
+from monitor.errors import CheckpointRefusedError
+from workers.context import Context
+from workers.errors import CalibrationError, ModelLoadError
+from workers.job import Job
+from workers.models import Models
+from workers.stages.probe import (
+    Scores,
+    copy_scores,
+    floats,
+    model_scores,
+    noisy_nulls,
+    score_digest,
+)
+
+INT8 = Rounding(bits=8)
+
+SuiteScores = dict[str, Scores]
+
+
+class Release(NamedTuple):
+    """An accepted release against the version that it was compared with."""
+
+    name: str
+    job: Job
+    flagged: frozenset[str]
+    """Behaviours whose shift was wanted, so that it is no null."""
+
+
+class NullPair(NamedTuple):
+    """The item scores of one pair, by behaviour."""
+
+    kind: NullKind
+    of: str
+    base: SuiteScores
+    other: SuiteScores
+    wanted: frozenset[str] = frozenset()
+
+
+def numeric_pairs(context: Context, copies: int) -> list[NullPair]:
+    """The base of `context` against itself, against as many noisy copies, and rounded to int8.
+
+    Raises CalibrationError when the base does not score exactly as itself.
+    """
+    with _stage(context, "identical"):
+        # Loaded and scored twice: a result read back from the store would prove nothing.
+        base, again = (copy_scores(context, Noise(0.0, load)) for load in (0, 1))
+    apart = [name for name in base if base[name] != again[name]]
+    if apart:
+        raise CalibrationError(
+            f"{context.job.base.locator}: the same weights, scored twice, gave two results on "
+            f"{', '.join(apart)}; set OMP_NUM_THREADS to a fixed number, empty store_dir and run "
+            "this again. Nothing was calibrated"
+        )
+    with _stage(context, "noisy copies"):
+        noisy = noisy_nulls(context, copies)
+    with _stage(context, "rounded"):
+        rounded = copy_scores(context, INT8)
+    return [
+        NullPair("identical", "the same weights", base, again),
+        *(NullPair("perturbed", f"noise {seed}", base, copy) for seed, copy in enumerate(noisy)),
+        NullPair("rounded", "int8", base, rounded),
+    ]
+
+
+def release_pairs(
+    context: Context, releases: Sequence[Release]
+) -> tuple[list[NullPair], list[str]]:
+    """The releases by the suites and code of now; and which could not be scored, with the reason.
+
+    A shift from a stored verdict would belong to the suites and the code of its time.
+    """
+    pairs, left_out = [], []
+    with _stage(context, "releases"):
+        for done, release in enumerate(releases):
+            context.progress.step("accepted releases", done, len(releases))
+            at = replace(context, job=release.job, models=Models(release.job))
+            try:
+                base, candidate = (
+                    {s.behaviour: model_scores(at, name, s) for s in at.inputs.behaviour_suites}
+                    for name in ("base", "candidate")
+                )
+            except (CheckpointRefusedError, ModelLoadError) as error:
+                left_out.append(f"{release.name}: {error}")
+                continue
+            pairs.append(NullPair("release", release.name, base, candidate, release.flagged))
+    return pairs, left_out
+
+
+def nulls_of(
+    suite: Suite, pairs: Sequence[NullPair], alpha: float, maximum_unscored: float
+) -> ScoreNulls:
+    """The shifts of all pairs on `suite`; a pair with too many unscored items is no null."""
+    name = suite.behaviour
+    found: list[tuple[Null, NullPair]] = []
+    for pair in pairs:
+        unscored = sum(
+            None in scores for scores in zip(pair.base[name], pair.other[name], strict=True)
+        )
+        shift = null_shift(floats(pair.base[name]), floats(pair.other[name]))
+        if shift is None or name in pair.wanted or unscored > maximum_unscored * len(suite.items):
+            continue
+        found.append((Null(kind=pair.kind, of=pair.of, score=shift), pair))
+    largest = max(found, key=lambda one: abs(one[0].score), default=None)
+    spread = None
+    if largest is not None:
+        _, pair = largest
+        spread = reseeding(floats(pair.base[name]), floats(pair.other[name]), suite.templates)
+    return score_nulls(score_digest(suite), [null for null, _ in found], alpha, spread)
+
+
+@contextmanager
+def _stage(context: Context, name: str) -> Iterator[None]:
+    context.progress.begin(name)
+    start = context.clock()
+    yield
+    context.progress.end(name, context.clock() - start, False)
