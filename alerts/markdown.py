@@ -9,10 +9,12 @@ from alerts.plain_text import clip, one_line
 from alerts.verdict import Behaviour, Feature, Verdict
 from alerts.wording import (
     NOT_MEASURED,
+    calibration_sentence,
     interval,
     number,
     p_value,
     percent,
+    probability,
     recommended_action,
     short_digest,
     signed,
@@ -24,7 +26,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _LONGEST = 120
 _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
-    "| flagged"
+    "| conformal p | flagged"
 )
 _CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
@@ -43,6 +45,7 @@ def to_markdown(verdict: Verdict) -> str:
         "\n".join(f"- {_prose(reason)}" for reason in verdict.reasons),
         recommended_action(verdict),
         _behaviours(verdict.behaviours),
+        _prose(calibration_sentence(verdict)),
         _causes(verdict.behaviours),
         _features(verdict.features),
     ]
@@ -72,6 +75,7 @@ def _behaviours(behaviours: list[Behaviour]) -> str:
                 interval(b.ci_low, b.ci_high),
                 p_value(b.p_corrected),
                 number(b.noise_floor),
+                probability(b.conformal_p),
                 "**yes**" if b.flagged else "no",
             ]
             for b in behaviours

@@ -49,6 +49,7 @@ def _behaviour(b: Behaviour) -> str:
     if b.shift is None:
         return f"{name} {wording.NOT_MEASURED}"
     arrow = "▲" if b.shift > 0 else "▼"
+    conformal = "" if b.conformal_p is None else f", conformal {wording.p_value(b.conformal_p)}"
     removed = (
         f"\n    removed by its best five features {wording.percent(b.mediated_five)}, by random "
         f"directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
@@ -58,7 +59,7 @@ def _behaviour(b: Behaviour) -> str:
         f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "
         f"[{wording.interval(b.ci_low, b.ci_high)}], {wording.number(b.base_score)} → "
         f"{wording.number(b.candidate_score)}, n = {b.n_items}, {wording.times_noise(b)}, "
-        f"{wording.p_value(b.p_corrected)}{removed if b.flagged else ''}"
+        f"{wording.p_value(b.p_corrected)}{conformal}{removed if b.flagged else ''}"
     )
 
 

@@ -50,6 +50,19 @@ def p_value(p: float | None) -> str:
     return f"p {text}" if p is None or text.startswith("<") else f"p = {text}"
 
 
+def calibration_sentence(verdict: Verdict) -> str:
+    """By which nulls the shifts were judged, how old those are, and what was not calibrated."""
+    known, sentences = verdict.calibration, []
+    if known is not None:
+        days = f"{known.age_days:.0f} day{'' if round(known.age_days) == 1 else 's'}"
+        sentences.append(
+            f"Calibrated {days} before on {known.n_nulls} nulls, {known.n_releases} of them "
+            f"accepted releases ({short_digest(known.digest)}): a conformal p is at least "
+            f"{probability(1 / (known.n_nulls + 1))}."
+        )
+    return " ".join([*sentences, *filter(None, [verdict.calibration_caveat])])
+
+
 def interval(low: float | None, high: float | None) -> str:
     """The ends of a confidence interval."""
     return NOT_MEASURED if low is None or high is None else f"{number(low)} to {number(high)}"

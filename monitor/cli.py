@@ -1,12 +1,10 @@
 """The command `latentwatch`. Thin: arguments in, one function called, its result printed."""
 
 import json
-import os
-import pwd
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from sqlalchemy.orm import Session, sessionmaker
@@ -22,6 +20,7 @@ from monitor.errors import SettingsError, UnknownVersionError
 from monitor.lineage import move, verify_audit
 from monitor.lookup import find_line, find_version
 from monitor.overview import latest_verdict, line_rows, version_details, version_rows
+from monitor.owner import this_user
 from monitor.rounds import Around, watch_forever, watch_once
 from monitor.schema import Trust
 from monitor.settings import Settings, load_settings
@@ -119,6 +118,31 @@ def watch(
 
 @app.command()
 @explained
+def calibrate(
+    line: Annotated[str, typer.Option(help="Line of which a trusted version is measured.")],
+    version: Annotated[str | None, typer.Option(help="Which one; the newest by default.")] = None,
+    copies: Annotated[int, typer.Option(min=1, help="Noisy copies of it that are scored.")] = 19,
+    format_: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="How the result is printed.")
+    ] = "text",
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Measure what scores do when nothing has changed, for the thresholds of the next checks."""
+    from monitor.calibration_view import calibration_view
+    from workers.calibrate import calibrate_line
+    from workers.progress import terminal_progress
+
+    settings = _settings(config, data_dir)
+    calibration = calibrate_line(line, version, copies, settings, terminal_progress)
+    if format_ == "json":
+        write(calibration.model_dump_json(indent=2))
+    else:
+        show(calibration_view(calibration))
+
+
+@app.command()
+@explained
 def lines(config: Config = None, data_dir: DataDir = None) -> None:
     """List the lines, with what is trusted. Exits with 3 if the audit log was tampered with."""
     settings = _settings(config, data_dir)
@@ -208,16 +232,8 @@ def _show_versions(sessions: sessionmaker[Session], line: str) -> None:
         show(tables.versions_table(line, version_rows(session, find_line(session, line))))
 
 
-def _user() -> str:
-    """The user of the operating system: unlike a variable, nobody can just claim to be another."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # Containers run under numbers without a name.
-        return f"uid:{os.getuid()}"
-
-
 def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, reason: str) -> None:
-    actor = _user()
+    actor = this_user()
     with sessions.begin() as session:
         version = find_version(session, find_line(session, line), name)
         before = version.state

@@ -1,13 +1,14 @@
 """What the command line shows of the database, as plain data."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
-from monitor.schema import Audit, Diff, Line, Observation, Trust, Version
+from monitor.schema import Audit, Diff, Line, Observation, StoredCalibration, Trust, Version
 
 
 class LineRow(NamedTuple):
@@ -17,6 +18,8 @@ class LineRow(NamedTuple):
     trusted: list[str]
     """Names of its trusted versions, the newest first."""
     states: dict[str, int]
+    calibrated_at: float | None = None
+    """When its newest trusted version was last calibrated."""
 
 
 class VersionRow(NamedTuple):
@@ -42,7 +45,7 @@ def line_rows(session: Session) -> list[LineRow]:
             versions.where(Version.state == Trust.TRUSTED).order_by(
                 Version.published_at.desc(), Version.id.desc()
             )
-        )
+        ).all()
         states = session.execute(
             select(Version.state, func.count()).filter_by(line_id=line.id).group_by(Version.state)
         )
@@ -50,8 +53,19 @@ def line_rows(session: Session) -> list[LineRow]:
         refused = len(_refused(session, line))
         if refused:
             counts[Trust.UNDECIDED] = counts.get(Trust.UNDECIDED, 0) + refused
-        rows.append(LineRow(line.name, [version.name for version in trusted], counts))
+        names = [version.name for version in trusted]
+        rows.append(LineRow(line.name, names, counts, _calibrated_at(session, line, trusted)))
     return rows
+
+
+def _calibrated_at(session: Session, line: Line, trusted: Sequence[Version]) -> float | None:
+    if not trusted:
+        return None
+    return session.scalar(
+        select(func.max(StoredCalibration.created_at)).filter_by(
+            line_id=line.id, base_digest=trusted[0].content_digest
+        )
+    )
 
 
 def version_rows(session: Session, line: Line) -> list[VersionRow]:

@@ -1,5 +1,7 @@
-"""The name of a process as the owner of a lease, and whether that process is gone."""
+"""Who is at work: a process, as the owner of a lease, whether it is gone, and the user."""
 
+import os
+import pwd
 import re
 import socket
 
@@ -34,3 +36,11 @@ def is_dead(owner: str) -> bool:
         return abs(process.create_time() - float(started)) > _SAME_START_SECONDS
     except psutil.NoSuchProcess:
         return True
+
+
+def this_user() -> str:
+    """The user of the operating system: unlike a variable, nobody can just claim to be another."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # Containers run under numbers without a name.
+        return f"uid:{os.getuid()}"

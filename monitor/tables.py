@@ -15,11 +15,13 @@ from alerts.plain_text import one_line
 from alerts.verdict import Behaviour, Verdict
 from alerts.wording import (
     by_weight,
+    calibration_sentence,
     cause_sentences,
     headline,
     interval,
     number,
     p_value,
+    probability,
     readable,
     recommended_action,
     signed,
@@ -40,22 +42,24 @@ _STYLES = {
 
 def lines_table(rows: Sequence[LineRow], settings: Settings) -> Table:
     """One row per line, also for those that are watched but were not looked at yet."""
-    table = _table("line", "trusted", "versions", "directory")
+    table = new_table("line", "trusted", "calibrated", "versions", "directory")
     known = {row.name: row for row in rows}
     watched = {line.name: line for line in settings.lines}
     for name in sorted(known.keys() | watched.keys()):
         row = known.get(name, LineRow(name, [], {}))
         counts = ", ".join(f"{count} {state}" for state, count in sorted(row.states.items()))
         directory = str(watched[name].directory) if name in watched else "not watched"
-        _add(table, name, ", ".join(row.trusted) or "none", counts or "none yet", directory)
+        calibrated = "no" if row.calibrated_at is None else moment(row.calibrated_at)
+        trusted = ", ".join(row.trusted) or "none"
+        add_row(table, name, trusted, calibrated, counts or "none yet", directory)
     return table
 
 
 def versions_table(line: str, rows: Sequence[VersionRow]) -> Table:
     """One row per version or refused push."""
-    table = _table("version", "state", "verdict", "seen", "digest", "why", title=line)
+    table = new_table("version", "state", "verdict", "seen", "digest", "why", title=line)
     for row in rows:
-        _add(
+        add_row(
             table,
             ", ".join([row.name, *row.aliases]),
             Text(row.state, _STYLES.get(row.state, "")),
@@ -70,40 +74,42 @@ def versions_table(line: str, rows: Sequence[VersionRow]) -> Table:
 def verdict_view(verdict: Verdict) -> RenderableType:
     """A verdict as a person reads it: outcome, reasons, shifts, causes, what to do."""
     parts: list[RenderableType] = [
-        _text(verdict_word(verdict), _STYLES[verdict.verdict]),
-        _text(headline(verdict)),
-        *(_text(f"- {reason}") for reason in verdict.reasons),
+        plain(verdict_word(verdict), _STYLES[verdict.verdict]),
+        plain(headline(verdict)),
+        *(plain(f"- {reason}") for reason in verdict.reasons),
     ]
     if verdict.behaviours:
         parts.append(_behaviours(by_weight(verdict.behaviours)))
+    if calibration := calibration_sentence(verdict):
+        parts.append(plain(calibration))
     for behaviour in by_weight(verdict.behaviours):
         if behaviour.flagged:
             causes = " ".join(cause_sentences(behaviour, verdict.recipe.layer))
-            parts.append(_text(f"{readable(behaviour.name)}: {causes}"))
+            parts.append(plain(f"{readable(behaviour.name)}: {causes}"))
     if verdict.features:
-        table = _table("feature", "top tokens", "density")
+        table = new_table("feature", "top tokens", "density")
         for feature in verdict.features:
             tokens = " ".join(repr(token) for token in feature.top_tokens[:6])
-            _add(table, feature.id, tokens, small(feature.density))
+            add_row(table, feature.id, tokens, small(feature.density))
         parts.append(table)
-    return Group(*parts, _text(recommended_action(verdict)))
+    return Group(*parts, plain(recommended_action(verdict)))
 
 
 def version_view(details: dict[str, Any], verdict: Verdict | None) -> RenderableType:
     """One version: what it is, how it came to its state, and its latest verdict."""
-    facts = _table("", "")
+    facts = new_table("", "")
     facts.show_header = False
     for name in ("name", "state", "reason", "content_digest", "weights_digest", "shape"):
-        _add(facts, readable(name), str(details[name] or ""))
+        add_row(facts, readable(name), str(details[name] or ""))
     for seen in details["seen"]:
-        _add(facts, "seen", f"{moment(seen['seen_at'])} {seen['name']} at {seen['locator']}")
+        add_row(facts, "seen", f"{moment(seen['seen_at'])} {seen['name']} at {seen['locator']}")
     for diff in details["diffs"]:
         base = diff["base"]["name"] or diff["base"]["digest"][:12]
         state = f"{diff['state']} {diff['stage'] or ''}".strip()
-        _add(facts, f"compared with {base}", diff["error"] or state)
+        add_row(facts, f"compared with {base}", diff["error"] or state)
     for row in details["history"]:
         moved = f"{row['from_state']} to {row['to_state']} by {row['actor']}: {row['reason']}"
-        _add(facts, moment(row["at"]), moved)
+        add_row(facts, moment(row["at"]), moved)
     return facts if verdict is None else Group(facts, verdict_view(verdict))
 
 
@@ -113,9 +119,18 @@ def moment(seconds: float) -> str:
 
 
 def _behaviours(behaviours: Sequence[Behaviour]) -> Table:
-    table = _table("behaviour", "base", "candidate", "shift", "95 % interval", "p", "noise floor")
+    table = new_table(
+        "behaviour",
+        "base",
+        "candidate",
+        "shift",
+        "95 % interval",
+        "p",
+        "noise floor",
+        "conformal p",
+    )
     for b in behaviours:
-        _add(
+        add_row(
             table,
             Text(readable(b.name), _STYLES["flagged"] if b.flagged else ""),
             number(b.base_score),
@@ -124,20 +139,21 @@ def _behaviours(behaviours: Sequence[Behaviour]) -> Table:
             interval(b.ci_low, b.ci_high),
             p_value(b.p_corrected),
             number(b.noise_floor),
+            probability(b.conformal_p),
         )
     return table
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(title=None if title is None else _text(title), title_justify="left", box=None)
+def new_table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=None if title is None else plain(title), title_justify="left", box=None)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
 
 
-def _add(table: Table, *cells: str | Text) -> None:
-    table.add_row(*(cell if isinstance(cell, Text) else _text(cell) for cell in cells))
+def add_row(table: Table, *cells: str | Text) -> None:
+    table.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in cells))
 
 
-def _text(content: str, style: str = "") -> Text:
+def plain(content: str, style: str = "") -> Text:
     return Text(one_line(content), style)

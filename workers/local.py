@@ -9,8 +9,10 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from alerts.calibration import AgedCalibration
 from alerts.verdict import to_json
 from alerts.wording import verdict_word
+from monitor.calibrations import latest
 from monitor.errors import LatentwatchError, LeaseLostError
 from monitor.intake import locate
 from monitor.jobs import claim_next, fail, finish, release
@@ -151,9 +153,17 @@ class LocalWorker:
             ) as heartbeat,
         ):
             job = Job(line, self._side(claim.base), self._side(claim.candidate))
-            outcome = run_diff(job, self._settings, LocalStore(self._settings.store_dir), heartbeat)
+            store = LocalStore(self._settings.store_dir)
+            calibration = self._calibration(job)
+            outcome = run_diff(job, self._settings, store, heartbeat, calibration=calibration)
         write_outcome(report_directory(self._settings.data_dir, outcome.verdict), outcome)
         return outcome
+
+    def _calibration(self, job: Job) -> AgedCalibration | None:
+        if job.line is None:
+            return None
+        with self._sessions() as session:
+            return latest(session, job.line, job.base.content_digest, self._clock())
 
     def _side(self, version: Version) -> Side:
         path = locate(self._sessions, version)
