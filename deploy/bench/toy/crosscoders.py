@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +60,7 @@ class DesignatedShared(Dfc):
         super().__init__(config, d_base, d_candidate)
         self.designated_candidate = nn.Parameter(self.base.encoder.detach() / 2)
         with torch.no_grad():
-            self.base.encoder /= 2
+            self.base.encoder.div_(2)
 
     def encode(self, base_BD: Tensor, candidate_BD: Tensor) -> Codes:
         block = self.base
@@ -109,7 +109,8 @@ def train_form(
 def _design(
     form: Form, latents: int, scale: Scale, settings: Settings
 ) -> tuple[DfcConfig, type[Dfc]]:
-    common = {
+    common: dict[str, Any] = {
+        "form": "tied" if form == "tied" else "strict",
         "k": scale.active,
         "steps": settings.steps,
         "batch": settings.batch,
@@ -117,19 +118,17 @@ def _design(
         "checkpoint_every": settings.steps,
     }
     if form == "standard":
-        return StandardConfig(form="strict", shared=latents, **common), Dfc
+        return StandardConfig.model_validate({**common, "shared": latents}), Dfc
     if form == "dsf":
         designated = round(latents * DESIGNATED)
-        shared = latents - designated
-        config = DesignatedConfig(form="strict", shared=shared, base_exclusive=designated, **common)
-        return config, DesignatedShared
+        blocks = {"shared": latents - designated, "base_exclusive": designated}
+        return DesignatedConfig.model_validate({**common, **blocks}), DesignatedShared
     exclusive = round(latents * settings.exclusive)
     blocks = {
         "shared": latents - 2 * exclusive,
         "base_exclusive": exclusive,
         "candidate_exclusive": exclusive,
     }
-    if form == "strict":
-        return DfcConfig(form="strict", **blocks, **common), Dfc
-    k_exclusive = scale.active * scale.exclusive
-    return DfcConfig(form="tied", k_exclusive=k_exclusive, **blocks, **common), Dfc
+    if form == "tied":
+        common["k_exclusive"] = scale.active * scale.exclusive
+    return DfcConfig.model_validate({**common, **blocks}), Dfc

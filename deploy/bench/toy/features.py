@@ -17,8 +17,8 @@ RECOVERED = 0.8
 """Cosine above which a decoder row recovers a concept (paper, appendix B.2.4)."""
 
 LEANING = 0.8
-"""Relative decoder norm above which a standard crosscoder's latent is one model's own (paper,
-section 2.3)."""
+"""Relative decoder norm above which a crosscoder without exclusive blocks calls a latent
+exclusive (paper, section 2.3)."""
 
 Side = Literal["base", "candidate"]
 Kind = Literal["exclusive", "shared", "none"]
@@ -31,8 +31,8 @@ class Feature(NamedTuple):
     kind: Kind
     """What it recovers in truth: a concept of its model alone, a shared one, or none."""
 
-    concept: int | None
-    """Row of the recovered concept."""
+    concept: int
+    """Row of the nearest concept of its model."""
     cosine: float
     density: float
     rho_error: float | None
@@ -47,88 +47,95 @@ class Evaluation(NamedTuple):
     variance_explained: float
     """Mean of both models."""
 
-    shared_recall: float
-    """Share of the shared concepts that some latent recovers, in the base's space."""
+    shared_recall: float | None
+    """Share of the shared concepts that some latent recovers, in the base."""
     alive: float
 
 
 @torch.no_grad()
 def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluation:
-    """Judge by the concepts' true directions; the ratios use nothing but the activations."""
+    """Judge by the concepts' true directions; the ratios see nothing but activations."""
     model, norm = trained.model, trained.normalisation
     base_TD, candidate_TD = norm.base(sample.base_TD), norm.candidate(sample.candidate_TD)
     code = model.select(model.encode(base_TD, candidate_TD))
     out = model.decode(code)
     left = Reconstruction(base_TD - out.base_BD, candidate_TD - out.candidate_BD)
+    code_TF, rows = torch.cat(code, dim=1), written_rows(model)
+    fires_F = (code_TF > 0).any(0)
+    features: list[Feature] = []
+    sides: tuple[Side, Side] = ("base", "candidate")
+    for side in sides:
+        states = (base_TD, candidate_TD, left.candidate_BD)
+        row_FD = rows.base_BD
+        if side == "candidate":
+            states, row_FD = (candidate_TD, base_TD, left.base_BD), rows.candidate_BD
+        called_F = called_exclusive(model, rows, side) & fires_F
+        code_TK, row_KD = code_TF[:, called_F], row_FD[called_F]
+        rho = cross_scaling(code_TK, *states, row_KD)
+        features += [
+            Feature(side, *true, density, _measured(error), _measured(activation))
+            for true, density, error, activation in zip(
+                truth(row_KD, universe, side),
+                (code_TK > 0).float().mean(0).tolist(),
+                rho.error_K.tolist(),
+                rho.activation_K.tolist(),
+                strict=True,
+            )
+        ]
     explained = [
-        1 - (error_TD.pow(2).sum() / x_TD.var(0, correction=0).sum() / len(x_TD)).item()
+        1 - (error_TD.pow(2).sum(1).mean() / x_TD.var(0, correction=0).sum()).item()
         for x_TD, error_TD in ((base_TD, left.base_BD), (candidate_TD, left.candidate_BD))
     ]
-    features: list[Feature] = []
-    for side in ("base", "candidate"):
-        decoder_KD, code_TK = called_exclusive(model, code, side)
-        fires_K = (code_TK > 0).any(0)
-        decoder_KD, code_TK = decoder_KD[fires_K], code_TK[:, fires_K]
-        pair = (base_TD, candidate_TD, left.candidate_BD)
-        if side == "candidate":
-            pair = (candidate_TD, base_TD, left.base_BD)
-        ratios = cross_scaling(code_TK, *pair, decoder_KD)
-        density_K = (code_TK > 0).float().mean(0)
-        for k, (kind, concept, cosine) in enumerate(truth(decoder_KD, universe, side)):
-            error, activation = ratios.error_K[k].item(), ratios.activation_K[k].item()
-            features.append(
-                Feature(
-                    side,
-                    kind,
-                    concept,
-                    cosine,
-                    density_K[k].item(),
-                    None if error == torch.inf else error,
-                    None if activation == torch.inf else activation,
-                )
-            )
-    all_FD = torch.cat([model.decoder_base, model.base.decoder])
-    alike_FC = normalize(all_FD) @ normalize(universe.base_CD[universe.shared]).T
-    alive = torch.cat(code, dim=1).any(0).float().mean().item()
     return Evaluation(
-        features, sum(explained) / 2, (alike_FC > RECOVERED).any(0).float().mean().item(), alive
+        features,
+        sum(explained) / 2,
+        recalled(rows.base_BD, universe.base_CD[universe.shared]),
+        fires_F.float().mean().item(),
     )
 
 
-def called_exclusive(model: Dfc, code: Codes, side: Side) -> tuple[Tensor, Tensor]:
-    """Decoder rows ``[K, d]`` and activations ``[T, K]`` of what a crosscoder calls exclusive.
+def written_rows(model: Dfc) -> Reconstruction:
+    """What each latent writes into both models ``[F, d]``, in the order of concatenated codes."""
+    blocks = [len(norm_F) for norm_F in model.decoder_norms()]
+    return model.decode(Codes(*torch.eye(sum(blocks)).split(blocks, dim=1)), bias=False)
 
-    The exclusive block; in a crosscoder that has none, the latents whose decoder norm leans to one
-    side by more than 0.8.
+
+def called_exclusive(model: Dfc, rows: Reconstruction, side: Side) -> Tensor:
+    """Which latents ``[F]`` a crosscoder calls exclusive to one model.
+
+    Those of its exclusive block; where it has none, those whose decoder norm leans to the model.
     """
-    if model.config.candidate_exclusive:
-        if side == "base":
-            return model.base.decoder, code.base_BF
-        return model.candidate.decoder, code.candidate_BF
-    own_FD, other_FD = model.decoder_base, model.decoder_candidate
-    assert other_FD is not None
-    if side == "candidate":
-        own_FD, other_FD = other_FD, own_FD
+    own_FD, other_FD = rows if side == "base" else (rows.candidate_BD, rows.base_BD)
     own_F = own_FD.norm(dim=1)
-    leans_F = own_F / (own_F + other_FD.norm(dim=1)) > LEANING
-    return own_FD[leans_F], code.shared_BF[:, leans_F]
+    leaning_F = own_F / (own_F + other_FD.norm(dim=1)).clamp_min(torch.finfo(own_F.dtype).tiny)
+    if model.config.candidate_exclusive:
+        return leaning_F == 1
+    return leaning_F > LEANING
 
 
-def truth(
-    decoder_KD: Tensor, universe: Universe, side: Side
-) -> list[tuple[Kind, int | None, float]]:
-    """Per row what it recovers: kind, concept and the cosine with the nearest concept of its
-    model."""
-    concept_CD = universe.base_CD if side == "base" else universe.candidate_CD
-    absent = universe.candidate_only if side == "base" else universe.base_only
-    own = universe.base_only if side == "base" else universe.candidate_only
-    alike_KC = normalize(decoder_KD) @ normalize(concept_CD).T
+def recalled(row_FD: Tensor, concept_CD: Tensor) -> float | None:
+    """Share of the concepts that some row recovers; None without concepts."""
+    if not len(concept_CD):
+        return None
+    alike_FC = normalize(row_FD) @ normalize(concept_CD).T
+    return (alike_FC > RECOVERED).any(0).float().mean().item()
+
+
+def truth(row_KD: Tensor, universe: Universe, side: Side) -> list[tuple[Kind, int, float]]:
+    """Kind, nearest concept of the model, and the cosine with it, per row."""
+    own, absent = universe.base_only, universe.candidate_only
+    concept_CD = universe.base_CD
+    if side == "candidate":
+        own, absent, concept_CD = absent, own, universe.candidate_CD
+    alike_KC = normalize(row_KD) @ normalize(concept_CD).T
     alike_KC[:, absent] = -1
-    found: list[tuple[Kind, int | None, float]] = []
-    for cosine, concept in zip(*(x.tolist() for x in alike_KC.max(1)), strict=True):
-        if cosine <= RECOVERED:
-            found.append(("none", None, cosine))
-        else:
-            kind: Kind = "exclusive" if own.start <= concept < own.stop else "shared"
-            found.append((kind, concept, cosine))
+    cosines, concepts = (found.tolist() for found in alike_KC.max(1))
+    found: list[tuple[Kind, int, float]] = []
+    for cosine, concept in zip(cosines, concepts, strict=True):
+        kind: Kind = "exclusive" if own.start <= concept < own.stop else "shared"
+        found.append((kind if cosine > RECOVERED else "none", concept, cosine))
     return found
+
+
+def _measured(ratio: float) -> float | None:
+    return None if ratio == float("inf") else ratio

@@ -1,0 +1,91 @@
+"""One cell of the benchmark: a crosscoder of one form and size on one drawn toy, kept on disk."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from deploy.bench.toy.crosscoders import Form, Settings, train_form
+from deploy.bench.toy.features import Evaluation, Feature, evaluate
+from deploy.bench.toy.universe import Scale, draw_sample, draw_universe
+from deploy.demo import atomic
+
+HELD_OUT = 40_000
+"""Samples on which a trained crosscoder is judged."""
+
+Table = Literal["sizes", "one space", "null"]
+
+
+class Cell(NamedTuple):
+    """What is trained, on what, and the table that it belongs to."""
+
+    table: Table
+    form: Form
+    latents: int
+    seed: int
+    scale: Scale
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.replace(' ', '-')}-{self.form}-{self.latents}-{self.seed}"
+
+
+class Measured(NamedTuple):
+    """A cell's result."""
+
+    evaluation: Evaluation
+    cpu_seconds: float
+
+
+def measure(cell: Cell, progress: Callable[[int, int], None] | None = None) -> Measured:
+    """Draw the toy, train, judge. The seed decides everything: forms of one seed see the same."""
+    universe = draw_universe(cell.scale, cell.seed)
+    sample = draw_sample(universe, cell.settings.tokens, seed=2 * cell.seed)
+    begun = time.process_time()
+    trained = train_form(
+        cell.form, cell.latents, sample, cell.scale, cell.settings, cell.seed, progress
+    )
+    seconds = time.process_time() - begun
+    held_out = draw_sample(universe, HELD_OUT, seed=2 * cell.seed + 1)
+    return Measured(evaluate(trained, universe, held_out), seconds)
+
+
+def stored(directory: Path, cell: Cell) -> Measured | None:
+    """What ``store`` kept; None where nothing is or it was measured under other settings."""
+    path = directory / f"{cell.name}.json"
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["identity"] != _identity(cell):
+        return None
+    evaluation = record["evaluation"]
+    features = [Feature(**feature) for feature in evaluation.pop("features")]
+    return Measured(Evaluation(features, **evaluation), record["cpu_seconds"])
+
+
+def store(directory: Path, cell: Cell, measured: Measured) -> None:
+    """Keep a result, whole or not at all."""
+    evaluation: dict[str, Any] = measured.evaluation._asdict()
+    evaluation["features"] = [feature._asdict() for feature in measured.evaluation.features]
+    record = {
+        "identity": _identity(cell),
+        "evaluation": evaluation,
+        "cpu_seconds": measured.cpu_seconds,
+    }
+    text = json.dumps(record, allow_nan=False, indent=1)
+    atomic.write_text(directory / f"{cell.name}.json", text + "\n")
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    return {
+        "form": cell.form,
+        "latents": cell.latents,
+        "seed": cell.seed,
+        "held_out": HELD_OUT,
+        "scale": cell.scale._asdict(),
+        "settings": cell.settings._asdict(),
+    }

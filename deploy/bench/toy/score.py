@@ -1,0 +1,70 @@
+"""Recall and false positives of the features that one crosscoder calls exclusive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+from scipy.stats import t
+
+from deploy.bench.toy.features import Feature
+from dfc.config import ScreenConfig
+
+BOUNDS = ScreenConfig.model_validate({})
+
+
+class Score(NamedTuple):
+    """One set of features against the truth; None where there is nothing to divide by."""
+
+    recall: float | None
+    """Share of the exclusive concepts of both models that some feature recovers."""
+
+    precision: float | None
+    """Share of the features that recover an exclusive concept of their model."""
+
+    features: int
+    shared_concept: int
+    """False positives that recover a concept which both models have ..."""
+    no_concept: int
+    """... and such that recover none."""
+
+
+def score(features: Sequence[Feature], exclusive_concepts: int) -> Score:
+    """``exclusive_concepts`` of both models together."""
+    true = [f for f in features if f.kind == "exclusive"]
+    found = {(f.side, f.concept) for f in true}
+    return Score(
+        recall=len(found) / exclusive_concepts if exclusive_concepts else None,
+        precision=len(true) / len(features) if features else None,
+        features=len(features),
+        shared_concept=sum(f.kind == "shared" for f in features),
+        no_concept=sum(f.kind == "none" for f in features),
+    )
+
+
+def passing(features: Sequence[Feature], bounds: ScreenConfig = BOUNDS) -> list[Feature]:
+    """The features of which the other model carries little: the product's own bounds on both
+    ratios. What could not be measured does not pass."""
+    return [
+        f
+        for f in features
+        if f.rho_error is not None
+        and f.rho_activation is not None
+        and f.rho_error <= bounds.carried_error
+        and f.rho_activation <= bounds.carried_activation
+    ]
+
+
+def over_seeds(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean with its 95 % interval (Student's t over seeds) and the single values.
+
+    Values that are None take no part; with fewer than two there is no interval, with none no mean.
+    """
+    known = [value for value in values if value is not None]
+    mean = fmean(known) if known else None
+    interval = None
+    if len(known) > 1:
+        half = float(t.ppf(0.975, len(known) - 1)) * stdev(known) / len(known) ** 0.5
+        interval = [fmean(known) - half, fmean(known) + half]
+    return {"mean": mean, "interval_95": interval, "n": len(known), "by_seed": list(values)}

@@ -1,0 +1,130 @@
+"""Two-target latent scaling on planted cases, between models of different width."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from dfc.cross_scaling import BLOCK, CrossScaling, cross_scaling
+
+TOKENS = 16_000
+
+
+class Planted:
+    """Own model of width 24, other of width 40, eight concepts. The other model lacks concept 0,
+    holds concept 1 in its residual (shrinkage), and concept 2 where other latents write it
+    (decoupling)."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.own_CD = normalize(torch.randn(8, 24, generator=generator))
+        self.other_CD = normalize(torch.randn(8, 40, generator=generator))
+        active_TC = torch.rand(TOKENS, 8, generator=generator) < 0.05
+        self.code_TC = active_TC * torch.rand(TOKENS, 8, generator=generator)
+        self.own_TD = self.code_TC @ self.own_CD
+        present_TC = self.code_TC.clone()
+        present_TC[:, 0] = 0
+        noise_TD = 0.01 * torch.randn(TOKENS, 40, generator=generator)
+        self.other_TD = present_TC @ self.other_CD + noise_TD
+        self.left_TD = self.code_TC[:, 1:2] @ self.other_CD[1:2] + noise_TD
+
+    def ratios(self) -> CrossScaling:
+        return cross_scaling(self.code_TC, self.own_TD, self.other_TD, self.left_TD, self.own_CD)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Planted:
+    return Planted()
+
+
+def test_a_true_exclusive_is_carried_by_neither_target(planted: Planted) -> None:
+    found = planted.ratios()
+    assert found.error_K[0] < 0.01
+    assert found.activation_K[0] < 0.03
+
+
+def test_complete_shrinkage_shows_in_the_residual(planted: Planted) -> None:
+    assert planted.ratios().error_K[1] > 0.8
+
+
+def test_latent_decoupling_shows_in_the_activations_alone(planted: Planted) -> None:
+    found = planted.ratios()
+    assert found.error_K[2] < 0.01  # the residual by itself would call this concept exclusive
+    assert found.activation_K[2] > 0.8
+
+
+def test_a_concept_carried_at_half_the_amplitude_is_a_quarter_of_the_energy(
+    planted: Planted,
+) -> None:
+    own_TD = planted.code_TC @ planted.other_CD
+    halved_TD = own_TD - 0.5 * planted.code_TC[:, 3:4] @ planted.other_CD[3:4]
+    found = cross_scaling(
+        planted.code_TC, own_TD, halved_TD, torch.zeros_like(halved_TD), planted.other_CD
+    )
+    share = halved_TD.var(0).sum() / own_TD.var(0).sum()
+    assert found.activation_K[3] * share == pytest.approx(0.25, abs=0.05)
+    assert found.activation_K[4] * share == pytest.approx(1.0, abs=0.1)
+
+
+def test_units_and_rotation_of_either_model_do_not_matter(planted: Planted) -> None:
+    first = planted.ratios()
+    rotation_DD = torch.linalg.qr(torch.randn(40, 40, generator=torch.Generator().manual_seed(1)))
+    turn = 7 * rotation_DD.Q
+    again = cross_scaling(
+        3 * planted.code_TC,
+        5 * planted.own_TD + 2,
+        planted.other_TD @ turn - 1,
+        planted.left_TD @ turn,
+        5 / 3 * planted.own_CD,
+    )
+    for before_K, after_K in zip(first, again, strict=True):
+        assert torch.allclose(before_K, after_K, rtol=1e-3, atol=1e-4)
+
+
+def test_chance_adds_nothing_to_seldom_latents() -> None:
+    generator = torch.Generator().manual_seed(2)
+    code_TK = (torch.rand(TOKENS, 200, generator=generator) < 0.002).float()
+    own_KD = normalize(torch.randn(200, 24, generator=generator))
+    other_TD = torch.randn(TOKENS, 40, generator=generator)
+    found = cross_scaling(code_TK, code_TK @ own_KD, other_TD, other_TD, own_KD)
+    one_half = code_TK[: TOKENS // 2]
+    naive_KD = one_half.T @ other_TD[: TOKENS // 2] / one_half.sum(0)[:, None]
+    naive_K = naive_KD.pow(2).sum(1) / other_TD.var(0).sum()
+    assert naive_K.median() > 0.04  # what chance alone gives a direction judged where it was fitted
+    gain = 1 / (code_TK @ own_KD).var(0).sum()
+    assert (found.activation_K.median() * gain) < 0.1 * naive_K.median()
+
+
+def blank(tokens: int = 4 * BLOCK) -> Tensor:
+    return torch.zeros(tokens, 1)
+
+
+@pytest.mark.parametrize("case", ["silent", "constant", "one half", "leads away", "too few"])
+def test_what_cannot_be_measured_is_never_small(case: str) -> None:
+    code_TK, decoder_KD = blank(), torch.tensor([[1.0, 0.0]])
+    if case == "constant":
+        code_TK += 1
+    elif case == "one half":
+        code_TK[3:9] = 1
+    elif case == "leads away":
+        code_TK[::7] = 1
+    elif case == "too few":
+        code_TK = blank(BLOCK)
+        code_TK[::7] = 1
+    own_TD = code_TK @ (-decoder_KD if case == "leads away" else decoder_KD)
+    own_TD = own_TD + torch.randn(own_TD.shape, generator=torch.Generator().manual_seed(3))
+    found = cross_scaling(code_TK, own_TD, own_TD, own_TD, decoder_KD)
+    assert found.error_K.tolist() == [torch.inf]
+    assert found.activation_K.tolist() == [torch.inf]
+
+
+def test_half_precision_gives_the_same_ratios(planted: Planted) -> None:
+    first = planted.ratios()
+    again = cross_scaling(
+        planted.code_TC.bfloat16(),
+        planted.own_TD.bfloat16(),
+        planted.other_TD.bfloat16(),
+        planted.left_TD.bfloat16(),
+        planted.own_CD,
+    )
+    assert torch.allclose(first.activation_K, again.activation_K, rtol=0.02, atol=0.01)
