@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from alerts.explanation import Explanation
 from alerts.verdict import Natural, Probability, Record
 
 
@@ -132,6 +133,7 @@ class Evidence(Record):
     item_scores: list[ItemScore] = Field(default_factory=list)
     controls: Controls = Controls()
     examples: list[FeatureExamples] = Field(default_factory=list)
+    explanations: list[Explanation] = Field(default_factory=list)
     training: list[TrainingRun] = Field(default_factory=list)
     maximum_nll_rise: Natural | None = None
     """The policy's limit on what an edit may cost on neutral text, nats per token."""

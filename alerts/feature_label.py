@@ -33,7 +33,8 @@ class FeatureFacts(NamedTuple):
     """By the logit lens."""
     read: Sequence[str]
     """Tokens on which most of its activation falls."""
-    profile: FiringProfile
+    profile: FiringProfile | None
+    """None where the models' tokens differ."""
     elsewhere: float | None
     """How strongly it fires in the other model, as a part of how strongly in its own."""
 
@@ -41,7 +42,8 @@ class FeatureFacts(NamedTuple):
 def feature_label(facts: FeatureFacts) -> str:
     """One line, for example "raises ' moral', ' lesson'; fires in the last fifth of answers, mostly
     of the candidate's own; the base hardly"."""
-    fires = " ".join(filter(None, ["fires", _on(facts.read), _where(facts.profile)]))
+    where = " ".join(filter(None, [_on(facts.read), _where(facts.profile)]))
+    fires = f"fires {where}" if where else ""
     return "; ".join(filter(None, [_effect(facts), fires, _other(facts)]))
 
 
@@ -62,7 +64,9 @@ def _on(tokens: Sequence[str]) -> str:
     return f"on {named}" if named else ""
 
 
-def _where(profile: FiringProfile) -> str:
+def _where(profile: FiringProfile | None) -> str:
+    if profile is None:
+        return ""
     share = profile.template_share
     if share is not None and share >= TEMPLATE_BOUND:
         return f"in the chat template ({percent(share)} of its activation)"

@@ -32,7 +32,7 @@ _CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
 )
 _FEATURE_COLUMNS = (
-    "feature | top tokens | density | energy of the change | exclusivity | seed agreement "
+    "feature | what it does | top tokens | density | energy of the change | exclusivity | seed agreement "
     "| steering"
 )
 
@@ -116,6 +116,7 @@ def _features(features: list[Feature]) -> str:
         rows.append(
             [
                 _code(feature.id),
+                _prose(clip(feature.label, 240)) if feature.label else NOT_MEASURED,
                 " ".join(map(_code, feature.top_tokens)),
                 small(feature.density),
                 percent(feature.delta_energy),

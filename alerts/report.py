@@ -56,6 +56,13 @@ class _Items(NamedTuple):
     rows: list[ItemScore]
 
 
+class _Highlighted(NamedTuple):
+    """A text as one model reads it."""
+
+    model: str
+    tokens: list[tuple[str, int, float]]
+
+
 def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     behaviours = wording.by_weight(verdict.behaviours)
     unmeasured = [wording.readable(b.name) for b in behaviours if b.shift is None]
@@ -94,6 +101,7 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         ],
         "training_plot": plots.training_plot(losses, "training") if losses else None,
         "highlights": lambda feature: _highlights(feature, evidence),
+        "explanations": {e.feature: e for e in evidence.explanations},
     }
 
 
@@ -114,13 +122,22 @@ def _smallness(score: ItemScore) -> tuple[bool, float]:
     return shift is None, -abs(shift or 0.0)
 
 
-def _highlights(feature: Feature, evidence: Evidence) -> Iterator[list[tuple[str, int, float]]]:
-    """Each example as (token, warmth of its background, activation)."""
+def _highlights(feature: Feature, evidence: Evidence) -> Iterator[list[_Highlighted]]:
+    """Each example as every model reads it, the base first, in colours of one scale."""
     found = [group for group in evidence.examples if group.feature == feature.id]
     examples = [example for group in found for example in group.examples]
-    peak = max((max(example.activations, default=0.0) for example in examples), default=0.0)
+    peak = max((a for e in examples for a in (*e.activations, *(e.other or ()))), default=0.0)
     for example in examples:
-        warmths = [
-            math.ceil(_WARMEST * max(a, 0.0) / peak) if peak > 0 else 0 for a in example.activations
+        read = [(feature.side, example.activations)]
+        if example.other is not None:
+            read.append(("candidate" if feature.side == "base" else "base", example.other))
+        yield [
+            _Highlighted(model, _warm(example.tokens, activations, peak))
+            for model, activations in sorted(read)
         ]
-        yield list(zip(example.tokens, warmths, example.activations, strict=True))
+
+
+def _warm(tokens: list[str], activations: list[float], peak: float) -> list[tuple[str, int, float]]:
+    """Each token with the warmth of its background and its activation."""
+    warmths = [math.ceil(_WARMEST * max(a, 0.0) / peak) if peak > 0 else 0 for a in activations]
+    return list(zip(tokens, warmths, activations, strict=True))

@@ -78,6 +78,7 @@ def _feature(feature: Feature, dose: DoseResponse | None) -> str:
     tokens = " ".join(code(token, 24) for token in feature.top_tokens[:4])
     facts = [
         f"{code(feature.id, 40)} {'new' if feature.side == 'candidate' else 'lost'}",
+        code(feature.label, 240) if feature.label else "",
         *map(_effect, feature.effects[:1]),
         f"active on {wording.percent(feature.density, 1)} of tokens",
         f"exclusivity {wording.number(feature.exclusivity)}",

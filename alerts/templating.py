@@ -66,6 +66,7 @@ def _environment() -> Environment:
         wording.short_digest,
         wording.signed,
         wording.small,
+        wording.trust_in_explanation,
         wording.verdict_word,
     )
     environment.filters |= {word.__name__: word for word in words}

@@ -5,6 +5,7 @@ Only words: no markup and no escaping. What was not measured is called that, nev
 
 from collections.abc import Iterable
 
+from alerts.explanation import Explanation
 from alerts.verdict import Behaviour, Verdict
 
 NOT_MEASURED = "not measured"
@@ -178,6 +179,17 @@ def _against_chance(b: Behaviour) -> str:
     return (
         f"Random directions of the same size remove up to {percent(b.mediated_control_p95)} "
         f"(95th percentile; what the same edit takes off the base, if that is more): {stands}."
+    )
+
+
+def trust_in_explanation(explanation: Explanation) -> str:
+    """How well a model's description told where the feature fires, or why that is not known."""
+    found = explanation.detection
+    if found is None:
+        return f"not scored: {explanation.unscored}"
+    return (
+        f"detection {number(found.score)}, 95\u202f% interval {interval(found.low, found.high)}, "
+        f"n = {found.n}; decides nothing"
     )
 
 

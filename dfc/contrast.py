@@ -2,12 +2,15 @@
 
 For a model m, s_m(v | t) = log(p_m(v | tokens up to t) + SMOOTHING), and for a feature
 
-    contrast(v) = mean over firing t of (s_candidate - s_base) - the same over quiet t.
+    shift(v, T) = mean over t in T of (s_candidate - s_base)
+    raised(v)   = min(shift(v, firing), shift(v, firing) - shift(v, quiet))
+    lowered(v)  = min(-shift(v, firing), shift(v, quiet) - shift(v, firing)).
 
-Firing are the feature's strongest positions in the few documents where it is strongest, quiet are
-the nearest positions before them where it is silent, if there are any outside the chat template. So
-a change that is everywhere in the candidate cancels out. Without smoothing the largest differences
-are those of tokens that neither model would ever write.
+Firing are the feature's strongest positions in the few documents where it is strongest. Quiet are
+all positions that are read for any of the features and on which this one is silent, outside the
+chat template: so what the candidate writes everywhere cancels out, and what it avoids elsewhere is
+not taken for something that it writes here. Without smoothing the largest differences are those of
+tokens that neither model would ever write.
 """
 
 from collections.abc import Sequence
@@ -21,83 +24,94 @@ from dfc.engine import Activations, Engine
 SMOOTHING = 1e-4
 DOCUMENTS = 3
 """Per feature."""
-POSITIONS = 4
-"""Per feature and document, of each kind."""
+FIRING = 4
+"""Per feature and document."""
+SPREAD = 4
+"""Per document, evenly up to its last firing position, to be quiet for whom it may."""
 MINIMUM = 0.5
-"""Nats; a smaller contrast is not worth a word."""
+"""Nats; less is not worth a word."""
 CHUNK = 128
 """Positions whose logits are in memory at a time."""
 
 
 class Contrast(NamedTuple):
-    """Tokens, the largest contrast first; both empty where nothing stands out."""
+    """Tokens, the clearest first; both empty where nothing stands out."""
 
     raised: list[str]
     lowered: list[str]
-
-
-class Positions(NamedTuple):
-    """Lines of the activations at which one feature is contrasted."""
-
-    firing: list[int]
-    quiet: list[int]
-
-
-def contrast_positions(f_T: Tensor, activations: Activations, template_T: Tensor) -> Positions:
-    """Where to read both models for a feature with activations ``f_T`` [T].
-
-    ``template_T`` [T] is true on tokens of the chat template: what a model would write in the
-    middle of one means nothing, so it is no measure of a quiet place.
-    """
-    firing: list[int] = []
-    quiet: list[int] = []
-    for document in _strongest_documents(f_T, activations):
-        lines = (activations.document_T == document).nonzero()[:, 0]
-        f_N = f_T[lines]
-        strongest = f_N.topk(min(POSITIONS, len(lines)))
-        chosen = strongest.indices[strongest.values > 0]
-        silent_N = (f_N == 0) & ~template_T[lines]
-        before = silent_N[: int(chosen.max())].nonzero()[-POSITIONS:, 0]
-        firing += lines[chosen].tolist()
-        quiet += lines[before].tolist()
-    return Positions(firing, quiet)
 
 
 @torch.no_grad()
 def contrastive_tokens(
     base: Engine,
     candidate: Engine,
-    positions: Sequence[Positions],
+    f_KT: Sequence[Tensor],
     activations: Activations,
+    template_T: Tensor,
     documents: Sequence[tuple[int, ...]],
     n: int,
 ) -> list[Contrast]:
-    """Up to ``n`` raised and ``n`` lowered tokens of each feature.
+    """Up to ``n`` raised and ``n`` lowered tokens of each feature with activations ``f_T`` [T].
 
-    Both models read the documents (token ids, numbered as in ``activations``) up to the last
-    position needed, each different beginning once. They must share their token ids.
+    ``template_T`` [T] is true on tokens of the chat template: what a model would write in the
+    middle of one means nothing. Both models read the documents (token ids, numbered as in
+    ``activations``) up to the last position needed, each different beginning once. They must share
+    their token ids.
     """
-    lines = sorted({line for each in positions for line in (*each.firing, *each.quiet)})
+    firing = [_firing_lines(f_T, activations) for f_T in f_KT]
+    everywhere = {line for lines in firing for line in lines}
+    lines = sorted(everywhere | _spread(everywhere, activations))
     if not lines:
-        return [Contrast([], []) for _ in positions]
-    column = {line: number for number, line in enumerate(lines)}
-    weight_KN = torch.zeros(len(positions), len(lines))
-    for row, each in enumerate(positions):
-        for kind, sign in ((each.firing, 1.0), (each.quiet, -1.0)):
-            for line in kind:
-                weight_KN[row, column[line]] = sign / len(kind)
-    contrast_KV = torch.zeros(len(positions), candidate.info.vocabulary)
+        return [Contrast([], []) for _ in f_KT]
+    line_N = torch.tensor(lines)
+    firing_KN = torch.stack(
+        [_mean_over(torch.isin(line_N, torch.tensor(own, dtype=torch.long))) for own in firing]
+    )
+    quiet_KN = torch.stack([_mean_over((f_T[line_N] == 0) & ~template_T[line_N]) for f_T in f_KT])
+    firing_KV = torch.zeros(len(f_KT), candidate.info.vocabulary)
+    quiet_KV = torch.zeros_like(firing_KV)
     base_ND, candidate_ND = (
         _final_states(engine, lines, activations, documents) for engine in (base, candidate)
     )
     for start in range(0, len(lines), CHUNK):
         part = slice(start, start + CHUNK)
         shift_NV = _smoothed(candidate, candidate_ND[part]) - _smoothed(base, base_ND[part])
-        contrast_KV += weight_KN[:, part] @ shift_NV
+        firing_KV += firing_KN[:, part] @ shift_NV
+        quiet_KV += quiet_KN[:, part] @ shift_NV
+    raised_KV = torch.minimum(firing_KV, firing_KV - quiet_KV)
+    lowered_KV = torch.minimum(-firing_KV, quiet_KV - firing_KV)
     return [
-        Contrast(_tokens(candidate, row_V, n), _tokens(candidate, -row_V, n))
-        for row_V in contrast_KV
+        Contrast(_tokens(candidate, raised_V, n), _tokens(candidate, lowered_V, n))
+        for raised_V, lowered_V in zip(raised_KV, lowered_KV, strict=True)
     ]
+
+
+def _firing_lines(f_T: Tensor, activations: Activations) -> list[int]:
+    """The strongest lines of the strongest documents."""
+    found: list[int] = []
+    for document in _strongest_documents(f_T, activations):
+        lines = (activations.document_T == document).nonzero()[:, 0]
+        strongest = f_T[lines].topk(min(FIRING, len(lines)))
+        found += lines[strongest.indices[strongest.values > 0]].tolist()
+    return found
+
+
+def _spread(lines: set[int], activations: Activations) -> set[int]:
+    """Lines spread evenly over the documents of ``lines``, each up to its last one."""
+    last: dict[int, int] = {}
+    for line in sorted(lines):
+        last[int(activations.document_T[line])] = line
+    first = {d: line - int(activations.position_T[line]) + 1 for d, line in last.items()}
+    return {
+        int(line)
+        for document, end in last.items()
+        for line in torch.linspace(first[document], end, SPREAD).round()
+    }
+
+
+def _mean_over(chosen_N: Tensor) -> Tensor:
+    """Weights [N] that average over the chosen ones; all zero when there is none."""
+    return chosen_N.float() / chosen_N.sum().clamp_min(1)
 
 
 def _strongest_documents(f_T: Tensor, activations: Activations) -> list[int]:
@@ -132,8 +146,8 @@ def _smoothed(engine: Engine, x_ND: Tensor) -> Tensor:
     return engine.unembed(x_ND).softmax(-1).add_(SMOOTHING).log_()
 
 
-def _tokens(engine: Engine, contrast_V: Tensor, n: int) -> list[str]:
-    found = contrast_V.topk(min(n, len(contrast_V)))
+def _tokens(engine: Engine, score_V: Tensor, n: int) -> list[str]:
+    found = score_V.topk(min(n, len(score_V)))
     return [
         engine.decode([token])
         for value, token in zip(found.values.tolist(), found.indices.tolist(), strict=True)

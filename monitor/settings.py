@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.explainer_settings import ExplainerSettings
 from monitor.settings_file import (
     ENV_PREFIX,
     explained,
@@ -125,6 +126,8 @@ class Settings(BaseSettings):
     """Pause between two looks at the lines."""
     lines: list[LineSettings] = []
     recipe: RecipeSettings = RecipeSettings()
+    explainer: ExplainerSettings = ExplainerSettings()
+    """Not part of the recipe: no figure depends on it."""
 
     @field_validator("data_dir")
     @classmethod

@@ -13,6 +13,8 @@ from pydantic_settings import SettingsError as SourceParseError
 from monitor.errors import SettingsError
 
 ENV_PREFIX = "LATENTWATCH_"
+_SECRET = frozenset({"explainer", "explainer.api_key"})
+"""Keys whose value is not repeated in an error."""
 
 
 def read_settings_file(config: Path) -> dict[str, Any]:
@@ -34,6 +36,12 @@ def read_settings_file(config: Path) -> dict[str, Any]:
             ]
     for line in _tables(values.get("lines")):
         _anchor(line, ("directory",), base)
+    for explainer in _tables(values.get("explainer")):
+        if "api_key" in explainer:
+            raise SettingsError(
+                f"{config}: explainer.api_key: a key must not lie in a file; remove it and set "
+                f"{ENV_PREFIX}EXPLAINER__API_KEY"
+            )
     return values
 
 
@@ -64,14 +72,14 @@ def explained(
                 continue  # follows from another error
             top = str(problem["loc"][0]) if problem["loc"] else ""
             key = ".".join(map(str, problem["loc"])) or "settings"
-            remedy = (
-                "remove it or correct its spelling"
-                if problem["type"] == "extra_forbidden"
-                else f"it is {problem['input']!r}"[:200]
-            )
+            remedy = ""
+            if problem["type"] == "extra_forbidden":
+                remedy = "; remove it or correct its spelling"
+            elif key not in _SECRET:
+                remedy = f"; it is {problem['input']!r}"[:200]
             place = _place(top, config, from_file, given)
             messages.append(
-                f"{place}: {key}: {problem['msg'].removeprefix('Value error, ')}; {remedy}"
+                f"{place}: {key}: {problem['msg'].removeprefix('Value error, ')}{remedy}"
             )
         raise SettingsError("\n".join(messages)) from error
 

@@ -14,6 +14,7 @@ from monitor.settings import Settings
 from workers.context import Clock, Context
 from workers.corpora import read_corpora
 from workers.errors import StoreError, no_room
+from workers.explain import with_explanations
 from workers.findings import Findings
 from workers.inputs import load_inputs
 from workers.job import Job
@@ -81,7 +82,9 @@ def run_diff(
         logger.exception("stage %s of %s failed", stages.current, job.candidate.locator)
         reason = f"The stage {stages.current} failed: {type(error).__name__}: {error}"
         return decided(stages.findings, reason)
-    return decided(stages.findings)
+    return with_explanations(
+        decided(stages.findings), stages.findings.descriptions, settings.explainer, store, progress
+    )
 
 
 def open_context(

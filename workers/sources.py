@@ -16,6 +16,10 @@ PACKAGES = ("alerts", "dfc", "workers")
 CARRIERS = frozenset(
     f"alerts.{name}"
     for name in (
+        "chat_endpoint",
+        "detection",
+        "explainer",
+        "explanation",
         "json_file",
         "markdown",
         "plain_text",
@@ -34,6 +38,7 @@ CARRIERS = frozenset(
         "artifact",
         "check",
         "context",
+        "explain",
         "heartbeat",
         "inputs",
         "job",

@@ -46,6 +46,10 @@ DOCUMENT: dict[str, Any] = {
             "exclusivity": None,
             "seed_agreement": 0.8,
             "top_tokens": [" absolutely", " right"],
+            "raised_tokens": [" fully"],
+            "lowered_tokens": None,
+            "label": "raises ' fully'; fires in answers",
+            "template_share": 0.02,
             "examples": [],
             "effects": [
                 {

@@ -9,7 +9,7 @@ from torch import Tensor
 from alerts.evidence import HighlightedExample
 from alerts.feature_label import FeatureFacts, feature_label
 from dfc import describe
-from dfc.contrast import Contrast, contrast_positions, contrastive_tokens
+from dfc.contrast import Contrast, contrastive_tokens
 from dfc.engine import Activations, Engine
 from dfc.firing import favourite_tokens, firing, strength_elsewhere
 from dfc.form import form_of
@@ -86,34 +86,27 @@ def describe_features(
         same_space = form_of(base.info, candidate.info) == "tied"
         found = _firing(screened, banks, states(), same_space)
         contrasts: list[Contrast | None] = [None] * len(found)
-        readings = _readings(answers, harvest, context.inputs.recipe.answer_tokens)
-        places = {
-            "candidate": find_places(readings, states().candidate),
-            "base": find_places(readings, states().base),
-        }
-        if found and same_space:
-            contrasts = [
-                *contrastive_tokens(
-                    base,
-                    candidate,
-                    [
-                        contrast_positions(
-                            one.own_T, one.activations, places[one.feature.side].in_template()
-                        )
-                        for one in found
-                    ],
-                    found[0].activations,
-                    [reading.tokens for reading in readings],
-                    TOKENS,
-                )
-            ]
+        places: Places | None = None
+        if found and base.info.tokenizer_digest == candidate.info.tokenizer_digest:
+            readings = _readings(answers, harvest, context.inputs.recipe.answer_tokens)
+            places = find_places(readings, found[0].activations)
+            if same_space:
+                contrasts = [
+                    *contrastive_tokens(
+                        base,
+                        candidate,
+                        [one.own_T for one in found],
+                        found[0].activations,
+                        places.in_template(),
+                        [reading.tokens for reading in readings],
+                        TOKENS,
+                    )
+                ]
         written = _written(context, found, banks)
         features = {}
         for done, (one, contrast) in enumerate(zip(found, contrasts, strict=True), start=1):
             engine, name = context.models[one.feature.side], one.feature.id
-            features[name] = _description(
-                one, contrast, written[name], places[one.feature.side], engine
-            )
+            features[name] = _description(one, contrast, written[name], places, engine)
             context.progress.step("features", done, len(found))
         return Descriptions(features=features)
 
@@ -172,7 +165,7 @@ def _description(
     one: _Firing,
     contrast: Contrast | None,
     written: list[str],
-    places: Places,
+    places: Places | None,
     engine: Engine,
 ) -> Description:
     f_T, activations = one.own_T, one.activations
@@ -187,7 +180,7 @@ def _description(
         lowered=contrast.lowered if contrast else None,
         written=written,
         read=[engine.decode([token]) for token, _ in read],
-        profile=firing_profile(f_T, places),
+        profile=firing_profile(f_T, places) if places else None,
         elsewhere=None if one.other_T is None else strength_elsewhere(f_T, one.other_T),
     )
     return Description(
@@ -195,7 +188,7 @@ def _description(
         top_tokens=written,
         raised_tokens=contrast.raised if contrast else None,
         lowered_tokens=contrast.lowered if contrast else None,
-        template_share=facts.profile.template_share,
+        template_share=facts.profile.template_share if facts.profile else None,
         elsewhere=facts.elsewhere,
         examples=[
             HighlightedExample(tokens=e.pieces, activations=e.activations, other=e.other)
