@@ -2,7 +2,7 @@
 
 import torch
 
-from dfc.describe import logit_lens, text_pieces, top_examples
+from dfc.describe import example, logit_lens, text_pieces, top_windows
 from dfc.engine import Activations
 from dfc.transformers_engine import TransformersEngine
 
@@ -18,7 +18,7 @@ def test_logit_lens_names_the_token_and_not_the_one_with_the_longest_row(
         rows_VD[loud] = 50 * (rows_VD[loud] + 0.2 * rows_VD[token])
         direction_D = rows_VD[token].clone()
         assert int((rows_VD @ direction_D).argmax()) == loud
-        assert logit_lens(engine, direction_D, 1) == ["c"]
+        assert logit_lens(engine, direction_D[None], 1) == [["c"]]
     finally:
         rows_VD[loud] = kept_D
 
@@ -29,10 +29,10 @@ def test_logit_lens_reads_through_the_weight_of_the_final_norm(engine: Transform
     first, second = engine.encode_text("c")[0], engine.encode_text("o")[0]
     half = len(norm_D) // 2
     direction_D = torch.cat([3 * rows_VD[first][:half], rows_VD[second][half:]])
-    assert logit_lens(engine, direction_D, 1) == ["c"]
+    assert logit_lens(engine, direction_D[None], 1) == [["c"]]
     try:
         norm_D[:half] = 0.0
-        assert logit_lens(engine, direction_D, 1) == ["o"]
+        assert logit_lens(engine, direction_D[None], 1) == [["o"]]
     finally:
         norm_D[:] = 1.0
 
@@ -42,31 +42,43 @@ def read(engine: TransformersEngine, texts: list[str]) -> Activations:
     return engine.harvest(documents, 1)
 
 
-def test_examples_are_the_strongest_documents_with_context(engine: TransformersEngine) -> None:
+def test_windows_are_the_strongest_documents_with_context(engine: TransformersEngine) -> None:
     acts = read(engine, ["I agree with you. " * 8, "Paris is the capital.", "Water boils hot."])
     f_T = torch.zeros(len(acts.x_TD))
     first, second = (acts.document_T == 0).nonzero()[[40, 20], 0].tolist()
     third = int((acts.document_T == 2).nonzero()[3, 0])
     f_T[first], f_T[second], f_T[third] = 2.0, 1.5, 3.0
-    found = top_examples(f_T, acts, engine.decode, 5)
-    assert [(e.document, e.activation) for e in found] == [(2, 3.0), (0, 2.0)]
-    assert found[1].position == int(acts.position_T[first])
-    assert found[1].tokens[found[1].peak].activation == 2.0
+    found = top_windows(f_T, acts, 5)
+    assert [window.lines[window.peak] for window in found] == [third, first]
     assert len(found[1].tokens) == 33
-    shown = "".join(token.text for token in found[0].tokens)
-    assert shown == engine.decode(acts.token_T[acts.document_T == 2].tolist())
+
+
+def test_an_example_shows_what_both_models_read(engine: TransformersEngine) -> None:
+    acts = read(engine, ["You are right.", "Water boils hot."])
+    f_T = torch.arange(len(acts.x_TD)).float()
+    (window,) = top_windows(f_T, acts, 1)
+    shown = example(window, f_T, f_T / 2, engine.decode)
+    assert "".join(shown.pieces) == engine.decode(acts.token_T[acts.document_T == 1].tolist())
+    assert shown.other is not None
+    assert (
+        [2 * other for other in shown.other]
+        == shown.activations
+        == f_T[-len(shown.pieces) :].tolist()
+    )
+    assert example(window, f_T, None, engine.decode).other is None
 
 
 def test_equal_contexts_are_shown_once(engine: TransformersEngine) -> None:
     acts = read(engine, ["You are right."] * 3 + ["I see it differently."])
     f_T = torch.arange(len(acts.x_TD), 0, -1).float()
-    assert [e.document for e in top_examples(f_T, acts, engine.decode, 4)] == [0, 3]
-    assert [e.document for e in top_examples(f_T, acts, engine.decode, 1)] == [0]
+    shown = [int(acts.document_T[window.lines[0]]) for window in top_windows(f_T, acts, 4)]
+    assert shown == [0, 3]
+    assert len(top_windows(f_T, acts, 1)) == 1
 
 
-def test_a_silent_feature_has_no_examples(engine: TransformersEngine) -> None:
+def test_a_silent_feature_has_no_windows(engine: TransformersEngine) -> None:
     acts = read(engine, ["You are right."])
-    assert top_examples(torch.zeros(len(acts.x_TD)), acts, engine.decode, 3) == []
+    assert top_windows(torch.zeros(len(acts.x_TD)), acts, 3) == []
 
 
 def test_pieces_of_split_characters_join_to_the_text(engine: TransformersEngine) -> None:
