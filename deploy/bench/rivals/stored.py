@@ -6,14 +6,18 @@ from pathlib import Path
 from deploy.bench.results import Figures, keep, kept
 from deploy.bench.rivals.record import Compared, Comparison
 from deploy.bench.rivals.report import summary
+from deploy.bench.rivals.tables import page
+from deploy.demo import atomic
 from monitor.errors import SettingsError
 
 NAME = "compare"
 
 
 def keep_versions(out: Path, found: Iterable[Compared]) -> None:
-    """Write the comparison into `out`."""
-    keep(out, NAME, Comparison(versions=list(found)).model_dump(mode="json"))
+    """Write the comparison into `out`, and its tables beside it."""
+    comparison = Comparison(versions=list(found))
+    keep(out, NAME, comparison.model_dump(mode="json"))
+    atomic.write_text(out / f"{NAME}.md", page(comparison.versions))
 
 
 def versions(out: Path) -> list[Compared]:

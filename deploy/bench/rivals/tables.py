@@ -1,13 +1,32 @@
-"""The section "Compared with what one would do instead" of docs/benchmarks.md, as Markdown."""
+"""The tables of "Compared with what one would do instead" in docs/benchmarks.md, as Markdown."""
 
 from collections.abc import Sequence
 
 from deploy.bench.rivals.record import Compared
-from deploy.bench.rivals.report import Row
+from deploy.bench.rivals.report import Row, rows
 
 UNKNOWN = "not measured"
 TRUNCATED = 5
 """Names shown per version and method."""
+
+
+def page(versions: Sequence[Compared]) -> str:
+    """All tables, with what the versions are and which methods show a reader what."""
+    found = rows(versions)
+    halves = [sum(version.half == half for version in versions) for half in ("tuning", "report")]
+    parts = [
+        "<!-- Made by `latentwatch bench compare` from compare.json; not to be edited. -->",
+        "# Compared with what one would do instead",
+        f"{halves[0]} versions of the tuning half, {halves[1]} of the report half. One seed of "
+        "every method that is trained but ours.",
+        "## What is found, and at what cost",
+        finding_table(found),
+        "## What the directions remove of a planted shift, as parts of the ceiling",
+        cause_table(found),
+        "## What a reader is shown",
+        *(names_table(versions, row.method) for row in found),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def finding_table(rows: Sequence[Row]) -> str:

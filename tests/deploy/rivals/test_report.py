@@ -1,12 +1,15 @@
 """What is said of every method, from hand-made results."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from deploy.bench.rivals.record import OURS
 from deploy.bench.rivals.report import Row, rows, summary, threshold
+from deploy.bench.rivals.stored import keep_versions, stored, versions
 from deploy.bench.rivals.tables import cause_table, finding_table, names_table
+from monitor.errors import SettingsError
 from tests.deploy.rivals.findings import finding, version, zoo
 
 
@@ -75,6 +78,21 @@ def test_tables_tell_what_is_not_measured_and_leave_out_methods_without_directio
     causes = cause_table(found)
     assert "| sae | 25 % | 6 % |" in causes
     assert "kl" not in causes
+
+
+def test_a_comparison_is_kept_with_its_tables_and_read_again(tmp_path: Path) -> None:
+    assert versions(tmp_path) == []
+    keep_versions(tmp_path, zoo())
+    assert versions(tmp_path) == zoo()
+    assert stored(tmp_path) == summary(zoo())
+    assert "3 versions of the tuning half, 7 of the report half" in (
+        (tmp_path / "compare.md").read_text()
+    )
+
+
+def test_a_report_without_results_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="run `latentwatch bench compare` first"):
+        stored(tmp_path)
 
 
 def test_names_are_shown_per_planted_version() -> None:
