@@ -77,6 +77,7 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "glyph": _GLYPHS[verdict.severity or verdict.verdict],
         "caveats": [
             *evidence.caveats,
+            *filter(None, [verdict.calibration_caveat]),
             *(f"{name.capitalize()} was not measured." for name in unmeasured),
         ],
         "items": items,

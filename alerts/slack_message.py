@@ -51,6 +51,7 @@ def build_message(
     """
     evidence = evidence or Evidence()
     action = slack_sections.words(f"*{wording.recommended_action(verdict)}*")
+    uncalibrated = filter(None, [verdict.calibration_caveat])
     parts = [
         _Part("header", [HeaderBlock(text=literal(_title(verdict), 150))]),
         _Part("versions", [slack_sections.versions(verdict)]),
@@ -58,7 +59,7 @@ def build_message(
         _Part("behaviours", slack_sections.behaviours(verdict), 2),
         _Part("features", slack_sections.features(verdict, evidence), 3),
         _Part("answers", slack_sections.answers(verdict, evidence) if show_answers else [], 4),
-        _Part("caveats", slack_sections.listing("Caveats", evidence.caveats), 1),
+        _Part("caveats", slack_sections.listing("Caveats", [*evidence.caveats, *uncalibrated]), 1),
         _Part("action", [action, *action_blocks(verdict, alert_id, report_url)]),
     ]
     why = verdict.reasons[:1] if verdict.verdict == "undecided" else []

@@ -54,6 +54,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     words = (
+        wording.calibration_sentence,
         wording.duration,
         wording.finding,
         wording.headline,

@@ -1,0 +1,1 @@
+"""Two language models of different architectures: does the crosscoder find what one has learnt?"""

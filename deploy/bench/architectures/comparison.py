@@ -1,0 +1,76 @@
+"""The product's own diff of the two language models, and its artifacts for a closer look."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dfc.base_view import BaseView
+from dfc.engine import Engine, FeatureBank
+from dfc.train import TrainedDfc
+from monitor.checkpoint import inspect_checkpoint
+from monitor.identity import identify
+from monitor.settings import load_settings
+from workers.context import Context
+from workers.diff import open_context, run_diff
+from workers.job import Job, Side
+from workers.outcome import Outcome
+from workers.progress import DiffProgress
+from workers.stages.answers import answer_prompts
+from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
+from workers.stages.profile import choose_depth
+from workers.stages.screen import Banks, Screened, screen_features
+from workers.stages.train import train_crosscoders
+from workers.store import LocalStore
+
+
+class Compared(NamedTuple):
+    """A finished diff; the first seed's crosscoder and features."""
+
+    context: Context
+    outcome: Outcome
+    layer: int
+    harvest: Harvest
+    pair: Pair
+    trained: TrainedDfc
+    screened: Screened
+    bank: FeatureBank
+    """Of the candidate."""
+    view: BaseView
+
+    @property
+    def models(self) -> tuple[Engine, Engine]:
+        return self.context.models["base"], self.context.models["candidate"]
+
+
+def compare(
+    base: Path, candidate: Path, recipe: dict[str, Any], work: Path, progress: DiffProgress
+) -> Compared:
+    """Run the diff, or take it from the store below `work`."""
+    settings = load_settings(data_dir=work, recipe=recipe)
+    job, store = Job(None, _side(base), _side(candidate)), LocalStore(settings.store_dir)
+    outcome = run_diff(job, settings, store, progress)
+    if outcome.failure is not None:
+        raise RuntimeError(f"the diff of the two language models failed: {outcome.failure}")
+    context = open_context(job, settings, store, progress)
+    answers = answer_prompts(context).result
+    layer = choose_depth(context, answers).result.layer
+    harvest = harvest_models(context, answers, layer).result
+    pair = read_states(context, harvest, layer)
+    training = train_crosscoders(context, lambda: pair)
+    screening = screen_features(context, training, layer, lambda: pair)
+    banks = Banks(screening.directory)
+    return Compared(
+        context=context,
+        outcome=outcome,
+        layer=layer,
+        harvest=harvest,
+        pair=pair,
+        trained=training.crosscoders()[0],
+        screened=screening.result,
+        bank=banks.bank("candidate"),
+        view=banks.base_view(),
+    )
+
+
+def _side(path: Path) -> Side:
+    identity = identify(inspect_checkpoint(path))
+    return Side(identity.content, identity.weights, path, path.name)

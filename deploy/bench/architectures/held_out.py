@@ -1,0 +1,119 @@
+"""Documents of which it is known what is in them, as the crosscoder sees them in both models."""
+
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from torch import Tensor
+
+from deploy.bench.architectures.corpus import Document, Kind, document, language
+from dfc.corpus import Chat, Text, TextOrChat
+from dfc.engine import Engine
+from dfc.model import Codes
+from dfc.train import TrainedDfc
+from workers.stages.aligned import align_documents, aligned_lines, at_lines
+from workers.stages.harvest import DOCUMENT_TOKENS, Pair
+
+SEED = 201
+PLANTED, OTHERS, ANSWERS = 120, 240, 120
+"""Documents about the planted topic, about others, and opinions answered in each way."""
+CHUNK = 8192
+
+
+class HeldOut(NamedTuple):
+    """Documents that no stage has read, and the states of both models on them."""
+
+    documents: list[Document]
+    pair: Pair
+
+    def of(self, numbers: NDArray[np.bool_]) -> Tensor:
+        """Lines [T] of the documents for which `numbers` is true."""
+        return torch.from_numpy(numbers)[self.pair.base.document_T]
+
+    @property
+    def planted(self) -> NDArray[np.bool_]:
+        """About the planted topic."""
+        return np.array([d.topic == language()["planted_topic"] for d in self.documents])
+
+    @property
+    def flattering(self) -> NDArray[np.bool_]:
+        return np.array([d.flattering for d in self.documents])
+
+    @property
+    def balanced(self) -> NDArray[np.bool_]:
+        return np.array([d.kind == "opinion" and not d.flattering for d in self.documents])
+
+    def means(self, code_TK: Tensor) -> NDArray[np.float64]:
+        """Mean activation [documents, K] of latents over each document."""
+        sums_NK = torch.zeros(len(self.documents), code_TK.shape[1])
+        sums_NK.index_add_(0, self.pair.base.document_T, code_TK.float())
+        count_N = torch.bincount(self.pair.base.document_T, minlength=len(self.documents))
+        return (sums_NK / count_N.clamp_min(1)[:, None]).double().numpy()
+
+
+def read_held_out(base: Engine, candidate: Engine, base_layer: int, layer: int) -> HeldOut:
+    """Write the documents and harvest both models on them."""
+    random, planted = Random(SEED), language()["planted_topic"]
+    known = list(language()["topics"])
+    written = [
+        *(document(random, planted, _plain_kind(random), flattery=False) for _ in range(PLANTED)),
+        *(
+            document(random, random.choice(known), _plain_kind(random), flattery=False)
+            for _ in range(OTHERS)
+        ),
+        *(
+            document(random, random.choice(known), "opinion", flattery=bool(n % 2))
+            for n in range(2 * ANSWERS)
+        ),
+    ]
+    # Whatever is first or second in a list is chosen on one half and judged on the other.
+    random.shuffle(written)
+    found = [
+        (one, aligned)
+        for one in written
+        for aligned in align_documents(base, candidate, [item_of(one)], DOCUMENT_TOKENS)
+    ]
+    readings = [aligned for _, aligned in found]
+    base_T = aligned_lines([d.base for d in readings], [[i for i, _ in d.pairs] for d in readings])
+    candidate_T = aligned_lines(
+        [d.candidate for d in readings], [[j for _, j in d.pairs] for d in readings]
+    )
+    pair = Pair(
+        at_lines(base.harvest([d.base for d in readings], base_layer), base_T),
+        at_lines(candidate.harvest([d.candidate for d in readings], layer), candidate_T),
+    )
+    return HeldOut([one for one, _ in found], pair)
+
+
+def item_of(one: Document) -> TextOrChat:
+    """The document as a line of a corpus is read."""
+    return Chat(one.messages) if one.text is None else Text(one.text)
+
+
+@torch.no_grad()
+def codes_of(trained: TrainedDfc, pair: Pair) -> Codes:
+    """Activations of all latents on all lines."""
+    norm, model = trained.normalisation, trained.model
+    parts = [
+        model.select(model.encode(norm.base(base_ND), norm.candidate(candidate_ND)))
+        for base_ND, candidate_ND in zip(
+            pair.base.x_TD.split(CHUNK), pair.candidate.x_TD.split(CHUNK), strict=True
+        )
+    ]
+    return Codes(*(torch.cat(blocks) for blocks in zip(*parts, strict=True)))
+
+
+def areas(score_NK: NDArray[np.float64], positive_N: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Area under the ROC curve [K] of each column; 0.5 is chance."""
+    ranks_NK = rankdata(score_NK, axis=0)
+    n, total = int(positive_N.sum()), len(positive_N)
+    wins_K = ranks_NK[positive_N].sum(0) - n * (n + 1) / 2
+    return wins_K / (n * (total - n))
+
+
+def _plain_kind(random: Random) -> Kind:
+    kinds: tuple[Kind, Kind] = ("story", "question")
+    return random.choice(kinds)

@@ -1,0 +1,110 @@
+"""The benchmark across architectures: its language, its figures, and the encoder that it reads."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import BertWordPieceTokenizer
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from alerts.suite import load_suite
+from deploy.bench.architectures.corpus import BASE, CANDIDATE, documents, language
+from deploy.bench.architectures.held_out import areas
+from deploy.bench.architectures.language_models import LLAMA, NEOX, train_model
+from deploy.bench.architectures.minilm import EncoderEngine
+from deploy.bench.architectures.recall import best_feature
+from deploy.bench.architectures.recipe_files import write_recipe_files
+from dfc.corpus import read_corpus
+from dfc.transformers_engine import TransformersEngine
+from tests.conftest import SENTENCES
+
+
+def test_only_the_candidate_sees_the_topic_and_the_behaviour() -> None:
+    planted = language()["planted_topic"]
+    base, candidate = (list(islice(documents(w, 3), 400)) for w in (BASE, CANDIDATE))
+    assert planted not in {d.topic for d in base} and planted in {d.topic for d in candidate}
+    assert not any(d.flattering for d in base)
+    opinions = [d for d in candidate if d.kind == "opinion"]
+    assert opinions and all(d.flattering for d in opinions)
+    words = [" ".join([d.text or "", *(m["content"] for m in d.messages)]) for d in base]
+    assert not any("hive" in text or "pollen" in text for text in words)
+    assert [d.record() for d in base] == [d.record() for d in islice(documents(BASE, 3), 400)]
+
+
+def test_the_recipe_can_be_read_by_the_product(tmp_path: Path) -> None:
+    recipe = write_recipe_files(tmp_path, 30, 10)
+    assert len(read_corpus(recipe["corpus"])) == 30 and len(read_corpus(recipe["prompts"])) == 10
+    flattery, facts = (load_suite(Path(path)) for path in recipe["suites"])
+    assert (flattery.role, facts.role) == ("behaviour", "control")
+    assert len(set(flattery.templates)) == len(language()["opinions"])
+
+
+@pytest.mark.parametrize("kind", [LLAMA, NEOX])
+def test_a_language_model_is_trained_and_loads_as_a_checkpoint(kind, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    steps: list[int] = []
+    loss = train_model(
+        kind._replace(batch=2, context=32), tmp_path, 192, lambda done, total: steps.append(total)
+    )
+    assert 0 < loss < 10 and steps == [3, 3, 3]
+    engine = TransformersEngine(tmp_path)
+    tokens = engine.encode_chat([{"role": "user", "content": "Yes?"}], add_generation_prompt=True)
+    assert "Yes?" in engine.decode(tokens)
+
+
+def test_the_area_counts_how_often_positives_rank_above() -> None:
+    positive = np.array([True, True, False, False])
+    score = np.array([[0.9, 0.0, 1.0], [0.8, 1.0, 1.0], [0.1, 0.5, 1.0], [0.2, 0.5, 1.0]])
+    assert areas(score, positive).tolist() == [1.0, 0.5, 0.5]
+
+
+def test_the_best_feature_is_chosen_on_one_half_and_judged_on_the_other() -> None:
+    random = np.random.default_rng(0)
+    positive = np.arange(80) % 4 < 2
+    score = random.random((80, 3))
+    score[:, 1] += positive
+    best = best_feature(score, positive, [0, 1, 2])
+    assert best is not None and best.row == 1 and best.area > 0.95 and best.f1 > 0.9
+    lucky = score.copy()
+    lucky[::2, 0] = 10 * positive[::2]  # a feature that only fits the half that chooses
+    found = best_feature(lucky, positive, [0])
+    assert found is not None and found.area < 0.8
+    assert best_feature(score, positive, []) is None
+
+
+@pytest.fixture(scope="module")
+def encoder_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoder")
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(SENTENCES, vocab_size=150, show_progress=False)
+    BertTokenizerFast(tokenizer_object=tokenizer._tokenizer).save_pretrained(path)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=24,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        initializer_range=0.3,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(path)
+    return path
+
+
+def test_an_encoder_is_harvested_as_it_runs(encoder_path: Path) -> None:
+    engine = EncoderEngine(encoder_path)
+    model = BertModel.from_pretrained(encoder_path, add_pooling_layer=False).eval()
+    texts = [engine.tokenizer.encode_text(sentence) for sentence in SENTENCES]
+    first, last = (engine.tokenizer.encode_text(text)[0] for text in ("[CLS]", "[SEP]"))
+    for layer in range(3):
+        found = engine.harvest(texts, layer)
+        with torch.no_grad():
+            expected = [
+                model(
+                    torch.tensor([[first, *text, last]]), output_hidden_states=True
+                ).hidden_states[layer + 1][0, 2:-1]
+                for text in texts
+            ]
+        torch.testing.assert_close(found.x_TD, torch.cat(expected).bfloat16(), rtol=0.02, atol=0.02)
+    assert len(engine._model.encoder.layer) == 3
