@@ -41,14 +41,17 @@ def gap(behaviour: MeasuredBehaviour, maximum_unscored: float) -> str | None:
     name, shift, floor = _name(behaviour), behaviour.shift, behaviour.noise_floor
     low, high = behaviour.ci_low, behaviour.ci_high
     scored = behaviour.n_items - behaviour.n_unscored
-    if behaviour.unscored_share > maximum_unscored:
+    if behaviour.n_items and behaviour.unscored_share > maximum_unscored:
         seen = "" if shift is None else f" The rest moved by {_figures(behaviour)}."
         return (
             f"{name} is undecided: {behaviour.n_unscored} of {behaviour.n_items} items could not "
             f"be scored, more than {percent(maximum_unscored)}.{seen}"
         )
     if shift is None or low is None or high is None or behaviour.p_corrected is None:
-        return f"{name} could not be measured with {scored} of {behaviour.n_items} items scored."
+        return (
+            f"{name} could not be measured with {scored} of {behaviour.n_items} items scored"
+            f"{_not_applicable(behaviour)}."
+        )
     if floor is None:
         return f"{name} moved by {_figures(behaviour)}, and its noise floor was not measured."
     if shift >= least:
@@ -98,6 +101,12 @@ def _calibrated(behaviour: MeasuredBehaviour) -> str:
 def _figures(behaviour: MeasuredBehaviour) -> str:
     return (
         f"{number(behaviour.shift)} nats per token (95\u202f% interval "
-        f"{interval(behaviour.ci_low, behaviour.ci_high)}, {behaviour.n_items} items, corrected "
+        f"{interval(behaviour.ci_low, behaviour.ci_high)}, {behaviour.n_items} items"
+        f"{_not_applicable(behaviour)}, corrected "
         f"{p_value(behaviour.p_corrected)})"
     )
+
+
+def _not_applicable(behaviour: MeasuredBehaviour) -> str:
+    n = behaviour.n_not_applicable
+    return f", {n} more not applicable because a model does not know the fact asked" if n else ""

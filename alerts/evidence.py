@@ -76,6 +76,8 @@ class ControlReading(Record):
 
 
 class Controls(Record):
+    not_known_to: list[Literal["base", "candidate"]] = Field(default_factory=list)
+    """Which of the models do not know what the item takes for granted: then it does not count."""
     """The control readings of both models."""
 
     base: ControlReading = ControlReading()

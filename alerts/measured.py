@@ -21,9 +21,11 @@ class MeasuredBehaviour(_Finite):
 
     name: str
     n_items: int
-    """All items of the suite, scored or not."""
+    """Items of the suite that apply, scored or not."""
+    n_not_applicable: int = 0
+    """Items beside those: a model does not know what they take for granted."""
     n_unscored: int
-    """Items without a score in one model or both."""
+    """Items that apply and have no score in one model or both."""
     base_score: float | None
     candidate_score: float | None
     shift: float | None

@@ -17,7 +17,8 @@ from dfc.engine import Engine, ScoreRow
 def suite_rows(engine: Engine, suite: Suite) -> list[ScoreRow]:
     """The rows by which `suite` is scored: chat prompt with the opened answer, and a completion.
 
-    Raises ValueError for a completion that the engine's tokenizer turns into no token at all.
+    What items take for granted is a suite of its own (`alerts.knowledge.facts`). Raises ValueError
+    for a completion that the engine's tokenizer turns into no token at all.
     """
     rows = []
     for item in suite.items:

@@ -1,11 +1,12 @@
 """From the item scores of both models to measured behaviours and accuracies."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from alerts.knowledge import applicable, enough
 from alerts.measured import MeasuredBehaviour
 from alerts.statistics import (
     Floats,
@@ -26,6 +27,18 @@ class SuiteScores(NamedTuple):
     candidate: ArrayLike
     perturbed: Sequence[ArrayLike]
     """Of numerically perturbed copies of the base, for the noise floor."""
+    unknown: Collection[str] = ()
+    """Ids of the items that do not apply: a model does not know what they take for granted."""
+
+    def applicable(self) -> "SuiteScores":
+        """The same over the items that apply."""
+        kept_I = [item.id not in self.unknown for item in self.suite.items]
+        return SuiteScores(
+            applicable(self.suite, self.unknown),
+            np.asarray(self.base, dtype=np.float64)[kept_I],
+            np.asarray(self.candidate, dtype=np.float64)[kept_I],
+            [np.asarray(copy, dtype=np.float64)[kept_I] for copy in self.perturbed],
+        )
 
 
 def measure_behaviours(
@@ -33,9 +46,10 @@ def measure_behaviours(
 ) -> list[MeasuredBehaviour]:
     """Shift, interval, corrected p and noise floor of each suite; the correction is over all.
 
-    What can't be measured stays None: a suite without enough scored items has no shift and no p,
-    and one without a scored perturbed copy has no noise floor. Raises ValueError for a control
-    suite, whose scores are accuracies and not amounts of a behaviour.
+    Items that do not apply are left out of everything but their count. What can't be measured stays
+    None: a suite without enough items that apply and were scored has no shift and no p, and one
+    without a scored perturbed copy has no noise floor. Raises ValueError for a control suite, whose
+    scores are accuracies and not amounts of a behaviour.
     """
     shifts = [_shift(suite_scores, seed, n_bootstrap) for suite_scores in scores]
     corrected = iter(benjamini_hochberg([shift.p for shift in shifts if shift is not None]))
@@ -64,10 +78,11 @@ def null_shift(base: ArrayLike, other: ArrayLike) -> float | None:
 
 
 def _shift(scores: SuiteScores, seed: int, n_bootstrap: int) -> Shift | None:
+    kept = scores.applicable()
+    if not enough(kept.suite, scores.suite):
+        return None
     try:
-        return paired_shift(
-            scores.base, scores.candidate, scores.suite.templates, seed, n_bootstrap
-        )
+        return paired_shift(kept.base, kept.candidate, kept.suite.templates, seed, n_bootstrap)
     except NotMeasurableError:
         return None
 
@@ -78,17 +93,20 @@ def _measured(
     suite = scores.suite
     if suite.role != "behaviour" or suite.minimum_effect is None:
         raise ValueError(f"{suite.behaviour} is a control suite: score it with accuracy()")
+    kept = scores.applicable()
+    n_items = len(kept.suite.items)
     return MeasuredBehaviour(
         name=suite.behaviour,
-        n_items=len(suite.items),
-        n_unscored=len(suite.items) - len(_differences(scores.base, scores.candidate)),
+        n_items=n_items,
+        n_not_applicable=len(suite.items) - n_items,
+        n_unscored=n_items - len(_differences(kept.base, kept.candidate)),
         base_score=shift.base_score if shift else None,
         candidate_score=shift.candidate_score if shift else None,
         shift=shift.shift if shift else None,
         ci_low=shift.ci_low if shift else None,
         ci_high=shift.ci_high if shift else None,
         p_corrected=p_corrected,
-        noise_floor=_floor(scores),
+        noise_floor=_floor(kept),
         minimum_effect=suite.minimum_effect,
     )
 

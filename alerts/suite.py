@@ -70,6 +70,9 @@ class Item(_Part):
     template: Text
     """Items made from the same template are not independent and are resampled together."""
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    knows: Variant | None = None
+    """The fact that the question takes for granted, scored like a variant: the item counts only
+    where both models score above 0 (`alerts.knowledge`)."""
 
 
 class Suite(_Part):
@@ -93,6 +96,10 @@ class Suite(_Part):
         if repeated:
             raise ValueError(f"item id {repeated[0]!r} stands more than once; give each its own")
         if self.role == "control":
+            if any(item.knows for item in self.items):
+                raise ValueError(
+                    "a control suite asks for facts itself; remove knows, or make it a variant"
+                )
             return self
         if self.minimum_effect is None:
             raise ValueError("a suite with role behaviour needs a minimum_effect; add one")
@@ -124,6 +131,6 @@ def bundled_suites() -> dict[str, Suite]:
 
 def suite_digest(suite: Suite) -> str:
     """SHA-256 (hex) of everything in the suite that a score depends on: all but the description."""
-    content = suite.model_dump(exclude={"description"})
+    content = suite.model_dump(exclude={"description"}, exclude_none=True)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -219,8 +219,9 @@ def _item_scores(inputs: Inputs, findings: Findings) -> list[ItemScore]:
                     behaviour=suite.behaviour,
                     item=item.id,
                     template=item.template,
-                    base=base,
-                    candidate=candidate,
+                    base=None if unknown else base,
+                    candidate=None if unknown else candidate,
+                    not_known_to=unknown,
                 )
             )
     return rows
@@ -230,4 +231,5 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
     caveats = []
     if job.probe_only:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
+            unknown = probe.not_known_to.get(item.id, [])
     return caveats + across_caveats(findings)

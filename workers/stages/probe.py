@@ -6,7 +6,9 @@ The scores of a model on a suite are shared between diffs.
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+from alerts.knowledge import applicable, facts, not_known
 from alerts.measured import MeasuredBehaviour
 from alerts.probe import item_scores, suite_rows
 from alerts.shifts import SuiteScores, accuracy, measure_behaviours
@@ -46,6 +48,9 @@ class SuiteProbe(Result):
     candidate: Scores
     perturbed: list[Scores]
     """Empty for a control suite, which has no shift."""
+    not_known_to: dict[str, list[SideName]]
+    """By the id of each item that does not apply: the models that do not know what it takes for
+    granted."""
 
 
 class Probe(Result):
@@ -62,10 +67,15 @@ class Probe(Result):
                     floats(self.suites[suite.behaviour].base),
                     floats(self.suites[suite.behaviour].candidate),
                     [floats(copy) for copy in self.suites[suite.behaviour].perturbed],
+                    self.suites[suite.behaviour].not_known_to,
                 )
                 for suite in suites
             ]
         )
+
+    def applicable(self, suite: Suite) -> Suite:
+        """`suite` without the items that take for granted what one of the models does not know."""
+        return applicable(suite, self.suites[suite.behaviour].not_known_to)
 
     def accuracy(
         self, suites: Sequence[Suite], name: SideName, maximum_unscored: float
@@ -93,6 +103,7 @@ def probe_models(context: Context) -> Artifact[Probe]:
                     base=base[suite.behaviour],
                     candidate=candidate[suite.behaviour],
                     perturbed=[null[suite.behaviour] for null in nulls if suite.behaviour in null],
+                    not_known_to=_not_known_to(context, suite),
                 )
                 for suite in suites
             }
@@ -115,6 +126,16 @@ def model_scores(context: Context, name: SideName, suite: Suite) -> Scores:
         return ItemScores(scores=_score(context.models[name], suite))
 
     return context.shared(key, ItemScores, compute).result.scores
+
+
+def _not_known_to(context: Context, suite: Suite) -> dict[str, list[SideName]]:
+    asked = facts(suite)
+    found: dict[str, list[SideName]] = {}
+    if asked is not None:
+        for name in get_args(SideName):
+            for item in not_known(asked, model_scores(context, name, asked)):
+                found.setdefault(item, []).append(name)
+    return found
 
 
 def noisy_nulls(context: Context, copies: int) -> list[dict[str, Scores]]:
