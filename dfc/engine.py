@@ -86,11 +86,22 @@ class Activations(NamedTuple):
     """Token at the position, that is the last one the state has seen."""
 
 
-class Engine(Protocol):
-    """A language model that can be read, scored and steered. Token ids in, token ids out."""
+class Reader(Protocol):
+    """A model whose states can be read, a language model or an encoder of text."""
 
     info: EngineInfo
     tokenizer: Tokenizer
+
+    def harvest(
+        self, documents: Sequence[tuple[int, ...]], layer: int, progress: Progress | None = None
+    ) -> Activations:
+        """States after block ``layer`` at every position but the first of every document."""
+        ...
+
+
+class Engine(Reader, Protocol):
+    """A language model that can be read, scored and steered. Token ids in, token ids out."""
+
     n_steered_positions: int
     """Positions that the edits of the latest call reached; a prompt shared by rows counts once."""
 
@@ -106,12 +117,6 @@ class Engine(Protocol):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of the tokens, special tokens included; bytes that are no text become U+FFFD."""
-        ...
-
-    def harvest(
-        self, documents: Sequence[tuple[int, ...]], layer: int, progress: Progress | None = None
-    ) -> Activations:
-        """States after block ``layer`` at every position but the first of every document."""
         ...
 
     def unembed(self, x_ND: Tensor) -> Tensor:

