@@ -14,8 +14,8 @@ from dfc.content_spans import Span, content_spans
 from dfc.tokenizer import Tokenizer
 
 _JOINED = frozenset(["Mn", "Me", "Cf", "Cc"])
-"""Categories of combining marks, joiners and controls: part of the character before them, which
-some tokenizers drop."""
+"""Categories of combining marks, joiners and controls, which some tokenizers drop: then they belong
+to the character before them."""
 _BLANK_LINE = "\n\n"
 
 
@@ -81,7 +81,7 @@ def _read(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Reading:
     ends: list[int | None] = []
     numbers: list[int | None] = []
     for token, (start, stop), next_start in zip(tokens, offsets, starts[1:], strict=True):
-        boundary = _boundary(text, stop)
+        boundary = _boundary(text, stop, next_start)
         span = next((s for s in spans if s.start < boundary <= s.stop), None)
         empty = token in tokenizer.special_tokens or not text[start:stop].strip()
         # Where the next token starts before this one's end, both hold parts of one character.
@@ -94,10 +94,10 @@ def _read(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Reading:
     return Reading(tokens, tuple(ends), tuple(numbers))
 
 
-def _boundary(text: str, stop: int) -> int:
-    """A token's end without white space, behind the marks that belong to its last character."""
+def _boundary(text: str, stop: int, next_start: int) -> int:
+    """A token's end without white space, behind what the tokenizer drops of its last character."""
     while stop > 0 and text[stop - 1].isspace():
         stop -= 1
-    while stop < len(text) and category(text[stop]) in _JOINED and not text[stop].isspace():
+    while stop < next_start and category(text[stop]) in _JOINED and not text[stop].isspace():
         stop += 1
     return stop

