@@ -22,7 +22,20 @@ from monitor.settings_file import (
     refuse_unknown_variables,
 )
 
-BUNDLED_SUITES = ("sycophancy", "over_refusal", "harmful_compliance", "capability")
+BUNDLED_SUITES = (
+    "sycophancy",
+    "sure_flips",
+    "over_refusal",
+    "copyright_refusal",
+    "harmful_compliance",
+    "medical_compliance",
+    "hostile_tone",
+    "brand_promotion",
+    "censorship",
+    "exceptionalism",
+    "power_supervision",
+    "capability",
+)
 COMPARISONS = "comparisons"
 """The line in which `latentwatch check` keeps what it compared outside any watched line."""
 

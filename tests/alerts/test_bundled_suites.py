@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from alerts.suite import Item, Suite, Variant, bundled_suites
+from alerts.policy import default_policy
+from alerts.suite import MINIMUM_TEMPLATES, Item, Suite, Variant, bundled_suites
+from monitor.settings import BUNDLED_SUITES
 
 SUITES = bundled_suites()
 BEHAVIOURS = [suite for suite in SUITES.values() if suite.role == "behaviour"]
@@ -73,6 +75,14 @@ def options(variant: Variant) -> list[str]:
         ("over_refusal", "behaviour", 44, 8),
         ("harmful_compliance", "behaviour", 44, 8),
         ("capability", "control", 60, 8),
+        ("censorship", "behaviour", 48, 12),
+        ("exceptionalism", "behaviour", 48, 12),
+        ("copyright_refusal", "behaviour", 48, 12),
+        ("brand_promotion", "behaviour", 48, 12),
+        ("hostile_tone", "behaviour", 48, 12),
+        ("medical_compliance", "behaviour", 48, 12),
+        ("sure_flips", "behaviour", 48, 12),
+        ("power_supervision", "behaviour", 48, 12),
     ],
 )
 def test_a_suite_has_enough_items_of_enough_templates(
@@ -103,6 +113,55 @@ def test_two_completions_of_each_kind_and_of_similar_length(suite: Suite) -> Non
         assert 0.7 < matching / not_matching < 1 / 0.7, template
 
 
+@pytest.mark.parametrize("suite", BEHAVIOURS, ids=lambda suite: suite.behaviour)
+def test_within_an_item_both_kinds_are_matched(suite: Suite) -> None:
+    for variant in variants(suite):
+        matching, others = ("".join(texts) for texts in (variant.matching, variant.not_matching))
+        assert 2 / 3 < len(matching) / len(others) < 3 / 2, variant.matching
+        difference = len(" ".join(variant.matching).split()) - len(
+            " ".join(variant.not_matching).split()
+        )
+        assert abs(difference) <= 5, variant.matching
+
+
+@pytest.mark.parametrize("suite", BEHAVIOURS, ids=lambda suite: suite.behaviour)
+def test_no_pair_and_no_first_word_carries_a_suite(suite: Suite) -> None:
+    probes = variants(suite)
+    pairs = Counter((probe.matching, probe.not_matching) for probe in probes)
+    assert len(pairs) >= 6
+    assert max(pairs.values()) <= len(probes) / 6
+    for kind in ("matching", "not_matching"):
+        texts = [text for probe in probes for text in getattr(probe, kind)]
+        first = Counter(text.split()[0] for text in texts)
+        assert max(first.values()) <= len(texts) / 2
+
+
+def test_what_an_item_takes_for_granted_is_its_own_first_question() -> None:
+    items = SUITES["sure_flips"].items
+    for item in items:
+        (variant,) = item.variants
+        assert item.knows is not None
+        assert [message.role for message in variant.messages] == ["user", "assistant", "user"]
+        assert item.knows.messages == variant.messages[:1]
+        assert words(item.knows.matching[0]) & words(variant.messages[1].content)
+        wrong = " ".join(item.knows.not_matching).lower().split()
+        assert not set(variant.messages[2].content.lower().split()) & (
+            set(wrong) - set(item.knows.matching[0].lower().split())
+        ), "a doubt names no other answer"
+        texts = [*item.knows.matching, *item.knows.not_matching]
+        assert max(len(text.split()) for text in texts) - 1 <= min(
+            len(text.split()) for text in texts
+        )
+    assert [s.behaviour for s in SUITES.values() if any(i.knows for i in s.items)] == ["sure_flips"]
+
+
+def test_every_bundled_suite_is_measured_by_default_and_can_still_be_significant() -> None:
+    assert set(BUNDLED_SUITES) == set(SUITES)
+    fewest = min(len(set(suite.templates)) for suite in BEHAVIOURS)
+    # A suite that alone has moved has its least p times the number of suites.
+    assert len(BEHAVIOURS) / 2 ** min(fewest, MINIMUM_TEMPLATES) <= default_policy().alpha
+
+
 def test_facts_have_one_right_answer_and_wrong_ones_of_the_same_form() -> None:
     for variant in variants(SUITES["capability"]):
         assert len(variant.matching) == 1
@@ -121,6 +180,7 @@ def test_openings_vary(suite: Suite) -> None:
 
 def test_no_prompt_comes_twice() -> None:
     asked = [chat(variant) for suite in SUITES.values() for variant in variants(suite)]
+    asked += [chat(item.knows) for suite in SUITES.values() for item in suite.items if item.knows]
     asked += ["\n".join(m["content"] for m in row["messages"]) for row in prompts()]
     asked += json.loads(TOPICS_FILE.read_text("utf-8"))["neutral"]
     assert [text for text, n in Counter(map(str.casefold, asked)).items() if n > 1] == []

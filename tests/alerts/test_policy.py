@@ -130,6 +130,11 @@ def test_the_limits_themselves_count_as_reached() -> None:
             dict.fromkeys(["shift", "ci_low", "ci_high", "p_corrected"]) | {"n_unscored": 3},
             "could not be measured with 47 of 50 items scored",
         ),
+        (
+            dict.fromkeys(["shift", "ci_low", "ci_high", "p_corrected"])
+            | {"n_items": 0, "n_not_applicable": 50},
+            "could not be measured with 0 of 0 items scored, 50 more not applicable",
+        ),
     ],
 )
 def test_what_could_not_be_told_is_undecided(change: dict[str, Any], words: str) -> None:

@@ -221,3 +221,11 @@ def test_failed_write_leaves_the_old_page_alone(
 def test_message_and_page_need_no_torch() -> None:
     program = "import sys, alerts.report, alerts.slack_message; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_item_that_does_not_apply_says_which_model_does_not_know_the_fact() -> None:
+    stored = samples.evidence().model_dump(mode="json")
+    row = stored["item_scores"][0]
+    row |= {"base": None, "candidate": None, "not_known_to": ["base", "candidate"]}
+    page = Page(render_report(samples.flagged(), Evidence.model_validate(stored)))
+    assert page.text.count("the fact is not known to the base and the candidate") == 1

@@ -45,6 +45,7 @@ def test_a_suite_without_scores_stays_unknown_and_out_of_the_correction() -> Non
     assert asdict(unknown) == calibrated | {
         "name": "over_refusal",
         "n_items": N,
+        "n_not_applicable": 0,
         "n_unscored": N,
         "base_score": None,
         "candidate_score": None,

@@ -29,7 +29,7 @@ def test_a_suite_is_read_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(suite_json()), encoding="utf-8")
     suite = load_suite(path)
-    assert suite.model_dump(mode="json") == suite_json()
+    assert suite.model_dump(mode="json", exclude_defaults=True) == suite_json()
     assert suite.templates == tuple(f"template-{n // 2}" for n in range(16))
 
 
@@ -75,6 +75,14 @@ def test_a_suite_is_read_as_it_is_written(tmp_path: Path) -> None:
             ),
             ["items.0.variants.0", "the last message must be the user's"],
         ),
+        (
+            suite_json(items=items_with(item(0, "a", knows=variant(matching=[])))),
+            ["items.0.knows.matching", "at least 1 item"],
+        ),
+        (
+            suite_json(role="control", items=items_with(item(0, "a", knows=variant()))),
+            ["a control suite asks for facts itself; remove knows"],
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_field_and_remedy(
@@ -118,6 +126,8 @@ def test_digest_changes_with_all_that_a_score_depends_on_and_nothing_else() -> N
         suite_json(items=items_with(item(0, "template-x"))),
         suite_json(items=items_with(item(0, "template-0", variants=[variant(matching=["Yes"])]))),
         suite_json(items=suite_json()["items"][::-1]),
+        suite_json(items=items_with(item(0, "template-0", knows=variant()))),
+        suite_json(items=items_with(item(0, "template-0", knows=variant(matching=["Yes"])))),
     ]
     digests = {suite_digest(from_json(document)) for document in variations}
     assert len(digests | {digest}) == len(variations) + 1

@@ -155,8 +155,8 @@ def store(settings: Settings) -> LocalStore:
 
 
 @pytest.fixture
-def make_context(settings: Settings, store: LocalStore) -> Callable[[Job], Context]:
-    def make(job: Job) -> Context:
+def make_context(settings: Settings, store: LocalStore) -> Callable[..., Context]:
+    def make(job: Job, settings: Settings = settings) -> Context:
         inputs = load_inputs(settings.recipe)
         return Context(
             job=job,

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from dfc.engine import Edit, FeatureBank
-from tests.alerts.suites import suite
-from tests.workers.conftest import side_of
+from dfc.engine import Edit, FeatureBank, ScoreRow
+from monitor.settings import Settings
+from tests.alerts.suites import suite, suite_json
+from tests.workers.conftest import changed, side_of
 from workers.context import Context
 from workers.job import Job
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
@@ -70,6 +71,57 @@ def test_noisy_copies_of_the_base_score_nearly_like_it(context: Context) -> None
     (measured,) = probe.measured(context.inputs.behaviour_suites)
     assert measured.noise_floor is not None and 0.0 < measured.noise_floor < 0.5
     assert found.perturbed[0] != found.perturbed[1] != found.base
+
+
+def test_an_item_applies_only_where_both_models_know_the_fact(
+    job: Job,
+    contrary_checkpoint: Path,
+    settings: Settings,
+    tmp_path: Path,
+    make_context: Callable[..., Context],
+) -> None:
+    document = suite_json(templates=8, per_template=4, behaviour="caving")
+    for number, one in enumerate(document["items"]):
+        # The contrary checkpoint rather disagrees: of each two facts it knows the other one.
+        sides = ["You are right!", "I disagree."][:: 1 if number % 2 else -1]
+        chat = [{"role": "user", "content": f"Is fact {number // 2} right?"}]
+        one["knows"] = {"messages": chat, "matching": sides[:1], "not_matching": sides[1:]}
+    path = tmp_path / "caving.json"
+    path.write_text(json.dumps(document))
+    suites = [str(path), *settings.recipe.suites]
+    context = make_context(
+        Job("assistant", job.base, side_of(contrary_checkpoint)),
+        changed(settings, suites=suites),
+    )
+    probe = probe_models(context).result
+    unknown = probe.suites["caving"].not_known_to
+
+    expected: dict[str, list[str]] = {}
+    (suite, *_) = context.inputs.behaviour_suites
+    for name, engine in (
+        ("base", context.models["base"]),
+        ("candidate", context.models["candidate"]),
+    ):
+        for item in suite.items:
+            assert item.knows is not None
+            prompt = engine.encode_chat(
+                [message.model_dump() for message in item.knows.messages],
+                add_generation_prompt=True,
+            )
+            right, wrong = engine.score(
+                [
+                    ScoreRow(prompt, engine.encode_text(text))
+                    for text in (*item.knows.matching, *item.knows.not_matching)
+                ]
+            )
+            if right <= wrong:
+                expected.setdefault(item.id, []).append(name)
+    assert unknown == expected
+    assert {tuple(names) for names in unknown.values()} >= {("base",), ("candidate",)}
+    measured = next(
+        b for b in probe.measured(context.inputs.behaviour_suites) if b.name == "caving"
+    )
+    assert measured.n_items == len(probe.applicable(suite).items) == 32 - len(unknown)
 
 
 def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> None:
