@@ -7,7 +7,7 @@ import email.utils
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import httpx2
 
@@ -21,6 +21,16 @@ LARGEST_REPLY = 1_000_000
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
 
 Message = Mapping[str, str]
+ReadT = TypeVar("ReadT")
+
+
+class Ask(Protocol):
+    """Puts a question and reads the reply."""
+
+    def __call__(self, messages: Sequence[Message], read: Callable[[str], ReadT]) -> ReadT:
+        """What `read` makes of the reply. Raises EndpointError, as `read` does for a reply that it
+        can't read."""
+        ...
 
 
 class EndpointError(Exception):

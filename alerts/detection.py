@@ -7,12 +7,13 @@ right).
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy import stats
 
-from alerts.chat_endpoint import EndpointError, Message
+from alerts.chat_endpoint import Ask, EndpointError, Message
 from alerts.explainer import last_object
 from alerts.explanation import Detection
 
@@ -40,13 +41,13 @@ def detect(
     firing: Sequence[str],
     near: Sequence[str],
     others: Sequence[str],
-    ask: Callable[[Sequence[Message]], str],
+    ask: Ask,
 ) -> Detection:
     """How well `description` tells the texts apart: balanced accuracy with its Wilson interval.
 
     `firing` are texts on which the feature fires, `near` and `others` silent ones. As many of each
     kind are asked about, so that balanced accuracy is plain accuracy. Raises EndpointError when
-    there are too few texts, or when `ask` gives no answer that can be read.
+    there are too few texts, or when a reply can't be read.
     """
     silent = _alternating(near, others)
     size = min(len(firing), len(silent))
@@ -58,7 +59,8 @@ def detect(
     right = 0
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
-        fitting = _fitting(ask(_question(description, [text for text, _ in batch])), len(batch))
+        numbered = _question(description, [text for text, _ in batch])
+        fitting = ask(numbered, partial(_fitting, n=len(batch)))
         right += sum(fires == (n in fitting) for n, (_, fires) in enumerate(batch, start=1))
     interval = stats.binomtest(right, len(texts)).proportion_ci(method="wilson")
     return Detection(

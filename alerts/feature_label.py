@@ -34,14 +34,14 @@ class FeatureFacts(NamedTuple):
     read: Sequence[str]
     """Tokens on which most of its activation falls."""
     profile: FiringProfile | None
-    """None where the models' tokens differ."""
+    """None where the models have no common residual space."""
     elsewhere: float | None
     """How strongly it fires in the other model, as a part of how strongly in its own."""
 
 
 def feature_label(facts: FeatureFacts) -> str:
     """One line, for example "raises ' moral', ' lesson'; fires in the last fifth of answers, mostly
-    of the candidate's own; the base hardly"."""
+    of the candidate's own; in the base hardly"."""
     where = " ".join(filter(None, [_on(facts.read), _where(facts.profile)]))
     fires = f"fires {where}" if where else ""
     return "; ".join(filter(None, [_effect(facts), fires, _other(facts)]))
@@ -96,8 +96,9 @@ def _other(facts: FeatureFacts) -> str:
     if facts.elsewhere is None:
         return ""
     other = "base" if facts.side == "candidate" else "candidate"
-    bounds = ((0.25, "hardly"), (0.75, "less"), (1.33, "as much"))
-    return f"the {other} {next((word for most, word in bounds if facts.elsewhere < most), 'more')}"
+    bounds = ((0.25, "hardly"), (0.75, "less strongly"), (1.33, "as strongly"))
+    words = next((word for most, word in bounds if facts.elsewhere < most), "more strongly")
+    return f"in the {other} {words}"
 
 
 def _named(tokens: Sequence[str]) -> str:

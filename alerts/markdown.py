@@ -32,8 +32,8 @@ _CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
 )
 _FEATURE_COLUMNS = (
-    "feature | what it does | top tokens | density | energy of the change | exclusivity | seed agreement "
-    "| steering"
+    "feature | what it does | top tokens | density | energy of the change | exclusivity "
+    "| seed agreement | steering"
 )
 
 

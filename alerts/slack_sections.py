@@ -82,7 +82,7 @@ def _feature(feature: Feature, dose: DoseResponse | None) -> str:
         *map(_effect, feature.effects[:1]),
         f"active on {wording.percent(feature.density, 1)} of tokens",
         f"exclusivity {wording.number(feature.exclusivity)}",
-        f"top tokens {tokens}" if tokens else "",
+        f"top tokens {tokens}" if tokens and not feature.label else "",
         _dose(dose) if dose else "",
     ]
     return "• " + "; ".join(filter(None, facts))

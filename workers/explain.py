@@ -5,10 +5,10 @@ Whatever goes wrong here leaves the outcome as it is, with a reason in place of 
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message
+from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message, ReadT
 from alerts.detection import detect
 from alerts.explainer import NO_PATTERN, explained, question
 from alerts.explanation import Explanation
@@ -30,13 +30,14 @@ class _Reply(Result):
 
 
 class _Questions(NamedTuple):
-    """Asks each question once: replies are kept by model, request and question."""
+    """Asks each question once: replies that could be read are kept by model, request and
+    question."""
 
     endpoint: ChatEndpoint
     store: Store
     deadline: float
 
-    def ask(self, messages: Sequence[Message]) -> str:
+    def ask(self, messages: Sequence[Message], read: Callable[[str], ReadT]) -> ReadT:
         endpoint = self.endpoint
         made_of = [endpoint.model, dict(endpoint.request), [dict(m) for m in messages]]
         key = f"shared/explainer/{digest_of(made_of)}"
@@ -44,12 +45,15 @@ class _Questions(NamedTuple):
         def compute(_: object) -> _Reply:
             if time.monotonic() > self.deadline:
                 raise EndpointError("the time for explanations was over")
-            return _Reply(text=endpoint.ask(messages))
+            text = endpoint.ask(messages)
+            read(text)
+            return _Reply(text=text)
 
         try:
-            return computed_once(self.store, key, _Reply, compute, time.monotonic).result.text
+            kept = computed_once(self.store, key, _Reply, compute, time.monotonic)
         except StoreError as error:
             raise EndpointError(f"its answers can't be kept: {error}") from error
+        return read(kept.result.text)
 
 
 def with_explanations(
@@ -87,7 +91,7 @@ def _explanation(name: str, feature: Description, questions: _Questions) -> Expl
     said: dict[str, str] = {}
     detection, unscored = None, None
     try:
-        answer = explained(questions.ask(question(feature.examples)))
+        answer = questions.ask(question(feature.examples), explained)
         said = answer.model_dump()
         if answer.description.lower().startswith(NO_PATTERN):
             raise EndpointError("it names no pattern to test")

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from alerts.chat_endpoint import EndpointError, Message
+from alerts.chat_endpoint import EndpointError, Message, ReadT
 from alerts.detection import BATCH, detect
 
 FIRING = [f"Story {n}. The moral: patience {n}." for n in range(20)]
@@ -21,10 +21,10 @@ class Judge:
         self.word = word
         self.asked: list[str] = []
 
-    def __call__(self, messages: Sequence[Message]) -> str:
+    def __call__(self, messages: Sequence[Message], read: Callable[[str], ReadT]) -> ReadT:
         self.asked.append(messages[-1]["content"])
         texts = re.findall(r"^Text (\d+): (.*)$", self.asked[-1], re.MULTILINE)
-        return json.dumps({"fitting": [int(n) for n, text in texts if self.word in text]})
+        return read(json.dumps({"fitting": [int(n) for n, text in texts if self.word in text]}))
 
 
 def test_a_judge_that_sees_it_scores_full_marks() -> None:
@@ -73,4 +73,4 @@ def test_too_few_texts_are_no_test(firing: list[str], near: list[str], reason: s
 )
 def test_a_judgement_that_does_not_parse_is_no_score(reply: str, reason: str) -> None:
     with pytest.raises(EndpointError, match=reason):
-        detect("a moral", FIRING, NEAR, OTHERS, lambda _: reply)
+        detect("a moral", FIRING, NEAR, OTHERS, lambda _, read: read(reply))

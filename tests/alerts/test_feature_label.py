@@ -46,7 +46,7 @@ def label(**changes: Any) -> str:
 def test_a_planted_ending_can_be_read() -> None:
     assert label() == (
         "raises ' moral', ' lesson', ' teaches'; fires in the last tenth of answers, mostly of the "
-        "candidate's own; the base hardly"
+        "candidate's own; in the base hardly"
     )
 
 
@@ -65,7 +65,7 @@ def test_the_lens_speaks_where_nothing_stands_out(nothing: list[str] | None) -> 
     ("found", "words"),
     [
         (profile(template=0.5, candidate=1.0), "fires in the chat template (50\u202f% of its"),
-        (profile(base=0.4, candidate=0.5, tenths=EVENLY), "fires in answers; the"),
+        (profile(base=0.4, candidate=0.5, tenths=EVENLY), "fires in answers; in the"),
         (profile(base=0.7, candidate=0.3, tenths=EVENLY), "in answers, mostly of the base's own"),
         (
             profile(base=0.5, candidate=0.5, tenths=AT_THE_END[::-1]),
@@ -89,9 +89,9 @@ def test_the_place_is_named(found: FiringProfile, words: str) -> None:
 @pytest.mark.parametrize(
     ("side", "elsewhere", "words"),
     [
-        ("candidate", 0.5, "; the base less"),
-        ("candidate", 1.0, "; the base as much"),
-        ("base", 2.0, "; the candidate more"),
+        ("candidate", 0.5, "; in the base less strongly"),
+        ("candidate", 1.0, "; in the base as strongly"),
+        ("base", 2.0, "; in the candidate more strongly"),
     ],
 )
 def test_the_other_model_is_named(side: str, elsewhere: float, words: str) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,13 +59,16 @@ def hostile() -> str:
     data["candidate"]["locator"] = text
     data["behaviours"][0]["name"] = text
     data["features"][0] |= {"id": text, "top_tokens": [text], "examples": [text]}
+    data["features"][0] |= {"label": text, "raised_tokens": [text], "lowered_tokens": [text]}
     stored = samples.evidence().model_dump()
     stored["answers"][0] |= {"behaviour": text, "prompt": text, "base": "x" * 50_000}
     stored["answers"][0] |= {"candidate": text, "features": [text]}
     stored["forks"][0] |= {"prompt": text, "opening": text, "base": text, "candidate": text}
     stored["item_scores"][0] |= {"behaviour": text, "item": text, "template": text}
     stored["dose_responses"][0] |= {"behaviour": text, "feature": text}
-    example = {"tokens": [text, "\u202e", ""], "activations": [1.0, 2.0, 0.0]}
+    example = {"tokens": [text, "\u202e", ""], "activations": [1.0, 2.0, 0.0], "other": [0, 3, 0]}
+    said = {"feature": text, "model": text, "description": text, "difference": text}
+    stored["explanations"] = [said | {"unscored": text}]
     stored |= {"caveats": [text], "examples": [{"feature": text, "examples": [example]}]}
     return render_report(Verdict.model_validate(data), Evidence.model_validate(stored))
 
@@ -139,6 +143,44 @@ def test_highlights_follow_the_activations(flagged: Page) -> None:
     ]
     assert ("7.10", "w5") in marks and ("0.40", "w1") in marks
     assert all(title != "0.00" for title, _ in marks)
+
+
+def explained_page(explanation: dict[str, Any]) -> Page:
+    data = samples.flagged_json()
+    data["features"][0] |= {"label": "raises ' moral'", "raised_tokens": [" moral"]}
+    data["features"][0] |= {"lowered_tokens": []}
+    example = {"tokens": ["The", " moral"], "activations": [0.0, 2.0], "other": [0.0, 4.0]}
+    stored = samples.evidence().model_dump() | {
+        "examples": [{"feature": "candidate-10", "examples": [example]}],
+        "explanations": [{"feature": "candidate-10", "model": "small-judge"} | explanation],
+    }
+    return Page(render_report(Verdict.model_validate(data), Evidence.model_validate(stored)))
+
+
+def test_a_feature_is_described_and_shown_as_both_models_read_it() -> None:
+    detection = {"score": 0.83, "n": 40, "low": 0.68, "high": 0.91}
+    page = explained_page(
+        {"description": "a moral", "difference": "only in A", "detection": detection}
+    )
+    for expected in (
+        "candidate-10 new in the candidate: raises ' moral'",
+        "likelier to go on with moral and less likely with nothing that stands out",
+        "“a moral” Between the models: “only in A” (small-judge; detection 0.83, "
+        "95 % interval 0.68 to 0.91, n = 40; decides nothing)",
+        "Read by the base The moral Read by the candidate The moral",
+    ):
+        assert expected in page.text
+    marks = [
+        (attrs["title"], attrs["class"])
+        for tag, attrs in page.tags
+        if tag == "mark" and "title" in attrs
+    ]
+    assert marks == [("4.00", "w5"), ("2.00", "w3")]  # on one scale
+
+
+def test_a_description_without_a_score_says_why() -> None:
+    page = explained_page({"unscored": "the endpoint did not answer within 60 s (3 attempts)"})
+    assert "(small-judge; not scored: the endpoint did not answer within 60 s" in page.text
 
 
 def test_page_needs_nothing_from_outside(html: str, hostile: str) -> None:

@@ -118,3 +118,54 @@ def test_mistakes_in_options_and_missing_files_are_named(tmp_path: Path) -> None
         load_settings(colour="red")
     with pytest.raises(SettingsError, match=r"ghost\.toml: can't be read"):
         load_settings(tmp_path / "ghost.toml")
+
+
+KEY = "sk-not-to-be-shown"
+
+
+def test_a_key_comes_from_the_environment_and_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_EXPLAINER__API_KEY", KEY)
+    table = '[explainer]\nbase_url = "http://localhost:8000/v1"\nmodel = "m"'
+    settings = load_settings(write(tmp_path, table))
+    key = settings.explainer.api_key
+    assert key is not None and key.get_secret_value() == KEY
+    assert KEY not in repr(settings) and settings.explainer.max_features == 5
+
+
+def test_nobody_is_asked_by_default() -> None:
+    assert load_settings().explainer.base_url is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (f'api_key = "{KEY}"', r"explainer\.api_key: a key must not lie in a file.*EXPLAINER__API"),
+        ('base_url = "http://h/v1"', "base_url and model belong together"),
+        (f'base_url = "http://u:{KEY}@h/v1"\nmodel = "m"', "must hold no name or password"),
+        ('base_url = "ftp://h"\nmodel = "m"', r"explainer\.base_url: URL scheme should be"),
+        ("max_features = 0", r"explainer\.max_features: .*it is 0"),
+    ],
+)
+def test_a_mistake_about_the_explainer_is_named(tmp_path: Path, table: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings(write(tmp_path, f"[explainer]\n{table}"))
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LATENTWATCH_EXPLAINER__API_KEY", f"{KEY} "),
+        ("LATENTWATCH_EXPLAINER__API_KEY", f"{KEY}\n"),
+        ("LATENTWATCH_EXPLAINER", f'"{KEY}"'),
+    ],
+)
+def test_a_bad_key_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match="explainer") as caught:
+        load_settings()
+    assert KEY not in str(caught.value)

@@ -23,6 +23,7 @@ STAGES = [
     "harvest",
     "train",
     "screen",
+    "describe",
     "steer",
     "side by side",
 ]
@@ -101,6 +102,9 @@ def test_a_shift_is_traced_to_features(
     assert steered == verdict.features[: len(steered)] != []
     assert all(feature.side == "candidate" for feature in steered)
     assert steered[0].top_tokens and steered[0].examples
+    assert steered[0].label and steered[0].raised_tokens is not None
+    shown = {group.feature: group.examples for group in evidence.examples}[steered[0].id]
+    assert all(example.other and max(example.activations) > 0 for example in shown)
     assert evidence.dose_responses[0].feature in {feature.id for feature in steered}
     (first, *_) = evidence.answers
     assert set(first.features) <= {feature.id for feature in steered}

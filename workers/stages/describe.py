@@ -87,21 +87,20 @@ def describe_features(
         found = _firing(screened, banks, states(), same_space)
         contrasts: list[Contrast | None] = [None] * len(found)
         places: Places | None = None
-        if found and base.info.tokenizer_digest == candidate.info.tokenizer_digest:
+        if found and same_space:
             readings = _readings(answers, harvest, context.inputs.recipe.answer_tokens)
             places = find_places(readings, found[0].activations)
-            if same_space:
-                contrasts = [
-                    *contrastive_tokens(
-                        base,
-                        candidate,
-                        [one.own_T for one in found],
-                        found[0].activations,
-                        places.in_template(),
-                        [reading.tokens for reading in readings],
-                        TOKENS,
-                    )
-                ]
+            contrasts = [
+                *contrastive_tokens(
+                    base,
+                    candidate,
+                    [one.own_T for one in found],
+                    found[0].activations,
+                    places.in_template(),
+                    [reading.tokens for reading in readings],
+                    TOKENS,
+                )
+            ]
         written = _written(context, found, banks)
         features = {}
         for done, (one, contrast) in enumerate(zip(found, contrasts, strict=True), start=1):
