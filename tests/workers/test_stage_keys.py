@@ -23,8 +23,8 @@ def recipe(settings: RecipeSettings) -> Recipe:
     ("change", "stale"),
     [
         ({"suites": ["sycophancy"]}, {"probe", "steer", "side_by_side"}),
-        ({"dfc": {"steps": 13}}, {"train", "screen", "steer", "side_by_side"}),
-        ({"tokens": 601}, {"harvest", "train", "screen", "steer", "side_by_side"}),
+        ({"dfc": {"steps": 13}}, {"train", "screen", "describe", "steer", "side_by_side"}),
+        ({"tokens": 601}, {"harvest", "train", "screen", "describe", "steer", "side_by_side"}),
         ({"answer_tokens": 7}, set(STAGES) - {"probe"}),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
