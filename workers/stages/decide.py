@@ -22,8 +22,8 @@ from workers.inputs import Inputs
 from workers.job import Job, SideName
 from workers.outcome import Outcome
 from workers.recipe import recipe_digest
-from workers.stages.probe import score_digest
 from workers.stages.describe import Description
+from workers.stages.probe import score_digest
 
 SHOWN = 3
 """Examples of each feature that a reviewer sees."""
@@ -214,6 +214,7 @@ def _item_scores(inputs: Inputs, findings: Findings) -> list[ItemScore]:
     for suite in inputs.behaviour_suites:
         probe = findings.probe.suites[suite.behaviour]
         for item, base, candidate in zip(suite.items, probe.base, probe.candidate, strict=True):
+            unknown = probe.not_known_to.get(item.id, [])
             rows.append(
                 ItemScore(
                     behaviour=suite.behaviour,
@@ -231,5 +232,4 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
     caveats = []
     if job.probe_only:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
-            unknown = probe.not_known_to.get(item.id, [])
     return caveats + across_caveats(findings)
