@@ -51,12 +51,16 @@ def cross_scaling(
 
         rho(y) = <u1(y), u2(y)> / |other|^2 : (2 <w, u(own)> - |w|^2) / |own|^2
 
-    where w is the decoder row and |.|^2 a variance. The upper part is the energy of the direction
-    that one half predicts and the other confirms: chance adds nothing to it on average, however
-    seldom the latent fires. The lower part is what f w takes from its own model.
+    where w is the decoder row and |.|^2 a variance. f is kept where it is at least its median over
+    the tokens on which it fires, and zero elsewhere: where concepts outnumber dimensions, weak
+    activations are mostly interference from concepts that the other model has too. The upper part
+    is the energy of the direction that one half predicts and the other confirms: chance adds
+    nothing to it on average, however seldom the latent fires. The lower part is what f w takes
+    from its own model.
     """
     first_T = (torch.arange(len(code_TK)) // BLOCK) % 2 == 0
     halves = (first_T, ~first_T)
+    code_TK = _strong(code_TK)
     varies_K = torch.stack([_varies(code_TK[half]) for half in halves]).all(0)
     own_slope_KD = _slope(code_TK, own_TD)
     gain_K = (own_decoder_KD * (2 * own_slope_KD - own_decoder_KD)).sum(1) / _variance(own_TD)
@@ -77,6 +81,13 @@ def _slope(code_NK: Tensor, target_ND: Tensor) -> Tensor:
     square_K = centred_NK.pow(2).sum(0)
     tiny = torch.finfo(square_K.dtype).tiny
     return (centred_NK.T @ target_ND.float()) / square_K.clamp_min(tiny)[:, None]
+
+
+def _strong(code_TK: Tensor) -> Tensor:
+    """Activations below the latent's median where it fires set to zero."""
+    firing = (column[column > 0] for column in code_TK.T)
+    medians = [column.median().item() if len(column) else 0.0 for column in firing]
+    return code_TK * (code_TK >= torch.tensor(medians, dtype=code_TK.dtype))
 
 
 def _varies(code_NK: Tensor) -> Tensor:

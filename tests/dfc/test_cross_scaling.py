@@ -128,3 +128,23 @@ def test_half_precision_gives_the_same_ratios(planted: Planted) -> None:
         planted.own_CD,
     )
     assert torch.allclose(first.activation_K, again.activation_K, rtol=0.02, atol=0.01)
+
+
+def test_weak_activations_that_read_other_concepts_do_not_count(planted: Planted) -> None:
+    """A latent for concept 0 that also fires, weakly, on concept 4, which is loud in the other."""
+    loud_TK = planted.code_TC[:, 4:5]
+    other_TD = planted.other_TD + 4 * loud_TK @ planted.other_CD[4:5]
+    code_TK = planted.code_TC[:, :1] + 0.25 * (loud_TK > 0.7)
+    found = cross_scaling(code_TK, planted.own_TD, other_TD, planted.left_TD, planted.own_CD[:1])
+    assert found.activation_K[0] < 0.03
+
+
+def test_without_latents_there_is_nothing_to_tell(planted: Planted) -> None:
+    found = cross_scaling(
+        planted.code_TC[:, :0],
+        planted.own_TD,
+        planted.other_TD,
+        planted.left_TD,
+        planted.own_CD[:0],
+    )
+    assert found.error_K.tolist() == found.activation_K.tolist() == []

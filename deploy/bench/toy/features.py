@@ -17,8 +17,7 @@ RECOVERED = 0.8
 """Cosine above which a decoder row recovers a concept (paper, appendix B.2.4)."""
 
 LEANING = 0.8
-"""Relative decoder norm above which a crosscoder without exclusive blocks calls a latent
-exclusive (paper, section 2.3)."""
+"""Relative decoder norm above which a latent is called exclusive (paper, section 2.3)."""
 
 Side = Literal["base", "candidate"]
 Kind = Literal["exclusive", "shared", "none"]
@@ -28,6 +27,9 @@ class Feature(NamedTuple):
     """One living latent that a crosscoder calls exclusive."""
 
     side: Side
+    dedicated: bool
+    """Whether it lies in the block of its model, as opposed to leaning to it."""
+
     kind: Kind
     """What it recovers in truth: a concept of its model alone, a shared one, or none."""
 
@@ -62,6 +64,8 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
     left = Reconstruction(base_TD - out.base_BD, candidate_TD - out.candidate_BD)
     code_TF, rows = torch.cat(code, dim=1), written_rows(model)
     fires_F = (code_TF > 0).any(0)
+    shared = torch.arange(len(fires_F)) < model.config.shared
+    dedicated_F = ~shared if model.config.candidate_exclusive else torch.zeros_like(shared)
     features: list[Feature] = []
     sides: tuple[Side, Side] = ("base", "candidate")
     for side in sides:
@@ -69,12 +73,13 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
         row_FD = rows.base_BD
         if side == "candidate":
             states, row_FD = (candidate_TD, base_TD, left.base_BD), rows.candidate_BD
-        called_F = called_exclusive(model, rows, side) & fires_F
+        called_F = called_exclusive(rows, side) & fires_F
         code_TK, row_KD = code_TF[:, called_F], row_FD[called_F]
         rho = cross_scaling(code_TK, *states, row_KD)
         features += [
-            Feature(side, *true, density, _measured(error), _measured(activation))
-            for true, density, error, activation in zip(
+            Feature(side, dedicated, *true, density, _measured(error), _measured(activation))
+            for dedicated, true, density, error, activation in zip(
+                dedicated_F[called_F].tolist(),
                 truth(row_KD, universe, side),
                 (code_TK > 0).float().mean(0).tolist(),
                 rho.error_K.tolist(),
@@ -100,17 +105,15 @@ def written_rows(model: Dfc) -> Reconstruction:
     return model.decode(Codes(*torch.eye(sum(blocks)).split(blocks, dim=1)), bias=False)
 
 
-def called_exclusive(model: Dfc, rows: Reconstruction, side: Side) -> Tensor:
-    """Which latents ``[F]`` a crosscoder calls exclusive to one model.
+def called_exclusive(rows: Reconstruction, side: Side) -> Tensor:
+    """Which latents ``[F]`` lean to one model by more than 0.8 of what they write.
 
-    Those of its exclusive block; where it has none, those whose decoder norm leans to the model.
+    Dedicated latents do so by construction, but the rule is the same for every form: a shared
+    latent of a DFC that has become one model's own counts too.
     """
     own_FD, other_FD = rows if side == "base" else (rows.candidate_BD, rows.base_BD)
-    own_F = own_FD.norm(dim=1)
-    leaning_F = own_F / (own_F + other_FD.norm(dim=1)).clamp_min(torch.finfo(own_F.dtype).tiny)
-    if model.config.candidate_exclusive:
-        return leaning_F == 1
-    return leaning_F > LEANING
+    own_F, other_F = own_FD.norm(dim=1), other_FD.norm(dim=1)
+    return own_F > LEANING * (own_F + other_F)
 
 
 def recalled(row_FD: Tensor, concept_CD: Tensor) -> float | None:
