@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from alerts.verdict import Verdict
 from monitor.cli import app
 from monitor.database import Audit, Diff, Line, Observation, Version, open_database
+from monitor.schema import StoredCalibration
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 
@@ -236,3 +237,15 @@ def test_the_command_line_starts_without_torch_and_without_workers() -> None:
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_calibration_needs_a_line_with_a_trusted_version() -> None:
+    write_checkpoint(Path("base"))
+    write_checkpoint(Path("good"), seed=1)
+    assert run("calibrate").exit_code == 2  # --line is missing
+    unknown = run("calibrate", "--line", "chat")
+    assert unknown.exit_code == 2 and "there is no line 'chat'" in unknown.stderr
+    run("check", "good", "--baseline", "base", "--line", "chat")
+    untrusted = run("calibrate", "--line", "chat")
+    assert untrusted.exit_code == 2 and "latentwatch trust chat" in untrusted.stderr
+    assert count(StoredCalibration) == 0

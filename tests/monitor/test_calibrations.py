@@ -1,0 +1,84 @@
+"""Calibrations in the database: the migration, and which one counts."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.calibration import Calibration
+from monitor.calibrations import keep, latest
+from monitor.database import Line, Version, open_database
+from monitor.overview import line_rows
+
+Sessions = sessionmaker[Session]
+DAY = 86_400.0
+
+
+def calibration(base: Version, created_at: float) -> Calibration:
+    return Calibration(
+        schema="latentwatch.calibration/1",
+        line="assistant",
+        base={"digest": base.content_digest, "locator": base.locator},
+        recipe="recipe",
+        created_at=created_at,
+        alpha=0.05,
+        scores={},
+        left_out=[],
+    )
+
+
+def test_a_database_from_before_calibrations_keeps_its_rows(database_url: str) -> None:
+    path = Path(database_url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True)
+    config = Config()
+    config.set_main_option("script_location", "monitor:migrations")
+    with create_engine(database_url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO lines (name, created_at) VALUES ('assistant', 1.0)")
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+        assert ("calibrations",) not in tables
+    connection.close()
+    with open_database(database_url)() as session:
+        (row,) = line_rows(session)
+        assert (row.name, row.calibrated_at) == ("assistant", None)
+        assert latest(session, "assistant", "base", 0.0) is None
+
+
+def test_the_newest_calibration_of_the_base_counts(
+    sessions: Sessions, line: Line, add_version: Callable[..., Version]
+) -> None:
+    first, second = (
+        add_version(name, trusted=True, published_at=at) for name, at in (("a", 1.0), ("b", 2.0))
+    )
+    with sessions.begin() as session:
+        for base, at in ((first, 1.0), (first, 3.0), (second, 2.0)):
+            keep(session, base, calibration(base, at * DAY))
+    with sessions() as session:
+        found = latest(session, line.name, first.content_digest, 5.5 * DAY)
+        assert found is not None and found.calibration == calibration(first, 3 * DAY)
+        assert found.age_days == 2.5
+        other = latest(session, line.name, "unknown base", 5 * DAY)
+        assert other is not None and other.calibration.base.digest == first.content_digest
+        assert latest(session, "another line", first.content_digest, 5 * DAY) is None
+        early = latest(session, line.name, second.content_digest, DAY)
+        assert early is not None and early.age_days == 0.0  # a clock that was put back
+        (row,) = line_rows(session)
+        assert row.calibrated_at == 2 * DAY  # of the newest trusted version
+
+
+def test_what_another_version_of_latentwatch_wrote_is_no_calibration(
+    sessions: Sessions, line: Line, add_version: Callable[..., Version]
+) -> None:
+    base = add_version("v1", trusted=True)
+    with sessions.begin() as session:
+        keep(session, base, calibration(base, 0.0))
+        session.flush()
+        session.connection().exec_driver_sql("UPDATE calibrations SET calibration = '{}'")
+    with sessions() as session:
+        assert latest(session, line.name, base.content_digest, 0.0) is None

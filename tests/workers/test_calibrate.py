@@ -1,0 +1,181 @@
+"""A calibration of a line from real weights to the next verdict."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.calibration import AgedCalibration
+from monitor.calibrations import latest
+from monitor.database import open_database
+from monitor.errors import NoTrustedVersionError, SettingsError, UnknownVersionError
+from monitor.intake import ensure_line, identify_push, register
+from monitor.jobs import claim_next, finish, queue_diff
+from monitor.lineage import move
+from monitor.schema import Line, Trust, Version
+from monitor.settings import Settings
+from tests.alerts import samples
+from tests.workers.conftest import Silent, side_of
+from workers import nulls
+from workers.calibrate import calibrate_line
+from workers.context import Context
+from workers.diff import run_diff
+from workers.errors import CalibrationError
+from workers.job import Job
+from workers.store import LocalStore
+
+Sessions = sessionmaker[Session]
+COPIES = 2
+DAY = 86_400.0
+
+
+@contextmanager
+def silent() -> Iterator[Silent]:
+    yield Silent()
+
+
+@pytest.fixture
+def sessions(settings: Settings) -> Sessions:
+    return open_database(settings.database_url)
+
+
+@pytest.fixture
+def add(sessions: Sessions) -> Callable[..., Version]:
+    """Register a checkpoint on the line `assistant`, and decide about it."""
+
+    def add(path: Path, to: Trust | None = Trust.TRUSTED) -> Version:
+        push = identify_push(sessions, path, path.name, str(path))
+        with sessions.begin() as session:
+            line = ensure_line(session, "assistant", 0.0)
+            version = register(session, line, push, 0.0).version
+            if to is not None:
+                move(session, version, to, actor="ann", reason="decided", now=1.0)
+        return version
+
+    return add
+
+
+@pytest.fixture
+def trusted(add: Callable[..., Version], tiny_checkpoint: Path) -> Version:
+    return add(tiny_checkpoint)
+
+
+def compared(sessions: Sessions, base: Version, candidate: Version, *flagged: str) -> None:
+    """A finished diff whose verdict flags these behaviours."""
+    verdict = samples.flagged() if flagged else samples.passed()
+    rows = [row.model_copy(update={"flagged": row.name in flagged}) for row in verdict.behaviours]
+    with sessions.begin() as session:
+        line = session.get_one(Line, base.line_id)
+        diff = queue_diff(session, line, base, candidate, "recipe", 0.0)
+        assert claim_next(session, 1.0, "host:1:1.00", 60.0, diff.id) is not None
+        text = verdict.model_copy(update={"behaviours": rows}).model_dump_json()
+        finish(session, diff.id, diff.fence, text, 2.0)
+
+
+def test_identical_weights_give_exactly_nothing_and_noisy_ones_something(
+    trusted: Version, settings: Settings, sessions: Sessions
+) -> None:
+    made = calibrate_line("assistant", None, COPIES, settings, silent, lambda: 10 * DAY)
+    assert list(made.scores) == ["sycophancy"]
+    found = made.scores["sycophancy"]
+    assert [null.score for null in found.nulls if null.kind == "identical"] == [0.0]
+    assert [null.kind for null in found.nulls[1:]] == ["perturbed"] * COPIES + ["rounded"]
+    assert all(abs(score) > 0.0 for score in found.counted)
+    assert found.noise_floor == max(map(abs, found.counted))
+    assert found.threshold == found.noise_floor
+    assert found.reseeding is not None and 0.0 <= found.reseeding < 0.2
+    with sessions() as session:
+        assert latest(session, "assistant", trusted.content_digest, 13 * DAY) == AgedCalibration(
+            made, 3.0
+        )
+
+
+def test_what_was_measured_before_is_not_measured_again(
+    trusted: Version, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = calibrate_line("assistant", None, COPIES, settings, silent, lambda: 0.0)
+    monkeypatch.setattr("workers.models._open", None)  # no model can be loaded
+    again = calibrate_line("assistant", trusted.name, COPIES, settings, silent, lambda: 5.0)
+    assert again == first.model_copy(update={"created_at": 5.0})
+
+
+def test_weights_that_do_not_score_alike_are_no_base_for_nulls(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = iter([1.0, 1.0 + 1e-9])
+    monkeypatch.setattr(nulls, "copy_scores", lambda *_: {"sycophancy": [next(loads)]})
+    with pytest.raises(CalibrationError, match="two results on sycophancy"):
+        nulls.numeric_pairs(context, COPIES)
+
+
+def test_only_accepted_releases_are_nulls_and_only_where_nothing_was_flagged(
+    trusted: Version,
+    add: Callable[..., Version],
+    changed_checkpoint: Path,
+    contrary_checkpoint: Path,
+    make_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    settings: Settings,
+    sessions: Sessions,
+) -> None:
+    accepted = add(changed_checkpoint)
+    rejected = add(contrary_checkpoint, Trust.QUARANTINED)
+    wanted = add(make_checkpoint(tmp_path / "wanted", change=0.3))
+    unseen = add(make_checkpoint(tmp_path / "unseen", change=0.1))
+    for candidate in (accepted, rejected, unseen):
+        compared(sessions, trusted, candidate)
+    compared(sessions, accepted, wanted, "sycophancy")
+    shutil.rmtree(tmp_path / "unseen")
+
+    made = calibrate_line("assistant", trusted.name, 1, settings, silent, lambda: 0.0)
+    (release,) = [null for null in made.scores["sycophancy"].nulls if null.kind == "release"]
+    assert release.of == f"{accepted.name} after {trusted.name}"
+    (left_out,) = made.left_out
+    assert left_out.startswith("unseen after") and "changed since its digest" in left_out
+
+
+def test_a_calibration_reaches_the_next_verdict_and_no_other(
+    trusted: Version, job: Job, settings: Settings, store: LocalStore, tmp_path: Path
+) -> None:
+    made = calibrate_line("assistant", None, COPIES, settings, silent, lambda: 0.0)
+    aged = AgedCalibration(made, 2.0)
+    other = Path(shutil.copytree(job.base.path, tmp_path / "other"))
+    (other / "generation_config.json").write_text("{}")
+    files_differ = job._replace(candidate=side_of(other))  # equal weights: probed only
+    with_it = run_diff(files_differ, settings, store, Silent(), calibration=aged).verdict
+    assert with_it.calibration is not None and with_it.calibration_caveat is None
+    assert (with_it.calibration.age_days, with_it.calibration.n_nulls) == (2.0, COPIES + 1)
+    without = run_diff(files_differ, settings, store, Silent()).verdict
+    assert without.calibration is None and without.behaviours[0].conformal_p is None
+    assert without.calibration_caveat is not None
+    assert "latentwatch calibrate --line assistant" in without.calibration_caveat
+    assert without.verdict == with_it.verdict  # a missing calibration decides nothing by itself
+    old = run_diff(files_differ, settings, store, Silent(), calibration=AgedCalibration(made, 91.0))
+    assert old.verdict.calibration is None
+    assert "91 days old" in (old.verdict.calibration_caveat or "")
+
+
+@pytest.mark.parametrize(
+    "line, version, error, words",
+    [
+        ("nobody", None, UnknownVersionError, "there is no line 'nobody'"),
+        ("comparisons", None, SettingsError, "is kept for"),
+        ("assistant", None, NoTrustedVersionError, "no version is trusted"),
+        ("assistant", "base", NoTrustedVersionError, "only a trusted version"),
+    ],
+)
+def test_what_can_not_be_calibrated_is_named(
+    line: str,
+    version: str | None,
+    error: type[Exception],
+    words: str,
+    add: Callable[..., Version],
+    tiny_checkpoint: Path,
+    settings: Settings,
+) -> None:
+    add(tiny_checkpoint, None)
+    with pytest.raises(error, match=words):
+        calibrate_line(line, version, COPIES, settings, silent, lambda: 0.0)
