@@ -1,4 +1,7 @@
-"""`latentwatch bench alignment`: every pair of tokenizers on every kind of text."""
+"""`latentwatch bench alignment`: every pair of tokenizers on every kind of text.
+
+The trainer of the unigram tokenizer is not deterministic: the last digits vary from run to run.
+"""
 
 import platform
 import random
