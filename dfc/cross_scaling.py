@@ -16,13 +16,16 @@ BLOCK = 128
 """Neighbouring tokens that stay in one half: the halves are alternate blocks, so that both see
 every part of the corpus."""
 
+FEWEST = 5
+"""Strong activations in each half below which single tokens decide and nothing is measured."""
+
 
 class CrossScaling(NamedTuple):
     """Per latent what the other model carries of it, relative to what its own model does.
 
     0 = nothing, 1 = as much; both are at least 0 and never NaN. ``inf`` means not measurable, so
-    that an upper bound is never passed unmeasured: the latent is silent or constant in one half of
-    the tokens, or its contribution brings its own model no nearer.
+    that an upper bound is never passed unmeasured: the latent is constant or almost silent in one
+    half of the tokens, or its contribution brings its own model no nearer.
     """
 
     error_K: Tensor
@@ -61,16 +64,16 @@ def cross_scaling(
     first_T = (torch.arange(len(code_TK)) // BLOCK) % 2 == 0
     halves = (first_T, ~first_T)
     code_TK = _strong(code_TK)
-    varies_K = torch.stack([_varies(code_TK[half]) for half in halves]).all(0)
+    known_K = torch.stack([_measurable(code_TK[half]) for half in halves]).all(0)
     own_slope_KD = _slope(code_TK, own_TD)
     gain_K = (own_decoder_KD * (2 * own_slope_KD - own_decoder_KD)).sum(1) / _variance(own_TD)
-    measurable_K = varies_K & (gain_K > 0)
+    known_K &= gain_K > 0
     other_variance = _variance(other_TD)
 
     def ratio(target_TD: Tensor) -> Tensor:
         first_KD, second_KD = (_slope(code_TK[half], target_TD[half]) for half in halves)
         carried_K = (first_KD * second_KD).sum(1).clamp_min(0) / other_variance
-        return torch.where(measurable_K, carried_K / gain_K, torch.inf)
+        return torch.where(known_K, carried_K / gain_K, torch.inf)
 
     return CrossScaling(ratio(other_residual_TD), ratio(other_TD))
 
@@ -90,10 +93,10 @@ def _strong(code_TK: Tensor) -> Tensor:
     return code_TK * (code_TK >= torch.tensor(medians, dtype=code_TK.dtype))
 
 
-def _varies(code_NK: Tensor) -> Tensor:
+def _measurable(code_NK: Tensor) -> Tensor:
     if not len(code_NK):
         return torch.zeros(code_NK.shape[1], dtype=torch.bool)
-    return code_NK.amax(0) > code_NK.amin(0)
+    return ((code_NK > 0).sum(0) >= FEWEST) & (code_NK.amax(0) > code_NK.amin(0))
 
 
 def _variance(x_TD: Tensor) -> Tensor:

@@ -10,8 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 from deploy.bench.toy.crosscoders import Form, Settings, train_form
 from deploy.bench.toy.features import Evaluation, Feature, evaluate
+from deploy.bench.toy.learning import HalfLearned, Learning
 from deploy.bench.toy.universe import Scale, draw_sample, draw_universe
 from deploy.demo import atomic
+from dfc.model import Dfc
 
 HELD_OUT = 40_000
 """Samples on which a trained crosscoder is judged."""
@@ -38,20 +40,30 @@ class Measured(NamedTuple):
     """A cell's result."""
 
     evaluation: Evaluation
+    half_learned: HalfLearned
     cpu_seconds: float
 
 
-def measure(cell: Cell, progress: Callable[[int, int], None] | None = None) -> Measured:
-    """Draw the toy, train, judge. The seed decides everything: forms of one seed see the same."""
+def measure(cell: Cell, progress: Callable[[int], None] = lambda _: None) -> Measured:
+    """Draw the toy, train, judge. The seed decides everything: forms of one seed see the same.
+
+    ``progress`` hears of every step.
+    """
     universe = draw_universe(cell.scale, cell.seed)
     sample = draw_sample(universe, cell.settings.tokens, seed=2 * cell.seed)
+    learning = Learning(universe, cell.settings.steps)
+
+    def watch(step: int, model: Dfc) -> None:
+        learning.watch(step, model)
+        progress(step)
+
     begun = time.process_time()
     trained = train_form(
-        cell.form, cell.latents, sample, cell.scale, cell.settings, cell.seed, progress
+        cell.form, cell.latents, sample, cell.scale, cell.settings, cell.seed, watch
     )
     seconds = time.process_time() - begun
     held_out = draw_sample(universe, HELD_OUT, seed=2 * cell.seed + 1)
-    return Measured(evaluate(trained, universe, held_out), seconds)
+    return Measured(evaluate(trained, universe, held_out), learning.half_learned(), seconds)
 
 
 def stored(directory: Path, cell: Cell) -> Measured | None:
@@ -64,7 +76,11 @@ def stored(directory: Path, cell: Cell) -> Measured | None:
         return None
     evaluation = record["evaluation"]
     features = [Feature(**feature) for feature in evaluation.pop("features")]
-    return Measured(Evaluation(features, **evaluation), record["cpu_seconds"])
+    return Measured(
+        Evaluation(features, **evaluation),
+        HalfLearned(**record["half_learned"]),
+        record["cpu_seconds"],
+    )
 
 
 def store(directory: Path, cell: Cell, measured: Measured) -> None:
@@ -74,6 +90,7 @@ def store(directory: Path, cell: Cell, measured: Measured) -> None:
     record = {
         "identity": _identity(cell),
         "evaluation": evaluation,
+        "half_learned": measured.half_learned._asdict(),
         "cpu_seconds": measured.cpu_seconds,
     }
     text = json.dumps(record, allow_nan=False, indent=1)

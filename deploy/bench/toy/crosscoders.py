@@ -16,6 +16,9 @@ from dfc.train import TrainedDfc, train
 
 Form = Literal["standard", "dsf", "strict", "tied"]
 
+Watch = Callable[[int, Dfc], None]
+"""Hears of every step and sees the model after it."""
+
 DESIGNATED = 0.1
 """Share of the latents that DSF designates as shared (paper, section 2.3)."""
 
@@ -92,17 +95,23 @@ def train_form(
     scale: Scale,
     settings: Settings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    watch: Watch,
 ) -> TrainedDfc:
     """Train one crosscoder of ``latents`` latents on the sample."""
     config, crosscoder = _design(form, latents, scale, settings)
+    made: list[Dfc] = []
+
+    def build(config: DfcConfig, d_base: int, d_candidate: int) -> Dfc:
+        made.append(crosscoder(config, d_base, d_candidate))
+        return made[0]
+
     return train(
         sample.base_TD,
         sample.candidate_TD,
         config,
         seed=seed,
-        progress=progress,
-        crosscoder=crosscoder,
+        progress=lambda step, _: watch(step, made[0]),
+        crosscoder=build,
     )
 
 

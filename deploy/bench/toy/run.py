@@ -128,6 +128,7 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
     evaluation = measured.evaluation
     before = score(evaluation.features, concepts)
     after = score(passing(evaluation.features), concepts)
+    dedicated = score([f for f in evaluation.features if f.dedicated], concepts)
     kept = after.recall / before.recall if before.recall and after.recall is not None else None
     return {
         "table": cell.table,
@@ -137,15 +138,19 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
         **before._asdict(),
         **{f"filtered_{key}": value for key, value in after._asdict().items()},
         "recall_kept": kept,
+        "dedicated_recall": dedicated.recall,
+        "dedicated_precision": dedicated.precision,
         "variance_explained": evaluation.variance_explained,
         "shared_recall": evaluation.shared_recall,
         "alive": evaluation.alive,
+        "shared_half_learned": measured.half_learned.shared,
+        "exclusive_half_learned": measured.half_learned.exclusive,
         "cpu_seconds": measured.cpu_seconds,
     }
 
 
-def _advancing(bars: Progress, task: TaskID) -> Callable[[int, int], None]:
-    return lambda done, _: bars.update(task, completed=done)
+def _advancing(bars: Progress, task: TaskID) -> Callable[[int], None]:
+    return lambda step: bars.update(task, completed=step)
 
 
 def _progress() -> Progress:

@@ -1,0 +1,251 @@
+"""The toy's statistics, the truth about hand-made dictionaries, and a small run of the command."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from deploy.bench.toy import run as bench
+from deploy.bench.toy.cells import Cell, Measured, measure, store, stored
+from deploy.bench.toy.crosscoders import Form, Settings, train_form
+from deploy.bench.toy.features import (
+    Evaluation,
+    Feature,
+    called_exclusive,
+    recalled,
+    truth,
+    written_rows,
+)
+from deploy.bench.toy.learning import HalfLearned, Learning
+from deploy.bench.toy.plot import draw
+from deploy.bench.toy.score import over_seeds, passing, score
+from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
+from dfc.config import DfcConfig
+from dfc.model import Codes, Dfc
+from dfc.train import TrainedDfc
+
+TINY = Scale(concepts=64, width=24)
+BRIEF = Settings(steps=40, batch=128, tokens=2000, learning_rate=3e-3, exclusive=0.1)
+
+
+@pytest.fixture(scope="module")
+def universe() -> Universe:
+    return draw_universe(Scale(), seed=0)
+
+
+@pytest.fixture(scope="module")
+def sample(universe: Universe) -> Sample:
+    return draw_sample(universe, 20_000, seed=1)
+
+
+def test_the_concepts_are_as_published(universe: Universe) -> None:
+    paper = Scale(concepts=2048, width=256, exclusive=0.025)
+    assert paper.exclusive_concepts == 51 and paper.active == 20.48
+    assert universe.scale.exclusive_concepts == 26
+    assert torch.allclose(universe.base_CD.norm(dim=1), torch.ones(512), atol=1e-5)
+    assert universe.candidate_CD.norm(dim=1).median().item() == pytest.approx(1, abs=0.02)
+    assert abs((universe.base_CD * universe.candidate_CD).sum(1)).mean() < 0.3
+
+
+def test_as_many_concepts_are_active_as_wanted(universe: Universe, sample: Sample) -> None:
+    per_token_T = sample.active_TC.float().sum(1)
+    assert per_token_T.mean().item() == pytest.approx(universe.scale.active, rel=0.03)
+    assert per_token_T.min() >= 1
+    rate_C = sample.active_TC.float().mean(0)
+    assert torch.corrcoef(torch.stack([rate_C, universe.probability_C]))[0, 1] > 0.98
+    assert universe.probability_C.max() > 10 * universe.probability_C.min()
+
+
+def test_an_exclusive_concept_leaves_no_trace_in_the_other_model(
+    universe: Universe, sample: Sample
+) -> None:
+    own = universe.candidate_only
+    alone_T = sample.active_TC[:, own].any(1) & ~sample.active_TC[:, : own.start].any(1)
+    alone_T &= ~sample.active_TC[:, own.stop :].any(1)
+    assert alone_T.sum() > 5
+    assert sample.base_TD[alone_T].norm(dim=1).max() < 0.2
+    assert sample.candidate_TD[alone_T].norm(dim=1).median() > 0.2
+
+
+def test_a_seed_is_a_toy() -> None:
+    first, again = (draw_sample(draw_universe(TINY, 3), 50, seed=4) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    other = draw_sample(draw_universe(TINY, 3), 50, seed=5)
+    assert not torch.equal(first.base_TD, other.base_TD)
+    one_space = draw_universe(TINY._replace(same_space=True), 3)
+    assert torch.equal(one_space.base_CD, one_space.candidate_CD)
+
+
+def rotated_away(row_D: Tensor, cosine: float) -> Tensor:
+    away_D = torch.randn(len(row_D), generator=torch.Generator().manual_seed(8))
+    away_D = normalize(away_D - (away_D @ row_D) * row_D, dim=0)
+    return cosine * row_D + (1 - cosine**2) ** 0.5 * away_D
+
+
+def test_the_truth_about_a_hand_made_dictionary(universe: Universe) -> None:
+    unit_CD = universe.base_CD
+    rows_KD = torch.stack(
+        [
+            3 * unit_CD[0],
+            rotated_away(unit_CD[1], 0.9),
+            rotated_away(unit_CD[1], 0.7),
+            unit_CD[universe.shared][4],
+            unit_CD[universe.candidate_only][0],  # not a concept of the base
+        ]
+    )
+    kinds = [kind for kind, _, _ in truth(rows_KD, universe, "base")]
+    assert kinds == ["exclusive", "exclusive", "none", "shared", "none"]
+    assert recalled(rows_KD, unit_CD[:4]) == 0.5
+    assert recalled(rows_KD, unit_CD[:0]) is None
+
+
+def feature(kind: str, concept: int = 0, side: str = "base", **ratios: float | None) -> Feature:
+    rho = {"rho_error": 0.0, "rho_activation": 0.0, **ratios}
+    return Feature(side, True, kind, concept, 0.9, 0.01, **rho)  # type: ignore[arg-type]
+
+
+def test_recall_counts_concepts_and_precision_counts_features() -> None:
+    features = [
+        feature("exclusive", 1),
+        feature("exclusive", 1),
+        feature("exclusive", 1, side="candidate"),
+        feature("shared"),
+        feature("none"),
+    ]
+    found = score(features, exclusive_concepts=8)
+    assert found == (2 / 8, 3 / 5, 5, 1, 1)
+    assert score([], 8) == (0.0, None, 0, 0, 0)
+    assert score(features[:1], 0).recall is None
+
+
+def test_only_what_is_measured_small_passes() -> None:
+    kept = [feature("exclusive"), feature("exclusive", rho_error=0.19, rho_activation=0.09)]
+    carried = [feature("shared", rho_error=0.3), feature("shared", rho_activation=0.3)]
+    unknown = [feature("none", rho_error=None), feature("none", rho_activation=None)]
+    assert passing([*carried, *kept, *unknown]) == kept
+
+
+def test_figures_over_seeds_carry_their_interval() -> None:
+    found = over_seeds([0.1, 0.2, None, 0.3])
+    assert found["mean"] == pytest.approx(0.2)
+    assert found["interval_95"] == pytest.approx([0.2 - 0.2484, 0.2 + 0.2484], abs=1e-3)
+    assert found["n"] == 3 and found["by_seed"] == [0.1, 0.2, None, 0.3]
+    assert over_seeds([0.5])["interval_95"] is None
+    assert over_seeds([None])["mean"] is None
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[Form, TrainedDfc]:
+    """Every form, trained briefly on one toy in one space."""
+    scale = TINY._replace(same_space=True)
+    toy = draw_sample(draw_universe(scale, 0), BRIEF.tokens, seed=0)
+    forms: list[Form] = ["standard", "dsf", "strict", "tied"]
+    return {form: train_form(form, 40, toy, scale, BRIEF, 0, lambda *_: None) for form in forms}
+
+
+@pytest.mark.parametrize("form", ["strict", "tied"])
+def test_dedicated_latents_are_called_exclusive(
+    form: Form, trained: dict[Form, TrainedDfc]
+) -> None:
+    rows = written_rows(trained[form].model)
+    assert rows.base_BD.shape == rows.candidate_BD.shape == (40, TINY.width)
+    assert called_exclusive(rows, "base")[32:].tolist() == [True] * 4 + [False] * 4
+    assert called_exclusive(rows, "candidate")[32:].tolist() == [False] * 4 + [True] * 4
+
+
+@pytest.mark.parametrize("form", ["standard", "dsf", "strict"])
+def test_latents_that_lean_are_called_exclusive(
+    form: Form, trained: dict[Form, TrainedDfc]
+) -> None:
+    rows = written_rows(trained[form].model)
+    rows.candidate_BD[0] = 0.24 * rows.base_BD[0]
+    rows.base_BD[1], rows.candidate_BD[1] = 0.9, 1.0
+    assert called_exclusive(rows, "base")[:2].tolist() == [True, False]
+    assert called_exclusive(rows, "candidate")[:2].tolist() == [False, False]
+
+
+def test_designated_latents_are_tied_and_denser(trained: dict[Form, TrainedDfc]) -> None:
+    model = trained["dsf"].model
+    rows = written_rows(model)
+    assert torch.equal(rows.base_BD[36:], rows.candidate_BD[36:])
+    assert not torch.allclose(rows.base_BD[:36], rows.candidate_BD[:36])
+    generator = torch.Generator().manual_seed(0)
+    code = Codes(
+        torch.rand(500, 36, generator=generator),
+        torch.rand(500, 4, generator=generator),
+        torch.zeros(500, 0),
+    )
+    kept = model.select(code, model.batch_thresholds(model.score(code), 10.0))
+    assert (kept.base_BF > 0).sum().item() == 500 * 2  # a tenth of the latents, a fifth of k
+    assert (kept.shared_BF > 0).sum().item() == 500 * 8
+
+
+def test_a_cell_is_kept_for_its_settings_alone(tmp_path: Path) -> None:
+    cell = Cell("sizes", "strict", 32, 0, TINY, BRIEF)
+    assert stored(tmp_path, cell) is None
+    measured = Measured(
+        Evaluation([feature("none", rho_error=None)], 0.5, 0.25, 1.0), HalfLearned(0.2, None), 3.5
+    )
+    store(tmp_path, cell, measured)
+    assert stored(tmp_path, cell) == measured
+    assert stored(tmp_path, cell._replace(settings=BRIEF._replace(steps=41))) is None
+    assert stored(tmp_path, cell._replace(seed=1)) is None
+
+
+def test_half_of_what_is_learned_is_dated() -> None:
+    toy = draw_universe(TINY, seed=0)
+    model = Dfc(DfcConfig(form="strict", shared=20, k=2), TINY.width, TINY.width)
+    learning = Learning(toy, steps=80)
+    with torch.no_grad():
+        for decoder in (model.decoder_base, model.base.decoder, model.candidate.decoder):
+            decoder.zero_()
+        for step in range(1, 81):
+            if step == 20:
+                model.decoder_base[:4] = toy.base_CD[toy.shared][:4]
+            if step == 60:
+                model.candidate.decoder[0] = 5 * toy.candidate_CD[toy.candidate_only][0]
+            learning.watch(step, model)
+    assert learning.half_learned() == (20 / 80, 60 / 80)
+    assert Learning(toy, steps=80).half_learned() == (None, None)
+
+
+def test_with_nothing_exclusive_the_filter_leaves_nothing() -> None:
+    scale = TINY._replace(exclusive=0.0)
+    settings = Settings(steps=300, batch=128, tokens=6000, learning_rate=5e-3, exclusive=0.25)
+    evaluation = measure(Cell("null", "strict", 32, 0, scale, settings)).evaluation
+    assert len(evaluation.features) >= 4  # the blocks hold something ...
+    assert not passing(evaluation.features)  # ... that both models have
+
+
+def test_the_command_prints_every_key_and_takes_up_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "SCALE", TINY)
+    monkeypatch.setattr(bench, "SETTINGS", BRIEF)
+    lines = []
+    for _ in range(2):
+        bench.run(1, True, tmp_path / "out", tmp_path / "work", tmp_path / "toy.svg")
+        lines.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert lines[0] == lines[1]  # even the seconds: nothing was measured a second time
+    assert set(lines[0][-1]) == {
+        "standard_recall",
+        "dfc_recall",
+        "dfc_precision",
+        "filtered_precision",
+        "filtered_recall_kept",
+        "variance_explained_gap",
+    }
+    result = json.loads((tmp_path / "out" / "toy-quick.json").read_text())
+    assert {row["form"] for row in result["rows"]} == {"standard", "dsf", "strict"}
+    draw(result["rows"], tmp_path / "toy.svg")
+    assert "dedicated features" in (tmp_path / "toy.svg").read_text()
+
+
+def test_the_full_plan_has_every_size_the_other_space_and_the_null() -> None:
+    cells = bench.plan(seeds=5, quick=False)
+    assert len(cells) == 5 * (4 * 3 + 1 + 4) == len({cell.name for cell in cells})
+    assert {cell.latents for cell in cells if cell.table == "sizes"} == {128, 256, 512, 1024}
+    assert [cell.scale.exclusive_concepts for cell in cells if cell.table == "null"] == [0] * 5
