@@ -56,6 +56,18 @@ class Answer(Record):
     """Ids of the features that the two edited answers take away or add."""
 
 
+class ForkShown(Record):
+    """One place where the candidate's own answer leaves the base's path."""
+
+    prompt: str
+    opening: str
+    """How the candidate's answer begins; both go on from there."""
+    base: str
+    candidate: str
+    divergence: float
+    """How much likelier the candidate's words are in it than in the base, nats per token."""
+
+
 class ItemScore(Record):
     """Score of one probe item in both models, nats per token; positive is more of the behaviour."""
 
@@ -64,6 +76,8 @@ class ItemScore(Record):
     template: str
     base: float | None = None
     candidate: float | None = None
+    not_known_to: list[Literal["base", "candidate"]] = Field(default_factory=list)
+    """Which of the models do not know what the item takes for granted: then it does not count."""
 
 
 class ControlReading(Record):
@@ -76,8 +90,6 @@ class ControlReading(Record):
 
 
 class Controls(Record):
-    not_known_to: list[Literal["base", "candidate"]] = Field(default_factory=list)
-    """Which of the models do not know what the item takes for granted: then it does not count."""
     """The control readings of both models."""
 
     base: ControlReading = ControlReading()
@@ -132,6 +144,8 @@ class Evidence(Record):
     patch_profile: list[PatchPoint] = Field(default_factory=list)
     dose_responses: list[DoseResponse] = Field(default_factory=list)
     answers: list[Answer] = Field(default_factory=list)
+    forks: list[ForkShown] = Field(default_factory=list)
+    """The clearest first."""
     item_scores: list[ItemScore] = Field(default_factory=list)
     controls: Controls = Controls()
     examples: list[FeatureExamples] = Field(default_factory=list)

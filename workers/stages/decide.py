@@ -10,6 +10,7 @@ from alerts.evidence import (
     Controls,
     Evidence,
     FeatureExamples,
+    ForkShown,
     ItemScore,
 )
 from alerts.forks import BEHAVIOUR as OWN_WORDS
@@ -25,6 +26,7 @@ from workers.recipe import recipe_digest
 from workers.stages.describe import Description
 from workers.stages.probe import score_digest
 
+FORKS_SHOWN = 8
 SHOWN = 3
 """Examples of each feature that a reviewer sees."""
 _PACKAGES = ("latentwatch", "numpy", "safetensors", "scipy", "torch", "transformers")
@@ -195,6 +197,7 @@ def _evidence(
         patch_profile=findings.layer.points if findings.layer else [],
         dose_responses=causes.dose_responses if causes else [],
         answers=findings.side_by_side.answers if findings.side_by_side else [],
+        forks=_forks(findings),
         item_scores=_item_scores(inputs, findings),
         controls=controls,
         examples=[
@@ -205,6 +208,19 @@ def _evidence(
         maximum_nll_rise=inputs.policy.maximum_nll_rise,
         caveats=_caveats(job, findings),
     )
+
+
+def _forks(findings: Findings) -> list[ForkShown]:
+    return [
+        ForkShown(
+            prompt=fork.messages[-1]["content"],
+            opening=fork.opening,
+            base=fork.base,
+            candidate=fork.candidate,
+            divergence=fork.divergence,
+        )
+        for fork in (findings.forks.forks if findings.forks else [])[:FORKS_SHOWN]
+    ]
 
 
 def _item_scores(inputs: Inputs, findings: Findings) -> list[ItemScore]:
