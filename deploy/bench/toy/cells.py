@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from deploy.bench.toy.crosscoders import Form, Settings, train_form
 from deploy.bench.toy.features import Evaluation, Feature, evaluate
 from deploy.bench.toy.learning import HalfLearned, Learning
-from deploy.bench.toy.universe import Scale, draw_sample, draw_universe
+from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
 from deploy.demo import atomic
 from dfc.model import Dfc
 
@@ -49,8 +50,7 @@ def measure(cell: Cell, progress: Callable[[int], None] = lambda _: None) -> Mea
 
     ``progress`` hears of every step.
     """
-    universe = draw_universe(cell.scale, cell.seed)
-    sample = draw_sample(universe, cell.settings.tokens, seed=2 * cell.seed)
+    universe, sample, held_out = _toy(cell.scale, cell.seed, cell.settings.tokens)
     learning = Learning(universe, cell.settings.steps)
 
     def watch(step: int, model: Dfc) -> None:
@@ -62,8 +62,15 @@ def measure(cell: Cell, progress: Callable[[int], None] = lambda _: None) -> Mea
         cell.form, cell.latents, sample, cell.scale, cell.settings, cell.seed, watch
     )
     seconds = time.process_time() - begun
-    held_out = draw_sample(universe, HELD_OUT, seed=2 * cell.seed + 1)
     return Measured(evaluate(trained, universe, held_out), learning.half_learned(), seconds)
+
+
+@lru_cache(maxsize=1)
+def _toy(scale: Scale, seed: int, tokens: int) -> tuple[Universe, Sample, Sample]:
+    """Drawn once for the cells that follow each other on the same toy."""
+    universe = draw_universe(scale, seed)
+    samples = (draw_sample(universe, n, 2 * seed + i) for i, n in enumerate((tokens, HELD_OUT)))
+    return universe, next(samples), next(samples)
 
 
 def stored(directory: Path, cell: Cell) -> Measured | None:
