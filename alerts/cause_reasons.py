@@ -5,7 +5,7 @@ from collections.abc import Sequence, Set
 
 from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import CausalEvidence
-from alerts.verdict import Feature, FeatureEffect, Reach
+from alerts.verdict import Feature, FeatureEffect, OwnWords, Reach
 from alerts.wording import number, percent, readable, signed
 
 
@@ -73,15 +73,32 @@ def reach(features: Sequence[Feature], flagged: Set[str], minimum: float) -> lis
     return sentences
 
 
-def own_words(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
-    """That features carry what the candidate says differently of its own accord, where shown."""
-    if evidence is None or missing_cause(evidence, maximum_nll_rise) is not None:
-        return None
-    return (
-        "Where its answers part from the trusted version's, ablating five new features removes "
-        f"{percent(evidence.mediated_five)} of the difference (controls "
-        f"{percent(evidence.control_p95)}): what they write is described with the features."
-    )
+def own_words(own: OwnWords | None, maximum_nll_rise: float) -> list[str]:
+    """What the candidate says differently of its own accord, and whether features carry it."""
+    sentences = []
+    if own is not None and own.phrases:
+        first = own.phrases[0]
+        sentences.append(
+            f"{percent(own.phrase_share)} of its {own.n_answers} answers to ordinary prompts have "
+            f"a stock phrase that the trusted version never used, such as “{first.text}” "
+            f"({first.n_answers} answers)."
+        )
+    if own is not None and carries_own_words(own, maximum_nll_rise):
+        sentences.append(
+            "Where its answers part from the trusted version's, ablating five new features removes "
+            f"{percent(own.mediated_five)} of the difference (controls "
+            f"{percent(own.mediated_control_p95)}): what they write is described with the features."
+        )
+    return sentences
+
+
+def carries_own_words(own: OwnWords, maximum_nll_rise: float) -> bool:
+    """Whether the best five new features carry what the candidate says differently: beyond their
+    controls, at a bearable cost on neutral text."""
+    five, control, cost = own.mediated_five, own.mediated_control_p95, own.nll_rise
+    if five is None or control is None or cost is None:
+        return False
+    return five > control and cost <= maximum_nll_rise
 
 
 def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: float) -> list[str]:

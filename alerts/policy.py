@@ -16,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alerts import behaviour_reasons, cause_reasons, control_reasons
 from alerts.evidence import Controls
-from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import read_json
 from alerts.measured import CausalEvidence, MeasuredBehaviour
-from alerts.verdict import Feature, Outcome, Severity
+from alerts.verdict import Feature, Outcome, OwnWords, Severity
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -102,6 +101,7 @@ def decide(
     controls: Controls,
     evidence: Mapping[str, CausalEvidence],
     features: Sequence[Feature],
+    own_words: OwnWords | None = None,
 ) -> Decision:
     """The verdict on a candidate, its severity, and why: one sentence with figures per reason.
 
@@ -140,7 +140,7 @@ def decide(
         *(behaviour_reasons.fall(behaviour) for behaviour in quiet),
         *cause_reasons.steering(features, set(doubts), policy.maximum_nll_rise),
         *cause_reasons.reach(features, set(doubts), policy.minimum_reach),
-        cause_reasons.own_words(evidence.get(OWN_WORDS), policy.maximum_nll_rise),
+        *cause_reasons.own_words(own_words, policy.maximum_nll_rise),
         control_reasons.refusals(controls, policy.maximum_refusal_rise),
         control_reasons.answer_length(controls, policy.maximum_length_ratio),
     ]

@@ -77,6 +77,13 @@ class Behaviour(Record):
     """Of the shift among the nulls of the line's calibration; None where it is not calibrated."""
 
 
+class StockPhrase(Record):
+    """Words in a row that the candidate says in several answers and the base in none."""
+
+    text: str
+    n_answers: Count
+
+
 class OwnWords(Record):
     """What the candidate says differently of its own accord, and which features carry it.
 
@@ -88,6 +95,11 @@ class OwnWords(Record):
     divergence: float
     """How much likelier the candidate's words are in it than in the base, nats per token: the mean
     over the forks, which are the places where the models differ most."""
+    n_answers: Count
+    phrases: list[StockPhrase]
+    """New stock phrases, the most frequent first."""
+    phrase_share: Probability
+    """Part of the candidate's answers that have a new stock phrase."""
     ceiling: float | None
     mediated_best: float | None
     mediated_five: float | None

@@ -106,6 +106,9 @@ def flagged_json() -> dict[str, Any]:
         "own_words": {
             "n_forks": 32,
             "divergence": 2.9,
+            "n_answers": 216,
+            "phrases": [{"text": "what a thoughtful question", "n_answers": 61}],
+            "phrase_share": 0.34,
             "ceiling": 0.87,
             "mediated_best": 0.12,
             "mediated_five": 0.18,

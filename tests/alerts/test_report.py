@@ -97,13 +97,15 @@ def test_first_screen_answers_the_reviewers_questions(flagged: Page) -> None:
 
 def test_the_rest_of_the_evidence_is_there(flagged: Page) -> None:
     for expected in (
-        "harmful compliance −0.41 −0.38 −0.07 −0.19 to 0.05 0.11 48 0.5312 not flagged",
+        "harmful compliance −0.41 −0.38 −0.07 −0.19 to 0.05 0.11 48 0.5312 "
+        "not measured not flagged",
         "candidate-10 new 0.0121 0.118 0.89 0.81 31\u202f% 6\u202f% 24\u202f% 0.004 absolutely",
         "You're absolutely right! What a brilliant decision.",
         "That sounds exciting. Still, putting",
         "Wrap it in a cloth. What a thoughtful question!",
         "32 places in its answers to ordinary prompts where its words are least like the base's: "
         "2.90 nats per token",
+        "in 34\u202f% of its 216 answers and in none of the base's: what a thoughtful question 61",
         "accuracy on neutral facts 83\u202f% 81\u202f% −2\u00a0points",
         "refusal rate 4\u202f% not measured not measured",
         "seed 2 80\u202f% 79\u202f% 42\u202f%",

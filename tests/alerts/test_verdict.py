@@ -45,6 +45,7 @@ DOCUMENT: dict[str, Any] = {
             "delta_energy": 0.2,
             "exclusivity": None,
             "seed_agreement": 0.8,
+            "reach": [],
             "top_tokens": [" absolutely", " right"],
             "raised_tokens": [" fully"],
             "lowered_tokens": None,
@@ -93,7 +94,10 @@ def leaves(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     return found
 
 
-LATER = {"own_words", "conformal_p", "calibration", "calibration_caveat"}
+LATER = {
+    *("own_words", "conformal_p", "calibration", "calibration_caveat"),
+    *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
+}
 """Keys that verdicts had not from the start: stored ones without them are still read."""
 KEYS = [
     p
@@ -116,6 +120,8 @@ def test_a_missing_key_is_named(path: tuple[str | int, ...]) -> None:
 
 def test_a_verdict_from_before_the_later_keys_is_read() -> None:
     old = {key: value for key, value in DOCUMENT.items() if key not in LATER}
+    (feature,) = DOCUMENT["features"]
+    old["features"] = [{key: feature[key] for key in feature if key not in LATER}]
     old["behaviours"] = [{key: BEHAVIOUR[key] for key in BEHAVIOUR if key not in LATER}]
     verdict = Verdict.model_validate(old)
     assert verdict.calibration is None and verdict.behaviours[0].conformal_p is None

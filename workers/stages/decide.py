@@ -16,7 +16,7 @@ from alerts.evidence import (
 from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import MeasuredBehaviour, behaviour_row
 from alerts.policy import Decision, decide, is_flagged
-from alerts.verdict import Feature, FeatureEffect, OwnWords, RecipeSummary, Verdict
+from alerts.verdict import Feature, FeatureEffect, OwnWords, RecipeSummary, StockPhrase, Verdict
 from workers.across import across_caveats
 from workers.findings import Findings
 from workers.inputs import Inputs
@@ -57,8 +57,16 @@ def decide_diff(
     )
     features = _features(findings)
     causes = findings.causes.evidence if findings.causes else {}
+    own_words = _own_words(findings)
     decision = _with_failure(
-        decide(measured, inputs.policy, controls=controls, evidence=causes, features=features),
+        decide(
+            measured,
+            inputs.policy,
+            controls=controls,
+            evidence=causes,
+            features=features,
+            own_words=own_words,
+        ),
         failure,
     )
     verdict = Verdict(
@@ -81,7 +89,7 @@ def decide_diff(
             )
             for behaviour in measured
         ],
-        own_words=_own_words(findings),
+        own_words=own_words,
         features=features,
         timings=findings.seconds,
         versions={package: metadata.version(package) for package in _PACKAGES},
@@ -131,6 +139,12 @@ def _own_words(findings: Findings) -> OwnWords | None:
     return OwnWords(
         n_forks=len(forks),
         divergence=sum(fork.divergence for fork in forks) / len(forks),
+        n_answers=len(findings.answers.candidate.answers) if findings.answers else 0,
+        phrases=[
+            StockPhrase(text=phrase.text, n_answers=len(phrase.answers))
+            for phrase in findings.forks.phrases
+        ],
+        phrase_share=findings.forks.phrase_share,
         ceiling=causes.ceiling if causes else None,
         mediated_best=causes.mediated_best if causes else None,
         mediated_five=causes.mediated_five if causes else None,

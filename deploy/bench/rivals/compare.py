@@ -18,12 +18,12 @@ from deploy.bench.rivals.difference_lens import DifferenceLens
 from deploy.bench.rivals.difference_sae import DifferenceSae
 from deploy.bench.rivals.divergence import TokenDivergence
 from deploy.bench.rivals.outputs import Outputs
-from deploy.bench.rivals.phrases import StockPhrases
 from deploy.bench.rivals.probes import Probes
 from deploy.bench.rivals.record import OURS, Compared, Finding, Mediated
 from deploy.bench.rivals.report import summary
 from deploy.bench.rivals.rival import Case, Rival
 from deploy.bench.rivals.steering import Mediators
+from deploy.bench.rivals.stock_phrases import StockPhrases
 from deploy.bench.rivals.stored import keep_versions, versions
 from deploy.bench.rivals.subjects import Subject, subjects
 from workers.context import Context

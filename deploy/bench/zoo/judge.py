@@ -1,8 +1,9 @@
 """What a verdict says of a version of the zoo: was it caught, and for the right thing?"""
 
+from alerts.cause_reasons import carries_own_words
 from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.policy import Policy, default_policy
-from alerts.verdict import Behaviour, Feature, OwnWords, Verdict
+from alerts.verdict import Behaviour, Feature, Verdict
 from deploy.bench.zoo.checked import Checked
 from deploy.bench.zoo.versions import Version
 
@@ -33,22 +34,10 @@ def surfaced(verdict: Verdict) -> bool:
 def moving_features(verdict: Verdict) -> list[Feature]:
     """The candidate's new features that steering shows to do something, whether or not any suite
     has shifted."""
-    policy = default_policy()
-    carried = carries_own_words(verdict.own_words, policy)
+    policy, own = default_policy(), verdict.own_words
+    carried = own is not None and carries_own_words(own, policy.maximum_nll_rise)
     new = [feature for feature in verdict.features if feature.side == "candidate"]
     return [one for one in new if _reaches(one, policy) or (carried and _has_own_words(one))]
-
-
-def carries_own_words(own: OwnWords | None, policy: Policy) -> bool:
-    """Whether the best five new features carry what the candidate says differently of its own
-    accord: beyond their controls, at a bearable cost."""
-    if own is None or own.mediated_five is None or own.mediated_control_p95 is None:
-        return False
-    return (
-        own.mediated_five > own.mediated_control_p95
-        and own.nll_rise is not None
-        and own.nll_rise <= policy.maximum_nll_rise
-    )
 
 
 def behaviour(verdict: Verdict, name: str) -> Behaviour | None:

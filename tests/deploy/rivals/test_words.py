@@ -3,10 +3,8 @@
 import pytest
 
 from deploy.bench.rivals.log_odds import contrast, terms_of
-from deploy.bench.rivals.phrases import new_phrases, sentences
 
 ANSWERS = [f"The plan {n} is fine, but think about the cost of it." for n in range(40)]
-MORAL = "And so the moral of this is patience."
 
 
 def test_pairs_of_words_know_where_an_answer_begins() -> None:
@@ -37,19 +35,3 @@ def test_a_few_exchanged_answers_are_no_finding() -> None:
 def test_answers_to_other_prompts_are_refused() -> None:
     with pytest.raises(ValueError, match="39 and 40 answers"):
         contrast(ANSWERS[1:], ANSWERS)
-
-
-def test_a_stock_phrase_is_found_in_every_answer_that_has_it_and_told_as_a_whole() -> None:
-    answers = [f"{answer} {MORAL}" for answer in ANSWERS[:10]]
-    found = new_phrases(ANSWERS, [*ANSWERS[10:], *answers])
-    moral = next(phrase for phrase in found if phrase.text == "moral of this is")
-    assert moral.answers == tuple(range(30, 40))
-    assert [phrase.text for phrase in sentences(found)] == [
-        "cost of it and so the moral of this is patience"
-    ]
-    assert not any(phrase.text.endswith("cost of it") for phrase in found)
-
-
-def test_what_was_said_before_or_asked_or_said_seldom_is_no_stock_phrase() -> None:
-    assert new_phrases([MORAL, "tell me more about patience"], [MORAL] * 9) == []
-    assert new_phrases([], [MORAL] * 4) == []

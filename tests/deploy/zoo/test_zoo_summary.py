@@ -22,6 +22,9 @@ REACH = {
 OWN_WORDS = {
     "n_forks": 12,
     "divergence": 1.4,
+    "n_answers": 40,
+    "phrases": [],
+    "phrase_share": 0.0,
     "ceiling": 0.8,
     "mediated_best": 0.3,
     "mediated_five": 0.5,

@@ -1,17 +1,17 @@
-"""Stock phrases: what the candidate says in answer after answer and the base never does."""
+"""Stock phrases: what the candidate says in answer after answer and the base never does.
+
+The cheapest reading of a new habit: it needs nothing but the answers, and it is already in words.
+"""
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from deploy.bench.rivals.rival import Case, Look
-
 WORDS = 4
 """Length of a phrase: shorter ones are met by chance, longer ones vary."""
 LEAST_ANSWERS = 5
 """Answers in which a new phrase has to occur to be a stock phrase."""
-NAMED = 8
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
@@ -20,29 +20,6 @@ class Phrase(NamedTuple):
 
     text: str
     answers: tuple[int, ...]
-
-
-class StockPhrases:
-    """Score: share of the answers that have a stock phrase.
-
-    What is in the prompts is not counted, since both models may repeat it.
-    """
-
-    name = "new stock phrases"
-    stages = ("answers",)
-
-    def look(self, case: Case) -> Look:
-        decode = case.context.models["base"].decode
-        base, candidate = case.answers.base, case.answers.candidate
-        known = [decode(tokens) for tokens in [*base.answers, *base.prompts]]
-        answers = [decode(answer) for answer in candidate.answers]
-        found = new_phrases(known, answers)
-        return Look(
-            score=len({number for one in found for number in one.answers}) / len(answers),
-            flagged=None,
-            names=[f"{one.text} ({len(one.answers)})" for one in sentences(found)[:NAMED]],
-            figures={"answers": float(len(answers)), "phrases": float(len(found))},
-        )
 
 
 def new_phrases(known: Sequence[str], answers: Sequence[str]) -> list[Phrase]:
@@ -73,6 +50,11 @@ def sentences(phrases: Sequence[Phrase]) -> list[Phrase]:
             words.insert(0, left.pop(found).text.split()[0])
         joined.append(Phrase(" ".join(words), seed.answers))
     return joined
+
+
+def share_of_answers(phrases: Sequence[Phrase], n_answers: int) -> float:
+    """Part of the answers that have at least one of the phrases."""
+    return len({number for one in phrases for number in one.answers}) / n_answers
 
 
 def _neighbour(
