@@ -25,8 +25,9 @@ include = "v*"
 ready_marker = "{MARKER}"
 trusted = "v1"
 
-# Small enough for two cores; the defaults ask and answer more.
+# Small enough for two cores; the defaults probe, ask and answer more.
 [recipe]
+suites = ["sycophancy", "over_refusal", "harmful_compliance", "capability"]
 max_prompts = 216
 answer_tokens = 48
 """
