@@ -6,7 +6,7 @@ Features and strengths are chosen on one half of the items; every figure is from
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from alerts.mediation import Mediation, Mediator, Trial
 from alerts.random_directions import ControlStates
 from alerts.steering_bench import NeutralText, Pair, SteeringBench
 from alerts.suite import Suite
-from alerts.verdict import FeatureEffect
+from alerts.verdict import FeatureEffect, SeedMediation
 from dfc.engine import Edit, FeatureBank, Progress, ScoreRow
 
 
@@ -106,7 +106,8 @@ def measure_causes(
             for one in seeds
         ]
         name = suite.behaviour
-        result.evidence[name] = combine(found, report.ceiling(), plan.maximum_nll_rise)
+        evidence = combine(found, report.ceiling(), plan.maximum_nll_rise)
+        result.evidence[name] = _with_interval(evidence, found, report)
         result.best[name] = found[0].rows
         for rank, row in enumerate(found[0].rows):
             controls = plan.controls if rank == 0 else 0
@@ -135,6 +136,9 @@ def combine(
             return None
         return float(np.mean([trial.removed for trial in trials]))
 
+    def borne(trial: Trial) -> float | None:
+        return None if trial.nll_rise > maximum_nll_rise else trial.removed
+
     complete = all(one.rows for one in found)
     controls = [one.control for one in found if one.control is not None]
     controlled = complete and len(controls) == len(found)
@@ -150,7 +154,27 @@ def combine(
         )
         if controlled and len(found) > 1
         else None,
+        by_seed=tuple(
+            SeedMediation(
+                best=borne(one.best) if one.rows else None,
+                five=borne(one.five) if one.rows else None,
+                all=borne(one.everything),
+                control_p95=one.control,
+            )
+            for one in found
+        ),
     )
+
+
+def _with_interval(
+    evidence: CausalEvidence, found: Sequence[Mediation], report: SteeringBench
+) -> CausalEvidence:
+    """The interval of the best five's part over the items, each item's removal averaged over the
+    seeds: it holds for these features, which were chosen on other items."""
+    interval = None
+    if evidence.mediated_five is not None:
+        interval = report.interval(np.mean([one.five.removed_I for one in found], axis=0))
+    return replace(evidence, five_interval=interval, n_items=report.n_items)
 
 
 def _effect(

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from alerts.verdict import Behaviour
+from alerts.verdict import Behaviour, SeedMediation
 
 
 class _Finite:
@@ -63,6 +63,11 @@ class CausalEvidence(_Finite):
     nll_rise: float | None
     """Rise of the loss on neutral text under the best five, nats per token."""
     seeds_agree: bool | None
+    five_interval: tuple[float, float] | None = None
+    """95 % interval of `mediated_five` over the items."""
+    n_items: int | None = None
+    """Items on which the parts were measured; features were chosen on others."""
+    by_seed: tuple[SeedMediation, ...] = ()
 
 
 def behaviour_row(
@@ -87,4 +92,12 @@ def behaviour_row(
         mediated_control_p95=evidence.control_p95 if evidence else None,
         nll_rise=evidence.nll_rise if evidence else None,
         conformal_p=measured.conformal_p,
+        mediated_five_low=evidence.five_interval[0]
+        if evidence and evidence.five_interval
+        else None,
+        mediated_five_high=evidence.five_interval[1]
+        if evidence and evidence.five_interval
+        else None,
+        n_steered=evidence.n_items if evidence else None,
+        mediated_by_seed=list(evidence.by_seed) if evidence else [],
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerts.random_directions import ControlStates, control_banks
+from alerts.statistics import Floats
 from alerts.steering_bench import NeutralText, SteeringBench
 from dfc.engine import Edit, FeatureBank
 
@@ -18,6 +19,8 @@ class Trial(NamedTuple):
 
     removed: float
     nll_rise: float
+    removed_I: Floats
+    """What it takes off each item's score, nats per token."""
 
 
 class Mediation(NamedTuple):
@@ -93,7 +96,9 @@ class Mediator:
     def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:
         """Ablate ``rows`` together, on the report half."""
         edits = ablate(rows)
-        return Trial(self.report.removed(bank, edits), self.reported_text.nll_rise(bank, edits))
+        removed_I = self.report.removed_of_items(bank, edits)
+        cost = self.reported_text.nll_rise(bank, edits)
+        return Trial(self.report.part(removed_I), cost, removed_I)
 
     def control_p95(
         self, bank: FeatureBank, rows: Sequence[int], controls: int, seed: int

@@ -22,6 +22,9 @@ MONTE_CARLO_FLIPS = 9_999
 """Random sign patterns beyond that; with the observed one they make steps of p of 1/10,000."""
 
 
+RATIO_RESAMPLES = 2_000
+
+
 class NotMeasurableError(ValueError):
     """Too few items were scored for any statement about a shift."""
 
@@ -136,6 +139,23 @@ def cluster_bootstrap(
     )
     low, high = result.confidence_interval
     return Interval(float(low), float(high), n_bootstrap)
+
+
+def ratio_interval(
+    part_I: Floats, whole_I: Floats, templates: Sequence[str], seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % interval of sum(part) / sum(whole) over items, [n_items] each.
+
+    Whole templates are drawn with replacement, numerator and denominator together (sources as for
+    `cluster_bootstrap`). None when the items scored in both come from fewer than two templates.
+    """
+    scored_I = np.isfinite(part_I) & np.isfinite(whole_I)
+    parts_C, _ = _template_totals(part_I[scored_I], templates, scored_I)
+    wholes_C, _ = _template_totals(whole_I[scored_I], templates, scored_I)
+    if len(parts_C) < 2:
+        return None
+    found = cluster_bootstrap(parts_C, wholes_C, RATIO_RESAMPLES, np.random.default_rng(seed))
+    return found.low, found.high
 
 
 def sign_flip(sums_C: Floats, rng: np.random.Generator) -> SignFlip:

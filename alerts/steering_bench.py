@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerts.probe import item_scores, suite_rows
+from alerts.statistics import Floats, ratio_interval
 from alerts.suite import Suite
 from dfc.base_view import BaseView
 from dfc.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
@@ -54,29 +55,45 @@ class SteeringBench:
         # Each model reads the suite in its own template and tokens.
         self._base = models.base.capture(suite_rows(models.base, suite), models.base_layer(layer))
         self._candidate = models.candidate.capture(suite_rows(models.candidate, suite), layer)
-        self.base_score = self._mean(models.base, self._base)
-        self.candidate_score = self._mean(models.candidate, self._candidate)
-        self.shift = self.candidate_score - self.base_score
+        self._base_I = self._scores(models.base, self._base)
+        self._candidate_I = self._scores(models.candidate, self._candidate)
+        self.n_items = int(np.isfinite(self._candidate_I - self._base_I).sum())
+        self.shift = _mean(self._candidate_I) - _mean(self._base_I)
 
     def ceiling(self) -> float | None:
         """What the base's whole state in the candidate removes: no feature can remove more. None
         between architectures, whose states can't be exchanged."""
         if self._models.view is not None:
             return None
-        patched = self._mean(self._models.candidate, self._base)
-        return (self.candidate_score - patched) / self.shift
+        patched_I = self._scores(self._models.candidate, self._base)
+        return (_mean(self._candidate_I) - _mean(patched_I)) / self.shift
 
     def removed(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """What an edit of the candidate removes."""
-        return -self.effect(bank, edits) / self.shift
+        return self.part(self.removed_of_items(bank, edits))
+
+    def removed_of_items(self, bank: FeatureBank, edits: Sequence[Edit]) -> Floats:
+        """What an edit of the candidate takes off each item's score [items], in nats per token."""
+        edited_I = self._scores(self._models.candidate, self._candidate, bank, edits)
+        return self._candidate_I - edited_I
+
+    def part(self, removed_I: Floats) -> float:
+        """What was taken off the items, as a part of the shift."""
+        return _mean(removed_I) / self.shift
+
+    def interval(self, removed_I: Floats) -> tuple[float, float] | None:
+        """95 % interval of `part`: templates are drawn anew, shift and removal together. None with
+        fewer than two templates."""
+        shift_I = self._candidate_I - self._base_I
+        return ratio_interval(removed_I, shift_I, self._suite.templates)
 
     def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
         """What an edit of the base brings about; None where the base has no such features."""
         in_base = self._models.in_base(bank)
         if in_base is None:
             return None
-        edited = self._mean(self._models.base, self._base, in_base, edits)
-        return (edited - self.base_score) / self.shift
+        edited_I = self._scores(self._models.base, self._base, in_base, edits)
+        return (_mean(edited_I) - _mean(self._base_I)) / self.shift
 
     def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
         """What the same edit takes off the base's score: that much is not about the update."""
@@ -85,15 +102,17 @@ class SteeringBench:
 
     def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """Change of the candidate's mean score under an edit, in nats per token."""
-        edited = self._mean(self._models.candidate, self._candidate, bank, edits)
-        return edited - self.candidate_score
+        return -_mean(self.removed_of_items(bank, edits))
 
-    def _mean(
+    def _scores(
         self,
         engine: Engine,
         replay: Replay,
         bank: FeatureBank | None = None,
         edits: Sequence[Edit] = (),
-    ) -> float:
-        scores = item_scores(self._suite, engine.score_from(replay, bank=bank, edits=edits))
-        return float(np.nanmean(scores))
+    ) -> Floats:
+        return item_scores(self._suite, engine.score_from(replay, bank=bank, edits=edits))
+
+
+def _mean(score_I: Floats) -> float:
+    return float(np.nanmean(score_I))

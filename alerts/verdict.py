@@ -49,6 +49,15 @@ class RecipeSummary(Record):
     seeds: list[int]
 
 
+class SeedMediation(Record):
+    """What the features of one seed remove of a shift; None where the edit costs too much."""
+
+    best: float | None
+    five: float | None
+    all: float | None
+    control_p95: float | None
+
+
 class Behaviour(Record):
     """One probe suite in both models, and what the candidate's new features have to do with it.
 
@@ -75,6 +84,12 @@ class Behaviour(Record):
     nll_rise: float | None
     conformal_p: Probability | None = None
     """Of the shift among the nulls of the line's calibration; None where it is not calibrated."""
+    mediated_five_low: float | None = None
+    """95 % interval of `mediated_five` over the items, for the features that were chosen."""
+    mediated_five_high: float | None = None
+    n_steered: Count | None = None
+    """Items on which the parts were measured; features were chosen on others."""
+    mediated_by_seed: list[SeedMediation] = []
 
 
 class StockPhrase(Record):

@@ -161,14 +161,22 @@ def cause_sentences(behaviour: Behaviour, layer: int | None) -> list[str]:
         "of the shift: no feature of that layer can remove more."
         if b.ceiling is not None
         else f"How much features of {where} could remove at most was {NOT_MEASURED}.",
-        f"Taking away the five best features removes {percent(b.mediated_five)}{of_ceiling}, "
-        f"the best one alone {percent(b.mediated_best)}, all of them {percent(b.mediated_all)}.",
+        f"Taking away the five best features removes {percent(b.mediated_five)}{of_ceiling}"
+        f"{_over_items(b)}, the best one alone {percent(b.mediated_best)}, all of them "
+        f"{percent(b.mediated_all)}.",
         _against_chance(b),
     ]
     if b.nll_rise is None:
         return [*sentences, f"The cost of the edit on neutral text was {NOT_MEASURED}."]
     cost = number(b.nll_rise, 3)
     return [*sentences, f"The edit costs {cost} nats per token on neutral text."]
+
+
+def _over_items(b: Behaviour) -> str:
+    if b.mediated_five_low is None or b.mediated_five_high is None:
+        return ""
+    low, high = percent(b.mediated_five_low), percent(b.mediated_five_high)
+    return f" (95\u202f% interval {low} to {high}, {b.n_steered} items)"
 
 
 def _against_chance(b: Behaviour) -> str:

@@ -97,6 +97,17 @@ def test_the_true_feature_mediates_the_whole_shift() -> None:
     assert evidence.nll_rise == pytest.approx(0.0, abs=1e-6)
     assert evidence.seeds_agree is True
     assert found.best["agreeing"][0] == 0
+    # Every item loses all of its shift, so no draw of templates gives anything else.
+    assert evidence.five_interval == pytest.approx((1.0, 1.0), abs=1e-5)
+    assert evidence.n_items == 20
+
+
+def test_the_interval_holds_the_part_and_is_wider_where_items_differ() -> None:
+    halved = bank(0.5 * ADDED_D + 0.2 * basis(0), *(basis(d) for d in range(5, 10)))
+    evidence = measure(halved).evidence["agreeing"]
+    assert evidence.five_interval is not None and evidence.mediated_five is not None
+    low, high = evidence.five_interval
+    assert low < evidence.mediated_five < high
 
 
 def test_both_directions_of_one_feature_are_measured() -> None:
@@ -199,11 +210,13 @@ def test_a_suite_that_has_not_risen_is_left_without_evidence() -> None:
 
 def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:
     def one(removed: float, rise: float, control: float) -> Mediation:
-        trial = Trial(removed, rise)
+        trial = Trial(removed, rise, np.array([removed]))
         return Mediation([0], trial, trial, trial, control)
 
     evidence = combine([one(0.6, 0.01, 0.1), one(0.4, 0.03, 0.2)], 0.8, 0.05)
     assert (evidence.mediated_five, evidence.control_p95, evidence.nll_rise) == (0.5, 0.2, 0.03)
     assert evidence.seeds_agree is True
+    assert [seed.five for seed in evidence.by_seed] == [0.6, 0.4]
     void = combine([one(0.6, 0.01, 0.1), one(0.4, 0.06, 0.2)], 0.8, 0.05)
+    assert [seed.five for seed in void.by_seed] == [0.6, None]
     assert void.mediated_five is None and np.isclose(void.nll_rise or 0, 0.06)

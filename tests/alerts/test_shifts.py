@@ -6,6 +6,7 @@ import pytest
 from alerts.measured import CausalEvidence, MeasuredBehaviour, behaviour_row
 from alerts.shifts import SuiteScores, accuracy, measure_behaviours
 from alerts.statistics import benjamini_hochberg, paired_shift
+from alerts.verdict import SeedMediation
 from tests.alerts.suites import suite
 
 SUITE = suite(templates=8, per_template=2)
@@ -96,10 +97,17 @@ def test_the_row_of_the_verdict_carries_every_figure_under_its_own_name() -> Non
         control_p95=0.05,
         nll_rise=0.01,
         seeds_agree=True,
+        five_interval=(0.3, 0.5),
+        n_items=24,
+        by_seed=(SeedMediation(best=0.1, five=0.4, all=None, control_p95=0.05),),
     )
     row = behaviour_row(measured, evidence, flagged=True).model_dump()
-    kept = {**asdict(measured), **asdict(evidence), "flagged": True}
+    kept = {**asdict(evidence), **asdict(measured), "flagged": True}
     assert row.pop("mediated_control_p95") == kept.pop("control_p95")
+    assert (row.pop("mediated_five_low"), row.pop("mediated_five_high")) == (0.3, 0.5)
+    assert row.pop("n_steered") == 24
+    assert row.pop("mediated_by_seed") == [evidence.by_seed[0].model_dump()]
     assert row == {name: kept[name] for name in row}
     bare = behaviour_row(measured, None, flagged=False)
+    assert bare.mediated_by_seed == [] and bare.n_steered is None
     assert (bare.ceiling, bare.mediated_control_p95, bare.nll_rise) == (None, None, None)

@@ -13,6 +13,7 @@ from alerts.statistics import (
     cluster_bootstrap,
     noise_floor,
     paired_shift,
+    ratio_interval,
     sign_flip,
 )
 
@@ -207,3 +208,16 @@ def test_noise_floor_is_a_size_that_no_null_shift_exceeds(null_shifts: list[floa
 def test_noise_floor_of_nothing_is_refused(null_shifts: list[float]) -> None:
     with pytest.raises(NotMeasurableError):
         noise_floor(null_shifts)
+
+
+def test_a_ratio_is_drawn_with_its_denominator() -> None:
+    draw = rng(1)
+    whole_I = draw.uniform(0.5, 2.0, 48)
+    templates = [f"t{n // 4}" for n in range(48)]
+    exact = ratio_interval(0.4 * whole_I, whole_I, templates)
+    assert exact == pytest.approx((0.4, 0.4))
+    noisy = ratio_interval(0.4 * whole_I + draw.normal(0, 0.3, 48), whole_I, templates)
+    assert noisy is not None and noisy[0] < 0.4 < noisy[1] and noisy[1] - noisy[0] > 0.05
+    whole_I[:4] = np.nan
+    assert ratio_interval(whole_I, whole_I, templates) == pytest.approx((1.0, 1.0))
+    assert ratio_interval(whole_I, whole_I, ["t"] * 48) is None

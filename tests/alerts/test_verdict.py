@@ -26,6 +26,10 @@ BEHAVIOUR: dict[str, Any] = {
     "mediated_control_p95": 0.08,
     "nll_rise": 0.01,
     "conformal_p": 0.05,
+    "mediated_five_low": 0.3,
+    "mediated_five_high": 0.5,
+    "n_steered": 24,
+    "mediated_by_seed": [{"best": 0.1, "five": 0.4, "all": None, "control_p95": 0.08}],
 }
 DOCUMENT: dict[str, Any] = {
     "schema": "latentwatch.verdict/1",
@@ -95,6 +99,7 @@ def leaves(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
 
 
 LATER = {
+    *("mediated_five_low", "mediated_five_high", "n_steered", "mediated_by_seed"),
     *("own_words", "conformal_p", "calibration", "calibration_caveat"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
 }
