@@ -22,6 +22,7 @@ from deploy.bench.toy.features import (
 from deploy.bench.toy.learning import HalfLearned, Learning
 from deploy.bench.toy.plot import draw
 from deploy.bench.toy.score import over_seeds, passing, score
+from deploy.bench.toy.tables import found_table
 from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
 from dfc.config import DfcConfig
 from dfc.model import Codes, Dfc
@@ -225,12 +226,12 @@ def test_the_command_prints_every_key_and_takes_up_where_it_was(
 ) -> None:
     monkeypatch.setattr(bench, "SCALE", TINY)
     monkeypatch.setattr(bench, "SETTINGS", BRIEF)
-    lines = []
+    printed = []
     for _ in range(2):
         bench.run(1, True, tmp_path / "out", tmp_path / "work", tmp_path / "toy.svg")
-        lines.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
-    assert lines[0] == lines[1]  # even the seconds: nothing was measured a second time
-    assert set(lines[0][-1]) == {
+        printed.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert printed[0] == printed[1]  # even the seconds: nothing was measured a second time
+    assert set(printed[0][-1]) == {
         "standard_recall",
         "dfc_recall",
         "dfc_precision",
@@ -240,6 +241,8 @@ def test_the_command_prints_every_key_and_takes_up_where_it_was(
     }
     result = json.loads((tmp_path / "out" / "toy-quick.json").read_text())
     assert {row["form"] for row in result["rows"]} == {"standard", "dsf", "strict"}
+    lines = found_table(result["rows"], "sizes").splitlines()
+    assert len(lines) == 2 + 3 and all(line.count("|") == lines[0].count("|") for line in lines)
     draw(result["rows"], tmp_path / "toy.svg")
     assert "dedicated features" in (tmp_path / "toy.svg").read_text()
 
