@@ -4,14 +4,17 @@ Every score is an artifact, so that a calibration that was killed goes on where 
 releases which were compared by the same suites and code load no model again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from alerts.calibration import Null, NullKind, ScoreNulls, score_nulls
 from alerts.conformal import reseeding
-from alerts.shifts import null_shift
+from alerts.knowledge import enough
+from alerts.shifts import SuiteScores, null_shift
 from alerts.suite import Suite
 from dfc.perturbation import Noise, Rounding
 from monitor.errors import CheckpointRefusedError
@@ -25,12 +28,14 @@ from workers.stages.probe import (
     floats,
     model_scores,
     noisy_nulls,
+    not_known_to,
     score_digest,
 )
 
 INT8 = Rounding(bits=8)
 
-SuiteScores = dict[str, Scores]
+ModelScores = dict[str, Scores]
+"""Item scores of one model, by behaviour."""
 
 
 class Release(NamedTuple):
@@ -47,8 +52,10 @@ class NullPair(NamedTuple):
 
     kind: NullKind
     of: str
-    base: SuiteScores
-    other: SuiteScores
+    base: ModelScores
+    other: ModelScores
+    unknown: Mapping[str, Collection[str]]
+    """By behaviour the ids of the items that do not apply."""
     wanted: frozenset[str] = frozenset()
 
 
@@ -71,10 +78,14 @@ def numeric_pairs(context: Context, copies: int) -> list[NullPair]:
         noisy = noisy_nulls(context, copies)
     with _stage(context, "rounded"):
         rounded = copy_scores(context, INT8)
+    unknown = _unknown(context)
     return [
-        NullPair("identical", "the same weights", base, again),
-        *(NullPair("perturbed", f"noise {seed}", base, copy) for seed, copy in enumerate(noisy)),
-        NullPair("rounded", "int8", base, rounded),
+        NullPair("identical", "the same weights", base, again, unknown),
+        *(
+            NullPair("perturbed", f"noise {seed}", base, copy, unknown)
+            for seed, copy in enumerate(noisy)
+        ),
+        NullPair("rounded", "int8", base, rounded, unknown),
     ]
 
 
@@ -95,33 +106,46 @@ def release_pairs(
                     {s.behaviour: model_scores(at, name, s) for s in at.inputs.behaviour_suites}
                     for name in ("base", "candidate")
                 )
+                unknown = _unknown(at)
             except (CheckpointRefusedError, ModelLoadError) as error:
                 left_out.append(f"{release.name}: {error}")
                 continue
-            pairs.append(NullPair("release", release.name, base, candidate, release.flagged))
+            pairs.append(
+                NullPair("release", release.name, base, candidate, unknown, release.flagged)
+            )
     return pairs, left_out
 
 
 def nulls_of(
     suite: Suite, pairs: Sequence[NullPair], alpha: float, maximum_unscored: float
 ) -> ScoreNulls:
-    """The shifts of all pairs on `suite`; a pair with too many unscored items is no null."""
+    """The shifts of all pairs on `suite`, over the items that apply.
+
+    A pair in which too few items apply or were scored is no null, and neither is a wanted shift.
+    """
     name = suite.behaviour
-    found: list[tuple[Null, NullPair]] = []
+    found: list[tuple[Null, SuiteScores]] = []
     for pair in pairs:
-        unscored = sum(
-            None in scores for scores in zip(pair.base[name], pair.other[name], strict=True)
-        )
-        shift = null_shift(floats(pair.base[name]), floats(pair.other[name]))
-        if shift is None or name in pair.wanted or unscored > maximum_unscored * len(suite.items):
+        kept = SuiteScores(
+            suite, floats(pair.base[name]), floats(pair.other[name]), [], pair.unknown[name]
+        ).applicable()
+        shift = null_shift(kept.base, kept.candidate)
+        if shift is None or name in pair.wanted or not enough(kept.suite, suite):
             continue
-        found.append((Null(kind=pair.kind, of=pair.of, score=shift), pair))
+        missing = 1.0 - np.isfinite(np.subtract(kept.candidate, kept.base)).mean()
+        if missing <= maximum_unscored:
+            found.append((Null(kind=pair.kind, of=pair.of, score=shift), kept))
     largest = max(found, key=lambda one: abs(one[0].score), default=None)
     spread = None
     if largest is not None:
-        _, pair = largest
-        spread = reseeding(floats(pair.base[name]), floats(pair.other[name]), suite.templates)
+        kept = largest[1]
+        spread = reseeding(kept.base, kept.candidate, kept.suite.templates)
     return score_nulls(score_digest(suite), [null for null, _ in found], alpha, spread)
+
+
+def _unknown(context: Context) -> dict[str, list[str]]:
+    suites = context.inputs.behaviour_suites
+    return {suite.behaviour: list(not_known_to(context, suite)) for suite in suites}
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 """A calibration of a line from real weights to the next verdict."""
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import AgedCalibration
+from monitor.calibration_view import calibration_view
 from monitor.calibrations import latest
 from monitor.database import open_database
 from monitor.errors import NoTrustedVersionError, SettingsError, UnknownVersionError
@@ -87,6 +90,10 @@ def test_identical_weights_give_exactly_nothing_and_noisy_ones_something(
     assert found.noise_floor == max(map(abs, found.counted))
     assert found.threshold == found.noise_floor
     assert found.reseeding is not None and 0.0 <= found.reseeding < 0.2
+    console = Console(width=160, file=io.StringIO())
+    console.print(calibration_view(made))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Line assistant" in shown and "0.2500" in shown  # the least p of three nulls
     with sessions() as session:
         assert latest(session, "assistant", trusted.content_digest, 13 * DAY) == AgedCalibration(
             made, 3.0

@@ -137,7 +137,7 @@ def test_the_row_names_the_stage(
         yield Looking()
 
     LocalWorker(sessions, quick, looking, print).run_queued()
-    assert seen[:3] == ["answers", "probe", "profile"]
+    assert seen[:4] == ["answers", "probe", "forks", "profile"]
 
 
 def test_a_comparison_is_not_repeated(
@@ -219,7 +219,7 @@ def test_an_unexpected_error_ends_one_diff_and_not_the_queue(
     first = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
     second = queued(worker, quick, tiny_checkpoint, changed_checkpoint)
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no such font")
 
     monkeypatch.setattr("workers.local.run_diff", broken)

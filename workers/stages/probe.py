@@ -103,7 +103,7 @@ def probe_models(context: Context) -> Artifact[Probe]:
                     base=base[suite.behaviour],
                     candidate=candidate[suite.behaviour],
                     perturbed=[null[suite.behaviour] for null in nulls if suite.behaviour in null],
-                    not_known_to=_not_known_to(context, suite),
+                    not_known_to=not_known_to(context, suite),
                 )
                 for suite in suites
             }
@@ -128,7 +128,9 @@ def model_scores(context: Context, name: SideName, suite: Suite) -> Scores:
     return context.shared(key, ItemScores, compute).result.scores
 
 
-def _not_known_to(context: Context, suite: Suite) -> dict[str, list[SideName]]:
+def not_known_to(context: Context, suite: Suite) -> dict[str, list[SideName]]:
+    """By the id of each item of `suite` that does not apply: the models that do not know what it
+    takes for granted."""
     asked = facts(suite)
     found: dict[str, list[SideName]] = {}
     if asked is not None:
