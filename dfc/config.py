@@ -132,8 +132,8 @@ class ScreenConfig(BaseModel):
     carried_activation: float = Field(0.1, ge=0)
     """... and most that the other model's activations may carry, ..."""
     shared_quantile: float = Field(0.05, ge=0, le=1)
-    """... or this quantile over the shared latents, if that is more: two models that read the same
-    words carry something of everything."""
+    """... or this quantile over the shared latents, if that is more, though not beyond the rest of
+    ``exclusivity``: two models that read the same words carry something of everything."""
     stitched_cosine: float = Field(0.7, ge=0, le=1)
     """Strict form only: in the place of ``mirror_cosine``, after the map between the two models."""
     seed_agreement: float = Field(0.7, ge=0, le=1)

@@ -108,16 +108,19 @@ def _judged(
     limits = (config.carried_error, config.carried_activation)
     is_new_K = torch.ones(code_TK.shape[1], dtype=torch.bool)
     for ratio_K, shared_F, limit in zip(found, beside, limits, strict=True):
-        is_new_K &= ratio_K <= _limit(shared_F, limit, config.shared_quantile)
+        is_new_K &= ratio_K <= _limit(shared_F, limit, config)
     weight_K = written_energy(block, code_TK) / states[0].pow(2).sum(1).mean()
     return Judgement(weight_K, None, _exclusivity(found), is_new_K, mirrored_K)
 
 
-def _limit(shared_F: Tensor, limit: float, quantile: float) -> float:
+def _limit(shared_F: Tensor, limit: float, config: ScreenConfig) -> float:
+    """Shared latents that overlap count for little in their own model, and their ratios exceed 1:
+    what the other model carries by half or more is not new, whatever they say."""
     measured_F = shared_F[shared_F.isfinite()]
     if not len(measured_F):
         return limit
-    return max(limit, measured_F.quantile(quantile).item())
+    beside = measured_F.quantile(config.shared_quantile).item()
+    return max(limit, min(beside, 1 - config.exclusivity))
 
 
 def _exclusivity(found: CrossScaling) -> Tensor:

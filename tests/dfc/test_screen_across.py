@@ -9,7 +9,7 @@ from dfc.config import DfcConfig, ScreenConfig, config_of
 from dfc.exclusive_codes import exclusive_codes
 from dfc.judgement import Judgement
 from dfc.screen import feature_bank, screen
-from dfc.screen_across import judge_strict
+from dfc.screen_across import _limit, judge_strict
 from dfc.stitching import Stitch, fit_stitch
 from dfc.train import TrainedDfc, train
 
@@ -114,6 +114,14 @@ def test_the_base_sees_a_shared_feature_where_the_candidate_does(stitch: Stitch)
     own_T = torch.relu(candidate_TD @ bank.encoder_KD[0])
     other_T = torch.relu(base_TD @ there.encoder_KD[0] + there.bias_K[0])
     assert torch.corrcoef(torch.stack([own_T, other_T]))[0, 1] > 0.9
+
+
+def test_what_the_other_model_carries_by_half_is_not_new_whatever_the_shared_latents_say() -> None:
+    ratios_F = torch.tensor([1.2, 3.0, torch.inf])
+    config = ScreenConfig()
+    assert _limit(ratios_F, 0.1, config) == 1 - config.exclusivity
+    assert _limit(ratios_F / 100, 0.1, config) == 0.1
+    assert _limit(torch.tensor([0.3, 0.3]), 0.1, config) == pytest.approx(0.3)
 
 
 def test_the_strict_form_has_defaults_of_its_own() -> None:
