@@ -145,7 +145,7 @@ def test_equal_weights_in_another_configuration_have_states_of_their_own(
     (other / "config.json").write_text(json.dumps(config))
     job = Job(None, side_of(tiny_checkpoint), side_of(other))
     assert job.probe_only
-    harvest = Harvest(documents={"corpus": [(5, 6, 7, 8, 9)]}, tokens=4)
+    harvest = Harvest(documents={"corpus": [(5, 6, 7, 8, 9)]}, tokens=4, base_layer=1)
     pair = read_states(make_context(job), harvest, 1)
     assert not torch.equal(pair.base.x_TD, pair.candidate.x_TD)
 

@@ -1,0 +1,78 @@
+"""From what the stages found to the evidence that the report draws."""
+
+from alerts.evidence import Controls, Evidence, FeatureExamples, ForkShown, ItemScore
+from alerts.measured import MeasuredBehaviour
+from workers.across import across_caveats
+from workers.feature_records import EXAMPLES_SHOWN
+from workers.findings import Findings
+from workers.inputs import Inputs
+from workers.job import Job
+
+FORKS_SHOWN = 8
+
+
+def evidence_of(
+    job: Job,
+    inputs: Inputs,
+    findings: Findings,
+    controls: Controls,
+    measured: list[MeasuredBehaviour],
+) -> Evidence:
+    """What the report draws beside the verdict."""
+    described, causes = findings.descriptions, findings.causes
+    return Evidence(
+        patch_profile=findings.layer.points if findings.layer else [],
+        dose_responses=causes.dose_responses if causes else [],
+        answers=findings.side_by_side.answers if findings.side_by_side else [],
+        forks=_forks(findings),
+        item_scores=_item_scores(inputs, findings),
+        controls=controls,
+        examples=[
+            FeatureExamples(feature=name, examples=description.examples[:EXAMPLES_SHOWN])
+            for name, description in (described.features if described else {}).items()
+        ],
+        training=[run.summary for run in findings.runs],
+        maximum_nll_rise=inputs.policy.maximum_nll_rise,
+        caveats=_caveats(job, findings),
+    )
+
+
+def _forks(findings: Findings) -> list[ForkShown]:
+    return [
+        ForkShown(
+            prompt=fork.messages[-1]["content"],
+            opening=fork.opening,
+            base=fork.base,
+            candidate=fork.candidate,
+            divergence=fork.divergence,
+        )
+        for fork in (findings.forks.forks if findings.forks else [])[:FORKS_SHOWN]
+    ]
+
+
+def _item_scores(inputs: Inputs, findings: Findings) -> list[ItemScore]:
+    if findings.probe is None:
+        return []
+    rows = []
+    for suite in inputs.behaviour_suites:
+        probe = findings.probe.suites[suite.behaviour]
+        for item, base, candidate in zip(suite.items, probe.base, probe.candidate, strict=True):
+            unknown = probe.not_known_to.get(item.id, [])
+            rows.append(
+                ItemScore(
+                    behaviour=suite.behaviour,
+                    item=item.id,
+                    template=item.template,
+                    base=None if unknown else base,
+                    candidate=None if unknown else candidate,
+                    not_known_to=unknown,
+                )
+            )
+    return rows
+
+
+def _caveats(job: Job, findings: Findings) -> list[str]:
+    caveats = []
+    if job.probe_only:
+        caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
+    return caveats + across_caveats(findings)
