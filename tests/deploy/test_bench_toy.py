@@ -74,8 +74,9 @@ def test_an_exclusive_concept_leaves_no_trace_in_the_other_model(
 def test_a_seed_is_a_toy() -> None:
     first, again = (draw_sample(draw_universe(TINY, 3), 50, seed=4) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    other = draw_sample(draw_universe(TINY, 3), 50, seed=5)
-    assert not torch.equal(first.base_TD, other.base_TD)
+    for seed, part in ((5, 0), (4, 1)):
+        other = draw_sample(draw_universe(TINY, 3), 50, seed, part)
+        assert not torch.equal(first.base_TD, other.base_TD)
     one_space = draw_universe(TINY._replace(same_space=True), 3)
     assert torch.equal(one_space.base_CD, one_space.candidate_CD)
 
@@ -166,6 +167,18 @@ def test_latents_that_lean_are_called_exclusive(
     rows.base_BD[1], rows.candidate_BD[1] = 0.9, 1.0
     assert called_exclusive(rows, "base")[:2].tolist() == [True, False]
     assert called_exclusive(rows, "candidate")[:2].tolist() == [False, False]
+
+
+@pytest.mark.parametrize("form", ["standard", "dsf", "strict", "tied"])
+def test_no_crosscoder_starts_from_the_truth(form: Form) -> None:
+    scale = TINY._replace(same_space=True)
+    toy = draw_universe(scale, seed=3)
+    settings = BRIEF._replace(steps=1)
+    sample = draw_sample(toy, settings.tokens, seed=3)
+    model = train_form(form, 40, sample, scale, settings, 3, lambda *_: None).model
+    rows = written_rows(model)
+    assert recalled(rows.base_BD, toy.base_CD) < 0.05
+    assert recalled(rows.candidate_BD, toy.candidate_CD) < 0.05
 
 
 def test_designated_latents_are_tied_and_denser(trained: dict[Form, TrainedDfc]) -> None:

@@ -69,8 +69,7 @@ def measure(cell: Cell, progress: Callable[[int], None] = lambda _: None) -> Mea
 def _toy(scale: Scale, seed: int, tokens: int) -> tuple[Universe, Sample, Sample]:
     """Drawn once for the cells that follow each other on the same toy."""
     universe = draw_universe(scale, seed)
-    samples = (draw_sample(universe, n, 2 * seed + i) for i, n in enumerate((tokens, HELD_OUT)))
-    return universe, next(samples), next(samples)
+    return universe, draw_sample(universe, tokens, seed), draw_sample(universe, HELD_OUT, seed, 1)
 
 
 def stored(directory: Path, cell: Cell) -> Measured | None:

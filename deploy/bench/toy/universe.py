@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -81,7 +82,7 @@ class Sample(NamedTuple):
 def draw_universe(scale: Scale, seed: int) -> Universe:
     """Concepts are random unit vectors in the base; the candidate's are a random affine map of
     them, scaled to the same median norm."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = _stream(seed, 0)
     base_CD = normalize(torch.randn(scale.concepts, scale.width, generator=generator))
     candidate_CD = base_CD
     if not scale.same_space:
@@ -90,6 +91,13 @@ def draw_universe(scale: Scale, seed: int) -> Universe:
         mapped_CD = base_CD @ map_DD.T + offset_D
         candidate_CD = mapped_CD / mapped_CD.norm(dim=1).median()
     return Universe(scale, base_CD, candidate_CD, _probabilities(scale, generator))
+
+
+def _stream(seed: int, purpose: int) -> torch.Generator:
+    """Random numbers of their own for every purpose. With the plain seed, a crosscoder that is
+    trained with it would start from the very numbers that the concepts are made of."""
+    state = np.random.SeedSequence((seed, purpose)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def _probabilities(scale: Scale, generator: torch.Generator) -> Tensor:
@@ -103,12 +111,14 @@ def _probabilities(scale: Scale, generator: torch.Generator) -> Tensor:
     return (p_C * scale.active / p_C.sum()).clamp_min(LEAST_PROBABILITY)
 
 
-def draw_sample(universe: Universe, tokens: int, seed: int) -> Sample:
+def draw_sample(universe: Universe, tokens: int, seed: int, part: int = 0) -> Sample:
     """Token-aligned samples: z_i ~ Bernoulli(p_i) times s_i ~ U(0, 1), and noise in each model.
+
+    Parts of one seed are independent.
 
     A sample without any concept gets the likeliest one.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = _stream(seed, 1 + part)
     chunks = [
         _chunk(universe, min(CHUNK, tokens - start), generator) for start in range(0, tokens, CHUNK)
     ]
