@@ -25,13 +25,13 @@ from dfc.engine import Edit, Engine, FeatureBank, ScoreRow
 class ReachPlan:
     """How much is tried."""
 
-    features: int = 4
+    features: int = 3
     """The best so many are turned up."""
-    items: int = 8
+    items: int = 4
     """Of every suite."""
     gains: tuple[float, ...] = (2.0, 1.0, 0.5)
     """Multiples of a feature's own contribution; the largest that neutral text bears is taken."""
-    controls: int = 5
+    controls: int = 6
     """Random directions per feature."""
     maximum_nll_rise: float = 0.05
     seed: int = 3
