@@ -21,14 +21,17 @@ class Window(NamedTuple):
     """Where a feature is strongest in a document, with the surroundings."""
 
     lines: tuple[int, ...]
-    """Of the activations, side by side in the document."""
+    """Of the activations, one after the other in the document."""
     tokens: tuple[int, ...]
+    """All from the first line's to the last one's, also those that no line stands for."""
+    ends: tuple[int, ...]
+    """How many of the tokens are read by each line."""
     peak: int
-    """Index into both of the strongest one."""
+    """Index into the lines of the strongest one."""
 
 
 class Example(NamedTuple):
-    """A window as text, with the feature's activation on each piece of it."""
+    """A window as text, with the feature's activation where each piece of it ends."""
 
     pieces: list[str]
     activations: list[float]
@@ -49,22 +52,25 @@ def logit_lens(engine: Engine, direction_KD: Tensor, n: int) -> list[list[str]]:
     return [[engine.decode([token]) for token in row] for row in top_KN.tolist()]
 
 
-def top_windows(f_T: Tensor, activations: Activations, n: int) -> list[Window]:
+def top_windows(
+    f_T: Tensor, activations: Activations, documents: Sequence[Sequence[int]], n: int
+) -> list[Window]:
     """The ``n`` documents where a feature fires strongest, strongest first.
 
-    ``f_T`` [T] are the feature's activations on the lines of ``activations``. One window per
-    document and no two with the same tokens; documents where the feature is silent give none.
+    ``f_T`` [T] are the feature's activations on the lines of ``activations``, which may be a part
+    of the places of the ``documents`` (token ids, numbered as there). One window per document and
+    no two with the same tokens; documents where the feature is silent give none.
     """
     windows: dict[tuple[int, ...], Window] = {}
-    documents: set[int] = set()
+    seen: set[int] = set()
     firing = (f_T > 0).nonzero()[:, 0]
     for line in firing[f_T[firing].argsort(descending=True, stable=True)].tolist():
         if len(windows) == n:
             break
         document = int(activations.document_T[line])
-        if document not in documents:
-            documents.add(document)
-            window = _window(activations, line)
+        if document not in seen:
+            seen.add(document)
+            window = _window(activations, documents[document], line)
             windows.setdefault(window.tokens, window)
     return list(windows.values())
 
@@ -74,8 +80,10 @@ def example(
 ) -> Example:
     """``window`` for people; ``f_T`` and ``other_T`` [T] are activations in the two models."""
     lines = torch.tensor(window.lines)
+    pieces = text_pieces(window.tokens, decode)
+    starts = (0, *window.ends[:-1])
     return Example(
-        text_pieces(window.tokens, decode),
+        ["".join(pieces[start:end]) for start, end in zip(starts, window.ends, strict=True)],
         f_T[lines].tolist(),
         None if other_T is None else other_T[lines].tolist(),
     )
@@ -96,9 +104,18 @@ def text_pieces(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -
     return pieces
 
 
-def _window(activations: Activations, line: int) -> Window:
-    document_T = activations.document_T
+def tokens_between(
+    activations: Activations, document: Sequence[int], first: int, last: int
+) -> tuple[int, ...]:
+    """The tokens of a document from the place of one line to that of a later one."""
+    start, end = activations.position_T[[first, last]].tolist()
+    return tuple(document[start : end + 1])
+
+
+def _window(activations: Activations, document: Sequence[int], line: int) -> Window:
+    document_T, position_T = activations.document_T, activations.position_T
     first, last = max(0, line - CONTEXT), min(len(document_T), line + CONTEXT + 1)
     lines = tuple(i for i in range(first, last) if document_T[i] == document_T[line])
-    tokens = tuple(activations.token_T[list(lines)].tolist())
-    return Window(lines, tokens, lines.index(line))
+    ends_T = position_T[list(lines)] - position_T[lines[0]] + 1
+    tokens = tokens_between(activations, document, lines[0], lines[-1])
+    return Window(lines, tokens, tuple(ends_T.tolist()), lines.index(line))

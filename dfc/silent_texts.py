@@ -11,10 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dfc.describe import tokens_between
 from dfc.engine import Activations
 
 WINDOW = 33
-"""Tokens of a text, as many as an example has."""
+"""Lines of a text, as many as an example has."""
 
 
 class SilentTexts(NamedTuple):
@@ -28,15 +29,17 @@ class SilentTexts(NamedTuple):
 def silent_texts(
     f_T: Tensor,
     activations: Activations,
+    documents: Sequence[Sequence[int]],
     examples: Sequence[Sequence[int]],
     n: int,
     seed: int = 0,
 ) -> SilentTexts:
-    """Up to ``n`` of each kind, where activations ``f_T`` [T] are zero throughout.
+    """Up to ``n`` of each kind, where activations ``f_T`` [T] are zero throughout. The lines of
+    ``activations`` may be a part of the places of the ``documents`` (token ids, numbered as there).
 
     Nearness is the Jaccard index of the sets of token ids, to the most similar one of ``examples``.
     """
-    windows = list(dict.fromkeys(_silent_windows(f_T, activations)))
+    windows = list(dict.fromkeys(_silent_windows(f_T, activations, documents)))
     wanted = [set(example) for example in examples]
     by_nearness = sorted(
         windows, key=lambda window: max((_jaccard(set(window), e) for e in wanted), default=0.0)
@@ -45,14 +48,19 @@ def silent_texts(
     return SilentTexts(near, random.Random(seed).sample(rest, min(n, len(rest))))
 
 
-def _silent_windows(f_T: Tensor, activations: Activations) -> list[tuple[int, ...]]:
-    """Whole windows side by side in the documents, without any activation."""
+def _silent_windows(
+    f_T: Tensor, activations: Activations, documents: Sequence[Sequence[int]]
+) -> list[tuple[int, ...]]:
+    """Whole windows one after the other in the documents, without any activation."""
     found = []
-    counts = torch.unique_consecutive(activations.document_T, return_counts=True)[1].tolist()
-    for f_N, token_N in zip(f_T.split(counts), activations.token_T.split(counts), strict=True):
-        for f_W, token_W in zip(f_N.split(WINDOW), token_N.split(WINDOW), strict=True):
+    numbers, counts = torch.unique_consecutive(activations.document_T, return_counts=True)
+    line = 0
+    for document, f_N in zip(numbers.tolist(), f_T.split(counts.tolist()), strict=True):
+        for f_W in f_N.split(WINDOW):
             if len(f_W) == WINDOW and not f_W.any():
-                found.append(tuple(token_W.tolist()))
+                last = line + WINDOW - 1
+                found.append(tokens_between(activations, documents[document], line, last))
+            line += len(f_W)
     return found
 
 

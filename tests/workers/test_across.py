@@ -3,11 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 
+from dfc.config import ScreenConfig
 from monitor.settings import Settings
 from tests.alerts.suites import suite_json
 from tests.workers.conftest import DFC, TEXTS, Silent, changed, side_of, write_lines
@@ -16,10 +19,24 @@ from workers.diff import run_diff
 from workers.errors import InputsError
 from workers.job import Job
 from workers.stages.aligned import AlignedDocument, aligned_lines, within_pairs
-from workers.stages.answers import answer_prompts
-from workers.stages.harvest import harvest_models, read_states
+from workers.stages.answers import BothAnswers, answer_prompts
+from workers.stages.describe import describe_features
+from workers.stages.forks import find_forks
+from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
+from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
+from workers.stages.screen import Banks, Screened, screen_features
+from workers.stages.steer import steer_features
+from workers.stages.train import train_crosscoders
 from workers.store import LocalStore
+
+EVERYTHING = ScreenConfig(
+    exclusivity=0.0,
+    carried_error=1e9,
+    carried_activation=1e9,
+    mirror_correlation=1.0,
+)
+"""A screening that lists whatever is alive and measurable."""
 
 
 @pytest.fixture
@@ -54,29 +71,93 @@ def test_two_architectures_to_a_verdict_and_again_from_the_store(
     assert run_diff(foreign_job, long_corpus, store, Silent()) == outcome
 
 
-def test_a_shift_across_architectures_is_steered_in_both_models(
-    foreign_job: Job, long_corpus: Settings, store: LocalStore, recipe_files: Path, tmp_path: Path
-) -> None:
-    agreeing = suite_json(templates=8, per_template=1)
-    contrary = suite_json(templates=8, per_template=1, behaviour="contradiction")
-    for one in contrary["items"]:
-        for variant in one["variants"]:
-            variant["matching"], variant["not_matching"] = (
-                variant["not_matching"],
-                variant["matching"],
-            )
+class Found(NamedTuple):
+    """What the stages before the experiments have found, with every latent listed that is alive."""
+
+    context: Context
+    answers: BothAnswers
+    harvest: Harvest
+    pair: Pair
+    screened: Screened
+    banks: Banks
+
+
+@pytest.fixture
+def found(
+    make_context: Callable[..., Context],
+    foreign_job: Job,
+    long_corpus: Settings,
+    tmp_path: Path,
+) -> Found:
+    """Of two suites, one the other turned round: so that one of the two has certainly risen. The
+    policy bears any cost, because random models have nothing that an edit could spare."""
     paths = [tmp_path / "agreeing.json", tmp_path / "contrary.json"]
-    for path, suite in zip(paths, (agreeing, contrary), strict=True):
+    for path, behaviour in zip(paths, ("agreement", "contradiction"), strict=True):
+        suite = suite_json(templates=8, per_template=1, behaviour=behaviour)
+        for one in suite["items"] if behaviour == "contradiction" else []:
+            for variant in one["variants"]:
+                sides = variant["matching"], variant["not_matching"]
+                variant["not_matching"], variant["matching"] = sides
         path.write_text(json.dumps(suite))
     suites = [*map(str, paths), *long_corpus.recipe.suites[1:]]
-    settings = changed(long_corpus, suites=suites, seeds=[0])
-    verdict, _, failure = run_diff(foreign_job, settings, store, Silent())
-    assert failure is None
-    risen = [one for one in verdict.behaviours if one.shift is not None and one.shift > 0]
-    assert len(risen) == 1  # one suite is the other turned round
-    if risen[0].flagged and risen[0].mediated_all is not None:
-        assert risen[0].ceiling is None
-        assert risen[0].mediated_control_p95 is None or verdict.features
+    context = make_context(foreign_job, changed(long_corpus, suites=suites, seeds=[0]))
+    inputs = context.inputs
+    context = replace(
+        context,
+        inputs=inputs._replace(
+            recipe=inputs.recipe.model_copy(update={"screen": EVERYTHING}),
+            policy=inputs.policy.model_copy(update={"maximum_nll_rise": 100.0}),
+        ),
+    )
+    answers = answer_prompts(context).result
+    layer = choose_depth(context, answers).result.layer
+    harvest = harvest_models(context, answers, layer).result
+    pair = read_states(context, harvest, layer)
+    training = train_crosscoders(context, lambda: pair)
+    screening = screen_features(context, training, layer, lambda: pair)
+    banks = Banks(screening.directory)
+    return Found(context, answers, harvest, pair, screening.result, banks)
+
+
+def test_a_shift_across_architectures_is_steered_in_both_models(found: Found) -> None:
+    context = found.context
+    probe, forks = probe_models(context).result, find_forks(context, found.answers).result
+    causes = steer_features(
+        context, probe, forks, found.screened, found.banks, lambda: found.pair
+    ).result
+    shifts = {b.name: b.shift for b in probe.measured(context.inputs.behaviour_suites)}
+    assert shifts["agreement"] == pytest.approx(-(shifts["contradiction"] or 0.0), rel=0.01)
+    risen = max(shifts, key=lambda name: shifts[name] or 0.0)
+    evidence = causes.evidence[risen]
+    assert evidence.ceiling is None
+    parts = (evidence.mediated_best, evidence.mediated_five, evidence.mediated_all)
+    assert all(part for part in parts) and evidence.control_p95 is not None
+    best = causes.best[risen]
+    listed = {feature.id for feature in found.screened.short_list if feature.side == "candidate"}
+    assert best and set(best) <= listed
+    effects = [effect for name in best for effect in causes.effects[name]]
+    assert all(effect.ablation_removes is not None for effect in effects)
+    assert any(effect.ablation_removes for effect in effects)
+    assert all(effect.addition_induces and effect.strength for effect in effects)
+
+
+def test_examples_are_the_whole_text_as_the_features_own_model_reads_it(found: Found) -> None:
+    context = found.context
+    described = describe_features(
+        context, found.answers, found.harvest, found.screened, found.banks, lambda: found.pair
+    ).result
+    assert {feature.side for feature in found.screened.short_list} == {"base", "candidate"}
+    for feature in found.screened.short_list:
+        engine = context.models[feature.side]
+        documents = found.harvest.read_by(feature.side).values()
+        texts = [engine.decode(tokens) for group in documents for tokens in group]
+        description = described.features[feature.id]
+        assert description.examples
+        for example in description.examples:
+            assert len(example.tokens) == len(example.activations) and example.other is None
+            assert any("".join(example.tokens) in text for text in texts)
+        for shown in (*description.firing_texts, *description.near_texts):
+            assert any(shown in text for text in texts)
 
 
 def test_too_little_text_to_map_the_models_is_no_crash(

@@ -18,7 +18,7 @@ from dfc.silent_texts import silent_texts
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
-from workers.stages.answers import Answers, BothAnswers
+from workers.stages.answers import Answers, BothAnswers, Tokens
 from workers.stages.harvest import Harvest, Pair
 from workers.stages.screen import Banks, Screened, ScreenedFeature
 
@@ -66,6 +66,8 @@ class _Firing(NamedTuple):
     feature: ScreenedFeature
     activations: Activations
     """Those of its own model."""
+    documents: list[Tokens]
+    """As its own model reads them."""
     own_T: Tensor
     other_T: Tensor | None
     """In the other model; None where that has another residual space."""
@@ -84,7 +86,7 @@ def describe_features(
     def compute(_: Path) -> Descriptions:
         base, candidate = context.models["base"], context.models["candidate"]
         same_space = form_of(base.info, candidate.info) == "tied"
-        found = _firing(screened, banks, states(), same_space)
+        found = _firing(screened, banks, harvest, states(), same_space)
         contrasts: list[Contrast | None] = [None] * len(found)
         places: Places | None = None
         if found and same_space:
@@ -112,7 +114,9 @@ def describe_features(
     return context.artifact("describe", Descriptions, compute)
 
 
-def _firing(screened: Screened, banks: Banks, pair: Pair, same_space: bool) -> list[_Firing]:
+def _firing(
+    screened: Screened, banks: Banks, harvest: Harvest, pair: Pair, same_space: bool
+) -> list[_Firing]:
     found = []
     sides: list[tuple[SideName, Activations, Activations]] = [
         ("candidate", pair.candidate, pair.base),
@@ -123,9 +127,10 @@ def _firing(screened: Screened, banks: Banks, pair: Pair, same_space: bool) -> l
         rows, bank = [feature.row for feature in features], banks.bank(side)
         own_TR = firing(bank, rows, own.x_TD)
         other_TR = firing(bank, rows, other.x_TD) if same_space else None
+        documents = [tokens for group in harvest.read_by(side).values() for tokens in group]
         for r, feature in enumerate(features):
             other_T = None if other_TR is None else other_TR[:, r]
-            found.append(_Firing(feature, own, own_TR[:, r], other_T))
+            found.append(_Firing(feature, own, documents, own_TR[:, r], other_T))
     return found
 
 
@@ -167,11 +172,12 @@ def _description(
     places: Places | None,
     engine: Engine,
 ) -> Description:
-    f_T, activations = one.own_T, one.activations
-    windows = describe.top_windows(f_T, activations, EXAMPLES + TEST_TEXTS)
+    f_T, activations, documents = one.own_T, one.activations, one.documents
+    windows = describe.top_windows(f_T, activations, documents, EXAMPLES + TEST_TEXTS)
     shown = windows[:EXAMPLES]
     examples = [describe.example(window, f_T, one.other_T, engine.decode) for window in shown]
-    silent = silent_texts(f_T, activations, [window.tokens for window in shown], TEST_TEXTS // 2)
+    tokens = [window.tokens for window in shown]
+    silent = silent_texts(f_T, activations, documents, tokens, TEST_TEXTS // 2)
     read = favourite_tokens(f_T, activations.token_T, READ_SHARE, 3)
     facts = FeatureFacts(
         side=one.feature.side,
