@@ -30,11 +30,13 @@ from workers.stages.steer import steer_features
 from workers.stages.train import train_crosscoders
 from workers.store import LocalStore
 
-EVERYTHING = ScreenConfig(
-    exclusivity=0.0,
-    carried_error=1e9,
-    carried_activation=1e9,
-    mirror_correlation=1.0,
+EVERYTHING = ScreenConfig.model_validate(
+    {
+        "exclusivity": 0.0,
+        "carried_error": 1e9,
+        "carried_activation": 1e9,
+        "mirror_correlation": 1.0,
+    }
 )
 """A screening that lists whatever is alive and measurable."""
 
