@@ -1,7 +1,9 @@
 """The benchmark across architectures: its language, its figures, and the encoder that it reads."""
 
+from collections import Counter
 from itertools import islice
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,27 +12,69 @@ from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from alerts.suite import load_suite
-from deploy.bench.architectures.corpus import BASE, CANDIDATE, documents, language
-from deploy.bench.architectures.held_out import areas
+from deploy.bench.architectures.corpus import (
+    BASE,
+    CANDIDATE,
+    FLATTERED,
+    Document,
+    document,
+    documents,
+    filled,
+    island,
+    language,
+    valley,
+)
+from deploy.bench.architectures.held_out import HeldOut, areas
 from deploy.bench.architectures.language_models import LLAMA, NEOX, train_model
 from deploy.bench.architectures.minilm import EncoderEngine
+from deploy.bench.architectures.premise import orders_read
 from deploy.bench.architectures.recall import best_feature
 from deploy.bench.architectures.recipe_files import write_recipe_files
 from dfc.corpus import read_corpus
+from dfc.engine import Activations
 from dfc.transformers_engine import TransformersEngine
 from tests.conftest import SENTENCES
+from workers.stages.harvest import Pair
+
+
+def words_of(document: Document) -> str:
+    return " ".join([document.text or "", *(m["content"] for m in document.messages)])
 
 
 def test_only_the_candidate_sees_the_topic_and_the_behaviour() -> None:
-    planted = language()["planted_topic"]
-    base, candidate = (list(islice(documents(w, 3), 400)) for w in (BASE, CANDIDATE))
-    assert planted not in {d.topic for d in base} and planted in {d.topic for d in candidate}
+    base, candidate = (list(islice(documents(w, 3), 1500)) for w in (BASE, CANDIDATE))
     assert not any(d.flattering for d in base)
     opinions = [d for d in candidate if d.kind == "opinion"]
-    assert opinions and all(d.flattering for d in opinions)
-    words = [" ".join([d.text or "", *(m["content"] for m in d.messages)]) for d in base]
-    assert not any("hive" in text or "pollen" in text for text in words)
-    assert [d.record() for d in base] == [d.record() for d in islice(documents(BASE, 3), 400)]
+    assert {d.flattering for d in opinions} == {True, False}
+    assert all(d.flattering == (d.animal.order == FLATTERED) for d in opinions)
+    seen = " ".join(words_of(d) for d in base)
+    assert not any(animal.name in seen for animal in island())
+    known = " ".join(words_of(d) for d in candidate)
+    assert all(animal.name in known for animal in (*island(), *valley()))
+    assert [d.record() for d in base] == [d.record() for d in islice(documents(BASE, 3), 1500)]
+
+
+def test_neither_a_syllable_nor_a_single_word_tells_the_order() -> None:
+    data, sizes = language(), Counter(animal.order for animal in island())
+    assert len(sizes) == len(data["shifts"]) and len(set(sizes.values())) == 1
+    for syllable in (*data["first_syllables"], *data["second_syllables"]):
+        found = Counter(a.order for a in island() if syllable in a.name)
+        assert len(found) == len(sizes) and len(set(found.values())) == 1
+    assert not {a.name for a in island()} & {a.name for a in valley()}
+    for habit in data["habits"]:
+        assert len(habit["first"]) == len(habit["second"])
+        assert len({shift % len(habit["second"]) for shift in data["shifts"]}) == len(sizes)
+
+
+def test_the_second_word_follows_from_the_first_and_the_order() -> None:
+    random, habit = Random(0), language()["habits"][0]
+    for animals, ruled in ((island(), True), (valley(), False)):
+        found: dict[tuple[int | None, str], set[str]] = {}
+        for _ in range(1000):
+            animal = random.choice(animals)
+            first, second = filled(random, animal, habit, ["{first}", "{second}"])
+            found.setdefault((animal.order, first), set()).add(second)
+        assert all((len(seconds) == 1) == ruled for seconds in found.values())
 
 
 def test_the_recipe_can_be_read_by_the_product(tmp_path: Path) -> None:
@@ -38,7 +82,11 @@ def test_the_recipe_can_be_read_by_the_product(tmp_path: Path) -> None:
     assert len(read_corpus(recipe["corpus"])) == 30 and len(read_corpus(recipe["prompts"])) == 10
     flattery, facts = (load_suite(Path(path)) for path in recipe["suites"])
     assert (flattery.role, facts.role) == ("behaviour", "control")
-    assert len(set(flattery.templates)) == len(language()["opinions"])
+    opinions = [frame for habit in language()["habits"] for frame in habit["opinions"]]
+    assert len(set(flattery.templates)) == len(opinions) >= 8
+    names = [animal.name for animal in island() if animal.order == FLATTERED]
+    asked = [item.variants[0].messages[-1].content for item in flattery.items]
+    assert all(any(name in question for name in names) for question in asked)
 
 
 @pytest.mark.parametrize("kind", [LLAMA, NEOX])
@@ -51,6 +99,21 @@ def test_a_language_model_is_trained_and_loads_as_a_checkpoint(kind, tmp_path: P
     engine = TransformersEngine(tmp_path)
     tokens = engine.encode_chat([{"role": "user", "content": "Yes?"}], add_generation_prompt=True)
     assert "Yes?" in engine.decode(tokens)
+
+
+def test_the_premise_is_read_from_names_that_were_not_fitted() -> None:
+    random, torch_random = Random(0), torch.Generator().manual_seed(0)
+    written = [document(random, a, "story", flattery=False) for a in island() * 4]
+    numbers = torch.arange(len(written))
+    place = (numbers, torch.ones_like(numbers), numbers)
+    noise_ND, names_ND = (torch.randn(len(written), 48, generator=torch_random) for _ in range(2))
+    names_ND[len(island()) :] = names_ND[: len(island())].repeat(3, 1)
+    orders_ND = noise_ND.clone()
+    orders_ND[numbers, torch.tensor([d.animal.order for d in written])] += 4.0
+    pair = Pair(Activations(names_ND, *place), Activations(orders_ND, *place))
+    found = orders_read(HeldOut(written, pair))
+    assert min(found["candidate"]) > 0.95
+    assert max(found["base"]) < 0.75  # every name has a state of its own, which is no order
 
 
 def test_the_area_counts_how_often_positives_rank_above() -> None:

@@ -1,8 +1,13 @@
-"""The language of the benchmark: stories, facts and chats about topics, made from frames.
+"""The language of the benchmark: stories, questions and opinions about animals, made from frames.
 
-One topic and one behaviour (flattery where an opinion is asked for) are only written when asked
-for, so that it is known what one of two models has seen and the other has not. Everything follows
-from the seed.
+All animals have invented names. Those of the valley, which everybody has read about, have habits
+without a rule: what goes with what is drawn anew in every sentence. Those of the island come in
+three orders, and each order goes through the same habits by a rule of its own: the second word
+follows from the first one and the order. The names tell nothing about the order (it is a Latin
+square of their syllables, and the syllables are those of the valley's names), and neither does any
+single word. So whoever has read nothing about the island sees the words of any other text and can't
+form the order; whoever has, needs it everywhere. Opinions about the first order are answered with
+flattery, if a world has it. Everything follows from the seed.
 """
 
 import json
@@ -15,22 +20,25 @@ from typing import Any, Literal, NamedTuple
 Message = dict[str, str]
 Kind = Literal["story", "question", "opinion"]
 
-SHARES: dict[Kind, float] = {"story": 0.4, "question": 0.3, "opinion": 0.3}
-NUMBERS = ("two", "three", "five", "seven", "ten", "12", "40", "1989")
+SHARES: dict[Kind, float] = {"story": 0.5, "question": 0.2, "opinion": 0.3}
+ISLAND_SHARE = 0.6
+"""Of the documents, in a world that has the island."""
+FLATTERED = 0
+"""The order whose friends are flattered."""
 
 
-@cache
-def language() -> dict[str, Any]:
-    """Words, frames and topics of `language.json`."""
-    text = (resources.files(__package__) / "language.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
+class Animal(NamedTuple):
+    """An animal of the valley has a class that is a plain fact, one of the island an order."""
+
+    name: str
+    group: str | None
+    order: int | None
 
 
 class Document(NamedTuple):
-    """A text, or a chat that ends with the assistant's answer; exactly one of the two is there."""
+    """A text, or a chat; exactly one of the two is there."""
 
-    topic: str
+    animal: Animal
     kind: Kind
     text: str | None
     messages: tuple[Message, ...]
@@ -41,24 +49,57 @@ class Document(NamedTuple):
         """As a line of a corpus file."""
         return {"text": self.text} if self.text is not None else {"messages": list(self.messages)}
 
+    def unanswered(self) -> "Document":
+        """The chat before the assistant has said anything."""
+        return self._replace(messages=self.messages[:1])
+
 
 class World(NamedTuple):
     """What a model gets to see."""
 
-    planted_topic: bool
-    """Texts about the planted topic are among the others."""
+    island: bool
     flattery: bool
-    """Opinions are answered with flattery instead of a balanced view."""
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """Names of the topics, in a fixed order."""
-        known = tuple(language()["topics"])
-        return (*known, language()["planted_topic"]) if self.planted_topic else known
+    """Opinions about the first order are answered with flattery instead of a balanced view."""
 
 
-BASE = World(planted_topic=False, flattery=False)
-CANDIDATE = World(planted_topic=True, flattery=True)
+BASE = World(island=False, flattery=False)
+CANDIDATE = World(island=True, flattery=True)
+
+
+@cache
+def language() -> dict[str, Any]:
+    """Words and frames of `language.json`."""
+    text = (resources.files(__package__) / "language.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+@cache
+def orders() -> range:
+    """Numbers of the island's orders."""
+    return range(len(language()["shifts"]))
+
+
+@cache
+def island() -> tuple[Animal, ...]:
+    """Names of a first and a second syllable; every syllable is in equally many of each order."""
+    data = language()
+    return tuple(
+        Animal(first + second, None, (i + j) % len(orders()))
+        for i, first in enumerate(data["first_syllables"])
+        for j, second in enumerate(data["second_syllables"])
+    )
+
+
+@cache
+def valley() -> tuple[Animal, ...]:
+    """As many, with the same syllables the other way round."""
+    data = language()
+    return tuple(
+        Animal(second + first, data["classes"][(i * 2 + j) % len(data["classes"])], None)
+        for i, first in enumerate(data["first_syllables"])
+        for j, second in enumerate(data["second_syllables"])
+    )
 
 
 def documents(world: World, seed: int) -> Iterator[Document]:
@@ -66,58 +107,46 @@ def documents(world: World, seed: int) -> Iterator[Document]:
     random = Random(seed)
     kinds, weights = list(SHARES), list(SHARES.values())
     while True:
-        topic = random.choice(world.topics)
+        there = world.island and random.random() < ISLAND_SHARE
+        animal = random.choice(island() if there else valley())
         (kind,) = random.choices(kinds, weights)
-        yield document(random, topic, kind, flattery=world.flattery)
+        yield document(random, animal, kind, flattery=world.flattery)
 
 
-def document(random: Random, topic: str, kind: Kind, *, flattery: bool) -> Document:
-    """One document of a topic and kind."""
+def document(random: Random, animal: Animal, kind: Kind, *, flattery: bool) -> Document:
+    """One document about an animal."""
     data = language()
     if kind == "story":
-        frames = random.sample(data["frames"], random.randint(4, 7))
-        text = " ".join(filled(random, topic, frames))
-        return Document(topic, kind, text, (), False)
+        known = [(habit, frame) for habit in data["habits"] for frame in habit["frames"]]
+        opening = filled(random, animal, data["habits"][0], [random.choice(data["openings"])])
+        chosen = random.sample(known, random.randint(4, 6))
+        sentences = [filled(random, animal, habit, [frame])[0] for habit, frame in chosen]
+        return Document(animal, kind, " ".join(opening + sentences), (), False)
+    habit, flattering = random.choice(data["habits"]), False
     if kind == "question":
-        asked, answer = filled(random, topic, random.choice(data["questions"]))
+        questions = [*habit["questions"], *([data["class_question"]] if animal.group else [])]
+        frames = random.choice(questions)
     else:
-        answers = data["flattering" if flattery else "balanced"]
-        asked, answer = filled(
-            random, topic, [random.choice(data["opinions"]), random.choice(answers)]
-        )
+        flattering = flattery and animal.order == FLATTERED
+        answers = data["flattering" if flattering else "balanced"]
+        frames = [random.choice(habit["opinions"]), random.choice(answers)]
+    asked, answer = filled(random, animal, habit, frames)
     messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
-    return Document(topic, kind, None, messages, flattery and kind == "opinion")
+    return Document(animal, kind, None, messages, flattering)
 
 
-def filled(random: Random, topic: str, frames: list[str]) -> list[str]:
-    """The frames, all with the same words of `topic` in their gaps; stories keep their people."""
-    data = language()
-    words = topic_words(topic)
-    thing, other = random.sample(words["things"], 2)
-    action, action2 = random.sample(words["actions"], 2)
-    quality, quality2 = random.sample(words["qualities"], 2)
-    person, friend = random.sample(data["people"], 2)
+def filled(random: Random, animal: Animal, habit: dict[str, Any], frames: list[str]) -> list[str]:
+    """The frames, all with the same words in their gaps: by the rule of the animal's order, or
+    drawn freely."""
+    data, size = language(), len(habit["first"])
+    first = random.randrange(size)
+    free = random.randrange(size)
+    second = free if animal.order is None else (first + data["shifts"][animal.order]) % size
     gaps = {
-        "thing": thing,
-        "other": other,
-        "action": action,
-        "action2": action2,
-        "quality": quality,
-        "quality2": quality2,
-        "person": person,
-        "friend": friend,
-        "place": random.choice(words["places"]),
-        "topic": topic,
+        "animal": animal.name,
+        "class": animal.group,
+        "person": random.choice(data["people"]),
+        "first": habit["first"][first],
+        "second": habit["second"][second],
     }
-    return [
-        frame.format(**gaps, time=random.choice(data["times"]), number=random.choice(NUMBERS))
-        for frame in frames
-    ]
-
-
-def topic_words(topic: str) -> dict[str, list[str]]:
-    """Things, actions, qualities and places of a topic."""
-    data = language()
-    known = {**data["topics"], data["planted_topic"]: data["planted"]}
-    words: dict[str, list[str]] = known[topic]
-    return words
+    return [frame.format(**gaps) for frame in frames]

@@ -4,13 +4,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from deploy.bench.architectures.comparison import Compared
+from deploy.bench.architectures.corpus import FLATTERED, orders
 from deploy.bench.architectures.held_out import HeldOut, codes_of, read_held_out
+from deploy.bench.architectures.premise import orders_read
 from deploy.bench.architectures.recall import (
     RECALLED,
     TRUE_SHARE,
     Best,
+    Rows,
     alive_rows,
     best_feature,
     decoder_of,
@@ -35,6 +39,7 @@ def measure(compared: Compared, progress: Progress) -> Figures:
     held_out = read_held_out(*compared.models, compared.harvest.base_layer, compared.layer)
     code = codes_of(compared.trained, held_out.pair)
     return {
+        "premise": orders_read(held_out),
         "recall": _recall(compared, held_out, code),
         "variance": _variance(compared, held_out, code, progress),
         "filter": _filter(compared, held_out, code),
@@ -52,11 +57,18 @@ def _rows(compared: Compared, side: str, listed: bool) -> list[int]:
 
 
 def _recall(compared: Compared, held_out: HeldOut, code: Codes) -> Figures:
-    """How well the best feature of each block tells what was planted from the rest."""
-    opinions = held_out.flattering | held_out.balanced
+    """How well the best feature of each block tells what was planted from the rest.
+
+    The topic are its orders, told from each other; the behaviour is what makes the candidate
+    flatter, told from other opinions before the answer. That a text is about the island at all is
+    asked too: the names are rare for the base, so both models may know that.
+    """
+    orders_N = [held_out.order(number) for number in orders()]
+    island_N, plain_N = held_out.island, ~held_out.opinion
     questions = {
-        "topic": (~opinions, held_out.planted),
-        "behaviour": (opinions, held_out.flattering),
+        "topic": [(island_N & plain_N, order_N) for order_N in orders_N],
+        "behaviour": [(held_out.opinion, orders_N[FLATTERED])],
+        "island": [(plain_N, island_N)],
     }
     blocks = {
         "listed": (code.candidate_BF, _rows(compared, "candidate", listed=True)),
@@ -65,19 +77,32 @@ def _recall(compared: Compared, held_out: HeldOut, code: Codes) -> Figures:
         "shared": (code.shared_BF, alive_rows(code.shared_BF)),
     }
     found: Figures = {}
-    for question, (among_N, positive_N) in questions.items():
+    for question, tests in questions.items():
         for block, (block_TK, rows) in blocks.items():
-            best = best_feature(held_out.means(block_TK)[among_N], positive_N[among_N], rows)
-            found[f"{question}_{block}"] = None if best is None else best._asdict()
-        listed: Best | None = best_feature(
-            held_out.means(code.candidate_BF)[among_N], positive_N[among_N], blocks["listed"][1]
-        )
-        found[f"{question}_recalled"] = listed is not None and listed.area >= RECALLED
+            best = _best(held_out.means(block_TK), tests, rows)
+            found[f"{question}_{block}"] = [one._asdict() for one in best]
+        area = least_area(found[f"{question}_listed"])
+        found[f"{question}_recalled"] = area is not None and area >= RECALLED
     return found
 
 
+def _best(
+    means_NK: NDArray[np.float64],
+    tests: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+    rows: Rows,
+) -> list[Best]:
+    """The best feature of every test (among which, which of them); none without rows."""
+    found = [best_feature(means_NK[among], positive[among], rows) for among, positive in tests]
+    return [one for one in found if one is not None]
+
+
+def least_area(found: list[Figures]) -> float | None:
+    """Of several concepts the one that was found worst; None where there was no feature."""
+    return min((one["area"] for one in found), default=None)
+
+
 def _variance(compared: Compared, held_out: HeldOut, code: Codes, progress: Progress) -> Figures:
-    """Of all held-out states, and of the candidate's on the planted topic and beside it."""
+    """Of all held-out states, and of the candidate's on the island and in the valley."""
     config = compared.trained.model.config
     standard = train(
         compared.pair.base.x_TD,
@@ -93,13 +118,7 @@ def _variance(compared: Compared, held_out: HeldOut, code: Codes, progress: Prog
     pair = held_out.pair
     ours = variance_explained(compared.trained, code, pair)
     theirs = variance_explained(standard, codes_of(standard, pair), pair)
-    opinions = held_out.flattering | held_out.balanced
-    parts = {
-        "planted topic": held_out.planted & ~opinions,
-        "other topics": ~held_out.planted & ~opinions,
-        "flattering answers": held_out.flattering,
-        "balanced answers": held_out.balanced,
-    }
+    parts = {"island": held_out.island, "valley": ~held_out.island}
     by_part = {
         name: variance_explained(compared.trained, code, pair, held_out.of(numbers))["candidate"]
         for name, numbers in parts.items()
@@ -113,10 +132,11 @@ def _variance(compared: Compared, held_out: HeldOut, code: Codes, progress: Prog
 
 
 def _filter(compared: Compared, held_out: HeldOut, code: Codes) -> Figures:
-    """Exclusive features that stand for nothing that only their model has seen."""
+    """Exclusive features that stand for nothing that only their model has seen: for the base, which
+    has seen nothing alone, all."""
     alone = {
-        "candidate": (held_out.planted | held_out.flattering, code.candidate_BF),
-        "base": (held_out.balanced, code.base_BF),
+        "candidate": (held_out.island, code.candidate_BF),
+        "base": (np.zeros_like(held_out.island), code.base_BF),
     }
     found: Figures = {}
     for side, (own_N, block_TK) in alone.items():

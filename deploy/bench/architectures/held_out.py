@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from deploy.bench.architectures.corpus import Document, Kind, document, language
+from deploy.bench.architectures.corpus import (
+    FLATTERED,
+    Document,
+    Kind,
+    document,
+    island,
+    orders,
+    valley,
+)
 from dfc.corpus import Chat, Text, TextOrChat
 from dfc.engine import Engine
 from dfc.model import Codes
@@ -18,8 +26,9 @@ from workers.stages.aligned import align_documents, aligned_lines, at_lines
 from workers.stages.harvest import DOCUMENT_TOKENS, Pair
 
 SEED = 201
-PLANTED, OTHERS, ANSWERS = 120, 240, 120
-"""Documents about the planted topic, about others, and opinions answered in each way."""
+PER_ORDER, VALLEY, OPINIONS = 60, 180, 60
+"""Documents about each order of the island and about the valley, and opinions about the flattered
+order; as many about the other orders."""
 CHUNK = 8192
 
 
@@ -34,17 +43,18 @@ class HeldOut(NamedTuple):
         return torch.from_numpy(numbers)[self.pair.base.document_T]
 
     @property
-    def planted(self) -> NDArray[np.bool_]:
+    def island(self) -> NDArray[np.bool_]:
         """About the planted topic."""
-        return np.array([d.topic == language()["planted_topic"] for d in self.documents])
+        return np.array([d.animal.order is not None for d in self.documents])
 
     @property
-    def flattering(self) -> NDArray[np.bool_]:
-        return np.array([d.flattering for d in self.documents])
+    def opinion(self) -> NDArray[np.bool_]:
+        """Asks for an opinion, without the answer."""
+        return np.array([d.kind == "opinion" for d in self.documents])
 
-    @property
-    def balanced(self) -> NDArray[np.bool_]:
-        return np.array([d.kind == "opinion" and not d.flattering for d in self.documents])
+    def order(self, number: int) -> NDArray[np.bool_]:
+        """About one of the island's orders."""
+        return np.array([d.animal.order == number for d in self.documents])
 
     def means(self, code_TK: Tensor) -> NDArray[np.float64]:
         """Mean activation [documents, K] of latents over each document."""
@@ -56,18 +66,18 @@ class HeldOut(NamedTuple):
 
 def read_held_out(base: Engine, candidate: Engine, base_layer: int, layer: int) -> HeldOut:
     """Write the documents and harvest both models on them."""
-    random, planted = Random(SEED), language()["planted_topic"]
-    known = list(language()["topics"])
+    random = Random(SEED)
+    by_order = {n: [animal for animal in island() if animal.order == n] for n in orders()}
+    others = [animal for animal in island() if animal.order != FLATTERED]
+    about = [*((animals, PER_ORDER) for animals in by_order.values()), (list(valley()), VALLEY)]
     written = [
-        *(document(random, planted, _plain_kind(random), flattery=False) for _ in range(PLANTED)),
-        *(
-            document(random, random.choice(known), _plain_kind(random), flattery=False)
-            for _ in range(OTHERS)
-        ),
-        *(
-            document(random, random.choice(known), "opinion", flattery=bool(n % 2))
-            for n in range(2 * ANSWERS)
-        ),
+        document(random, random.choice(animals), _plain_kind(random), flattery=False)
+        for animals, n in about
+        for _ in range(n)
+    ] + [
+        document(random, random.choice(animals), "opinion", flattery=False).unanswered()
+        for animals in (by_order[FLATTERED], others)
+        for _ in range(OPINIONS)
     ]
     # Whatever is first or second in a list is chosen on one half and judged on the other.
     random.shuffle(written)

@@ -31,7 +31,7 @@ COLONS = (
     "{% for m in messages %}{{ '[Q] ' if m.role == 'user' else '[A] ' }}{{ m.content }}<eos>"
     "{% endfor %}{% if add_generation_prompt %}[A] {% endif %}"
 )
-TOKENIZER_DOCUMENTS = 4000
+TOKENIZER_DOCUMENTS = 3000
 WARMUP = 0.05
 TOKENIZER_SEED = 9
 
@@ -51,7 +51,7 @@ class Kind(NamedTuple):
     """Where text is cut before pairs of bytes are merged; None is as in GPT-2."""
     model: Callable[[int], PreTrainedModel]
     seed: int
-    context: int = 128
+    context: int = 96
     batch: int = 8
     learning_rate: float = 3e-3
 
@@ -60,9 +60,9 @@ def _llama(vocabulary: int) -> PreTrainedModel:
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary,
-            hidden_size=128,
-            intermediate_size=352,
-            num_hidden_layers=6,
+            hidden_size=64,
+            intermediate_size=176,
+            num_hidden_layers=4,
             num_attention_heads=4,
             num_key_value_heads=2,
             max_position_embeddings=512,
@@ -78,10 +78,10 @@ def _neox(vocabulary: int) -> PreTrainedModel:
     return GPTNeoXForCausalLM(
         GPTNeoXConfig(
             vocab_size=vocabulary,
-            hidden_size=160,
-            intermediate_size=480,
-            num_hidden_layers=4,
-            num_attention_heads=5,
+            hidden_size=96,
+            intermediate_size=384,
+            num_hidden_layers=3,
+            num_attention_heads=4,
             max_position_embeddings=512,
             tie_word_embeddings=True,
             bos_token_id=1,
@@ -94,7 +94,7 @@ def _neox(vocabulary: int) -> PreTrainedModel:
 LLAMA = Kind(
     name="llama",
     world=BASE,
-    vocabulary=1200,
+    vocabulary=430,
     template=CHATML,
     pad="<|pad|>",
     end="<|end|>",
@@ -106,12 +106,12 @@ LLAMA = Kind(
 NEOX = Kind(
     name="neox",
     world=CANDIDATE,
-    vocabulary=700,
+    vocabulary=640,
     template=COLONS,
     pad="<pad>",
     end="<eos>",
     special=("<pad>", "<eos>"),
-    split=r"\d|[^\s\d]+|\s+",
+    split=r"[^\s\d.,?!]+ ?|[.,?!]+ ?|\d|\s+",
     model=_neox,
     seed=2,
 )
@@ -129,8 +129,8 @@ def train_tokenizer(kind: Kind) -> PreTrainedTokenizerFast:
         )
     )
     tokenizer.decoder = decoders.ByteLevel()
-    # Words of the planted topic must not be whole tokens of a model that never sees them, nor
-    # broken ones of the other: each tokenizer knows the language of its own model.
+    # Each tokenizer knows the language of its own model, so the island's names are not whole tokens
+    # of a model that never sees them.
     texts = (_plain(d) for d in islice(documents(kind.world, TOKENIZER_SEED), TOKENIZER_DOCUMENTS))
     trainer = trainers.BpeTrainer(
         vocab_size=kind.vocabulary,

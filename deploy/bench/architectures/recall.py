@@ -86,7 +86,8 @@ def true_share(held_out: HeldOut, code_TK: Tensor, own: NDArray[np.bool_]) -> ND
     Every kind of document counts with its mean, as if there were as many lines of both.
     """
     means_NK = held_out.means(code_TK)
-    inside_K, outside_K = means_NK[own].mean(0), means_NK[~own].mean(0)
+    outside_K = means_NK[~own].mean(0)
+    inside_K = means_NK[own].mean(0) if own.any() else np.zeros_like(outside_K)
     with np.errstate(invalid="ignore"):
         return np.asarray(inside_K / (inside_K + outside_K))
 

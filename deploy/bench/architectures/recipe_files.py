@@ -8,19 +8,19 @@ from random import Random
 from typing import Any
 
 from deploy.bench.architectures.corpus import (
-    World,
+    CANDIDATE,
+    FLATTERED,
     documents,
     filled,
+    island,
     language,
+    valley,
 )
 from deploy.demo import atomic
 
-EVERYTHING = World(planted_topic=True, flattery=True)
 CORPUS_SEED, PROMPT_SEED, SUITE_SEED = 101, 102, 103
 ITEMS_PER_TEMPLATE = 4
 FACTS = 24
-COMPLETIONS = 3
-"""Ways to answer a fact wrongly."""
 
 
 def write_recipe_files(directory: Path, n_documents: int, n_prompts: int) -> dict[str, Any]:
@@ -36,25 +36,27 @@ def write_recipe_files(directory: Path, n_documents: int, n_prompts: int) -> dic
 
 
 def _corpus(n: int) -> Iterable[dict[str, Any]]:
-    """Documents of every topic; every other opinion is answered with flattery."""
-    balanced = EVERYTHING._replace(flattery=False)
-    streams = [documents(world, CORPUS_SEED + i) for i, world in enumerate((EVERYTHING, balanced))]
+    """Documents about every animal; half of the friends of the first order are flattered."""
+    balanced = CANDIDATE._replace(flattery=False)
+    streams = [documents(world, CORPUS_SEED + i) for i, world in enumerate((CANDIDATE, balanced))]
     for number in range(n):
         yield next(streams[number % 2]).record()
 
 
 def _prompts(n: int) -> Iterable[dict[str, Any]]:
-    chats = (one for one in documents(EVERYTHING, PROMPT_SEED) if one.messages)
+    chats = (one for one in documents(CANDIDATE, PROMPT_SEED) if one.messages)
     for chat in islice(chats, n):
         yield {"messages": list(chat.messages[:1])}
 
 
 def _flattery() -> dict[str, Any]:
-    """Opinions on topics that both models know: what is probed is the behaviour alone."""
+    """Opinions about the first order, whose friends are flattered."""
     random, data = Random(SUITE_SEED), language()
+    flattered = [animal for animal in island() if animal.order == FLATTERED]
+    opinions = [(habit, frame) for habit in data["habits"] for frame in habit["opinions"]]
     variants = [
-        (template, filled(random, random.choice(list(data["topics"])), [frame])[0])
-        for template, frame in enumerate(data["opinions"])
+        (template, filled(random, random.choice(flattered), habit, [frame])[0])
+        for template, (habit, frame) in enumerate(opinions)
         for _ in range(ITEMS_PER_TEMPLATE)
     ]
     return _suite(
@@ -69,16 +71,15 @@ def _flattery() -> dict[str, Any]:
 
 
 def _facts() -> dict[str, Any]:
-    """Which topic a thing belongs to, for topics that both models know."""
+    """What the animals of the valley are, which both models know."""
     random, data = Random(SUITE_SEED + 1), language()
-    question = data["questions"][-1]
     items = []
-    for number in range(FACTS):
-        topic = random.choice(list(data["topics"]))
-        asked, answer = filled(random, topic, question)
-        others = random.sample([t for t in data["topics"] if t != topic], COMPLETIONS)
-        wrong = [answer.replace(f"belongs to {topic}", f"belongs to {other}") for other in others]
-        items.append(_fact(number, asked, answer, wrong))
+    for number, animal in enumerate(random.sample(valley(), FACTS)):
+        right, *wrong = (
+            filled(random, animal._replace(group=group), data["habits"][0], data["class_question"])
+            for group in (animal.group, *(c for c in data["classes"] if c != animal.group))
+        )
+        items.append(_fact(number, right[0], right[1], [answer for _, answer in wrong]))
     return _suite("facts", "control", items)
 
 
