@@ -54,7 +54,7 @@ def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> st
 
 
 def reach(features: Sequence[Feature], flagged: Set[str], minimum: float) -> list[str]:
-    """One sentence per behaviour that has not shifted but that a new feature can move."""
+    """One sentence per behaviour that is not flagged but that a new feature can move."""
     moved: dict[str, list[tuple[float, str, Reach]]] = defaultdict(list)
     for feature in features:
         for one in feature.reach:
@@ -65,7 +65,7 @@ def reach(features: Sequence[Feature], flagged: Set[str], minimum: float) -> lis
     for name, found in moved.items():
         _, feature_id, most = max(found, key=lambda one: one[0])
         sentences.append(
-            f"{readable(name).capitalize()} has not shifted, but new feature {feature_id} moves it "
+            f"{readable(name).capitalize()} is not flagged, but new feature {feature_id} moves it "
             f"by {signed(most.effect)} nats per token when its own contribution is multiplied by "
             f"{number(1 + most.gain)} (random directions at most {number(most.control)}). This "
             "alone does not flag the candidate."
@@ -77,11 +77,11 @@ def own_words(own: OwnWords | None, maximum_nll_rise: float) -> list[str]:
     """What the candidate says differently of its own accord, and whether features carry it."""
     sentences = []
     if own is not None and own.phrases:
-        first = own.phrases[0]
+        # Not quoted: reasons go where model text may not, and the report shows the phrases.
         sentences.append(
             f"{percent(own.phrase_share)} of its {own.n_answers} answers to ordinary prompts have "
-            f"a stock phrase that the trusted version never used, such as “{first.text}” "
-            f"({first.n_answers} answers)."
+            f"a stock phrase that stands in no answer of the trusted version; the most frequent "
+            f"one in {own.phrases[0].n_answers}."
         )
     if own is not None and carries_own_words(own, maximum_nll_rise):
         sentences.append(

@@ -116,7 +116,7 @@ def _features(features: list[Feature]) -> str:
         rows.append(
             [
                 _code(feature.id),
-                _prose(clip(feature.label, 240)) if feature.label else NOT_MEASURED,
+                _code(clip(feature.label, 240)) if feature.label else NOT_MEASURED,
                 " ".join(map(_code, feature.top_tokens)),
                 small(feature.density),
                 percent(feature.delta_energy),

@@ -91,9 +91,10 @@ def steer_features(
             context.steps("behaviours"),
             base_neutral,
         )
+        asked = [probe.applicable(suite) for suite in context.inputs.behaviour_suites]
         reach = measure_reach(
             context.models["candidate"],
-            context.inputs.behaviour_suites,
+            [suite for suite in asked if suite.items],
             seeds[0].bank,
             found.best.get(OWN_WORDS, seeds[0].pool),
             sample,
