@@ -79,6 +79,8 @@ def measure_reach(
     Of every feature the largest gain counts that neutral text bears; one that it bears at no gain
     is left out. A control is the largest effect, in size, of all random directions on that suite.
     """
+    if not rows:
+        return {}
     everything = _AllSuites(candidate, bank.layer, suites, plan.items)
     text = NeutralText(candidate, neutral, bank.layer)
     found: list[tuple[int, float, float, Floats]] = []

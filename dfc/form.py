@@ -24,4 +24,5 @@ def layer_of_base(layer: int, base: EngineInfo, candidate: EngineInfo) -> int:
     candidate."""
     if base.n_layers == candidate.n_layers:
         return layer
-    return min(round((layer + 1) * base.n_layers / candidate.n_layers), base.n_layers) - 1
+    run = round((layer + 1) * base.n_layers / candidate.n_layers)
+    return min(max(run, 1), base.n_layers) - 1
