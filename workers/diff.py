@@ -36,6 +36,9 @@ from workers.store import Store
 
 logger = logging.getLogger(__name__)
 
+DESCRIBE = "describe"
+"""The last stage: nothing is decided by what it finds, so its failure costs the labels alone."""
+
 
 class _Timed(Protocol):
     @property
@@ -59,11 +62,11 @@ def run_diff(
     """The verdict on `job`. Stages whose artifact is in `store` are not run again.
 
     A stage that fails makes the verdict undecided, or flagged when the shifts were measured before
-    and are enough for that; the reason is in the verdict and is the outcome's
-    failure. Raises a LatentwatchError where nothing can be decided: inputs that can't be used,
-    checkpoints that can't be compared, no room to keep a result. After any of these, and after a
-    kill, the same call goes on where it was. `calibration` is the line's: no stage depends on it,
-    only what is decided at the end.
+    and are enough for that; the reason is in the verdict and is the outcome's failure. Features
+    that can't be described have no labels, and a caveat says why. Raises a LatentwatchError where
+    nothing can be decided: inputs that can't be used, checkpoints that can't be compared, no room
+    to keep a result. After any of these, and after a kill, the same call goes on where it was.
+    `calibration` is the line's: no stage depends on it, only what is decided at the end.
     """
     context = open_context(job, settings, store, progress, clock)
     inputs = context.inputs
@@ -81,7 +84,9 @@ def run_diff(
             raise StoreError(f"{stages.current}: {error}") from error
         logger.exception("stage %s of %s failed", stages.current, job.candidate.locator)
         reason = f"The stage {stages.current} failed: {type(error).__name__}: {error}"
-        return decided(stages.findings, reason)
+        if stages.current != DESCRIBE:
+            return decided(stages.findings, reason)
+        stages.findings.undescribed = reason
     return with_explanations(
         decided(stages.findings), stages.findings.descriptions, settings.explainer, store, progress
     )
@@ -147,16 +152,16 @@ class _Stages:
         screening = self._run("screen", lambda: screen_features(context, training, layer, states))
         screened, banks = screening.result, Banks(screening.directory)
         findings.screened = screened
-        findings.descriptions = self._run(
-            "describe",
-            lambda: describe_features(context, answers, harvest, screened, banks, states),
-        ).result
         causes = self._run(
             "steer", lambda: steer_features(context, probe, forks, screened, banks, states)
         ).result
         findings.causes = causes
         findings.side_by_side = self._run(
             "side by side", lambda: answer_side_by_side(context, causes, screened, banks)
+        ).result
+        findings.descriptions = self._run(
+            DESCRIBE,
+            lambda: describe_features(context, answers, harvest, screened, banks, states),
         ).result
 
     def _run(self, name: str, stage: Callable[[], TimedT]) -> TimedT:

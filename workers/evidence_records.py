@@ -75,4 +75,6 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
     caveats = []
     if job.probe_only:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
+    if findings.undescribed is not None:
+        caveats.append(f"The features have no labels and no examples. {findings.undescribed}")
     return caveats + across_caveats(findings)

@@ -25,7 +25,9 @@ class Findings:
     harvest: Harvest | None = None
     runs: list[Run] = field(default_factory=list)
     screened: Screened | None = None
-    descriptions: Descriptions | None = None
     causes: Causes | None = None
     side_by_side: SideBySide | None = None
+    descriptions: Descriptions | None = None
+    undescribed: str | None = None
+    """Why the features could not be described."""
     seconds: dict[str, float] = field(default_factory=dict)

@@ -26,9 +26,9 @@ STAGES = {
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
     "train": StageInputs(("harvest",), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
-    "describe": StageInputs(("screen",), ()),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),
     "side_by_side": StageInputs(("steer",), ()),
+    "describe": StageInputs(("screen",), ()),
 }
 """By the name of the stage's module in `workers.stages`."""
 

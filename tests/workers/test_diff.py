@@ -23,9 +23,9 @@ STAGES = [
     "harvest",
     "train",
     "screen",
-    "describe",
     "steer",
     "side by side",
+    "describe",
 ]
 
 
@@ -179,6 +179,39 @@ def test_a_failing_stage_does_not_hide_a_shift(
     assert (verdict.verdict, verdict.severity) == ("flagged", "warning")
     assert failure is not None and "stage train failed" in failure
     assert failure in verdict.reasons
+
+
+def test_features_that_can_not_be_described_keep_their_evidence(
+    tiny_checkpoint: Path,
+    contrary_checkpoint: Path,
+    contradiction_suite: Path,
+    settings: Settings,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = settings.recipe
+    suites = [str(contradiction_suite), *recipe.suites[1:]]
+    settings = changed(settings, suites=suites, seeds=[0], dfc=recipe.dfc | {"steps": 80})
+    job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
+
+    def unreadable(*_: object) -> None:
+        raise RuntimeError("no token can be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dfc.describe.logit_lens", unreadable)
+        mute = run_diff(job, settings, store, Silent())
+    (caveat,) = mute.evidence.caveats
+    assert "no labels" in caveat and "RuntimeError: no token can be read" in caveat
+    assert mute.failure is None and mute.verdict.features
+    assert all(feature.label is None for feature in mute.verdict.features)
+    full = run_diff(job, settings, store, Silent())
+    assert all(feature.label for feature in full.verdict.features) and not full.evidence.caveats
+    for field in ("verdict", "severity", "reasons", "behaviours", "own_words"):
+        assert getattr(mute.verdict, field) == getattr(full.verdict, field)
+    steered = [feature.effects for feature in full.verdict.features]
+    assert any(steered) and [feature.effects for feature in mute.verdict.features] == steered
+    assert mute.evidence.dose_responses == full.evidence.dose_responses
+    assert mute.evidence.answers == full.evidence.answers != []
 
 
 def test_a_checkpoint_that_changes_meanwhile_is_undecided(
