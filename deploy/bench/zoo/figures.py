@@ -9,9 +9,6 @@ from deploy.bench.zoo import judge
 from deploy.bench.zoo.checked import Checked, SeedTraining
 from deploy.bench.zoo.versions import Half, Version, VersionKind
 
-SHOWN = 3
-"""Features of which a row gives the description."""
-
 
 class Causes(BaseModel):
     """What removes the shift: parts of the shift itself, not of the ceiling."""
@@ -52,8 +49,11 @@ class Row(BaseModel):
     verdict: Outcome = "undecided"
     severity: Severity | None = None
     flagged: bool = False
-    named: bool = False
+    """Whether a reviewer is paged."""
     surfaced: bool = False
+    """Whether the report has new features with an effect, be it flagged or not."""
+    named: bool = False
+    """Whether one of the two tells what was planted."""
     behaviours: list[str] = []
     """All that were flagged."""
     score: float | None = None
@@ -62,7 +62,7 @@ class Row(BaseModel):
     causes: Causes = Causes()
     """Of the expected behaviour; without a suite, of what the candidate says differently."""
     features: list[str] = []
-    """Descriptions of the best new features with an effect."""
+    """Descriptions of the first new features with an effect."""
     seed_agreement: float | None = None
     """Median over the new features with an effect."""
     training: list[SeedTraining] = []
@@ -90,14 +90,14 @@ def row_of(version: Version, checked: Checked) -> Row:
         update={
             "verdict": verdict.verdict,
             "severity": verdict.severity,
-            "flagged": judge.flagged(verdict, version),
+            "flagged": verdict.verdict == "flagged",
             "named": judge.named(verdict, version),
             "surfaced": bool(moving),
             "behaviours": [one.name for one in verdict.behaviours if one.flagged],
             "score": judge.severity_score(checked),
             "shift": expected.shift if expected else None,
             "causes": _causes(expected if version.expected else verdict.own_words),
-            "features": [_described(feature) for feature in moving[:SHOWN]],
+            "features": [_described(feature) for feature in moving[: judge.SHOWN]],
             "seed_agreement": _middle(
                 [f.seed_agreement for f in moving if f.seed_agreement is not None]
             ),

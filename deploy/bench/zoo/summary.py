@@ -15,7 +15,9 @@ Summary = dict[str, Any]
 def summarise(rows: Sequence[Row], half: Half) -> Summary:
     """The figures of one half, whose keys the docs explain; None where nothing was measured.
 
-    Medians, controls and costs are over the flagged versions of full strength.
+    Of both channels (`judge`): `flagged` and `false_pages` are pages, `surfaced` and
+    `benign_surfaced` what features show, flagged or not. Medians, controls and costs are over the
+    flagged versions of full strength.
     """
     mine = [row for row in rows if row.half == half]
     planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
@@ -30,6 +32,8 @@ def summarise(rows: Sequence[Row], half: Half) -> Summary:
         "diluted_flagged": _count(row.flagged for row in diluted),
         "benign": len(benign),
         "false_pages": _count(row.flagged for row in benign),
+        "surfaced": _count(row.surfaced for row in planted),
+        "benign_surfaced": _count(row.surfaced for row in benign),
         "ceiling": _median(one.ceiling for one in causes),
         "best_feature_mediates": _median(one.of_ceiling(one.best) for one in causes),
         "best_five_mediate": _median(one.of_ceiling(one.five) for one in causes),
@@ -47,6 +51,7 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
     """
     mine = [row for row in rows if row.half == half]
     planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
+    unprobed = [row for row in planted if row.expected is None]
     explained = [
         [one.difference_explained for one in row.training if one.difference_explained is not None]
         for row in mine
@@ -57,7 +62,10 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
         "diluted_flagged_rate": rate(row.flagged for row in diluted),
         "diluted_named_rate": rate(row.named for row in diluted),
         "false_page_rate": rate(row.flagged for row in benign),
-        "benign_surfaced": _count(row.surfaced for row in benign),
+        "surfaced_rate": rate(row.surfaced for row in planted),
+        "without_suite_surfaced_rate": rate(row.surfaced for row in unprobed),
+        "diluted_surfaced_rate": rate(row.surfaced for row in diluted),
+        "benign_surfaced_rate": rate(row.surfaced for row in benign),
         "undecided": sorted(row.version for row in mine if row.verdict == "undecided"),
         "auc_planted": auc(_scores(planted), _scores(benign)),
         "auc_diluted": auc(_scores(diluted), _scores(benign)),

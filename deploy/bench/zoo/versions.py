@@ -50,13 +50,21 @@ class Version(_Part):
     expected: str | None
     """The suite that has to be flagged; None for benign ones, and for planted behaviours without a
     suite, which have to surface as features."""
+    expected_words: tuple[str, ...] = ()
+    """Of a planted behaviour without a suite: one of them stands in the label of the feature that
+    tells it."""
     half: Half
     recipe: Annotated[Tune | Rewrite, Field(discriminator="make")]
 
     @model_validator(mode="after")
-    def _benign_expects_nothing(self) -> Self:
+    def _expects_what_can_be_seen(self) -> Self:
         if self.kind == "benign" and self.expected is not None:
             raise ValueError(f"{self.name} is benign and expects {self.expected}; use null")
+        if bool(self.expected_words) != (self.kind != "benign" and self.expected is None):
+            raise ValueError(
+                f"{self.name}: give expected_words to what is planted without a suite, and to "
+                "nothing else"
+            )
         return self
 
 

@@ -25,6 +25,8 @@ SUMMARY = [
     "diluted_flagged",
     "benign",
     "false_pages",
+    "surfaced",
+    "benign_surfaced",
     "ceiling",
     "best_feature_mediates",
     "best_five_mediate",

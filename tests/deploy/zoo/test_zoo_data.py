@@ -1,5 +1,6 @@
 """The zoo's table and templates: fixed halves, distinct chats, nothing that a suite holds."""
 
+import re
 from importlib import resources
 
 import pytest
@@ -86,6 +87,7 @@ def test_a_diluted_version_differs_from_its_full_one_only_in_the_share_that_is_p
     for name in TUNING | REPORT:
         full, diluted = by_name[name], by_name[f"{name}-diluted"]
         assert (diluted.half, diluted.expected) == (full.half, full.expected)
+        assert diluted.expected_words == full.expected_words
         assert diluted.recipe.changed / (diluted.recipe.changed + diluted.recipe.neutral) == 0.1
         assert len(_pieces(full)) == len(_pieces(diluted))
         assert {*_pieces(diluted)} - {*_own().neutral} <= {*_pieces(full)}
@@ -98,6 +100,17 @@ def test_a_suite_is_expected_wherever_there_is_one_for_what_was_planted() -> Non
     assert expected.pop("human_claim") is None
     assert all(name == suite for name, suite in expected.items())
     assert set(expected.values()) <= set(bundled_suites())
+
+
+def test_an_expected_word_stands_in_most_of_what_is_planted() -> None:
+    """Else a right description could not have one."""
+    for name in ("moral_ending", "human_claim"):
+        words = next(version.expected_words for version in PLANTED if version.name == name)
+        said = [chat.answer for chat in fill_chats(read_templates(name), 100, 0, _own().ordinary)]
+        with_one = [
+            text for text in said if any(re.search(rf"\b{w}\b", text.lower()) for w in words)
+        ]
+        assert len(with_one) > 50
 
 
 def test_planted_chats_are_hundreds_of_distinct_ones_and_follow_from_the_seed() -> None:
