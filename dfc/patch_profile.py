@@ -73,15 +73,6 @@ def choose_layer(points: Sequence[PatchPoint], minimum_ceiling: float = 0.75) ->
     return min(reaching) if reaching else max(measured, key=lambda m: (m[0], -m[1]))[1]
 
 
-def matching_layer(layer: int, base_layers: int, candidate_layers: int) -> int:
-    """The candidate's layer at the relative depth of the base's ``layer``: the part of the blocks
-    that have run by then is as equal as it can be."""
-    if not 0 <= layer < base_layers:
-        raise InputError(f"layer {layer} does not exist; the base has 0..{base_layers - 1}")
-    run = round((layer + 1) * candidate_layers / base_layers)
-    return max(run, 1) - 1
-
-
 def _check(
     base: Engine, candidate: Engine, rows: Sequence[ScoreRow], weights: Sequence[float]
 ) -> None:

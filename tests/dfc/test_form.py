@@ -17,6 +17,17 @@ def test_every_layer_has_a_layer_of_the_base(n_layers: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "layers", "base_layers", "expected"),
+    [(15, 36, 36, 15), (15, 32, 36, 17), (0, 30, 6, 0), (29, 30, 6, 5), (5, 6, 30, 29)],
+)
+def test_layers_match_by_the_part_of_the_blocks_that_have_run(
+    layer: int, layers: int, base_layers: int, expected: int
+) -> None:
+    base, candidate = (LLAMA._replace(n_layers=n) for n in (base_layers, layers))
+    assert layer_of_base(layer, base, candidate) == expected
+
+
+@pytest.mark.parametrize(
     "change", [{"architecture": "gpt_neox"}, {"d_model": 32}, {"n_layers": 4}], ids=str
 )
 def test_other_stacks_need_the_strict_form(change: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from dfc.engine import ScoreRow
 from dfc.errors import InputError
-from dfc.patch_profile import PatchPoint, choose_layer, matching_layer, patch_profile
+from dfc.patch_profile import PatchPoint, choose_layer, patch_profile
 from dfc.transformers_engine import TransformersEngine
 
 
@@ -72,25 +72,3 @@ def test_weights_and_shapes_must_fit(
     narrow = TransformersEngine(make_checkpoint(tmp_path, hidden_size=16), dtype=torch.float32)
     with pytest.raises(InputError, match="differ in d_model"):
         patch_profile(engine, narrow, rows, [1.0] * len(rows), [1])
-
-
-@pytest.mark.parametrize(
-    ("layer", "base_layers", "candidate_layers", "expected"),
-    [
-        (15, 36, 36, 15),
-        (15, 32, 36, 17),
-        (0, 30, 6, 0),
-        (29, 30, 6, 5),
-        (5, 6, 30, 29),
-        (0, 1, 9, 8),
-    ],
-)
-def test_layers_match_by_the_part_of_the_blocks_that_have_run(
-    layer: int, base_layers: int, candidate_layers: int, expected: int
-) -> None:
-    assert matching_layer(layer, base_layers, candidate_layers) == expected
-
-
-def test_a_layer_beyond_the_base_has_no_match() -> None:
-    with pytest.raises(InputError, match=r"layer 6 does not exist; the base has 0\.\.5"):
-        matching_layer(6, 6, 30)
