@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from deploy.bench.architectures.minilm import EncoderEngine, build_encoder
+from deploy.bench.architectures.minilm import EncoderEngine
+from deploy.bench.minilm import build_minilm
 from deploy.demo.smollm2 import build_base
 from dfc.config import config_of
 from dfc.corpus import bundled_texts
@@ -43,7 +44,7 @@ def compare_with_encoder(
     if not path.exists():
         build_base(path, work / "staging")
     if not encoder_path.exists():
-        build_encoder(encoder_path, work / "staging")
+        build_minilm(encoder_path, work / "staging")
     base, candidate = TransformersEngine(path), EncoderEngine(encoder_path)
     found = within_pairs(
         align_documents(base, candidate, bundled_texts(), DOCUMENT_TOKENS), positions

