@@ -59,8 +59,6 @@ class Screening(NamedTuple):
 
     features: list[Feature]
     banks: dict[Side, list[FeatureBank]]
-    codes: dict[Side, Tensor]
-    """First seed's activations ``[T, K]`` over the corpus, for descriptions."""
     candidate_order: list[list[int]]
     """Per seed the rows of the candidate's bank that are alive, most important first."""
 
@@ -100,7 +98,6 @@ def screen(
     return Screening(
         [feature for _, feature in weighed],
         banks,
-        {"candidate": seeds[0].candidate_TK, "base": seeds[0].base_TK},
         [
             _candidate_order(one, codes, config.minimum_density)
             for one, codes in zip(trained, seeds, strict=True)

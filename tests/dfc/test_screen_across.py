@@ -61,8 +61,9 @@ def test_only_the_new_concept_is_listed(trained: TrainedDfc, stitch: Stitch) -> 
     )
     listed = [feature for feature in screening.features if feature.listed]
     assert listed and {feature.side for feature in listed} == {"candidate"}
+    code_TK = exclusive_codes(trained, base_TD, candidate_TD).candidate_TK
     for feature in listed:
-        fires_T = screening.codes["candidate"][:, feature.row] > 0
+        fires_T = code_TK[:, feature.row] > 0
         assert (fires_T & active_T).sum() / fires_T.sum() > 0.8
         assert feature.exclusivity is not None and feature.exclusivity > 0.8
     assert screening.banks["candidate"][0].layer == 5 and screening.banks["base"][0].layer == 3

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dfc.config import DfcConfig, ScreenConfig
+from dfc.exclusive_codes import exclusive_codes
 from dfc.screen import screen
 from dfc.train import TrainedDfc, load_trained, save_trained, train
 from dfc.training_run import annealed_k, learning_rate_factor
@@ -59,7 +60,7 @@ def test_the_first_new_latent_is_the_planted_concept(trained: list[TrainedDfc]) 
     assert (best.side, best.listed, best.mirrored) == ("candidate", True, False)
     decoder_D = screening.banks["candidate"][0].decoder_KD[best.row]
     assert torch.cosine_similarity(decoder_D, direction_D, dim=0) > 0.95
-    fires_T = screening.codes["candidate"][:, best.row] > 0
+    fires_T = exclusive_codes(trained[0], base_TD, candidate_TD).candidate_TK[:, best.row] > 0
     assert (fires_T & active_T).sum() / active_T.sum() > 0.8
     assert best.delta_energy is not None and best.delta_energy > 0.7
     assert best.exclusivity is not None and best.exclusivity > 0.8
@@ -72,7 +73,8 @@ def test_the_bank_speaks_raw_residual_units(trained: list[TrainedDfc]) -> None:
     bank = screening.banks["candidate"][0]
     p_TK = torch.relu(candidate_TD @ bank.encoder_KD.T + bank.bias_K)
     f_TK = p_TK * (p_TK > bank.threshold_K)
-    assert torch.allclose(f_TK, screening.codes["candidate"], atol=1e-3)
+    code_TK = exclusive_codes(trained[0], base_TD, candidate_TD).candidate_TK
+    assert torch.allclose(f_TK, code_TK, atol=1e-3)
     change_TD = candidate_TD - base_TD
     left = (change_TD - f_TK @ bank.decoder_KD).pow(2).sum() / change_TD.pow(2).sum()
     assert left < 0.6
