@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from scipy.stats import binomtest
-
 from deploy.bench.alignment.algorithm_1 import MAX_WINDOW, Tokens, align_windows
+from deploy.bench.exact_interval import exact_interval
 from deploy.bench.results import Figures
 from dfc.alignment import Reading, align
 from dfc.tokenizer import Tokenizer
@@ -50,12 +49,9 @@ class Tally:
 
 
 def share(k: int, n: int) -> Figures | None:
-    """k of n with the exact (Clopper-Pearson) 95 % interval; None of none. Tokens of one text are
-    not independent, so an interval over tokens is too narrow."""
-    if n == 0:
-        return None
-    interval = binomtest(k, n).proportion_ci(0.95, method="exact")
-    return {"share": k / n, "n": n, "low": float(interval.low), "high": float(interval.high)}
+    """k of n with its interval; None of none. Tokens of one text are not independent, so an
+    interval over tokens is too narrow."""
+    return {"share": k / n, "n": n, **exact_interval(k, n)} if n else None
 
 
 def tally(base: Reading, candidate: Reading) -> Tally:

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 from typing import Any
 
-from scipy.stats import binomtest
-
+from deploy.bench.exact_interval import exact_interval
 from deploy.bench.zoo.figures import Row
 from deploy.bench.zoo.versions import Half, VersionKind
 
@@ -80,15 +79,8 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
 def rate(outcomes: Iterable[bool]) -> Summary | None:
     """How many of how many, with the 95 % interval of the share; None of none."""
     known = list(outcomes)
-    if not known:
-        return None
-    interval = binomtest(sum(known), len(known)).proportion_ci(0.95, method="exact")
-    return {
-        "k": sum(known),
-        "n": len(known),
-        "low": float(interval.low),
-        "high": float(interval.high),
-    }
+    k, n = sum(known), len(known)
+    return {"k": k, "n": n, **exact_interval(k, n)} if known else None
 
 
 def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
