@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from deploy.bench.side import side_of
 from dfc.base_view import BaseView
 from dfc.engine import Engine, FeatureBank
 from dfc.train import TrainedDfc
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
 from monitor.settings import load_settings
 from workers.context import Context
 from workers.diff import open_context, run_diff
-from workers.job import Job, Side
+from workers.job import Job
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
@@ -46,7 +45,7 @@ def compare(
 ) -> Compared:
     """Run the diff, or take it from the store below `work`."""
     settings = load_settings(data_dir=work, recipe=recipe)
-    job, store = Job(None, _side(base), _side(candidate)), LocalStore(settings.store_dir)
+    job, store = Job(None, side_of(base), side_of(candidate)), LocalStore(settings.store_dir)
     outcome = run_diff(job, settings, store, progress)
     if outcome.failure is not None:
         raise RuntimeError(f"the diff of the two language models failed: {outcome.failure}")
@@ -69,8 +68,3 @@ def compare(
         bank=banks.bank("candidate"),
         view=banks.base_view(),
     )
-
-
-def _side(path: Path) -> Side:
-    identity = identify(inspect_checkpoint(path))
-    return Side(identity.content, identity.weights, path, path.name)

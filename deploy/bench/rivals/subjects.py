@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from deploy.bench.side import side_of
 from deploy.bench.zoo.build import open_workshop
 from deploy.bench.zoo.check import zoo_settings
 from deploy.bench.zoo.versions import Version, read_zoo
-from monitor.checkpoint import inspect_checkpoint
 from monitor.errors import SettingsError
-from monitor.identity import identify
 from monitor.settings import Settings
-from workers.job import Job, Side
+from workers.job import Job
 
 
 class Subject(NamedTuple):
@@ -34,13 +33,8 @@ def subjects(work: Path, names: Sequence[str]) -> Iterator[Subject]:
     for version in zoo.only(list(names)):
         path = shop.path(version)
         if path.exists():
-            yield Subject(version, Job(None, _side(shop.base.path), _side(path)), settings)
+            yield Subject(version, Job(None, side_of(shop.base.path), side_of(path)), settings)
         elif names:
             raise SettingsError(
                 f"{version.name} is not built; run `latentwatch bench zoo --only {version.name}`"
             )
-
-
-def _side(path: Path) -> Side:
-    identity = identify(inspect_checkpoint(path))
-    return Side(identity.content, identity.weights, path, str(path))

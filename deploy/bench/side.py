@@ -1,0 +1,13 @@
+"""A checkpoint in a directory as one side of a diff."""
+
+from pathlib import Path
+
+from monitor.checkpoint import inspect_checkpoint
+from monitor.identity import identify
+from workers.job import Side
+
+
+def side_of(path: Path) -> Side:
+    """Raises CheckpointRefusedError for a checkpoint that is not safe to load."""
+    identity = identify(inspect_checkpoint(path))
+    return Side(identity.content, identity.weights, path, str(path))
