@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from transformers.utils import logging
 
 from deploy.bench import results
+from deploy.bench.bars import bars
 from deploy.bench.zoo.build import Workshop, build, open_workshop
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked, write_checked
@@ -46,7 +45,7 @@ class Bench:
 
     def build(self, version: Version) -> Path:
         """The checkpoint of `version`, with progress on standard error."""
-        with _progress() as progress:
+        with bars() as progress:
             return build(self.shop, version, progress)
 
     def keep(self, out: Path) -> bool:
@@ -74,7 +73,7 @@ def build_only(zoo: Zoo, names: Sequence[str], work: Path) -> None:
     """Build the named versions and print what they say to prompts that were held out."""
     shop = _workshop(zoo, work)
     for version in zoo.only(names):
-        with _progress() as progress:
+        with bars() as progress:
             path = build(shop, version, progress)
         results.print_line(
             {"version": version.name, "path": str(path), "samples": samples(shop, version)}
@@ -110,14 +109,3 @@ def _bench(zoo: Zoo, work: Path) -> Bench:
 def _workshop(zoo: Zoo, work: Path) -> Workshop:
     logging.disable_progress_bar()
     return open_workshop(zoo, work)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
