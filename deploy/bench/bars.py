@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 
-def bars() -> Progress:
+def progress_bars() -> Progress:
     """Bars that count steps and vanish when they are done."""
     return Progress(
         TextColumn("{task.description}"),

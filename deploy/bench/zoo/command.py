@@ -6,7 +6,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from deploy.bench import results
-from deploy.bench.bars import bars
+from deploy.bench.bars import progress_bars
 from deploy.bench.zoo.build import Workshop, build, open_workshop
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked, write_checked
@@ -45,7 +45,7 @@ class Bench:
 
     def build(self, version: Version) -> Path:
         """The checkpoint of `version`, with progress on standard error."""
-        with bars() as progress:
+        with progress_bars() as progress:
             return build(self.shop, version, progress)
 
     def keep(self, out: Path) -> bool:
@@ -73,7 +73,7 @@ def build_only(zoo: Zoo, names: Sequence[str], work: Path) -> None:
     """Build the named versions and print what they say to prompts that were held out."""
     shop = _workshop(zoo, work)
     for version in zoo.only(names):
-        with bars() as progress:
+        with progress_bars() as progress:
             path = build(shop, version, progress)
         results.print_line(
             {"version": version.name, "path": str(path), "samples": samples(shop, version)}
