@@ -8,16 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress, TaskID
 
+from deploy.bench.bars import progress_bars
 from deploy.bench.results import keep, kept, print_line
 from deploy.bench.toy.cells import Cell, Measured, Table, measure, store, stored
 from deploy.bench.toy.crosscoders import Form, Settings
@@ -65,7 +58,7 @@ def run(seeds: int, quick: bool, out: Path, work: Path, image: Path) -> None:
     torch.set_num_threads(1)
     cells = plan(seeds, quick)
     results: dict[Cell, Measured] = {}
-    with _progress() as bars:
+    with progress_bars() as bars:
         overall = bars.add_task("cells", total=len(cells))
         for cell in cells:
             found = stored(work, cell)
@@ -151,14 +144,3 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
 
 def _advancing(bars: Progress, task: TaskID) -> Callable[[int], None]:
     return lambda step: bars.update(task, completed=step)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
