@@ -19,7 +19,7 @@ to the character before them."""
 _BLANK_LINE = "\n\n"
 
 
-class Reading(NamedTuple):
+class LocatedTokens(NamedTuple):
     """One document as one model reads it."""
 
     tokens: tuple[int, ...]
@@ -31,13 +31,13 @@ class Reading(NamedTuple):
     """Which content a token belongs to: 0 for a text, the message's number for a chat; None where
     the end is None. No two tokens have equal span and end."""
 
-    def cut(self, max_tokens: int) -> "Reading":
+    def cut(self, max_tokens: int) -> "LocatedTokens":
         """The first ``max_tokens`` tokens."""
         n = max_tokens
-        return Reading(self.tokens[:n], self.ends_N[:n], self.spans_N[:n])
+        return LocatedTokens(self.tokens[:n], self.ends_N[:n], self.spans_N[:n])
 
 
-def read_text(tokenizer: Tokenizer, text: str) -> Reading:
+def read_text(tokenizer: Tokenizer, text: str) -> LocatedTokens:
     """A plain text, with no special tokens added."""
     return _read(tokenizer, text, [Span(0, len(text), 0, 0)])
 
@@ -47,7 +47,7 @@ def read_chat(
     messages: Sequence[Mapping[str, str]],
     *,
     add_generation_prompt: bool = False,
-) -> Reading:
+) -> LocatedTokens:
     """A conversation under the model's own chat template; a model without one reads the contents
     as plain text, with a blank line between messages. Raises InputError for a conversation that
     the template refuses."""
@@ -60,7 +60,7 @@ def read_chat(
     return _read(tokenizer, *content_spans(render, messages))
 
 
-def align(base: Reading, candidate: Reading) -> list[tuple[int, int]]:
+def align(base: LocatedTokens, candidate: LocatedTokens) -> list[tuple[int, int]]:
     """Pairs (base position, candidate position), rising in the base, that end at the same place of
     the same span. Equal readings pair every position with itself, those without content too."""
     if base == candidate:
@@ -69,13 +69,13 @@ def align(base: Reading, candidate: Reading) -> list[tuple[int, int]]:
     return [(n, places[place]) for n, place in _places(base) if place in places]
 
 
-def _places(reading: Reading) -> Iterator[tuple[int, tuple[int, int]]]:
+def _places(reading: LocatedTokens) -> Iterator[tuple[int, tuple[int, int]]]:
     for n, (span, end) in enumerate(zip(reading.spans_N, reading.ends_N, strict=True)):
         if span is not None and end is not None:
             yield n, (span, end)
 
 
-def _read(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Reading:
+def _read(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> LocatedTokens:
     tokens, offsets = tokenizer.encode_with_offsets(text)
     starts = [*(start for start, _ in offsets), len(text)]
     ends: list[int | None] = []
@@ -91,7 +91,7 @@ def _read(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> Reading:
         else:
             ends.append(boundary - span.start + span.skipped)
             numbers.append(span.message)
-    return Reading(tokens, tuple(ends), tuple(numbers))
+    return LocatedTokens(tokens, tuple(ends), tuple(numbers))
 
 
 def _boundary(text: str, stop: int, next_start: int) -> int:

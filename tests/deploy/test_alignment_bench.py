@@ -6,12 +6,12 @@ import pytest
 
 from deploy.bench.alignment.measure import share, tally
 from deploy.bench.alignment.texts import TEXTS, chat
-from dfc.alignment import Reading
+from dfc.alignment import LocatedTokens
 
 
-def reading(*ends: int | None) -> Reading:
+def reading(*ends: int | None) -> LocatedTokens:
     spans = tuple(None if end is None else 0 for end in ends)
-    return Reading(tuple(range(7, 7 + len(ends))), ends, spans)
+    return LocatedTokens(tuple(range(7, 7 + len(ends))), ends, spans)
 
 
 def test_one_token_against_sixty_loses_nothing_but_exceeds_a_window() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deploy.bench.alignment.algorithm_1 import Tokens, align_windows
 from deploy.bench.alignment.trained import KINDS, save_trained
-from dfc.alignment import Reading, align, read_chat, read_text
+from dfc.alignment import LocatedTokens, align, read_chat, read_text
 from dfc.corpus import Text, bundled_texts
 from dfc.errors import InputError
 from dfc.tokenizer import Tokenizer
@@ -46,9 +46,9 @@ def pieces(a: Tokenizer, b: Tokenizer, text: str) -> list[tuple[str, str]]:
     ]
 
 
-def made_of(*tokens: tuple[int, int | None, int | None]) -> Reading:
+def made_of(*tokens: tuple[int, int | None, int | None]) -> LocatedTokens:
     """A reading of (token, span, end)."""
-    return Reading(*(tuple(t[n] for t in tokens) for n in (0, 2, 1)))
+    return LocatedTokens(*(tuple(t[n] for t in tokens) for n in (0, 2, 1)))
 
 
 def test_one_token_to_one(tokenizers: dict[str, Tokenizer]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, tensor
 
-from dfc.alignment import Reading, align, read_chat, read_text
+from dfc.alignment import LocatedTokens, align, read_chat, read_text
 from dfc.corpus import Text, TextOrChat
 from dfc.engine import Activations, Engine, Reader
 from workers.artifact import Result
@@ -105,7 +105,7 @@ def _answered(context: Context, engine: Engine, answers: Answers) -> list[TextOr
     ]
 
 
-def _read(engine: Reader, item: TextOrChat) -> Reading:
+def _read(engine: Reader, item: TextOrChat) -> LocatedTokens:
     if isinstance(item, Text):
         return read_text(engine.tokenizer, item.text)
     return read_chat(engine.tokenizer, item.messages)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from deploy.bench.alignment.algorithm_1 import MAX_WINDOW, Tokens, align_windows
 from deploy.bench.exact_interval import exact_interval
 from deploy.bench.results import Figures
-from dfc.alignment import Reading, align
+from dfc.alignment import LocatedTokens, align
 from dfc.tokenizer import Tokenizer
 
 
@@ -54,7 +54,7 @@ def share(k: int, n: int) -> Figures | None:
     return {"share": k / n, "n": n, **exact_interval(k, n)} if n else None
 
 
-def tally(base: Reading, candidate: Reading) -> Tally:
+def tally(base: LocatedTokens, candidate: LocatedTokens) -> Tally:
     pairs = align(base, candidate)
     left, right = _ranks(base), _ranks(candidate)
     places = [(left[i], right[j]) for i, j in pairs if i in left and j in right]
@@ -69,7 +69,9 @@ def tally(base: Reading, candidate: Reading) -> Tally:
     )
 
 
-def tally_oracle(base: Tokens, candidate: Tokens, left: Reading, right: Reading) -> Tally:
+def tally_oracle(
+    base: Tokens, candidate: Tokens, left: LocatedTokens, right: LocatedTokens
+) -> Tally:
     """Algorithm 1 on a text, and how many of its pairs are found without it."""
     windows = align_windows(base._replace(ids=left.tokens), candidate._replace(ids=right.tokens))
     return Tally(
@@ -87,7 +89,7 @@ def as_tokens(tokenizer: Tokenizer) -> Tokens:
     return Tokens((), lambda ids: decode(tuple(ids)), tokenizer.special_tokens)
 
 
-def _ranks(reading: Reading) -> dict[int, int]:
+def _ranks(reading: LocatedTokens) -> dict[int, int]:
     """Positions of the tokens of content, numbered."""
     content = [n for n, end in enumerate(reading.ends_N) if end is not None]
     return {n: rank for rank, n in enumerate(content)}
