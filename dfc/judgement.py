@@ -3,7 +3,7 @@ architecture."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,10 +11,9 @@ from torch import Tensor
 from dfc.config import ScreenConfig
 from dfc.exclusive_codes import ExclusiveCodes, SideSums
 from dfc.latent_scaling import exclusivity
+from dfc.sides import SideName
 from dfc.similarity import correlations, cosines
 from dfc.train import TrainedDfc
-
-Side = Literal["candidate", "base"]
 
 
 class Judgement(NamedTuple):
@@ -35,7 +34,7 @@ class Judgement(NamedTuple):
 
 def judge_tied(
     trained: TrainedDfc, codes: ExclusiveCodes, config: ScreenConfig
-) -> dict[Side, Judgement]:
+) -> dict[SideName, Judgement]:
     """By subtracting the states of one model from those of the other."""
     alike_KJ = (
         cosines(trained.model.candidate.decoder.detach(), trained.model.base.decoder.detach())

@@ -17,9 +17,10 @@ from torch import Tensor
 from dfc.config import ScreenConfig
 from dfc.engine import FeatureBank
 from dfc.exclusive_codes import ExclusiveCodes, exclusive_codes
-from dfc.judgement import Judgement, Side, judge_tied
+from dfc.judgement import Judgement, judge_tied
 from dfc.model import BASE, CANDIDATE, ExclusiveBlock
 from dfc.screen_across import judge_strict, written_energy
+from dfc.sides import SideName
 from dfc.similarity import partner_similarity
 from dfc.stitching import Stitch
 from dfc.train import TrainedDfc
@@ -31,7 +32,7 @@ class Feature(NamedTuple):
     id: str
     """For example "candidate-3"."""
 
-    side: Side
+    side: SideName
     row: int
     """Row in its block and in its side's bank."""
 
@@ -58,7 +59,7 @@ class Screening(NamedTuple):
     bank per seed and side to steer with."""
 
     features: list[Feature]
-    banks: dict[Side, list[FeatureBank]]
+    banks: dict[SideName, list[FeatureBank]]
     candidate_order: list[list[int]]
     """Per seed the rows of the candidate's bank that are alive, most important first."""
 
@@ -89,7 +90,7 @@ def screen(
         *_features("base", trained, seeds, judged["base"], config),
     ]
     weighed.sort(key=lambda one: one[0], reverse=True)
-    banks: dict[Side, list[FeatureBank]] = {"candidate": [], "base": []}
+    banks: dict[SideName, list[FeatureBank]] = {"candidate": [], "base": []}
     for one, codes in zip(trained, seeds, strict=True):
         banks["candidate"].append(feature_bank(one, "candidate", codes.candidate_TK, layer))
         banks["base"].append(
@@ -106,7 +107,7 @@ def screen(
 
 
 @torch.no_grad()
-def feature_bank(trained: TrainedDfc, side: Side, code_TK: Tensor, layer: int) -> FeatureBank:
+def feature_bank(trained: TrainedDfc, side: SideName, code_TK: Tensor, layer: int) -> FeatureBank:
     """The exclusive block of one side in raw residual units, the normalisation folded in.
 
     With x' = (x - mean) / scale: encoder / scale, bias - encoder mean / scale, decoder * scale. A
@@ -151,7 +152,7 @@ def _candidate_order(
 
 
 def _features(
-    side: Side,
+    side: SideName,
     trained: Sequence[TrainedDfc],
     seeds: Sequence[ExclusiveCodes],
     judged: Judgement,
@@ -196,9 +197,9 @@ def _measured(value_K: Tensor | None, k: int) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _codes(codes: ExclusiveCodes, side: Side) -> Tensor:
+def _codes(codes: ExclusiveCodes, side: SideName) -> Tensor:
     return codes.candidate_TK if side == "candidate" else codes.base_TK
 
 
-def _block(trained: TrainedDfc, side: Side) -> ExclusiveBlock:
+def _block(trained: TrainedDfc, side: SideName) -> ExclusiveBlock:
     return trained.model.candidate if side == "candidate" else trained.model.base

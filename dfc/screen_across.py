@@ -16,8 +16,9 @@ from torch import Tensor
 from dfc.config import ScreenConfig
 from dfc.cross_scaling import BLOCK, CrossScaling, cross_scaling
 from dfc.exclusive_codes import ExclusiveCodes
-from dfc.judgement import Judgement, Side
+from dfc.judgement import Judgement
 from dfc.model import Codes, ExclusiveBlock
+from dfc.sides import SideName
 from dfc.similarity import correlations, cosines
 from dfc.stitching import Stitch, direction_in_other
 from dfc.train import TrainedDfc
@@ -44,7 +45,7 @@ def judge_strict(
     candidate_TD: Tensor,
     stitch: Stitch | None,
     config: ScreenConfig,
-) -> dict[Side, Judgement]:
+) -> dict[SideName, Judgement]:
     """Judge the exclusive latents of both models on raw, token-aligned activations ``[T, d]``.
 
     Without ``stitch`` nothing is known to be mirrored. A latent for which a ratio can't be measured

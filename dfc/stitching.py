@@ -6,15 +6,14 @@ Bricken 2026 (arXiv 2602.11729, B.5). They train both maps by gradient descent; 
 has the optimum of the squared error in closed form.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dfc.errors import InputError
 from dfc.normalisation import Normalisation, fit_normalisation, outliers
-
-Side = Literal["base", "candidate"]
+from dfc.sides import SideName
 
 BLOCK = 64
 """Neighbouring pairs that are held out together: tokens of one document resemble each other."""
@@ -94,7 +93,7 @@ def fit_stitch(base_TD: Tensor, candidate_TD: Tensor, *, seed: int) -> Stitch:
     )
 
 
-def direction_in_other(stitch: Stitch, direction_KD: Tensor, side: Side) -> Mapped:
+def direction_in_other(stitch: Stitch, direction_KD: Tensor, side: SideName) -> Mapped:
     """Directions ``[K, d]`` of the model ``side``, mapped into the other one without the bias."""
     there, back = stitch.base_to_candidate, stitch.candidate_to_base
     scale = stitch.candidate_norm / stitch.base_norm

@@ -1,11 +1,10 @@
 """One diff to be worked on: which two checkpoints, and where they lie."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from alerts.verdict import Checkpoint
-
-SideName = Literal["base", "candidate"]
+from dfc.sides import SideName
 
 
 class Side(NamedTuple):

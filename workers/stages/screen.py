@@ -7,7 +7,8 @@ from dfc.base_view import BaseView
 from dfc.engine import FeatureBank
 from dfc.errors import InputError
 from dfc.form import form_of, layer_of_base
-from dfc.screen import Side, screen
+from dfc.screen import screen
+from dfc.sides import SideName
 from dfc.stitching import Stitch, fit_stitch
 from workers.artifact import Artifact, Result
 from workers.context import Context
@@ -22,7 +23,7 @@ class ScreenedFeature(Result):
     """One latent that only one of the models has, as screening sees it."""
 
     id: str
-    side: Side
+    side: SideName
     row: int
     """Row of the bank of its side."""
     density: float
@@ -57,7 +58,7 @@ class Banks:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def bank(self, side: Side, seed_index: int = 0) -> FeatureBank:
+    def bank(self, side: SideName, seed_index: int = 0) -> FeatureBank:
         """The exclusive features of `side` that the seed at `seed_index` found."""
         return load_bank(_bank_path(self._directory, side, seed_index))
 
@@ -109,5 +110,5 @@ def _stitch(pair: Pair) -> Stitch | None:
         return None
 
 
-def _bank_path(directory: Path, side: Side, seed_index: int) -> Path:
+def _bank_path(directory: Path, side: SideName, seed_index: int) -> Path:
     return directory / f"{side}-{seed_index}.safetensors"

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from deploy.bench.toy.universe import Sample, Universe
 from dfc.cross_scaling import cross_scaling
 from dfc.model import Codes, Dfc, Reconstruction
+from dfc.sides import SideName
 from dfc.train import TrainedDfc
 
 RECOVERED = 0.8
@@ -19,14 +20,13 @@ RECOVERED = 0.8
 LEANING = 0.8
 """Relative decoder norm above which a latent is called exclusive (paper, section 2.3)."""
 
-Side = Literal["base", "candidate"]
 Kind = Literal["exclusive", "shared", "none"]
 
 
 class Feature(NamedTuple):
     """One living latent that a crosscoder calls exclusive."""
 
-    side: Side
+    side: SideName
     dedicated: bool
     """Whether it lies in the block of its model, as opposed to leaning to it."""
 
@@ -67,7 +67,7 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
     shared = torch.arange(len(fires_F)) < model.config.shared
     dedicated_F = ~shared if model.config.candidate_exclusive else torch.zeros_like(shared)
     features: list[Feature] = []
-    sides: tuple[Side, Side] = ("base", "candidate")
+    sides: tuple[SideName, SideName] = ("base", "candidate")
     for side in sides:
         states = (base_TD, candidate_TD, left.candidate_BD)
         row_FD = rows.base_BD
@@ -105,7 +105,7 @@ def written_rows(model: Dfc) -> Reconstruction:
     return model.decode(Codes(*torch.eye(sum(blocks)).split(blocks, dim=1)), bias=False)
 
 
-def called_exclusive(rows: Reconstruction, side: Side) -> Tensor:
+def called_exclusive(rows: Reconstruction, side: SideName) -> Tensor:
     """Which latents ``[F]`` lean to one model by more than 0.8 of what they write.
 
     Dedicated latents do so by construction, but the rule is the same for every form: a shared
@@ -124,7 +124,7 @@ def recalled(row_FD: Tensor, concept_CD: Tensor) -> float | None:
     return (alike_FC > RECOVERED).any(0).float().mean().item()
 
 
-def truth(row_KD: Tensor, universe: Universe, side: Side) -> list[tuple[Kind, int, float]]:
+def truth(row_KD: Tensor, universe: Universe, side: SideName) -> list[tuple[Kind, int, float]]:
     """Kind, nearest concept of the model, and the cosine with it, per row."""
     own, absent = universe.base_only, universe.candidate_only
     concept_CD = universe.base_CD

@@ -1,0 +1,5 @@
+"""The two models of a diff, by name."""
+
+from typing import Literal
+
+SideName = Literal["base", "candidate"]
