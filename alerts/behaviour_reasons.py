@@ -94,8 +94,13 @@ def _name(behaviour: MeasuredBehaviour) -> str:
 
 
 def _calibrated(behaviour: MeasuredBehaviour) -> str:
-    threshold = behaviour.calibrated_threshold
-    return "" if threshold is None else f", threshold of the calibration {number(threshold)}"
+    if behaviour.calibrated_threshold is None:
+        return ""
+    by = {None: "", "copies": " by copies of the base", "releases": " by accepted releases"}
+    return (
+        f", threshold of the calibration {number(behaviour.calibrated_threshold)}"
+        f"{by[behaviour.threshold_source]}"
+    )
 
 
 def _figures(behaviour: MeasuredBehaviour) -> str:

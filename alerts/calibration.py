@@ -5,50 +5,16 @@ holds scores by name: behaviours, and whatever else is scored per diff.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field
 
-from alerts.conformal import conformal_p, conformal_threshold
 from alerts.measured import MeasuredBehaviour
-from alerts.statistics import noise_floor
-from alerts.verdict import CalibrationSummary, Checkpoint, Natural, Probability, Record
+from alerts.nulls import ScoreNulls
+from alerts.verdict import CalibrationSummary, Checkpoint, NullSource, Probability, Record
 from alerts.wording import readable
-
-NullKind = Literal["identical", "perturbed", "rounded", "release"]
-
-
-class Null(Record):
-    """The score of one pair of models between which nothing that matters has changed."""
-
-    kind: NullKind
-    of: str
-    """Which copy or release, for a person to read."""
-    score: float
-    """As in a verdict: of a behaviour the shift, in nats per token."""
-
-
-class ScoreNulls(Record):
-    """The nulls of one score, and what they ask of a candidate's."""
-
-    made_of: str
-    """Digest of what the score depends on besides the models: of a behaviour its suite and the
-    code that scores it."""
-    nulls: list[Null]
-    noise_floor: Natural | None
-    """Largest size of a perturbed or rounded copy's score."""
-    threshold: float | None
-    """A flagged score exceeds it; None where there are no nulls."""
-    reseeding: Natural | None
-    """Part of half an interval's width by which another seed moves its lower end."""
-
-    @property
-    def counted(self) -> list[float]:
-        """The scores that a p-value rests on. Identical weights only prove that the measurement
-        repeats itself: counted, they would make any candidate look unusual."""
-        return [null.score for null in self.nulls if null.kind != "identical"]
 
 
 class Calibration(Record):
@@ -83,21 +49,6 @@ class Standing(NamedTuple):
     """None where nothing of it counts."""
     caveat: str | None
     """What is not calibrated, and the remedy."""
-
-
-def score_nulls(
-    made_of: str, nulls: Sequence[Null], alpha: float, reseeding: float | None
-) -> ScoreNulls:
-    """The nulls of one score with their floor, and the threshold: the larger of the floor and the
-    `conformal_threshold` of all nulls but those of identical weights."""
-    numeric = [null.score for null in nulls if null.kind in ("perturbed", "rounded")]
-    floor = noise_floor(numeric).floor if numeric else None
-    found = ScoreNulls(
-        made_of=made_of, nulls=list(nulls), noise_floor=floor, threshold=None, reseeding=reseeding
-    )
-    limits = [floor, conformal_threshold(found.counted, alpha)]
-    threshold = max((limit for limit in limits if limit is not None), default=None)
-    return found.model_copy(update={"threshold": threshold})
 
 
 def calibration_digest(calibration: Calibration) -> str:
@@ -136,12 +87,14 @@ def standing(
         )
     if not scores:
         return Standing({}, None, caveat)
-    nulls = min(scores.values(), key=lambda score: len(score.counted)).nulls
+    copies, releases = (
+        min(len(score.of(source)) for score in scores.values()) for source in get_args(NullSource)
+    )
     summary = CalibrationSummary(
         digest=calibration_digest(aged.calibration),
         age_days=aged.age_days,
-        n_nulls=sum(null.kind != "identical" for null in nulls),
-        n_releases=sum(null.kind == "release" for null in nulls),
+        n_nulls=copies + releases,
+        n_releases=releases,
     )
     return Standing(scores, summary, caveat)
 
@@ -153,10 +106,14 @@ def calibrated(behaviour: MeasuredBehaviour, nulls: ScoreNulls | None) -> Measur
     low, high, margin = behaviour.ci_low, behaviour.ci_high, None
     if low is not None and high is not None and nulls.reseeding is not None:
         margin = nulls.reseeding * (high - low) / 2
+    place = nulls.place(behaviour.shift)
     return replace(
         behaviour,
-        conformal_p=conformal_p(behaviour.shift, nulls.counted),
+        conformal_p=place and place.p,
+        conformal_source=place and place.source,
+        conformal_n=place and place.n,
         calibrated_threshold=nulls.threshold,
+        threshold_source=nulls.threshold_source,
         interval_margin=margin,
     )
 

@@ -10,11 +10,11 @@ from alerts.verdict import Behaviour, Feature, Verdict
 from alerts.wording import (
     NOT_MEASURED,
     calibration_sentence,
+    conformal,
     interval,
     number,
     p_value,
     percent,
-    probability,
     recommended_action,
     short_digest,
     signed,
@@ -26,7 +26,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _LONGEST = 120
 _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
-    "| conformal p | flagged"
+    "| conformal p, uncorrected | flagged"
 )
 _CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
@@ -75,7 +75,7 @@ def _behaviours(behaviours: list[Behaviour]) -> str:
                 interval(b.ci_low, b.ci_high),
                 p_value(b.p_corrected),
                 number(b.noise_floor),
-                probability(b.conformal_p),
+                conformal(b),
                 "**yes**" if b.flagged else "no",
             ]
             for b in behaviours

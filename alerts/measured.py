@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from alerts.verdict import Behaviour, SeedMediation
+from alerts.verdict import Behaviour, NullSource, SeedMediation
 
 
 class _Finite:
@@ -36,9 +36,15 @@ class MeasuredBehaviour(_Finite):
     noise_floor: float | None
     minimum_effect: float
     conformal_p: float | None = None
-    """Of the shift among the nulls of the line's calibration."""
+    """Of the shift among the nulls of the line's calibration, not corrected."""
+    conformal_source: NullSource | None = None
+    """The nulls that gave it: those among which the shift is least unusual."""
+    conformal_n: int | None = None
+    """How many those are."""
     calibrated_threshold: float | None = None
     """What the calibration asks a flagged shift to exceed."""
+    threshold_source: NullSource | None = None
+    """The nulls that ask for so much."""
     interval_margin: float | None = None
     """By how much another seed of the resampling may move the interval's lower end."""
 
@@ -92,6 +98,8 @@ def behaviour_row(
         mediated_control_p95=evidence.control_p95 if evidence else None,
         nll_rise=evidence.nll_rise if evidence else None,
         conformal_p=measured.conformal_p,
+        conformal_source=measured.conformal_source,
+        conformal_n=measured.conformal_n,
         mediated_five_low=evidence.five_interval[0]
         if evidence and evidence.five_interval
         else None,

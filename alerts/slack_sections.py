@@ -49,7 +49,7 @@ def _behaviour(b: Behaviour) -> str:
     if b.shift is None:
         return f"{name} {wording.NOT_MEASURED}"
     arrow = "▲" if b.shift > 0 else "▼"
-    conformal = "" if b.conformal_p is None else f", conformal {wording.p_value(b.conformal_p)}"
+    conformal = "" if b.conformal_p is None else f", uncorrected conformal p {wording.conformal(b)}"
     removed = (
         f"\n    removed by its best five features {wording.percent(b.mediated_five)}, by random "
         f"directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "

@@ -55,6 +55,7 @@ def _environment() -> Environment:
     )
     words = (
         wording.calibration_sentence,
+        wording.conformal,
         wording.duration,
         wording.finding,
         wording.headline,

@@ -13,6 +13,8 @@ SCHEMA = "latentwatch.verdict/1"
 
 Outcome = Literal["passed", "flagged", "undecided"]
 Severity = Literal["warning", "critical"]
+NullSource = Literal["copies", "releases"]
+"""What a calibration's nulls are: numerically changed copies of the base, or accepted releases."""
 
 Count = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -83,7 +85,13 @@ class Behaviour(Record):
     mediated_control_p95: float | None
     nll_rise: float | None
     conformal_p: Probability | None = None
-    """Of the shift among the nulls of the line's calibration; None where it is not calibrated."""
+    """Of the shift among the nulls of the line's calibration, not corrected for the number of
+    behaviours: the larger of its p among the copies and its p among the releases. None where it is
+    not calibrated."""
+    conformal_source: NullSource | None = None
+    """Which of the two it is."""
+    conformal_n: Count | None = None
+    """How many nulls that are: `conformal_p` is at least 1 / (n + 1)."""
     mediated_five_low: float | None = None
     """95 % interval of `mediated_five` over the items, for the features that were chosen."""
     mediated_five_high: float | None = None
@@ -182,9 +190,9 @@ class CalibrationSummary(Record):
     age_days: Natural
     """When the diff was decided."""
     n_nulls: Count
-    """The fewest that a behaviour's `conformal_p` rests on; its least value is 1 / (n + 1)."""
+    """Copies of the base and accepted releases together, the fewest of each for a behaviour."""
     n_releases: Count
-    """How many of them are accepted releases; the others are noisy copies of the base."""
+    """How many of them are accepted releases."""
 
 
 class Verdict(Record):

@@ -55,13 +55,29 @@ def calibration_sentence(verdict: Verdict) -> str:
     """By which nulls the shifts were judged, how old those are, and what was not calibrated."""
     known, sentences = verdict.calibration, []
     if known is not None:
-        days = f"{known.age_days:.0f} day{'' if round(known.age_days) == 1 else 's'}"
+        copies = known.n_nulls - known.n_releases
         sentences.append(
-            f"Calibrated {days} before on {known.n_nulls} nulls, {known.n_releases} of them "
-            f"accepted releases ({short_digest(known.digest)}): a conformal p is at least "
-            f"{probability(1 / (known.n_nulls + 1))}."
+            f"Calibrated {count(round(known.age_days), 'day')} before on "
+            f"{count(copies, 'numerical copy', 'numerical copies')} of the base and "
+            f"{count(known.n_releases, 'accepted release')} ({short_digest(known.digest)}): a "
+            "conformal p is the larger of those among the copies and among the releases, and not "
+            "corrected for the number of behaviours."
         )
     return " ".join([*sentences, *filter(None, [verdict.calibration_caveat])])
+
+
+def conformal(behaviour: Behaviour) -> str:
+    """The conformal p, and the nulls that it comes from."""
+    text = probability(behaviour.conformal_p)
+    if behaviour.conformal_source is None or behaviour.conformal_n is None:
+        return text
+    one = {"copies": "copy", "releases": "release"}[behaviour.conformal_source]
+    return f"{text} ({count(behaviour.conformal_n, one, behaviour.conformal_source)})"
+
+
+def count(n: int, one: str, many: str | None = None) -> str:
+    """`n` with its noun."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def interval(low: float | None, high: float | None) -> str:

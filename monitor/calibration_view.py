@@ -2,8 +2,8 @@
 
 from rich.console import Group, RenderableType
 
-from alerts.calibration import Calibration, ScoreNulls, calibration_digest
-from alerts.conformal import smallest_p
+from alerts.calibration import Calibration, calibration_digest
+from alerts.nulls import ScoreNulls
 from alerts.wording import number, percent, probability, readable, short_digest
 from monitor.tables import add_row, moment, new_table, plain
 
@@ -17,7 +17,8 @@ def calibration_view(calibration: Calibration) -> RenderableType:
         "noise floor",
         "largest null",
         "threshold",
-        "nulls",
+        "by",
+        "copies",
         "releases",
         "least p",
         "reseeding",
@@ -45,8 +46,9 @@ def _figures(nulls: ScoreNulls) -> list[str]:
         number(nulls.noise_floor, _DIGITS),
         number(max(nulls.counted, default=None), _DIGITS),
         number(nulls.threshold, _DIGITS),
-        str(len(nulls.counted)),
-        str(sum(null.kind == "release" for null in nulls.nulls)),
-        probability(smallest_p(len(nulls.counted))),
+        nulls.threshold_source or "",
+        str(len(nulls.of("copies"))),
+        str(len(nulls.of("releases"))),
+        probability(nulls.least_p),
         percent(nulls.reseeding, 1),
     ]

@@ -17,11 +17,11 @@ from alerts.wording import (
     by_weight,
     calibration_sentence,
     cause_sentences,
+    conformal,
     headline,
     interval,
     number,
     p_value,
-    probability,
     readable,
     recommended_action,
     signed,
@@ -127,7 +127,7 @@ def _behaviours(behaviours: Sequence[Behaviour]) -> Table:
         "95 % interval",
         "p",
         "noise floor",
-        "conformal p",
+        "conformal p, uncorrected",
     )
     for b in behaviours:
         add_row(
@@ -139,7 +139,7 @@ def _behaviours(behaviours: Sequence[Behaviour]) -> Table:
             interval(b.ci_low, b.ci_high),
             p_value(b.p_corrected),
             number(b.noise_floor),
-            probability(b.conformal_p),
+            conformal(b),
         )
     return table
 

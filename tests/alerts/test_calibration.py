@@ -1,35 +1,33 @@
 """What of a calibration counts for a diff, and what it asks of a shift."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from alerts.calibration import (
     AgedCalibration,
     Calibration,
-    Null,
-    ScoreNulls,
     Standing,
     calibrated,
     calibration_digest,
-    score_nulls,
     standing,
 )
 from alerts.evidence import ControlReading, Controls
+from alerts.markdown import to_markdown
 from alerts.measured import MeasuredBehaviour, behaviour_row
+from alerts.nulls import ScoreNulls
 from alerts.policy import decide, default_policy, is_flagged
+from alerts.report import render_report
+from alerts.slack_message import build_message
+from alerts.slack_text import render_text
 from alerts.wording import calibration_sentence
+from monitor.tables import verdict_view
 from tests.alerts import samples
+from tests.alerts.test_nulls import nulls
 
 POLICY = default_policy()
 MADE_OF = {"sycophancy": "suite-1"}
-
-
-def nulls(
-    *perturbed: float, made_of: str = "suite-1", releases: tuple[float, ...] = ()
-) -> ScoreNulls:
-    found = [Null(kind="identical", of="the same weights", score=0.0)]
-    found += [Null(kind="perturbed", of="noise", score=score) for score in perturbed]
-    found += [Null(kind="release", of="v2 after v1", score=score) for score in releases]
-    return score_nulls(made_of, found, alpha=0.05, reseeding=0.02)
 
 
 def calibration(**scores: ScoreNulls) -> Calibration:
@@ -67,20 +65,6 @@ def behaviour(**changes: float) -> MeasuredBehaviour:
     )
 
 
-def test_identical_weights_are_shown_and_never_counted() -> None:
-    found = nulls(0.1, -0.2)
-    assert found.nulls[0].kind == "identical" and found.counted == [0.1, -0.2]
-    assert found.noise_floor == 0.2  # in size
-    assert found.threshold == 0.2  # the floor, as no rise was as large
-    alone = nulls()
-    assert (alone.counted, alone.threshold, alone.noise_floor) == ([], None, None)
-
-
-def test_accepted_releases_raise_the_threshold_and_not_the_floor() -> None:
-    found = nulls(0.1, -0.2, releases=(0.4, -0.9))
-    assert (found.noise_floor, found.threshold) == (0.2, 0.4)
-
-
 def test_a_calibration_that_fits_counts_with_its_age() -> None:
     known = calibration()
     found = stands(known, age_days=3.5)
@@ -88,6 +72,21 @@ def test_a_calibration_that_fits_counts_with_its_age() -> None:
     assert found.summary is not None
     assert found.summary.digest == calibration_digest(known)
     assert (found.summary.age_days, found.summary.n_nulls, found.summary.n_releases) == (3.5, 3, 0)
+
+
+def test_the_summary_names_the_fewest_nulls_of_either_source() -> None:
+    made = calibration(
+        sycophancy=nulls(0.1, 0.2, releases=(0.1,)), over_refusal=nulls(0.1, releases=(0.1, 0.2))
+    )
+    found = standing(
+        AgedCalibration(made, 1.0),
+        line="chat",
+        base_digest="base",
+        made_of={"sycophancy": "suite-1", "over_refusal": "suite-1"},
+        maximum_age_days=90.0,
+    )
+    assert found.summary is not None
+    assert (found.summary.n_nulls, found.summary.n_releases) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +119,32 @@ def test_a_flagged_shift_exceeds_the_threshold_of_the_calibration() -> None:
     assert at.calibrated_threshold == 1.2 and not is_flagged(at, POLICY)
 
 
-def test_a_shift_that_only_the_calibration_holds_back_is_undecided() -> None:
+def test_a_shift_is_judged_by_the_source_that_asks_for_more() -> None:
+    of_copies = calibrated(behaviour(), nulls(0.1, 1.2, releases=(0.3,)))
+    assert (of_copies.calibrated_threshold, of_copies.threshold_source) == (1.2, "copies")
+    assert (of_copies.conformal_p, of_copies.conformal_source, of_copies.conformal_n) == (
+        *(2 / 3, "copies", 2),
+    )
+    of_releases = calibrated(behaviour(), nulls(0.1, 0.2, releases=(1.3,)))
+    assert (of_releases.calibrated_threshold, of_releases.threshold_source) == (1.3, "releases")
+    assert (of_releases.conformal_p, of_releases.conformal_source, of_releases.conformal_n) == (
+        *(1.0, "releases", 1),
+    )
+    assert not is_flagged(of_copies, POLICY) and not is_flagged(of_releases, POLICY)
+
+
+@pytest.mark.parametrize(
+    "held_back_by, words",
+    [
+        (nulls(0.1, 1.2), "threshold of the calibration 1.20 by copies of the base)"),
+        (nulls(0.1, releases=(1.3,)), "threshold of the calibration 1.30 by accepted releases)"),
+    ],
+)
+def test_a_shift_that_only_the_calibration_holds_back_is_undecided(
+    held_back_by: ScoreNulls, words: str
+) -> None:
     reading = ControlReading(capability_accuracy=0.9)
-    held_back = calibrated(behaviour(), nulls(0.1, 1.2))
+    held_back = calibrated(behaviour(), held_back_by)
     decision = decide(
         [held_back],
         POLICY,
@@ -131,7 +153,7 @@ def test_a_shift_that_only_the_calibration_holds_back_is_undecided() -> None:
         features=[],
     )
     assert decision.verdict == "undecided"
-    assert "threshold of the calibration 1.20" in decision.reasons[0]
+    assert words in decision.reasons[0]
 
 
 def test_an_interval_that_another_seed_would_put_on_zero_does_not_flag() -> None:
@@ -141,16 +163,34 @@ def test_an_interval_that_another_seed_would_put_on_zero_does_not_flag() -> None
 
 
 def test_the_p_value_and_the_calibration_reach_the_verdict_and_its_words() -> None:
-    found = stands(calibration(), age_days=3.4)
-    row = behaviour_row(calibrated(behaviour(), nulls(0.1, -0.2, 0.05)), None, flagged=True)
+    made = calibration(sycophancy=nulls(0.1, -0.2, 0.05, releases=(0.3,)))
+    found = stands(made, age_days=3.4)
+    row = behaviour_row(calibrated(behaviour(), made.scores["sycophancy"]), None, flagged=True)
     verdict = samples.flagged().model_copy(
         update={"behaviours": [row], "calibration": found.summary}
     )
     again = type(verdict).model_validate_json(verdict.model_dump_json())
-    assert again == verdict and again.behaviours[0].conformal_p == 0.25
+    assert again == verdict and again.behaviours[0].conformal_p == 0.5
     assert calibration_sentence(verdict).startswith(
-        "Calibrated 3 days before on 3 nulls, 0 of them"
+        "Calibrated 3 days before on 3 numerical copies of the base and 1 accepted release ("
     )
-    assert "at least 0.2500" in calibration_sentence(verdict)
+    assert "not corrected for the number of behaviours" in calibration_sentence(verdict)
     bare = verdict.model_copy(update={"calibration": None, "calibration_caveat": "None here."})
     assert calibration_sentence(bare) == "None here."
+
+
+def test_whoever_reads_a_conformal_p_reads_which_nulls_gave_it_and_that_it_is_uncorrected() -> None:
+    row = behaviour_row(
+        calibrated(behaviour(), nulls(0.1, 0.2, releases=(0.3,))), None, flagged=True
+    )
+    verdict = samples.flagged().model_copy(update={"behaviours": [row]})
+    console = Console(width=240, file=io.StringIO())
+    console.print(verdict_view(verdict))
+    shown = [
+        to_markdown(verdict),
+        render_report(verdict, samples.evidence()),
+        console.file.getvalue(),  # type: ignore[attr-defined]
+        render_text(build_message(verdict, samples.evidence(), alert_id="a1").blocks),
+    ]
+    for text in shown:
+        assert "0.5000 (1 release)" in text and "uncorrected" in text

@@ -26,6 +26,8 @@ BEHAVIOUR: dict[str, Any] = {
     "mediated_control_p95": 0.08,
     "nll_rise": 0.01,
     "conformal_p": 0.05,
+    "conformal_source": "copies",
+    "conformal_n": 19,
     "mediated_five_low": 0.3,
     "mediated_five_high": 0.5,
     "n_steered": 24,
@@ -100,7 +102,8 @@ def leaves(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
 
 LATER = {
     *("mediated_five_low", "mediated_five_high", "n_steered", "mediated_by_seed"),
-    *("own_words", "conformal_p", "calibration", "calibration_caveat"),
+    *("own_words", "conformal_p", "conformal_source", "conformal_n"),
+    *("calibration", "calibration_caveat"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
 }
 """Keys that verdicts had not from the start: stored ones without them are still read."""

@@ -93,7 +93,7 @@ def test_identical_weights_give_exactly_nothing_and_noisy_ones_something(
     console = Console(width=160, file=io.StringIO())
     console.print(calibration_view(made))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "Line assistant" in shown and "0.2500" in shown  # the least p of three nulls
+    assert "Line assistant" in shown and "0.2500" in shown  # the least p of three copies
     with sessions() as session:
         assert latest(session, "assistant", trusted.content_digest, 13 * DAY) == AgedCalibration(
             made, 3.0
