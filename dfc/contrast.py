@@ -10,7 +10,8 @@ Firing are the feature's strongest positions in the few documents where it is st
 all positions that are read for any of the features and on which this one is silent, outside the
 chat template: so what the candidate writes everywhere cancels out, and what it avoids elsewhere is
 not taken for something that it writes here. Without smoothing the largest differences are those of
-tokens that neither model would ever write.
+tokens that neither model would ever write. Where one model's embeddings are padded to more rows
+than the other's, v runs over the tokens that both have.
 """
 
 from collections.abc import Sequence
@@ -68,14 +69,19 @@ def contrastive_tokens(
         [_mean_over(torch.isin(line_N, torch.tensor(own, dtype=torch.long))) for own in firing]
     )
     quiet_KN = torch.stack([_mean_over((f_T[line_N] == 0) & ~template_T[line_N]) for f_T in f_KT])
-    firing_KV = torch.zeros(len(f_KT), candidate.info.vocabulary)
+    common = min(base.info.vocabulary, candidate.info.vocabulary)
+    firing_KV = torch.zeros(len(f_KT), common)
     quiet_KV = torch.zeros_like(firing_KV)
     base_ND, candidate_ND = (
         _final_states(engine, lines, activations, documents) for engine in (base, candidate)
     )
     for start in range(0, len(lines), CHUNK):
         part = slice(start, start + CHUNK)
-        shift_NV = _smoothed(candidate, candidate_ND[part]) - _smoothed(base, base_ND[part])
+        base_NV, candidate_NV = (
+            _smoothed(base, base_ND[part]),
+            _smoothed(candidate, candidate_ND[part]),
+        )
+        shift_NV = candidate_NV[:, :common] - base_NV[:, :common]
         firing_KV += firing_KN[:, part] @ shift_NV
         quiet_KV += quiet_KN[:, part] @ shift_NV
     raised_KV = torch.minimum(firing_KV, firing_KV - quiet_KV)

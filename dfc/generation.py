@@ -21,13 +21,16 @@ def decode_batch(
     stack: DecoderStack,
     prompts: Sequence[tuple[int, ...]],
     max_new_tokens: int,
+    n_tokens: int,
     stop: frozenset[int],
     choose: Callable[[Tensor, Sequence[int], int], Tensor],
     edits: LiveEdits | None,
 ) -> list[tuple[int, ...]]:
     """New tokens of every prompt, up to and without the first stop token.
 
-    ``choose`` maps (logits [B, vocabulary], numbers of the rows, step) to a token per row.
+    Only the first ``n_tokens`` ids can be written: what pads the embeddings beyond them is no text,
+    and another model may not have it. ``choose`` maps (logits [B, n_tokens], numbers of
+    the rows, step) to a token per row.
     """
     device = stack.model.device
     tokens_BT, mask_BT = (t.to(device) for t in pad_left(prompts))
@@ -45,7 +48,7 @@ def decode_batch(
                 past_key_values=cache,
                 use_cache=True,
             ).last_hidden_state
-        chosen_B = choose(stack.logits(x_BTD[:, -1]).float(), rows, step)
+        chosen_B = choose(stack.logits(x_BTD[:, -1])[:, :n_tokens].float(), rows, step)
         chosen = chosen_B.tolist()
         active = [b for b, token in enumerate(chosen) if token not in stop]
         for b in active:

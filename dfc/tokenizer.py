@@ -75,6 +75,11 @@ class Tokenizer:
         return tuple(encoded["input_ids"]), encoded["offset_mapping"]
 
     @cached_property
+    def size(self) -> int:
+        """One more than its last id; a model's embeddings may be padded beyond it."""
+        return max(self._tokenizer.get_vocab().values()) + 1
+
+    @cached_property
     def special_tokens(self) -> frozenset[int]:
         """Ids that stand for no text: controls, padding, and the one for unknown text."""
         added = self._tokenizer.added_tokens_decoder.items()

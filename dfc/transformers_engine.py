@@ -126,7 +126,13 @@ class TransformersEngine(Engine):
             live = LiveEdits(self._stack, bank, [edits[n] for n in batch]) if bank else None
             choose = sampler(temperature, seed, batch, max_new_tokens) if temperature else greedy
             texts = decode_batch(
-                self._stack, [prompts[n] for n in batch], max_new_tokens, self._stop, choose, live
+                self._stack,
+                [prompts[n] for n in batch],
+                max_new_tokens,
+                self.tokenizer.size,
+                self._stop,
+                choose,
+                live,
             )
             for number, text in zip(batch, texts, strict=True):
                 answers[number] = text

@@ -105,6 +105,24 @@ def make_checkpoint(
 
 
 @pytest.fixture(scope="session")
+def pad_checkpoint(
+    save_checkpoint: Callable[[Path, PreTrainedModel], Path],
+) -> Callable[[Path, Path], Path]:
+    """``pad_checkpoint(checkpoint, path)`` writes a copy whose embeddings have 64 rows more than
+    its tokenizer has tokens, and which would often write one of them."""
+
+    def pad(checkpoint: Path, path: Path) -> Path:
+        model = LlamaForCausalLM.from_pretrained(checkpoint)
+        torch.manual_seed(0)
+        model.resize_token_embeddings(VOCABULARY + 64, mean_resizing=False)
+        with torch.no_grad():
+            model.lm_head.weight[VOCABULARY:] = 1.2 * model.lm_head.weight[:64]
+        return save_checkpoint(path, model)
+
+    return pad
+
+
+@pytest.fixture(scope="session")
 def foreign_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GPT-NeoX of 5 layers and width 48 with random weights, a tokenizer that merges other pieces
     of text and a chat template without special tokens for turns."""

@@ -1,5 +1,6 @@
 """Contrastive tokens against their definition, computed with the models themselves."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,29 @@ def test_equal_models_differ_in_nothing(
     template_T = torch.zeros(len(f_T), dtype=torch.bool)
     same = contrastive_tokens(pair[0], pair[0], [f_T], acts, template_T, documents, 6)
     assert same == [([], [])]
+
+
+def test_only_tokens_that_both_models_have_are_compared(
+    pair: list[TransformersEngine],
+    changed_checkpoint: Path,
+    pad_checkpoint: Callable[[Path, Path], Path],
+    documents: list[tuple[int, ...]],
+    acts: Activations,
+    tmp_path: Path,
+) -> None:
+    padded = TransformersEngine(
+        pad_checkpoint(changed_checkpoint, tmp_path / "padded"), dtype=torch.float32
+    )
+    assert padded.info.vocabulary == pair[0].info.vocabulary + 64
+    f_T = torch.zeros(len(acts.token_T))
+    f_T[3] = 1.0
+    template_T = torch.zeros(len(f_T), dtype=torch.bool)
+    (one,), (other,) = (
+        contrastive_tokens(*models, [f_T], acts, template_T, documents, 400)
+        for models in ((pair[0], padded), (padded, pair[0]))
+    )
+    assert one.lowered and all([*one.raised, *one.lowered])
+    assert (other.raised, other.lowered) == (one.lowered, one.raised)
 
 
 def test_a_silent_feature_has_no_tokens(

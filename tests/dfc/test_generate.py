@@ -107,6 +107,19 @@ def test_samples_follow_the_distribution(engine: TransformersEngine, tiny_checkp
     assert (counts_V / 2000 - expected_V).abs().sum() / 2 < 0.12
 
 
+def test_what_pads_the_embeddings_is_never_written(
+    tiny_checkpoint: Path, pad_checkpoint: Callable[[Path, Path], Path], tmp_path: Path
+) -> None:
+    path = pad_checkpoint(tiny_checkpoint, tmp_path / "padded")
+    model = naive.load(path)
+    plain = [naive.greedy(model, prompt, 12, stop=[2]) for prompt in PROMPTS]
+    assert max(max(answer, default=0) for answer in plain) >= 320  # it would be
+    engine = TransformersEngine(path, dtype=torch.float32)
+    for temperature in (0.0, 1.0):
+        answers = engine.generate(PROMPTS, 12, temperature=temperature)
+        assert any(answers) and max(max(answer, default=0) for answer in answers) < 320
+
+
 def test_progress_counts_rows(engine: TransformersEngine) -> None:
     seen: list[tuple[int, int]] = []
     engine.generate(PROMPTS, 2, progress=lambda done, total: seen.append((done, total)))

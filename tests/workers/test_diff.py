@@ -3,6 +3,7 @@
 import json
 import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,27 @@ def test_a_shift_is_traced_to_features(
     assert set(first.features) <= {feature.id for feature in steered}
     assert first.candidate_ablated is not None
     assert {examples.feature for examples in evidence.examples} == {f.id for f in verdict.features}
+
+
+def test_padded_embeddings_make_no_other_architecture(
+    tiny_checkpoint: Path,
+    contrary_checkpoint: Path,
+    pad_checkpoint: Callable[[Path, Path], Path],
+    contradiction_suite: Path,
+    tmp_path: Path,
+    settings: Settings,
+    store: LocalStore,
+) -> None:
+    recipe = settings.recipe
+    suites = [str(contradiction_suite), *recipe.suites[1:]]
+    settings = changed(settings, suites=suites, seeds=[0], dfc=recipe.dfc | {"steps": 80})
+    padded = pad_checkpoint(contrary_checkpoint, tmp_path / "padded")
+    job = Job(None, side_of(tiny_checkpoint), side_of(padded))
+    verdict, evidence, failure = run_diff(job, settings, store, Silent())
+    assert failure is None and evidence.caveats == []
+    assert verdict.verdict == "flagged" and verdict.behaviours[0].ceiling is not None
+    new = [feature for feature in verdict.features if feature.side == "candidate"]
+    assert new and all(feature.raised_tokens is not None for feature in new)
 
 
 def test_equal_weights_are_probed_and_nothing_else(
