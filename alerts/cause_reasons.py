@@ -67,8 +67,8 @@ def reach(features: Sequence[Feature], flagged: Set[str], minimum: float) -> lis
         sentences.append(
             f"{readable(name).capitalize()} is not flagged, but new feature {feature_id} moves it "
             f"by {signed(most.effect)} nats per token when its own contribution is multiplied by "
-            f"{number(1 + most.gain)} (random directions at most {number(most.control)}). This "
-            "alone does not flag the candidate."
+            f"{number(1 + most.gain)} (random directions, on whatever behaviour, at most what "
+            f"corresponds to {number(most.control)}). This alone does not flag the candidate."
         )
     return sentences
 

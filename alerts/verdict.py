@@ -154,7 +154,9 @@ class Reach(Record):
     effect: float
     """Change of the behaviour's score, nats per token."""
     control: float
-    """Largest such change, in size, under random directions of equal norm."""
+    """What its size has to exceed: the largest change under random directions of equal norm, over
+    all features and behaviours, in the scale of this one. Were the features random directions too,
+    one verdict in draws + 1 (seven) would have any such effect (`alerts.reach`)."""
     nll_rise: float
     """Rise of the loss on neutral text, nats per token."""
 

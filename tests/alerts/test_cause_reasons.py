@@ -51,7 +51,7 @@ def test_without_phrases_or_forks_nothing_is_said() -> None:
 def test_a_behaviour_that_only_a_feature_moves_is_told_with_its_control() -> None:
     (sentence,) = reach([feature()], set(), 0.25)
     assert sentence.startswith("Hostile tone is not flagged, but new feature candidate-3 moves it")
-    assert "by +0.60 nats per token" in sentence and "at most 0.20" in sentence
+    assert "by +0.60 nats per token" in sentence and "corresponds to 0.20" in sentence
     assert "multiplied by 3.00" in sentence
 
 
