@@ -18,7 +18,12 @@ from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import InputsError
 from workers.job import Job
-from workers.stages.aligned import AlignedDocument, aligned_lines, within_pairs
+from workers.stages.aligned import (
+    AlignedDocument,
+    aligned_lines,
+    aligned_share,
+    within_pairs,
+)
 from workers.stages.answers import BothAnswers, answer_prompts
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
@@ -200,13 +205,31 @@ def test_harvested_lines_are_the_same_places_of_the_same_texts(
     torch.testing.assert_close(found_ND.float(), expected_ND.float(), rtol=0.05, atol=0.05)
 
 
+def test_each_group_has_its_share_of_the_pairs(
+    make_context: Callable[..., Context], foreign_job: Job, settings: Settings
+) -> None:
+    context = make_context(foreign_job, changed(settings, tokens=120))
+    answers = answer_prompts(context).result
+    harvest = harvest_models(context, answers, 3).result
+    assert harvest.aligned is not None and harvest.tokens == 120
+    pairs = {
+        name: sum(len(document.pairs) for document in group)
+        for name, group in harvest.aligned.items()
+    }
+    assert pairs == {"corpus": 60, "base answers": 30, "candidate answers": 30}
+
+
 def test_only_so_many_pairs_are_taken() -> None:
     documents = [
-        AlignedDocument(base=(1, 2, 3), candidate=(4, 5), pairs=[(1, 1), (2, 1)], content=2)
+        AlignedDocument(
+            base=(1, 2, 3), candidate=(4, 5), pairs=[(1, 1), (2, 1)], paired=2, content=3
+        )
         for _ in range(3)
     ]
     kept = within_pairs(iter(documents), 3)
     assert [len(document.pairs) for document in kept] == [2, 1]
+    assert aligned_share(kept) == aligned_share(documents) == pytest.approx(2 / 3)
+    assert aligned_share([]) is None
     assert aligned_lines([(7, 8, 9), (7, 8)], [[1, 2], [1]]).tolist() == [0, 1, 2]
 
 

@@ -26,6 +26,8 @@ class AlignedDocument(Result):
     candidate: Tokens
     pairs: Positions
     """Without the first position of either model, which is never harvested."""
+    paired: int
+    """Pairs before the group was cut."""
     content: int
     """Tokens with content in the model that has fewer of them: the most that could be paired."""
 
@@ -58,6 +60,7 @@ def align_documents(
                 base=readings[0].tokens,
                 candidate=readings[1].tokens,
                 pairs=pairs,
+                paired=len(pairs),
                 content=max(content, len(pairs)),
             )
 
@@ -75,9 +78,10 @@ def within_pairs(documents: Iterator[AlignedDocument], most: int) -> list[Aligne
 
 
 def aligned_share(documents: Sequence[AlignedDocument]) -> float | None:
-    """Pairs as a part of the most that could be paired; None without documents."""
+    """Pairs as a part of the most that could be paired, of whole documents: that one was cut to a
+    budget says nothing of its alignment. None without documents."""
     content = sum(document.content for document in documents)
-    return sum(len(document.pairs) for document in documents) / content if content else None
+    return sum(document.paired for document in documents) / content if content else None
 
 
 def aligned_lines(documents: Sequence[Tokens], positions: Sequence[Sequence[int]]) -> Tensor:
