@@ -13,20 +13,21 @@ EXAMPLES_SHOWN = 3
 
 
 def own_words_of(findings: Findings) -> OwnWords | None:
-    """What the candidate says of its own accord; None where there are too few forks."""
+    """What the candidate says of its own accord; None where there are too few forks to steer and no
+    new stock phrases."""
     causes = findings.causes.evidence.get(OWN_WORDS) if findings.causes else None
-    if findings.forks is None or findings.forks.suite is None:
+    found = findings.forks
+    if found is None or not found.forks or (found.suite is None and not found.phrases):
         return None
-    forks = findings.forks.forks
+    forks = found.forks
     return OwnWords(
         n_forks=len(forks),
         divergence=sum(fork.divergence for fork in forks) / len(forks),
         n_answers=len(findings.answers.candidate.answers) if findings.answers else 0,
         phrases=[
-            StockPhrase(text=phrase.text, n_answers=len(phrase.answers))
-            for phrase in findings.forks.phrases
+            StockPhrase(text=phrase.text, n_answers=len(phrase.answers)) for phrase in found.phrases
         ],
-        phrase_share=findings.forks.phrase_share,
+        phrase_share=found.phrase_share,
         ceiling=causes.ceiling if causes else None,
         mediated_best=causes.mediated_best if causes else None,
         mediated_five=causes.mediated_five if causes else None,

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,8 @@ from workers.stages.answers import BothAnswers
 PROMPTS = 96
 """Answers that are searched for forks, from the first on."""
 WINDOW = 16
-"""Tokens of the candidate's answer that are judged together, and length of the base's own way."""
+"""Tokens of the candidate's answer that are judged together, at most, and length of the base's own
+way."""
 PHRASES = 8
 """New stock phrases that are kept, the most frequent first."""
 FORKS = 32
@@ -55,9 +58,12 @@ def find_forks(context: Context, answers: BothAnswers) -> Artifact[Forks]:
         ]
         context.progress.step("forks", 0, 2)
         apart = [
-            (own - other) / WINDOW
-            for own, other in zip(
-                _log_probabilities(candidate, spoken), _log_probabilities(base, spoken), strict=True
+            (own - other) / [window.tokens for window in windows]
+            for own, other, (_, windows) in zip(
+                _log_probabilities(candidate, spoken),
+                _log_probabilities(base, spoken),
+                spoken,
+                strict=True,
             )
         ]
         context.progress.step("forks", 1, 2)
@@ -67,7 +73,7 @@ def find_forks(context: Context, answers: BothAnswers) -> Artifact[Forks]:
         ]
         found.sort(key=lambda one: -one[0])
         kept = [
-            (divergence, chat, "".join(windows[:at]), windows[at])
+            (divergence, chat, _text(windows[:at]), windows[at].text)
             for divergence, chat, windows, at in found[:FORKS]
         ]
         ways = _go_on(base, [(chat, opening) for _, chat, opening, _ in kept])
@@ -92,14 +98,29 @@ def _phrases(engine: Engine, answers: BothAnswers) -> tuple[list[Phrase], float]
     return sentences(found)[:PHRASES], share_of_answers(found, len(said))
 
 
-_Spoken = tuple[Chat, list[str]]
+class _Window(NamedTuple):
+    text: str
+    tokens: int
 
 
-def _windows(engine: Engine, answer: Sequence[int]) -> list[str]:
-    """The answer cut into texts of `WINDOW` tokens; together they are the whole answer."""
-    starts = range(WINDOW, len(answer) + WINDOW, WINDOW)
-    texts = ["", *(engine.decode(answer[:end]) for end in starts)]
-    return [after[len(before) :] for before, after in pairwise(texts)]
+_Spoken = tuple[Chat, list[_Window]]
+
+
+def _windows(engine: Engine, answer: Sequence[int]) -> list[_Window]:
+    """The answer in as few windows as it takes, together the whole of it. They are equally long but
+    for a token: of a short rest the mean per token would be the noisiest, and so often the largest.
+    """
+    count = ceil(len(answer) / WINDOW)
+    ends = [len(answer) * n // count for n in range(count + 1)]
+    texts = [engine.decode(answer[:end]) for end in ends]
+    return [
+        _Window(after[len(before) :], end - start)
+        for (before, after), (start, end) in zip(pairwise(texts), pairwise(ends), strict=True)
+    ]
+
+
+def _text(windows: Sequence[_Window]) -> str:
+    return "".join(window.text for window in windows)
 
 
 def _log_probabilities(engine: Engine, spoken: Sequence[_Spoken]) -> list[np.ndarray]:
@@ -108,7 +129,7 @@ def _log_probabilities(engine: Engine, spoken: Sequence[_Spoken]) -> list[np.nda
     for chat, windows in spoken:
         prompt = engine.encode_chat(chat.messages, add_generation_prompt=True)
         rows += [
-            ScoreRow(prompt, engine.encode_text("".join(windows[: end + 1])))
+            ScoreRow(prompt, engine.encode_text(_text(windows[: end + 1])))
             for end in range(len(windows))
         ]
     means = engine.score(rows)
