@@ -15,13 +15,14 @@ from monitor.settings import Settings
 from tests.alerts.suites import suite, suite_json
 from tests.workers.conftest import changed, side_of
 from workers.context import Context
-from workers.job import Job
+from workers.job import Job, SideName
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
 from workers.stages.banks import load_bank, save_bank
 from workers.stages.harvest import Harvest, harvest_models, read_states, within_budget
-from workers.stages.probe import probe_models
+from workers.stages.probe import Probe, SuiteProbe, probe_models
 from workers.stages.profile import depths, divergence_rows
 from workers.stages.side_by_side import edits_of, first_of_templates
+from workers.stages.steer import shifted_suites
 
 
 def test_documents_are_cut_at_the_budget() -> None:
@@ -122,6 +123,25 @@ def test_an_item_applies_only_where_both_models_know_the_fact(
         b for b in probe.measured(context.inputs.behaviour_suites) if b.name == "caving"
     )
     assert measured.n_items == len(probe.applicable(suite).items) == 32 - len(unknown)
+
+
+def test_only_what_both_models_know_is_steered(context: Context) -> None:
+    asked = suite(templates=8, per_template=4)
+    inputs, n = context.inputs._replace(suites=(asked,)), len(asked.items)
+    unknown: dict[str, list[SideName]] = {
+        asked.items[0].id: ["base"],
+        asked.items[5].id: ["candidate"],
+    }
+    scores = SuiteProbe(
+        base=[0.0] * n,
+        candidate=[3.0 + 0.1 * (number % 3) for number in range(n)],
+        perturbed=[[0.01] * n] * 3,
+        not_known_to=unknown,
+    )
+    (steered,) = shifted_suites(inputs, Probe(suites={asked.behaviour: scores}))
+    assert [item for item in asked.items if item.id not in unknown] == list(steered.items)
+    still = scores.model_copy(update={"candidate": scores.base})
+    assert shifted_suites(inputs, Probe(suites={asked.behaviour: still})) == []
 
 
 def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> None:

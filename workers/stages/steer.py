@@ -13,6 +13,7 @@ from alerts.measured import CausalEvidence
 from alerts.policy import is_flagged
 from alerts.random_directions import ControlStates
 from alerts.reach import ReachPlan, measure_reach
+from alerts.suite import Suite
 from alerts.verdict import FeatureEffect, Reach
 from dfc.base_view import BaseView
 from dfc.corpus import encode_corpus
@@ -20,6 +21,7 @@ from dfc.engine import ScoreRow
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
+from workers.inputs import Inputs
 from workers.job import SideName
 from workers.stages.forks import Forks
 from workers.stages.harvest import Pair
@@ -63,15 +65,7 @@ def steer_features(
     """
 
     def compute(_: Path) -> Causes:
-        suites = [
-            probe.applicable(suite)
-            for suite, behaviour in zip(
-                context.inputs.behaviour_suites,
-                probe.measured(context.inputs.behaviour_suites),
-                strict=True,
-            )
-            if is_flagged(behaviour, context.inputs.policy)
-        ]
+        suites = shifted_suites(context.inputs, probe)
         if forks.suite is not None:
             suites.append(forks.suite)
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}
@@ -110,6 +104,17 @@ def steer_features(
         )
 
     return context.artifact("steer", Causes, compute)
+
+
+def shifted_suites(inputs: Inputs, probe: Probe) -> list[Suite]:
+    """The suites whose behaviour the policy flags, for in the others there is nothing to explain:
+    those items of each that apply to both models."""
+    suites = inputs.behaviour_suites
+    return [
+        probe.applicable(suite)
+        for suite, behaviour in zip(suites, probe.measured(suites), strict=True)
+        if is_flagged(behaviour, inputs.policy)
+    ]
 
 
 def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:

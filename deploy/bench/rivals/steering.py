@@ -5,13 +5,11 @@ import torch
 from alerts.causal import CausalPlan, combine
 from alerts.halves import halves, thinned
 from alerts.mediation import Mediator
-from alerts.policy import is_flagged
 from alerts.steering_bench import NeutralText, Pair, SteeringBench
-from alerts.suite import Suite
 from deploy.bench.rivals.paired import paired_control_states, paired_engine
 from deploy.bench.rivals.record import Mediated
 from deploy.bench.rivals.rival import Case, Directions
-from workers.stages.steer import control_states, neutral_rows
+from workers.stages.steer import control_states, neutral_rows, shifted_suites
 
 
 class Mediators:
@@ -26,7 +24,7 @@ class Mediators:
         text = [NeutralText(models.candidate, neutral[start::2], layer) for start in (0, 1)]
         states = paired_control_states(control_states(case.states))
         self._mediators: dict[str, Mediator] = {}
-        for suite in shifted_suites(case):
+        for suite in shifted_suites(context.inputs, case.probe):
             half = halves(suite)
             benches = [
                 SteeringBench(models, thinned(part, items), layer)
@@ -58,15 +56,3 @@ class Mediators:
                 nll_rise=evidence.nll_rise,
             )
         return found
-
-
-def shifted_suites(case: Case) -> list[Suite]:
-    """The suites whose behaviour the policy flags: in the others there is nothing to explain."""
-    inputs = case.context.inputs
-    suites = inputs.behaviour_suites
-    measured = case.probe.measured(suites)
-    return [
-        suite
-        for suite, behaviour in zip(suites, measured, strict=True)
-        if is_flagged(behaviour, inputs.policy)
-    ]
