@@ -3,10 +3,14 @@
 So a changed suite or policy trains nothing again, and a changed training asks no model again.
 """
 
+from importlib import metadata
 from typing import NamedTuple
 
 from workers.recipe import Recipe, digest_of
 from workers.sources import sources_digest
+
+LIBRARIES = ("tokenizers", "torch", "transformers")
+"""By whose version a figure may differ in its last digits, or an answer in its words."""
 
 
 class StageInputs(NamedTuple):
@@ -42,9 +46,11 @@ def stage_digest(stage: str, recipe: Recipe) -> str:
 
 
 def stage_code(*stages: str) -> str:
-    """SHA-256 (hex) of the sources on which the results of `stages` depend."""
+    """SHA-256 (hex) of the code on which the results of `stages` depend: the sources, and the
+    versions of the libraries that run the models, which every stage does."""
     modules = [f"workers.stages.{stage}" for stage in sorted(stages)]
-    return sources_digest(*modules, "workers.corpora", "workers.models")
+    sources = sources_digest(*modules, "workers.corpora", "workers.models")
+    return digest_of([sources, {name: metadata.version(name) for name in LIBRARIES}])
 
 
 def _with_all_before(stage: str) -> set[str]:
