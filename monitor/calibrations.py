@@ -3,6 +3,7 @@
 Free of torch; the nulls are measured in `workers.calibrate`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import AgedCalibration, Calibration
-from alerts.verdict import Verdict
+from alerts.verdict import Behaviour, Verdict
 from monitor.comparison import trust_named_first
 from monitor.errors import NoTrustedVersionError, SettingsError
 from monitor.lineage import trusted_base
@@ -26,8 +27,9 @@ class AcceptedRelease(NamedTuple):
 
     base: Version
     candidate: Version
-    flagged: frozenset[str]
-    """Behaviours that its verdict flagged: who trusts it calls their shifts wanted, not noise."""
+    quiet: frozenset[str]
+    """Behaviours that a verdict of the pair measured and none flagged. Who trusts a flagged one
+    calls its shift wanted, not noise; of what nobody measured nobody knows."""
 
 
 def version_to_calibrate(
@@ -59,31 +61,34 @@ def version_to_calibrate(
 
 
 def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]:
-    """Every pair of the line with a verdict whose candidate is trusted now, oldest first.
-
-    Where a pair was compared more than once, its latest verdict counts.
-    """
+    """Every pair of the line with a verdict whose candidate is trusted now, by first verdict."""
     line = find_line(session, line_name)
     known = {
         v.content_digest: v for v in session.scalars(select(Version).filter_by(line_id=line.id))
     }
-    verdicts: dict[tuple[str, str], Verdict] = {}
+    rows: dict[tuple[str, str], list[Behaviour]] = {}
     for diff in session.scalars(
         select(Diff)
         .where(Diff.line_id == line.id, Diff.verdict.is_not(None))
         .order_by(Diff.finished_at, Diff.id)
     ):
         if known[diff.candidate_digest].state == Trust.TRUSTED:
+            verdict = Verdict.model_validate_json(diff.verdict or "")
             pair = (diff.base_digest, diff.candidate_digest)
-            verdicts[pair] = Verdict.model_validate_json(diff.verdict or "")
+            rows.setdefault(pair, []).extend(verdict.behaviours)
     return [
-        AcceptedRelease(
-            known[base],
-            known[candidate],
-            frozenset(b.name for b in verdict.behaviours if b.flagged),
-        )
-        for (base, candidate), verdict in verdicts.items()
+        AcceptedRelease(known[base], known[candidate], _quiet(behaviours))
+        for (base, candidate), behaviours in rows.items()
     ]
+
+
+def _quiet(rows: Sequence[Behaviour]) -> frozenset[str]:
+    measured = {
+        row.name
+        for row in rows
+        if None not in (row.shift, row.ci_low, row.p_corrected, row.noise_floor)
+    }
+    return frozenset(measured - {row.name for row in rows if row.flagged})
 
 
 def keep(session: Session, base: Version, calibration: Calibration) -> None:

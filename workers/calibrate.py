@@ -47,7 +47,7 @@ def calibrate_line(
         Release(
             f"{one.candidate.name} after {one.base.name}",
             Job(line, *(_side(_place(sessions, each), each) for each in (one.base, one.candidate))),
-            one.flagged,
+            one.quiet,
         )
         for one in accepted
     ]

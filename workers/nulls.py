@@ -43,12 +43,12 @@ class Release(NamedTuple):
 
     name: str
     job: Job
-    flagged: frozenset[str]
-    """Behaviours whose shift was wanted, so that it is no null."""
+    quiet: Collection[str]
+    """Behaviours of which it is a null."""
 
 
 class NullPair(NamedTuple):
-    """The item scores of one pair, by behaviour."""
+    """The item scores of one pair, of the behaviours of which it is a null."""
 
     kind: NullKind
     of: str
@@ -56,7 +56,6 @@ class NullPair(NamedTuple):
     other: ModelScores
     unknown: Mapping[str, Collection[str]]
     """By behaviour the ids of the items that do not apply."""
-    wanted: frozenset[str] = frozenset()
 
 
 def numeric_pairs(context: Context, copies: int) -> list[NullPair]:
@@ -78,7 +77,7 @@ def numeric_pairs(context: Context, copies: int) -> list[NullPair]:
         noisy = noisy_nulls(context, copies)
     with _stage(context, "rounded"):
         rounded = copy_scores(context, INT8)
-    unknown = _unknown(context)
+    unknown = _unknown(context, context.inputs.behaviour_suites)
     return [
         NullPair("identical", "the same weights", base, again, unknown),
         *(
@@ -100,19 +99,21 @@ def release_pairs(
     with _stage(context, "releases"):
         for done, release in enumerate(releases):
             context.progress.step("accepted releases", done, len(releases))
+            suites = [s for s in context.inputs.behaviour_suites if s.behaviour in release.quiet]
+            if not suites:
+                left_out.append(f"{release.name}: every behaviour was flagged or not measured")
+                continue
             at = replace(context, job=release.job, models=Models(release.job))
             try:
                 base, candidate = (
-                    {s.behaviour: model_scores(at, name, s) for s in at.inputs.behaviour_suites}
+                    {suite.behaviour: model_scores(at, name, suite) for suite in suites}
                     for name in ("base", "candidate")
                 )
-                unknown = _unknown(at)
+                unknown = _unknown(at, suites)
             except (CheckpointRefusedError, ModelLoadError) as error:
                 left_out.append(f"{release.name}: {error}")
                 continue
-            pairs.append(
-                NullPair("release", release.name, base, candidate, unknown, release.flagged)
-            )
+            pairs.append(NullPair("release", release.name, base, candidate, unknown))
     return pairs, left_out
 
 
@@ -121,16 +122,16 @@ def nulls_of(
 ) -> ScoreNulls:
     """The shifts of all pairs on `suite`, over the items that apply.
 
-    A pair in which too few items apply or were scored is no null, and neither is a wanted shift.
+    A pair in which too few items apply or were scored is no null.
     """
     name = suite.behaviour
     found: list[tuple[Null, SuiteScores]] = []
-    for pair in pairs:
+    for pair in (pair for pair in pairs if name in pair.base):
         kept = SuiteScores(
             suite, floats(pair.base[name]), floats(pair.other[name]), [], pair.unknown[name]
         ).applicable()
         shift = null_shift(kept.base, kept.candidate)
-        if shift is None or name in pair.wanted or not enough(kept.suite, suite):
+        if shift is None or not enough(kept.suite, suite):
             continue
         missing = 1.0 - np.isfinite(np.subtract(kept.candidate, kept.base)).mean()
         if missing <= maximum_unscored:
@@ -143,8 +144,7 @@ def nulls_of(
     return score_nulls(score_digest(suite), [null for null, _ in found], alpha, spread)
 
 
-def _unknown(context: Context) -> dict[str, list[str]]:
-    suites = context.inputs.behaviour_suites
+def _unknown(context: Context, suites: Sequence[Suite]) -> dict[str, list[str]]:
     return {suite.behaviour: list(not_known_to(context, suite)) for suite in suites}
 
 

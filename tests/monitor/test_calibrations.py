@@ -10,9 +10,12 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import Calibration
-from monitor.calibrations import keep, latest
+from alerts.verdict import Verdict
+from monitor.calibrations import accepted_releases, keep, latest
 from monitor.database import Line, Version, open_database
+from monitor.jobs import claim_next, finish, queue_diff
 from monitor.overview import line_rows
+from tests.alerts import samples
 
 Sessions = sessionmaker[Session]
 DAY = 86_400.0
@@ -82,3 +85,37 @@ def test_what_another_version_of_latentwatch_wrote_is_no_calibration(
         session.connection().exec_driver_sql("UPDATE calibrations SET calibration = '{}'")
     with sessions() as session:
         assert latest(session, line.name, base.content_digest, 0.0) is None
+
+
+def test_a_release_is_a_null_of_what_was_measured_once_and_never_flagged(
+    sessions: Sessions, line: Line, add_version: Callable[..., Version]
+) -> None:
+    base, release = (add_version(name, trusted=True) for name in ("v1", "v2"))
+    undecided = add_version("v3")
+
+    def compared(recipe: str, candidate: Version, **rows: dict[str, object]) -> None:
+        behaviours = [samples.behaviour(name, **changes) for name, changes in rows.items()]
+        verdict = Verdict.model_validate(
+            samples.passed().model_dump()
+            | {"behaviours": behaviours}
+            | (
+                {"verdict": "flagged", "severity": "warning", "reasons": ["It rose."]}
+                if any(row["flagged"] for row in behaviours)
+                else {}
+            )
+        )
+        with sessions.begin() as session:
+            against = session.get_one(Version, candidate.id)
+            diff = queue_diff(session, line, base, against, recipe, 0.0)
+            assert claim_next(session, 1.0, "host:1:1.00", 60.0, diff.id) is not None
+            finish(session, diff.id, diff.fence, verdict.model_dump_json(), 2.0)
+
+    missing = {"shift": None, "ci_low": None, "ci_high": None, "p_corrected": None}
+    quiet = {"flagged": False}
+    compared("1", release, rose={"flagged": True}, late=missing, never=missing, calm=quiet)
+    compared("2", release, rose=quiet, late=quiet, never=missing, floorless={"noise_floor": None})
+    compared("1", undecided, calm=quiet)
+    with sessions() as session:
+        (found,) = accepted_releases(session, line.name)
+    assert (found.base.name, found.candidate.name) == ("v1", "v2")
+    assert found.quiet == {"late", "calm"}

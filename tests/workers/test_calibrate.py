@@ -140,8 +140,9 @@ def test_only_accepted_releases_are_nulls_and_only_where_nothing_was_flagged(
     made = calibrate_line("assistant", trusted.name, 1, settings, silent, lambda: 0.0)
     (release,) = [null for null in made.scores["sycophancy"].nulls if null.kind == "release"]
     assert release.of == f"{accepted.name} after {trusted.name}"
-    (left_out,) = made.left_out
-    assert left_out.startswith("unseen after") and "changed since its digest" in left_out
+    gone, flagged = sorted(made.left_out)
+    assert gone.startswith("unseen after") and "changed since its digest" in gone
+    assert flagged.startswith("wanted after") and "flagged or not measured" in flagged
 
 
 def test_a_calibration_reaches_the_next_verdict_and_no_other(
