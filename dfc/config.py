@@ -129,12 +129,9 @@ class ScreenConfig(BaseModel):
     carried_error: float = Field(0.2, ge=0)
     """Strict form only: most that the other model's residual may carry of a new feature, as a part
     of what its own model does (``cross_scaling``) ..."""
-    carried_activation: float = Field(0.15, ge=0)
-    """... and most that the other model's activations may carry (in the gap between true and false
-    exclusive features of toys with known concepts, ``latentwatch bench toy``), ..."""
-    shared_quantile: float = Field(0.05, ge=0, le=1)
-    """... or this quantile over the shared latents, if that is more, though not beyond the rest of
-    ``exclusivity``: two models that read the same words carry something of everything."""
+    carried_activation: float = Field(0.2, ge=0)
+    """... and most that the other model's activations may carry: the value that tells true from
+    false exclusive features in toys with known concepts (``latentwatch bench toy``)."""
     stitched_cosine: float = Field(0.7, ge=0, le=1)
     """Strict form only: in the place of ``mirror_cosine``, after the map between the two models."""
     seed_agreement: float = Field(0.7, ge=0, le=1)

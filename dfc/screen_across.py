@@ -1,9 +1,8 @@
 """Screening where the two models have no common space: is an exclusive latent really new?
 
-Two questions of dfc.md 6.2 that the tied form answers by subtracting states. Does the other model
-carry the latent after all (``cross_scaling``, judged beside the shared latents, which both models
-do carry)? And does the other model's block hold its mirror, once the directions of one model are
-mapped into the other?
+Two questions that the tied form answers by subtracting states. Does the other model
+carry the latent after all (``cross_scaling``)? And does the other model's block hold its mirror,
+once the directions of one model are mapped into the other?
 """
 
 from __future__ import annotations
@@ -52,26 +51,25 @@ def judge_strict(
     is not called new.
     """
     model = trained.model
+    if model.config.form == "tied":
+        raise ValueError("the crosscoder is tied: judge its latents by the difference of states")
     sample_N = _sample(len(base_TD))
     states = _encode(trained, base_TD[sample_N], candidate_TD[sample_N])
     alike_KJ = torch.zeros(len(model.candidate.decoder), len(model.base.decoder), dtype=torch.bool)
     if stitch is not None:
         alike_KJ = _mirrors(trained, codes, stitch, config)
-    decoder_candidate_FD = model.decoder_candidate
-    if decoder_candidate_FD is None:
-        raise ValueError("the crosscoder is tied: judge its latents by the difference of states")
     return {
         "candidate": _judged(
             (states.candidate_TD, states.base_TD, states.base_left_TD),
-            (states.code.candidate_BF, model.candidate),
-            (states.code.shared_BF, decoder_candidate_FD),
+            states.code.candidate_BF,
+            model.candidate,
             alike_KJ.any(1),
             config,
         ),
         "base": _judged(
             (states.base_TD, states.candidate_TD, states.candidate_left_TD),
-            (states.code.base_BF, model.base),
-            (states.code.shared_BF, model.decoder_base),
+            states.code.base_BF,
+            model.base,
             alike_KJ.any(0),
             config,
         ),
@@ -95,33 +93,29 @@ def _mirrors(
     ) & (correlations(codes.candidate_TK, codes.base_TK) > config.mirror_correlation)
 
 
+def is_new(found: CrossScaling, config: ScreenConfig) -> Tensor:
+    """Which latents ``[K]`` the other model carries too little of to be called shared.
+
+    What could not be measured is not new. There is no allowance for what it carries of the shared
+    latents: that is nearly all of them, and tells nothing of one that is missing.
+    """
+    within_K = (found.error_K <= config.carried_error) & (
+        found.activation_K <= config.carried_activation
+    )
+    return within_K & found.error_K.isfinite() & found.activation_K.isfinite()
+
+
 def _judged(
     states: tuple[Tensor, Tensor, Tensor],
-    exclusive: tuple[Tensor, ExclusiveBlock],
-    shared: tuple[Tensor, Tensor],
+    code_TK: Tensor,
+    block: ExclusiveBlock,
     mirrored_K: Tensor,
     config: ScreenConfig,
 ) -> Judgement:
     """``states`` are the own model's, the other's, and what is left of the other's."""
-    code_TK, block = exclusive
     found = cross_scaling(code_TK, *states, block.decoder.detach())
-    beside = cross_scaling(shared[0], *states, shared[1].detach())
-    limits = (config.carried_error, config.carried_activation)
-    is_new_K = torch.ones(code_TK.shape[1], dtype=torch.bool)
-    for ratio_K, shared_F, limit in zip(found, beside, limits, strict=True):
-        is_new_K &= ratio_K <= _limit(shared_F, limit, config)
     weight_K = written_energy(block, code_TK) / states[0].pow(2).sum(1).mean()
-    return Judgement(weight_K, None, _exclusivity(found), is_new_K, mirrored_K)
-
-
-def _limit(shared_F: Tensor, limit: float, config: ScreenConfig) -> float:
-    """Shared latents that overlap count for little in their own model, and their ratios exceed 1:
-    what the other model carries by half or more is not new, whatever they say."""
-    measured_F = shared_F[shared_F.isfinite()]
-    if not len(measured_F):
-        return limit
-    beside = measured_F.quantile(config.shared_quantile).item()
-    return max(limit, min(beside, 1 - config.exclusivity))
+    return Judgement(weight_K, None, _exclusivity(found), is_new(found, config), mirrored_K)
 
 
 def _exclusivity(found: CrossScaling) -> Tensor:

@@ -6,10 +6,11 @@ from torch import Tensor
 
 from dfc.base_view import BaseView
 from dfc.config import DfcConfig, ScreenConfig, config_of
+from dfc.cross_scaling import CrossScaling
 from dfc.exclusive_codes import exclusive_codes
 from dfc.judgement import Judgement
 from dfc.screen import feature_bank, screen
-from dfc.screen_across import _limit, judge_strict
+from dfc.screen_across import is_new, judge_strict
 from dfc.stitching import Stitch, fit_stitch
 from dfc.train import TrainedDfc, train
 
@@ -117,12 +118,16 @@ def test_the_base_sees_a_shared_feature_where_the_candidate_does(stitch: Stitch)
     assert torch.corrcoef(torch.stack([own_T, other_T]))[0, 1] > 0.9
 
 
-def test_what_the_other_model_carries_by_half_is_not_new_whatever_the_shared_latents_say() -> None:
-    ratios_F = torch.tensor([1.2, 3.0, torch.inf])
+def test_new_is_what_is_measured_and_carried_by_neither_part_of_the_other_model() -> None:
     config = ScreenConfig()
-    assert _limit(ratios_F, 0.1, config) == 1 - config.exclusivity
-    assert _limit(ratios_F / 100, 0.1, config) == 0.1
-    assert _limit(torch.tensor([0.3, 0.3]), 0.1, config) == pytest.approx(0.3)
+    low, unknown = 0.5 * config.carried_activation, torch.inf
+    found = CrossScaling(
+        error_K=torch.tensor([low, 2 * config.carried_error, low, unknown]),
+        activation_K=torch.tensor([low, low, 2 * config.carried_activation, unknown]),
+    )
+    assert is_new(found, config).tolist() == [True, False, False, False]
+    lax = config.model_copy(update={"carried_error": torch.inf, "carried_activation": torch.inf})
+    assert is_new(found, lax).tolist() == [True, True, True, False]
 
 
 def test_the_strict_form_has_defaults_of_its_own() -> None:
