@@ -6,7 +6,15 @@ Where the values come from is in `monitor.settings_file`. Unknown keys are error
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -53,6 +61,13 @@ def usable_line_name(name: str) -> str:
     return _plain_name(name)
 
 
+def _not_empty(path: Any) -> Any:
+    if path == "":
+        raise ValueError("an empty path would be the working directory; name that one by '.'")
+    return path
+
+
+NamedPath = Annotated[Path, BeforeValidator(_not_empty)]
 PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 
@@ -62,7 +77,7 @@ class LineSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, AfterValidator(usable_line_name)]
-    directory: Path
+    directory: NamedPath
     """Its immediate subdirectories are the versions."""
     include: str = "*"
     """Glob for the names of versions."""
@@ -83,9 +98,9 @@ class RecipeSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    corpus: Path | None = None
+    corpus: NamedPath | None = None
     """JSONL of texts and chats; None takes the bundled one."""
-    prompts: Path | None = None
+    prompts: NamedPath | None = None
     """JSONL of prompts that both models answer; None takes the bundled ones."""
     suites: list[str] = Field(default=list(BUNDLED_SUITES), min_length=1)
     """Names of bundled probe suites, or paths that end in .json."""
@@ -127,11 +142,11 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    data_dir: Path = Path(".latentwatch")
+    data_dir: NamedPath = Path(".latentwatch")
     database_url: str = Field(
         default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'latentwatch.db'}"
     )
-    store_dir: Path = Field(default_factory=lambda known: known["data_dir"] / "store")
+    store_dir: NamedPath = Field(default_factory=lambda known: known["data_dir"] / "store")
     """Results of the stages, by key."""
     cache_bytes: int = Field(default=20 * 2**30, ge=0)
     """Most that cached activations may take on disk."""

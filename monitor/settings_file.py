@@ -1,5 +1,6 @@
 """Where settings come from, and errors that say in which of those places the mistake is."""
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator
@@ -64,38 +65,76 @@ def explained(
     try:
         yield
     except SourceParseError as error:  # a variable that is no JSON
-        raise SettingsError(f"environment: {error}: {error.__cause__}") from error
+        raise SettingsError(
+            f"environment: {error}: {error.__cause__}; write lists and tables as JSON, such as "
+            f"{ENV_PREFIX}RECIPE__SEEDS='[0, 1]'"
+        ) from error
     except ValidationError as error:
         messages = []
         for problem in error.errors(include_url=False):
             if problem["type"] == "default_factory_not_called":
                 continue  # follows from another error
-            top = str(problem["loc"][0]) if problem["loc"] else ""
+            # What is missing can only be looked for in the table that lacks it.
+            found = problem["loc"][:-1] if problem["type"] == "missing" else problem["loc"]
             key = ".".join(map(str, problem["loc"])) or "settings"
             remedy = ""
             if problem["type"] == "extra_forbidden":
                 remedy = "; remove it or correct its spelling"
             elif key not in _SECRET:
                 remedy = f"; it is {problem['input']!r}"[:200]
-            place = _place(top, config, from_file, given)
+            place = _place(found, config, from_file, given)
             messages.append(
                 f"{place}: {key}: {problem['msg'].removeprefix('Value error, ')}{remedy}"
             )
         raise SettingsError("\n".join(messages)) from error
 
 
-def _place(top: str, config: Path | None, from_file: dict[str, Any], given: dict[str, Any]) -> str:
-    variable = f"{ENV_PREFIX}{top.upper()}"
-    if top in given:
+def _place(
+    loc: tuple[int | str, ...],
+    config: Path | None,
+    from_file: dict[str, Any],
+    given: dict[str, Any],
+) -> str:
+    """Where the value at `loc` comes from. A variable wins over the file, and a table may be made
+    of both."""
+    if loc and loc[0] in given:
         return "option"
-    if any(name.upper().split("__")[0] == variable for name in os.environ):
-        return f"environment variable {variable}"
-    return str(config) if top in from_file or config else "settings"
+    keys = [str(key).upper() for key in loc]
+    places = [f"environment variable {name}" for name in os.environ if _sets(name, keys)]
+    if not places or isinstance(_at(from_file, keys), dict):
+        places.insert(0, str(config) if config else "settings")
+    return " and ".join(places)
+
+
+def _sets(variable: str, keys: list[str]) -> bool:
+    """Whether `variable` gives what is at `keys`: by its name, or in the JSON that is its value."""
+    name = variable.upper()
+    path = name.removeprefix(ENV_PREFIX).split("__")
+    if not keys or not name.startswith(ENV_PREFIX):
+        return False
+    if path[: len(keys)] == keys:
+        return True
+    try:
+        value = json.loads(os.environ[variable])
+    except ValueError:
+        return False
+    return path == keys[: len(path)] and _at(value, keys[len(path) :]) is not None
+
+
+def _at(value: Any, keys: list[str]) -> Any:
+    """What is at `keys` of nested tables and lists, whose names may be in any case; or None."""
+    for key in keys:
+        entries = dict(enumerate(value)) if isinstance(value, list) else value
+        if not isinstance(entries, dict):
+            return None
+        value = next((entries[name] for name in entries if str(name).upper() == key), None)
+    return value
 
 
 def _anchor(table: dict[str, Any], keys: tuple[str, ...], base: Path) -> None:
     for key in keys:
-        if isinstance(table.get(key), str):
+        # An empty path would become the directory of the file; it is refused with its key later.
+        if isinstance(table.get(key), str) and table[key]:
             table[key] = str(base / table[key])
 
 

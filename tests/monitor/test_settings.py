@@ -86,6 +86,10 @@ LINE = '[[lines]]\nname = "{}"\ndirectory = "d"\n'
         (LINE.format("../a"), "plain name"),
         (LINE.format("comparisons"), "is kept for `latentwatch check`"),
         ("data_dir = ", "is not valid TOML"),
+        ('data_dir = ""', r"latentwatch\.toml: data_dir: an empty path"),
+        ('store_dir = ""', r"latentwatch\.toml: store_dir: an empty path"),
+        ('[[lines]]\nname = "a"\ndirectory = ""', r"lines\.0\.directory: an empty path"),
+        ('[recipe]\ncorpus = ""', r"recipe\.corpus: an empty path"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(
@@ -101,8 +105,17 @@ def test_a_mistake_in_the_file_is_named(
     "variable, value, message",
     [
         ("LATENTWATCH_DATADIR", "x", "LATENTWATCH_DATADIR: there is no such setting"),
-        ("LATENTWATCH_RECIPE__TOKENS", "many", "variable LATENTWATCH_RECIPE: recipe.tokens"),
-        ("LATENTWATCH_LINES", "[", 'field "lines"'),
+        ("LATENTWATCH_RECIPE__TOKENS", "many", "variable LATENTWATCH_RECIPE__TOKENS: recipe.tok"),
+        ("latentwatch_recipe__tokens", "many", "variable latentwatch_recipe__tokens: recipe.tok"),
+        ("LATENTWATCH_RECIPE", '{"tokens": "many"}', "variable LATENTWATCH_RECIPE: recipe.tokens"),
+        (
+            "LATENTWATCH_LINES",
+            '[{"name": "a"}]',
+            r"LATENTWATCH_LINES: lines\.0\.directory",
+        ),
+        ("LATENTWATCH_LINES", "[", 'field "lines".*as JSON, such as'),
+        ("LATENTWATCH_RECIPE__SEEDS", "0,1", 'field "recipe".*as JSON, such as'),
+        ("LATENTWATCH_DATA_DIR", "", "variable LATENTWATCH_DATA_DIR: data_dir: an empty path"),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(
@@ -111,6 +124,36 @@ def test_a_mistake_in_the_environment_is_named(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=message):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "message"),
+    [
+        ("[recipe]\ntokens = 0", {"RECIPE__LAYER": "3"}, r"\A[^ ]*\.toml: recipe\.tokens: "),
+        ("[recipe]\ntoken = 1", {"RECIPE": '{"layer": 3}'}, r"\A[^ ]*\.toml: recipe\.token: "),
+        (
+            "[recipe]\ntokens = 1",
+            {"RECIPE__TOKENS": "0"},
+            r"\Aenvironment variable LATENTWATCH_RECIPE__TOKENS: recipe\.tokens: ",
+        ),
+        (
+            '[explainer]\nmodel = "m"\nbase_url = "http://a/v1"',
+            {"EXPLAINER__BASE_URL": "http://user:word@a/v1"},
+            r"\.toml and environment variable LATENTWATCH_EXPLAINER__BASE_URL: explainer: base_url",
+        ),
+    ],
+)
+def test_a_mistake_is_looked_for_where_its_value_comes_from(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    variables: dict[str, str],
+    message: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"LATENTWATCH_{name}", value)
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write(tmp_path, file))
 
 
 def test_mistakes_in_options_and_missing_files_are_named(tmp_path: Path) -> None:
