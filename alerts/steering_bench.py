@@ -82,8 +82,8 @@ class SteeringBench:
         return _mean(removed_I) / self.shift
 
     def interval(self, removed_I: Floats) -> tuple[float, float] | None:
-        """95 % interval of `part`: templates are drawn anew, shift and removal together. None with
-        fewer than two templates."""
+        """95 % interval of `part` over templates; None with fewer than two of them, or where the
+        shift is too near 0."""
         shift_I = self._candidate_I - self._base_I
         return ratio_interval(removed_I, shift_I, self._suite.templates)
 
