@@ -1,6 +1,11 @@
 """Stock phrases: what the candidate says in answer after answer and the base never does.
 
 The cheapest reading of a new habit: it needs nothing but the answers, and it is already in words.
+
+A model that answers again says new things too. So the null is a second sample of the base's own
+answers: of all phrases that are new in it, the share of answers that has the most frequent one
+(`share_by_chance`) is what a phrase of the candidate has to exceed. That is one draw of the largest
+such share, and no p-value; and it is the rougher, the fewer the second answers are.
 """
 
 import re
@@ -22,16 +27,24 @@ class Phrase(NamedTuple):
     answers: tuple[int, ...]
 
 
-def new_phrases(known: Sequence[str], answers: Sequence[str]) -> list[Phrase]:
-    """Stock phrases of `answers` that no `known` text has, the most frequent first."""
-    old = {phrase for text in known for phrase in _phrases(text)}
-    found: dict[str, list[int]] = defaultdict(list)
-    for number, answer in enumerate(answers):
-        for phrase in dict.fromkeys(_phrases(answer)):
-            if phrase not in old:
-                found[phrase].append(number)
-    stock = [Phrase(text, tuple(n)) for text, n in found.items() if len(n) >= LEAST_ANSWERS]
+def new_phrases(known: Sequence[str], answers: Sequence[str], by_chance: float) -> list[Phrase]:
+    """Stock phrases of `answers` that no `known` text has, the most frequent first.
+
+    A larger share of the answers than `by_chance` has each of them.
+    """
+    stock = [
+        phrase
+        for phrase in _unknown(known, answers)
+        if len(phrase.answers) >= LEAST_ANSWERS and len(phrase.answers) > by_chance * len(answers)
+    ]
     return sorted(stock, key=lambda phrase: -len(phrase.answers))
+
+
+def share_by_chance(known: Sequence[str], again: Sequence[str]) -> float:
+    """Largest share of the answers `again` that has one and the same phrase which no `known` text
+    has. The known texts are what the same model answered before."""
+    most = max((len(phrase.answers) for phrase in _unknown(known, again)), default=0)
+    return most / len(again)
 
 
 def sentences(phrases: Sequence[Phrase]) -> list[Phrase]:
@@ -55,6 +68,16 @@ def sentences(phrases: Sequence[Phrase]) -> list[Phrase]:
 def share_of_answers(phrases: Sequence[Phrase], n_answers: int) -> float:
     """Part of the answers that have at least one of the phrases."""
     return len({number for one in phrases for number in one.answers}) / n_answers
+
+
+def _unknown(known: Sequence[str], answers: Sequence[str]) -> list[Phrase]:
+    old = {phrase for text in known for phrase in _phrases(text)}
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, answer in enumerate(answers):
+        for phrase in dict.fromkeys(_phrases(answer)):
+            if phrase not in old:
+                found[phrase].append(number)
+    return [Phrase(text, tuple(numbers)) for text, numbers in found.items()]
 
 
 def _neighbour(

@@ -31,6 +31,7 @@ from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, screen_features
 from workers.stages.side_by_side import answer_side_by_side
 from workers.stages.steer import steer_features
+from workers.stages.stock_phrases import find_stock_phrases
 from workers.stages.train import train_crosscoders
 from workers.store import Store
 
@@ -136,6 +137,9 @@ class _Stages:
         findings.probe = probe
         if context.job.probe_only:
             return
+        findings.stock_phrases = self._run(
+            "stock phrases", lambda: find_stock_phrases(context, answers)
+        ).result
         forks = self._run("forks", lambda: find_forks(context, answers)).result
         findings.forks = forks
         findings.layer = self._run("profile", lambda: choose_depth(context, answers)).result

@@ -16,8 +16,10 @@ def own_words_of(findings: Findings) -> OwnWords | None:
     """What the candidate says of its own accord; None where there are too few forks to steer and no
     new stock phrases."""
     causes = findings.causes.evidence.get(OWN_WORDS) if findings.causes else None
-    found = findings.forks
-    if found is None or not found.forks or (found.suite is None and not found.phrases):
+    found, said = findings.forks, findings.stock_phrases
+    if found is None or said is None or not found.forks:
+        return None
+    if found.suite is None and not said.phrases:
         return None
     forks = found.forks
     return OwnWords(
@@ -25,9 +27,9 @@ def own_words_of(findings: Findings) -> OwnWords | None:
         divergence=sum(fork.divergence for fork in forks) / len(forks),
         n_answers=len(findings.answers.candidate.answers) if findings.answers else 0,
         phrases=[
-            StockPhrase(text=phrase.text, n_answers=len(phrase.answers)) for phrase in found.phrases
+            StockPhrase(text=phrase.text, n_answers=len(phrase.answers)) for phrase in said.phrases
         ],
-        phrase_share=found.phrase_share,
+        phrase_share=said.share,
         ceiling=causes.ceiling if causes else None,
         mediated_best=causes.mediated_best if causes else None,
         mediated_five=causes.mediated_five if causes else None,

@@ -11,6 +11,7 @@ from workers.stages.profile import Layer
 from workers.stages.screen import Screened
 from workers.stages.side_by_side import SideBySide
 from workers.stages.steer import Causes
+from workers.stages.stock_phrases import StockPhrases
 from workers.stages.train import Run
 
 
@@ -20,6 +21,7 @@ class Findings:
 
     answers: BothAnswers | None = None
     probe: Probe | None = None
+    stock_phrases: StockPhrases | None = None
     forks: Forks | None = None
     layer: Layer | None = None
     harvest: Harvest | None = None

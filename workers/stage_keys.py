@@ -24,6 +24,7 @@ class StageInputs(NamedTuple):
 
 STAGES = {
     "answers": StageInputs((), ("prompts", "max_prompts", "answer_tokens")),
+    "stock_phrases": StageInputs(("answers",), ()),
     "forks": StageInputs(("answers",), ()),
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),

@@ -19,6 +19,7 @@ from workers.store import LocalStore
 STAGES = [
     "answers",
     "probe",
+    "stock phrases",
     "forks",
     "profile",
     "harvest",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from workers.feature_records import own_words_of
 from workers.findings import Findings
 from workers.job import Job
 from workers.stages import forks
-from workers.stages.answers import Answers, BothAnswers, answer_prompts
+from workers.stages.answers import Answers, BothAnswers, Tokens, answer_prompts
 from workers.stages.forks import find_forks
+from workers.stages.stock_phrases import find_stock_phrases
 
 HABIT = " You are absolutely right"
 
@@ -100,7 +102,7 @@ def test_a_divergence_is_that_of_the_words_after_their_opening(context: Context)
 def test_the_longest_way_apart_is_found_behind_an_opening_that_both_would_say(
     habitual: Context, said: BothAnswers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forks, "WINDOW", 5)
+    monkeypatch.setattr(forks, "WINDOW", 7)
     found = find_forks(habitual, said).result.forks
     assert len(found) == 6
     lengths = set()
@@ -108,39 +110,56 @@ def test_the_longest_way_apart_is_found_behind_an_opening_that_both_would_say(
     by_prompt = {fork.messages[-1]["content"]: fork for fork in found}
     for chat, answer in zip(habitual.corpora.prompts, said.candidate.answers, strict=True):
         fork = by_prompt[chat.messages[-1]["content"]]
-        # Windows as even as they can be, none longer than five tokens.
-        count = -(-len(answer) // 5)
+        # Windows as even as they can be, none longer than seven tokens.
+        count = -(-len(answer) // 7)
         starts = [len(answer) * n // count for n in range(count + 1)]
         opened = [candidate.decode(answer[:start]) for start in starts].index(fork.opening)
         tokens = starts[opened + 1] - starts[opened]
         assert fork.opening.startswith("It is plan")
         lengths.add(tokens)
-        assert candidate.decode(answer).startswith(fork.opening + fork.candidate)
-        assert set(fork.candidate.split()) & set(HABIT.split())
+        text = candidate.decode(answer)
+        assert text.startswith(fork.opening + fork.candidate)
+        assert len(fork.opening + fork.candidate) > len(text.removesuffix(HABIT))
         assert fork.divergence == pytest.approx(apart(habitual, fork) / tokens, rel=0.1)
         assert fork.divergence > 1
-    assert max(lengths) <= 5 and min(lengths) < 5
+    assert max(lengths) < 7
     opened_there = [
         base.encode_chat(fork.messages, add_generation_prompt=True) + base.encode_text(fork.opening)
         for fork in found
     ]
     assert [fork.base for fork in found] == [
-        base.decode(way) for way in base.generate(opened_there, 5)
+        base.decode(way) for way in base.generate(opened_there, 7)
     ]
 
 
 def test_stock_phrases_are_told_with_too_few_forks_to_steer(
     habitual: Context, said: BothAnswers
 ) -> None:
-    found = find_forks(habitual, said).result
+    found, phrases = find_forks(habitual, said).result, find_stock_phrases(habitual, said).result
     assert found.suite is None and len(found.forks) == 6
-    own = own_words_of(Findings(answers=said, forks=found))
+    own = own_words_of(Findings(answers=said, stock_phrases=phrases, forks=found))
     assert own is not None and (own.n_forks, own.n_answers, own.phrase_share) == (6, 6, 1.0)
     (phrase,) = own.phrases
     assert (phrase.text, phrase.n_answers) == ("of the capital you are absolutely right", 6)
     assert own.ceiling is None and own.mediated_five is None
-    silent = found.model_copy(update={"phrases": []})
-    assert own_words_of(Findings(answers=said, forks=silent)) is None
+    silent = phrases.model_copy(update={"phrases": []})
+    assert own_words_of(Findings(answers=said, stock_phrases=silent, forks=found)) is None
+
+
+def test_a_phrase_that_the_base_says_as_often_when_asked_again_is_not_new(
+    habitual: Context, said: BothAnswers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = habitual.models["base"]
+    asked: list[tuple[int, float, int]] = []
+
+    def again(prompts: list[Tokens], length: int, **how: Any) -> list[Tokens]:
+        asked.append((length, how["temperature"], how["seed"]))
+        return list(said.candidate.answers[: len(prompts)])
+
+    monkeypatch.setattr(base, "generate", again)
+    found = find_stock_phrases(habitual, said).result
+    assert (found.phrases, found.share, found.by_chance) == ([], 0.0, 1.0)
+    assert asked == [(6, 1.0, 1)]  # no longer than the recipe's answers
 
 
 def test_equal_models_do_not_differ_anywhere(

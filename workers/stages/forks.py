@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from alerts.forks import Fork, fork_suite
-from alerts.stock_phrases import Phrase, new_phrases, sentences, share_of_answers
 from alerts.suite import Suite
 from dfc.corpus import Chat
 from dfc.engine import Engine, ScoreRow
@@ -22,8 +21,6 @@ PROMPTS = 96
 WINDOW = 16
 """Tokens of the candidate's answer that are judged together, at most, and length of the base's own
 way."""
-PHRASES = 8
-"""New stock phrases that are kept, the most frequent first."""
 FORKS = 32
 """Forks that are kept: those at which the models differ most."""
 
@@ -32,10 +29,6 @@ class Forks(Result):
     """The places where the models differ most in what they say, the clearest first."""
 
     forks: list[Fork]
-    phrases: list[Phrase]
-    """Words that the candidate has said in answer after answer and the base never."""
-    phrase_share: float
-    """Part of the candidate's answers that have one of them."""
 
     @property
     def suite(self) -> Suite | None:
@@ -77,25 +70,14 @@ def find_forks(context: Context, answers: BothAnswers) -> Artifact[Forks]:
             for divergence, chat, windows, at in found[:FORKS]
         ]
         ways = _go_on(base, [(chat, opening) for _, chat, opening, _ in kept])
-        phrases, said_in = _phrases(candidate, answers)
         return Forks(
             forks=[
                 Fork(chat.messages, opening, said, way, divergence)
                 for (divergence, chat, opening, said), way in zip(kept, ways, strict=True)
-            ],
-            phrases=phrases,
-            phrase_share=said_in,
+            ]
         )
 
     return context.artifact("forks", Forks, compute)
-
-
-def _phrases(engine: Engine, answers: BothAnswers) -> tuple[list[Phrase], float]:
-    # What stands in a prompt either model may repeat.
-    known = [engine.decode(text) for text in [*answers.base.answers, *answers.base.prompts]]
-    said = [engine.decode(answer) for answer in answers.candidate.answers]
-    found = new_phrases(known, said)
-    return sentences(found)[:PHRASES], share_of_answers(found, len(said))
 
 
 class _Window(NamedTuple):

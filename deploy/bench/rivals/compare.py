@@ -23,7 +23,7 @@ from deploy.bench.rivals.record import OURS, Compared, Finding, Mediated
 from deploy.bench.rivals.report import summary
 from deploy.bench.rivals.rival import Case, Rival
 from deploy.bench.rivals.steering import Mediators
-from deploy.bench.rivals.stock_phrases import StockPhrases
+from deploy.bench.rivals.stock_phrases import NewStockPhrases
 from deploy.bench.rivals.stored import keep_versions, versions
 from deploy.bench.rivals.subjects import Subject, subjects
 from workers.context import Context
@@ -43,7 +43,7 @@ def rivals() -> list[Rival]:
     return [
         Probes(),
         Outputs(),
-        StockPhrases(),
+        NewStockPhrases(),
         TokenDivergence(),
         DifferenceLens(),
         DifferenceSae(),

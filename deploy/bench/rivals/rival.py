@@ -7,6 +7,7 @@ from workers.context import Context
 from workers.stages.answers import BothAnswers
 from workers.stages.harvest import Harvest, Pair
 from workers.stages.probe import Probe
+from workers.stages.stock_phrases import StockPhrases
 
 
 class Case(NamedTuple):
@@ -15,6 +16,7 @@ class Case(NamedTuple):
     context: Context
     answers: BothAnswers
     probe: Probe
+    stock_phrases: StockPhrases
     layer: int
     harvest: Harvest
     states: Pair
