@@ -30,6 +30,7 @@ from workers.context import Context
 from workers.diff import open_context, run_diff
 from workers.progress import DiffProgress
 from workers.recipe import digest_of, recipe_digest
+from workers.stage_keys import stage_code
 from workers.store import LocalStore
 
 SHOWING = ("report.py", "stored.py", "tables.py")
@@ -155,6 +156,6 @@ class _Work:
         job, recipe = self._context.job, self._context.inputs.recipe
         files = sorted(Path(__file__).parent.glob("*.py"))
         sources = [file.read_text() for file in files if file.name not in SHOWING]
-        made_of = [rival.name, recipe_digest(recipe), sources]
+        made_of = [rival.name, recipe_digest(recipe), sources, stage_code()]
         pair = digest_of([job.base.content_digest, job.candidate.content_digest])
         return f"rivals/{pair}/{digest_of(made_of)}"
