@@ -34,7 +34,7 @@ class Mediation(NamedTuple):
     control: float | None
     """What five features must remove more than to be the cause: the 95th percentile of what five
     random directions remove, or, if larger, what ablating the five takes off the base itself. None
-    where the base can't be edited alike."""
+    where none were chosen, or the base can't be edited alike."""
 
 
 class Mediator:
@@ -58,7 +58,7 @@ class Mediator:
     ) -> Mediation:
         """Choose the best five of the bank's rows in ``pool`` and measure what they mediate."""
         chosen = self.choose(bank, pool)
-        taken = self.report.taken_from_base(bank, ablate(chosen))
+        taken = self.report.taken_from_base(bank, ablate(chosen)) if chosen else None
         return Mediation(
             rows=chosen,
             best=self.trial(bank, chosen[:1]),

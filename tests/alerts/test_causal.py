@@ -13,6 +13,7 @@ from alerts.mediation import Mediation, Trial
 from alerts.random_directions import ControlStates, control_bank, difference_directions
 from alerts.steering_bench import Pair
 from alerts.suite import Suite
+from alerts.verdict import SeedMediation
 from dfc.engine import FeatureBank, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
 
@@ -154,6 +155,8 @@ def test_an_edit_that_costs_too_much_on_neutral_text_is_not_taken() -> None:
     assert evidence.mediated_best is None and evidence.mediated_five is None
     assert evidence.mediated_all is None and evidence.control_p95 is None
     assert evidence.seeds_agree is None
+    unknown = SeedMediation(best=None, five=None, all=None, control_p95=None)
+    assert evidence.by_seed == (unknown, unknown)
 
 
 def test_a_dose_response_is_monotone_and_stands_beside_controls() -> None:
