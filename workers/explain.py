@@ -30,8 +30,8 @@ class _Reply(Result):
 
 
 class _Questions(NamedTuple):
-    """Asks each question once: replies that could be read are kept by model, request and
-    question."""
+    """Asks each question once: replies that could be read are kept by endpoint, model, request
+    and question."""
 
     endpoint: ChatEndpoint
     store: Store
@@ -39,7 +39,8 @@ class _Questions(NamedTuple):
 
     def ask(self, messages: Sequence[Message], read: Callable[[str], ReadT]) -> ReadT:
         endpoint = self.endpoint
-        made_of = [endpoint.model, dict(endpoint.request), [dict(m) for m in messages]]
+        asked = [dict(message) for message in messages]
+        made_of = [endpoint.base_url, endpoint.model, dict(endpoint.request), asked]
         key = f"shared/explainer/{digest_of(made_of)}"
 
         def compute(_: object) -> _Reply:

@@ -77,6 +77,10 @@ def test_the_first_features_are_described_and_the_description_tested(
     assert again == found and len(server.requests) == asked
     with_explanations(OUTCOME, described(), settings(server, model="other"), store, Silent())
     assert len(server.requests) == 2 * asked
+    with chat_server() as elsewhere:  # may serve other weights under the same name
+        elsewhere.reply = helpful
+        with_explanations(OUTCOME, described(), settings(elsewhere), store, Silent())
+        assert len(elsewhere.requests) == asked
 
 
 @pytest.mark.parametrize(
