@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import InvalidFileError
 from alerts.policy import Policy, default_policy
 from alerts.suite import Suite, bundled_suites, load_suite, suite_digest
@@ -46,6 +47,11 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
     except (InvalidFileError, ValidationError) as error:
         raise InputsError(str(error)) from error
     names = [suite.behaviour for suite in suites]
+    if OWN_WORDS in names:
+        raise InputsError(
+            f"{settings.suites[names.index(OWN_WORDS)]}: behaviour: {OWN_WORDS!r} is kept for what "
+            "the candidate says of its own accord; give the behaviour another name"
+        )
     for name in names:
         if names.count(name) > 1:
             raise InputsError(f"recipe.suites: two suites are named {name!r}; keep one of them")

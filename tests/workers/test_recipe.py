@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.settings import RecipeSettings, Settings
+from tests.alerts.suites import suite_json
 from workers.errors import InputsError
 from workers.inputs import load_inputs
 from workers.recipe import recipe_digest
@@ -84,3 +85,13 @@ def test_a_wrong_suite_names_file_and_field(settings: Settings, tmp_path: Path) 
     path.write_text(json.dumps({"schema": "latentwatch.suite/1", "behavior": "x"}))
     with pytest.raises(InputsError, match=r"ours\.json(.|\n)*behavior: "):
         load_inputs(settings.recipe.model_copy(update={"suites": [str(path)]}))
+
+
+def test_the_name_of_what_the_candidate_says_unasked_is_no_behaviour(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "ours.json"
+    path.write_text(json.dumps(suite_json(behaviour="own_words")))
+    named = r"ours\.json: behaviour: 'own_words' is kept .*; give the behaviour another name"
+    with pytest.raises(InputsError, match=named):
+        load_inputs(settings.recipe.model_copy(update={"suites": ["sycophancy", str(path)]}))
