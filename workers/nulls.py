@@ -33,6 +33,7 @@ from workers.stages.probe import (
 )
 
 INT8 = Rounding(bits=8)
+UNCHANGED = Noise(relative=0.0, seed=0)
 
 ModelScores = dict[str, Scores]
 """Item scores of one model, by behaviour."""
@@ -65,7 +66,7 @@ def numeric_pairs(context: Context, copies: int) -> list[NullPair]:
     """
     with _stage(context, "identical"):
         # Loaded and scored twice: a result read back from the store would prove nothing.
-        base, again = (copy_scores(context, Noise(0.0, load)) for load in (0, 1))
+        base, again = copy_scores(context, UNCHANGED, UNCHANGED)
     apart = [name for name in base if base[name] != again[name]]
     if apart:
         raise CalibrationError(
@@ -76,7 +77,7 @@ def numeric_pairs(context: Context, copies: int) -> list[NullPair]:
     with _stage(context, "noisy copies"):
         noisy = noisy_nulls(context, copies)
     with _stage(context, "rounded"):
-        rounded = copy_scores(context, INT8)
+        (rounded,) = copy_scores(context, INT8)
     unknown = _unknown(context, context.inputs.behaviour_suites)
     return [
         NullPair("identical", "the same weights", base, again, unknown),

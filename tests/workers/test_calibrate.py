@@ -2,6 +2,8 @@
 
 import io
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,15 +21,17 @@ from monitor.intake import ensure_line, identify_push, register
 from monitor.jobs import claim_next, finish, queue_diff
 from monitor.lineage import move
 from monitor.schema import Line, Trust, Version
-from monitor.settings import Settings
+from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.workers.conftest import Silent, side_of
+from tests.workers.test_resume import COMMAND, stop_when, write_config
 from workers import nulls
 from workers.calibrate import calibrate_line
 from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import CalibrationError
-from workers.job import Job
+from workers.job import Job, Side
+from workers.models import _open
 from workers.store import LocalStore
 
 Sessions = sessionmaker[Session]
@@ -100,6 +104,74 @@ def test_identical_weights_give_exactly_nothing_and_noisy_ones_something(
         )
 
 
+def test_a_killed_calibration_goes_on_where_it_was(
+    tiny_checkpoint: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a line of which nothing is known but its settings, by the real command."""
+    copies = 16
+    push = Path(shutil.copytree(tiny_checkpoint, tmp_path / "line" / "v1"))
+    (push / "READY").touch()
+    config = tmp_path / "latentwatch.toml"
+    write_config(config, settings)
+    text = config.read_text()
+    line = f'''
+[[lines]]
+name = "assistant"
+directory = "{push.parent}"
+ready_marker = "READY"
+trusted = "v1"
+
+'''
+    config.write_text(text.replace("[recipe]\n", f"{line}[recipe]\n", 1))
+    command = [*COMMAND, "calibrate", "--line", "assistant", "--copies", str(copies)]
+    process = subprocess.Popen(
+        [*command, "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    kept = "store/artifacts/shared/null/*/*"
+    stop_when(process, tmp_path / "data", kept, signal.SIGKILL)
+    done = len(list((tmp_path / "data").glob(kept)))
+    assert 0 < done < 2 + copies  # of the twice loaded base, the copies and the rounded one
+
+    loads: list[Side] = []
+    monkeypatch.setattr(
+        "workers.models._open", lambda side, *change: loads.append(side) or _open(side, *change)
+    )
+    resumed = calibrate_line("assistant", None, copies, load_settings(config), silent, lambda: 0.0)
+    assert len(loads) == 2 + copies - done
+    undisturbed = calibrate_line(
+        *("assistant", None, copies),
+        load_settings(config, data_dir=tmp_path / "undisturbed"),
+        silent,
+        lambda: 0.0,
+    )
+    assert resumed == undisturbed
+
+
+def test_a_calibration_tells_how_far_it_is(trusted: Version, settings: Settings) -> None:
+    heard: list[tuple[str, int, int]] = []
+    stages: list[str] = []
+
+    class Listening(Silent):
+        def step(self, what: str, done: int, total: int) -> None:
+            heard.append((what, done, total))
+
+        def end(self, stage: str, seconds: float, reused: bool) -> None:
+            stages.append(stage)
+
+    @contextmanager
+    def listening() -> Iterator[Listening]:
+        yield Listening()
+
+    calibrate_line("assistant", None, COPIES, settings, listening, lambda: 0.0)
+    assert stages == ["identical", "noisy copies", "rounded", "releases"]
+    assert [one for one in heard if one[2] == COPIES] == [
+        ("noisy copies of the base", copy, COPIES) for copy in range(COPIES)
+    ]
+
+
 def test_what_was_measured_before_is_not_measured_again(
     trusted: Version, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,8 +184,8 @@ def test_what_was_measured_before_is_not_measured_again(
 def test_weights_that_do_not_score_alike_are_no_base_for_nulls(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loads = iter([1.0, 1.0 + 1e-9])
-    monkeypatch.setattr(nulls, "copy_scores", lambda *_: {"sycophancy": [next(loads)]})
+    apart = [{"sycophancy": [1.0]}, {"sycophancy": [1.0 + 1e-9]}]
+    monkeypatch.setattr(nulls, "copy_scores", lambda *_: apart)
     with pytest.raises(CalibrationError, match="two results on sycophancy"):
         nulls.numeric_pairs(context, COPIES)
 

@@ -36,9 +36,9 @@ class ItemScores(Result):
 
 
 class NullScores(Result):
-    """The item scores of one noisy copy of the base, by behaviour."""
+    """The item scores of copies of the base, by behaviour."""
 
-    scores: dict[str, Scores]
+    scores: list[dict[str, Scores]]
 
 
 class SuiteProbe(Result):
@@ -145,19 +145,27 @@ def noisy_nulls(context: Context, copies: int) -> list[dict[str, Scores]]:
     nulls = []
     for copy in range(copies):
         context.progress.step("noisy copies of the base", copy, copies)
-        nulls.append(copy_scores(context, Noise(NULL_NOISE, copy)))
+        nulls += copy_scores(context, Noise(NULL_NOISE, copy))
     return nulls
 
 
-def copy_scores(context: Context, change: Perturbation) -> dict[str, Scores]:
-    """The item scores of a copy of the base on all behaviour suites, computed once."""
+def copy_scores(context: Context, *changes: Perturbation) -> list[dict[str, Scores]]:
+    """The item scores of copies of the base on all behaviour suites, computed once.
+
+    Kept all together or not at all, so that copies which have to agree are scored by one process:
+    another may run with other threads, which can change the last digit of a score.
+    """
     suites = context.inputs.behaviour_suites
-    made_of = [[score_digest(suite) for suite in suites], type(change).__name__, change]
+    named = [[type(change).__name__, change] for change in changes]
+    made_of = [[score_digest(suite) for suite in suites], named]
     key = f"null/{context.job.base.content_digest}/{digest_of(made_of)}"
 
     def compute(_: Path) -> NullScores:
-        engine = context.models.noisy_base(change)
-        return NullScores(scores={suite.behaviour: _score(engine, suite) for suite in suites})
+        found = []
+        for change in changes:
+            engine = context.models.noisy_base(change)
+            found.append({suite.behaviour: _score(engine, suite) for suite in suites})
+        return NullScores(scores=found)
 
     return context.shared(key, NullScores, compute).result.scores
 
