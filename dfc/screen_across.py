@@ -1,8 +1,8 @@
 """Screening where the two models have no common space: is an exclusive latent really new?
 
-Two questions that the tied form answers by subtracting states. Does the other model
-carry the latent after all (``cross_scaling``)? And does the other model's block hold its mirror,
-once the directions of one model are mapped into the other?
+Two questions that the tied form answers by subtracting states. Does the other model carry the
+latent after all (``cross_scaling``)? And does the other model's block hold its mirror, once the
+directions of one model are mapped into the other?
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-PACKAGES = ("alerts", "dfc", "workers")
+PACKAGES = ("alerts", "deploy", "dfc", "workers")
 """Where figures are made. What the control plane hands over enters a result by its own digest."""
 
 CARRIERS = frozenset(

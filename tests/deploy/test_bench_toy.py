@@ -8,25 +8,35 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from deploy.bench.toy import cells
 from deploy.bench.toy import run as bench
 from deploy.bench.toy.cells import Cell, Measured, measure, store, stored
 from deploy.bench.toy.crosscoders import Form, Settings, train_form
 from deploy.bench.toy.features import (
     Evaluation,
     Feature,
+    Kind,
     called_exclusive,
+    evaluate,
     recalled,
     truth,
     written_rows,
 )
 from deploy.bench.toy.learning import HalfLearned, Learning
 from deploy.bench.toy.plot import draw
-from deploy.bench.toy.score import over_seeds, passing, score
+from deploy.bench.toy.score import over_seeds, score
 from deploy.bench.toy.tables import found_table
 from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
-from dfc.config import DfcConfig
+from dfc.config import DfcConfig, ScreenConfig
+from dfc.config import Form as ProductForm
+from dfc.exclusive_codes import exclusive_codes
+from dfc.judgement import judge_tied
 from dfc.model import Codes, Dfc
+from dfc.normalisation import fit_normalisation
+from dfc.screen_across import judge_strict
+from dfc.sides import SideName
 from dfc.train import TrainedDfc
+from workers.sources import _closure
 
 TINY = Scale(concepts=64, width=24)
 BRIEF = Settings(steps=40, batch=128, tokens=2000, learning_rate=3e-3, exclusive=0.1)
@@ -104,9 +114,8 @@ def test_the_truth_about_a_hand_made_dictionary(universe: Universe) -> None:
     assert recalled(rows_KD, unit_CD[:0]) is None
 
 
-def feature(kind: str, concept: int = 0, side: str = "base", **ratios: float | None) -> Feature:
-    rho = {"rho_error": 0.0, "rho_activation": 0.0, **ratios}
-    return Feature(side, True, kind, concept, 0.9, 0.01, **rho)  # type: ignore[arg-type]
+def feature(kind: Kind, concept: int = 0, side: SideName = "base") -> Feature:
+    return Feature(side, True, kind, concept, 0.9, 0.01, None, 0.3, False, None)
 
 
 def test_recall_counts_concepts_and_precision_counts_features() -> None:
@@ -121,13 +130,6 @@ def test_recall_counts_concepts_and_precision_counts_features() -> None:
     assert found == (2 / 8, 3 / 5, 5, 1, 1)
     assert score([], 8) == (0.0, None, 0, 0, 0)
     assert score(features[:1], 0).recall is None
-
-
-def test_only_what_is_measured_small_passes() -> None:
-    kept = [feature("exclusive"), feature("exclusive", rho_error=0.19, rho_activation=0.09)]
-    carried = [feature("shared", rho_error=0.3), feature("shared", rho_activation=0.3)]
-    unknown = [feature("none", rho_error=None), feature("none", rho_activation=None)]
-    assert passing([*carried, *kept, *unknown]) == kept
 
 
 def test_figures_over_seeds_carry_their_interval() -> None:
@@ -197,16 +199,26 @@ def test_designated_latents_are_tied_and_denser(trained: dict[Form, TrainedDfc])
     assert (kept.shared_BF > 0).sum().item() == 500 * 8
 
 
-def test_a_cell_is_kept_for_its_settings_alone(tmp_path: Path) -> None:
+def test_a_cell_is_kept_for_its_settings_and_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cell = Cell("sizes", "strict", 32, 0, TINY, BRIEF)
     assert stored(tmp_path, cell) is None
-    measured = Measured(
-        Evaluation([feature("none", rho_error=None)], 0.5, 0.25, 1.0), HalfLearned(0.2, None), 3.5
-    )
+    measured = Measured(Evaluation([feature("none")], 0.5, 0.25, 1.0), HalfLearned(0.2, None), 3.5)
     store(tmp_path, cell, measured)
     assert stored(tmp_path, cell) == measured
     assert stored(tmp_path, cell._replace(settings=BRIEF._replace(steps=41))) is None
     assert stored(tmp_path, cell._replace(seed=1)) is None
+    monkeypatch.setattr(cells, "sources_digest", lambda name: "other code")
+    assert stored(tmp_path, cell) is None
+
+
+def test_the_code_of_training_screening_and_judging_is_part_of_a_cell() -> None:
+    reached = set(_closure((cells.__name__,)))
+    assert {"dfc.train", "dfc.loss", "dfc.model", "dfc.cross_scaling", "dfc.judgement"} <= reached
+    toy = ("crosscoders", "features", "learning", "universe")
+    assert {f"deploy.bench.toy.{name}" for name in toy} <= reached
+    assert not {"deploy.bench.toy.plot", "deploy.bench.toy.run"} & reached
 
 
 def test_half_of_what_is_learned_is_dated() -> None:
@@ -226,12 +238,59 @@ def test_half_of_what_is_learned_is_dated() -> None:
     assert Learning(toy, steps=80).half_learned() == (None, None)
 
 
+def by_hand(form: ProductForm, toy: Universe, sample: Sample) -> TrainedDfc:
+    """A crosscoder whose blocks hold a concept of their model and one that both models have.
+
+    Takes fewer concepts than dimensions, so that every one can be read off exactly.
+    """
+    shared = toy.shared
+    settings = {"form": form, "shared": len(toy.base_CD[shared]), "k": 1, "k_exclusive": 1}
+    config = DfcConfig.model_validate({**settings, "base_exclusive": 2, "candidate_exclusive": 2})
+    model = Dfc(config, toy.scale.width, toy.scale.width)
+    read_base_CD, read_candidate_CD = (
+        torch.linalg.pinv(concept_CD).T for concept_CD in (toy.base_CD, toy.candidate_CD)
+    )
+    with torch.no_grad():
+        model.encoder_base.copy_(read_base_CD[shared] / 2)
+        model.encoder_candidate.copy_(read_candidate_CD[shared] / 2)
+        model.decoder_base.copy_(toy.base_CD[shared])
+        if model.decoder_candidate is not None:
+            model.decoder_candidate.copy_(toy.candidate_CD[shared])
+        for block, read_CD, concept_CD, own in (
+            (model.base, read_base_CD, toy.base_CD, toy.base_only),
+            (model.candidate, read_candidate_CD, toy.candidate_CD, toy.candidate_only),
+        ):
+            block.encoder.copy_(read_CD[[own.start, shared.start]])
+            block.decoder.copy_(concept_CD[[own.start, shared.start]])
+        model.threshold.fill_(1.0)
+    norm = fit_normalisation(sample.base_TD, sample.candidate_TD, same_architecture=form == "tied")
+    return TrainedDfc(model, norm, 0, [])
+
+
+@pytest.mark.parametrize("form", ["strict", "tied"])
+def test_the_filter_is_the_screening_of_the_product(form: ProductForm) -> None:
+    toy = draw_universe(Scale(100, 128, exclusive=0.03, same_space=form == "tied"), seed=0)
+    held_out = draw_sample(toy, 100 * 128, 0, 1)
+    trained = by_hand(form, toy, held_out)
+    found = evaluate(trained, toy, held_out).features
+    assert [(f.kind, f.is_new) for f in found] == [("exclusive", True), ("shared", False)] * 2
+    states, screen = (held_out.base_TD, held_out.candidate_TD), ScreenConfig.model_validate({})
+    codes = exclusive_codes(trained, *states)
+    judged = (
+        judge_tied(trained, codes, screen)
+        if form == "tied"
+        else judge_strict(trained, codes, *states, None, screen)
+    )
+    for side in ("base", "candidate"):
+        assert judged[side].is_new_K.tolist() == [f.is_new for f in found if f.side == side]
+
+
 def test_with_nothing_exclusive_the_filter_leaves_nothing() -> None:
     scale = TINY._replace(exclusive=0.0)
     settings = Settings(steps=300, batch=128, tokens=6000, learning_rate=5e-3, exclusive=0.25)
     evaluation = measure(Cell("null", "strict", 32, 0, scale, settings)).evaluation
     assert len(evaluation.features) >= 4  # the blocks hold something ...
-    assert not passing(evaluation.features)  # ... that both models have
+    assert not any(feature.is_new for feature in evaluation.features)  # ... that both models have
 
 
 def test_the_command_prints_every_key_and_takes_up_where_it_was(
@@ -241,7 +300,7 @@ def test_the_command_prints_every_key_and_takes_up_where_it_was(
     monkeypatch.setattr(bench, "SETTINGS", BRIEF)
     printed = []
     for _ in range(2):
-        bench.run(1, True, tmp_path / "out", tmp_path / "work", tmp_path / "toy.svg")
+        bench.run([0], True, tmp_path / "out", tmp_path / "work", tmp_path / "toy.svg")
         printed.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
     assert printed[0] == printed[1]  # even the seconds: nothing was measured a second time
     assert set(printed[0][-1]) == {
@@ -253,15 +312,15 @@ def test_the_command_prints_every_key_and_takes_up_where_it_was(
         "variance_explained_gap",
     }
     result = json.loads((tmp_path / "out" / "toy-quick.json").read_text())
-    assert {row["form"] for row in result["rows"]} == {"standard", "dsf", "strict"}
+    assert {row["form"] for row in result["rows"]} == {"standard", "strict"}
     lines = found_table(result["rows"], "sizes").splitlines()
-    assert len(lines) == 2 + 3 and all(line.count("|") == lines[0].count("|") for line in lines)
+    assert len(lines) == 2 + 2 and all(line.count("|") == lines[0].count("|") for line in lines)
     draw(result["rows"], tmp_path / "toy.svg")
     assert "dedicated features" in (tmp_path / "toy.svg").read_text()
 
 
 def test_the_full_plan_has_every_size_the_other_space_and_the_null() -> None:
-    cells = bench.plan(seeds=5, quick=False)
-    assert len(cells) == 5 * (4 * 3 + 1 + 4) == len({cell.name for cell in cells})
-    assert {cell.latents for cell in cells if cell.table == "sizes"} == {128, 256, 512, 1024}
-    assert [cell.scale.exclusive_concepts for cell in cells if cell.table == "null"] == [0] * 5
+    planned = bench.plan(range(5), quick=False)
+    assert len(planned) == 5 * (4 * 3 + 1 + 4) == len({cell.name for cell in planned})
+    assert {cell.latents for cell in planned if cell.table == "sizes"} == {128, 256, 512, 1024}
+    assert [cell.scale.exclusive_concepts for cell in planned if cell.table == "null"] == [0] * 5

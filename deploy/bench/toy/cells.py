@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +16,7 @@ from deploy.bench.toy.learning import HalfLearned, Learning
 from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
 from deploy.demo import atomic
 from dfc.model import Dfc
+from workers.sources import sources_digest
 
 HELD_OUT = 40_000
 """Samples on which a trained crosscoder is judged."""
@@ -73,7 +75,8 @@ def _toy(scale: Scale, seed: int, tokens: int) -> tuple[Universe, Sample, Sample
 
 
 def stored(directory: Path, cell: Cell) -> Measured | None:
-    """What ``store`` kept; None where nothing is or it was measured under other settings."""
+    """What ``store`` kept; None where nothing is or it was measured with other settings or other
+    code."""
     path = directory / f"{cell.name}.json"
     if not path.exists():
         return None
@@ -111,4 +114,6 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "held_out": HELD_OUT,
         "scale": cell.scale._asdict(),
         "settings": cell.settings._asdict(),
+        "sources": sources_digest(__name__),
+        "torch": metadata.version("torch"),
     }

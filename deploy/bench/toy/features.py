@@ -9,8 +9,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from deploy.bench.toy.universe import Sample, Universe
+from dfc.config import ScreenConfig
 from dfc.cross_scaling import cross_scaling
+from dfc.exclusive_codes import exclusive_codes
+from dfc.judgement import judge_tied
 from dfc.model import Codes, Dfc, Reconstruction
+from dfc.screen_across import is_new
 from dfc.sides import SideName
 from dfc.train import TrainedDfc
 
@@ -19,6 +23,12 @@ RECOVERED = 0.8
 
 LEANING = 0.8
 """Relative decoder norm above which a latent is called exclusive (paper, section 2.3)."""
+
+SCREEN = ScreenConfig.model_validate({})
+"""The product's own bounds ..."""
+
+RESIDUAL_ALONE = SCREEN.model_copy(update={"carried_activation": float("inf")})
+"""... and without the second target."""
 
 Kind = Literal["exclusive", "shared", "none"]
 
@@ -40,6 +50,11 @@ class Feature(NamedTuple):
     rho_error: float | None
     """Two-target latent scaling; None where it cannot be measured."""
     rho_activation: float | None
+    is_new: bool
+    """Whether it passes the product's filter: the other model carries little of it."""
+    is_new_by_residual: bool | None
+    """Whether it would by the residual alone; None in the tied form, which the product filters by
+    the difference of states."""
 
 
 class Evaluation(NamedTuple):
@@ -66,6 +81,7 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
     fires_F = (code_TF > 0).any(0)
     shared = torch.arange(len(fires_F)) < model.config.shared
     dedicated_F = ~shared if model.config.candidate_exclusive else torch.zeros_like(shared)
+    new_tied = _new_by_difference(trained, sample) if model.config.form == "tied" else None
     features: list[Feature] = []
     sides: tuple[SideName, SideName] = ("base", "candidate")
     for side in sides:
@@ -76,17 +92,20 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
         called_F = called_exclusive(rows, side) & fires_F
         code_TK, row_KD = code_TF[:, called_F], row_FD[called_F]
         rho = cross_scaling(code_TK, *states, row_KD)
-        features += [
-            Feature(side, dedicated, *true, density, _measured(error), _measured(activation))
-            for dedicated, true, density, error, activation in zip(
-                dedicated_F[called_F].tolist(),
-                truth(row_KD, universe, side),
-                (code_TK > 0).float().mean(0).tolist(),
-                rho.error_K.tolist(),
-                rho.activation_K.tolist(),
-                strict=True,
-            )
-        ]
+        is_new_K, by_residual_K = is_new(rho, SCREEN), is_new(rho, RESIDUAL_ALONE).tolist()
+        if new_tied is not None:
+            is_new_K, by_residual_K = new_tied[side][called_F], [None] * len(row_KD)
+        columns = zip(
+            dedicated_F[called_F].tolist(),
+            truth(row_KD, universe, side),
+            (code_TK > 0).float().mean(0).tolist(),
+            map(_measured, rho.error_K.tolist()),
+            map(_measured, rho.activation_K.tolist()),
+            is_new_K.tolist(),
+            by_residual_K,
+            strict=True,
+        )
+        features += [Feature(side, own, *true, *rest) for own, true, *rest in columns]
     explained = [
         1 - (error_TD.pow(2).sum(1).mean() / x_TD.var(0, correction=0).sum()).item()
         for x_TD, error_TD in ((base_TD, left.base_BD), (candidate_TD, left.candidate_BD))
@@ -97,6 +116,18 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
         recalled(rows.base_BD, universe.base_CD[universe.shared]),
         fires_F.float().mean().item(),
     )
+
+
+def _new_by_difference(trained: TrainedDfc, sample: Sample) -> dict[SideName, Tensor]:
+    """Which latents ``[F]`` the product calls new where the states can be subtracted."""
+    codes = exclusive_codes(trained, sample.base_TD, sample.candidate_TD)
+    judged = judge_tied(trained, codes, SCREEN)
+    shared_F = torch.zeros(trained.model.config.shared, dtype=torch.bool)
+    base_K, candidate_K = judged["base"].is_new_K, judged["candidate"].is_new_K
+    return {
+        "base": torch.cat([shared_F, base_K, torch.zeros_like(candidate_K)]),
+        "candidate": torch.cat([shared_F, torch.zeros_like(base_K), candidate_K]),
+    }
 
 
 def written_rows(model: Dfc) -> Reconstruction:

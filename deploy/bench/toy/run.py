@@ -15,7 +15,7 @@ from deploy.bench.results import keep, kept, print_line
 from deploy.bench.toy.cells import Cell, Measured, Table, measure, store, stored
 from deploy.bench.toy.crosscoders import Form, Settings
 from deploy.bench.toy.plot import draw
-from deploy.bench.toy.score import over_seeds, passing, score
+from deploy.bench.toy.score import over_seeds, score
 from deploy.bench.toy.universe import Scale
 
 SETTINGS = Settings(steps=2000, batch=512, tokens=100_000, learning_rate=3e-3, exclusive=0.05)
@@ -23,21 +23,23 @@ SCALE = Scale()
 SIZES = (1 / 4, 1 / 2, 1, 2)
 """Latents per concept; the summary speaks of one half."""
 
+SUMMED_UP: tuple[Form, ...] = ("standard", "strict")
 ACROSS: tuple[Form, ...] = ("standard", "dsf", "strict")
 ONE_SPACE: tuple[Form, ...] = (*ACROSS, "tied")
 
 
-def plan(seeds: int, quick: bool) -> list[Cell]:
+def plan(seeds: Sequence[int], quick: bool) -> list[Cell]:
     """The cells, seed by seed, so that an interrupted run has whole seeds.
 
-    The quick plan is the summary's size alone, without the toy in one space.
+    The quick plan is what the summary speaks of and the null.
     """
     half = round(SCALE.concepts / 2)
     sizes = [half] if quick else [round(SCALE.concepts * size) for size in SIZES]
+    forms = SUMMED_UP if quick else ACROSS
     cells = []
-    for seed in range(seeds):
+    for seed in seeds:
         designs: list[tuple[Table, Form, int, Scale]] = [
-            *(("sizes", form, size, SCALE) for size in sizes for form in ACROSS),
+            *(("sizes", form, size, SCALE) for size in sizes for form in forms),
             ("null", "strict", half, SCALE._replace(exclusive=0.0)),
         ]
         if not quick:
@@ -50,7 +52,7 @@ def plan(seeds: int, quick: bool) -> list[Cell]:
     return cells
 
 
-def run(seeds: int, quick: bool, out: Path, work: Path, image: Path) -> None:
+def run(seeds: Sequence[int], quick: bool, out: Path, work: Path, image: Path) -> None:
     """Measure what is not in ``work`` yet; print a line per cell and the summary last.
 
     The full run also draws the plot.
@@ -73,7 +75,7 @@ def run(seeds: int, quick: bool, out: Path, work: Path, image: Path) -> None:
     rows = tabulate(results)
     figures = summary(rows)
     name = "toy-quick" if quick else "toy"
-    made_by = {"scale": SCALE._asdict(), "settings": SETTINGS._asdict(), "seeds": seeds}
+    made_by = {"scale": SCALE._asdict(), "settings": SETTINGS._asdict(), "seeds": list(seeds)}
     keep(out, name, {**made_by, "rows": rows, "summary": figures})
     if not quick:
         draw(kept(out, name)["rows"], image)
@@ -98,11 +100,11 @@ def tabulate(results: dict[Cell, Measured]) -> list[dict[str, Any]]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
-    """The issue's figures at half as many latents as concepts, means over seeds."""
+    """What is printed last: half as many latents as concepts, means over seeds."""
     half = round(SCALE.concepts / 2)
     standard, strict = (
         next(r for r in rows if (r["table"], r["form"], r["latents"]) == ("sizes", form, half))
-        for form in ("standard", "strict")
+        for form in SUMMED_UP
     )
     return {
         "standard_recall": standard["recall"]["mean"],
@@ -120,7 +122,8 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
     concepts = 2 * cell.scale.exclusive_concepts
     evaluation = measured.evaluation
     before = score(evaluation.features, concepts)
-    after = score(passing(evaluation.features), concepts)
+    after = score([f for f in evaluation.features if f.is_new], concepts)
+    by_residual = score([f for f in evaluation.features if f.is_new_by_residual], concepts)
     dedicated = score([f for f in evaluation.features if f.dedicated], concepts)
     kept = after.recall / before.recall if before.recall and after.recall is not None else None
     return {
@@ -131,7 +134,8 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
         **before._asdict(),
         **{f"filtered_{key}": value for key, value in after._asdict().items()},
         "recall_kept": kept,
-        "dedicated_recall": dedicated.recall,
+        "residual_only_precision": by_residual.precision,
+        "dedicated_recall": dedicated.recall if dedicated.features else None,
         "dedicated_precision": dedicated.precision,
         "variance_explained": evaluation.variance_explained,
         "shared_recall": evaluation.shared_recall,

@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 from scipy.stats import t
 
 from deploy.bench.toy.features import Feature
-from dfc.config import ScreenConfig
-
-BOUNDS = ScreenConfig.model_validate({})
 
 
 class Score(NamedTuple):
@@ -41,19 +38,6 @@ def score(features: Sequence[Feature], exclusive_concepts: int) -> Score:
         shared_concept=sum(f.kind == "shared" for f in features),
         no_concept=sum(f.kind == "none" for f in features),
     )
-
-
-def passing(features: Sequence[Feature], bounds: ScreenConfig = BOUNDS) -> list[Feature]:
-    """The features of which the other model carries little: the product's own bounds on both
-    ratios. What could not be measured does not pass."""
-    return [
-        f
-        for f in features
-        if f.rho_error is not None
-        and f.rho_activation is not None
-        and f.rho_error <= bounds.carried_error
-        and f.rho_activation <= bounds.carried_activation
-    ]
 
 
 def over_seeds(values: Sequence[float | None]) -> dict[str, Any]:

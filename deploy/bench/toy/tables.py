@@ -17,7 +17,8 @@ KINDS = ("shared", "exclusive")
 def found_table(rows: Sequence[Row], table: str) -> str:
     """Recall, features and false positives of one table's rows, before and after the filter."""
     head = ["latents", "crosscoder", "recall", "features", "of a shared concept", "of none"]
-    head += ["precision", "with the filter: recall", "precision", "variance explained"]
+    head += ["precision", "filtered by the residual", "by both targets", "recall with both"]
+    head += ["variance explained"]
     lines = [
         [
             str(row["latents"]),
@@ -25,8 +26,9 @@ def found_table(rows: Sequence[Row], table: str) -> str:
             _interval(row["recall"]),
             *(_mean(row[key], 1) for key in ("features", "shared_concept", "no_concept")),
             _mean(row["precision"]),
-            _mean(row["filtered_recall"]),
+            _mean(row["residual_only_precision"]),
             _mean(row["filtered_precision"]),
+            _mean(row["filtered_recall"]),
             _mean(row["variance_explained"], 3),
         ]
         for row in _of(rows, table)
