@@ -42,7 +42,12 @@ def test_a_suite_without_scores_stays_unknown_and_out_of_the_correction() -> Non
     blank = SuiteScores(other, np.zeros(N), np.full(N, np.nan), [np.full(N, np.nan)])
     unknown, known = measure_behaviours([blank, scored])
     assert known.p_corrected == 1 / 256
-    calibrated = dict.fromkeys(("conformal_p", "calibrated_threshold", "interval_margin"))
+    calibrated = dict.fromkeys(
+        (
+            *("conformal_p", "conformal_source", "conformal_n"),
+            *("calibrated_threshold", "threshold_source", "interval_margin"),
+        )
+    )
     assert asdict(unknown) == calibrated | {
         "name": "over_refusal",
         "n_items": N,
