@@ -321,6 +321,6 @@ def test_the_command_prints_every_key_and_takes_up_where_it_was(
 
 def test_the_full_plan_has_every_size_the_other_space_and_the_null() -> None:
     planned = bench.plan(range(5), quick=False)
-    assert len(planned) == 5 * (4 * 3 + 1 + 4) == len({cell.name for cell in planned})
-    assert {cell.latents for cell in planned if cell.table == "sizes"} == {128, 256, 512, 1024}
+    assert len(planned) == 5 * (3 * 3 + 1 + 4) == len({cell.name for cell in planned})
+    assert {cell.latents for cell in planned if cell.table == "sizes"} == {128, 256, 512}
     assert [cell.scale.exclusive_concepts for cell in planned if cell.table == "null"] == [0] * 5

@@ -20,7 +20,7 @@ from deploy.bench.toy.universe import Scale
 
 SETTINGS = Settings(steps=2000, batch=512, tokens=100_000, learning_rate=3e-3, exclusive=0.05)
 SCALE = Scale()
-SIZES = (1 / 4, 1 / 2, 1, 2)
+SIZES = (1 / 4, 1 / 2, 1)
 """Latents per concept; the summary speaks of one half."""
 
 SUMMED_UP: tuple[Form, ...] = ("standard", "strict")
