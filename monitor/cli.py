@@ -2,9 +2,9 @@
 
 import json
 import time
-from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from sqlalchemy.orm import Session, sessionmaker
@@ -15,20 +15,32 @@ from deploy.bench.cli import app as bench
 from monitor import tables
 from monitor.admission import admit_named
 from monitor.console import UNDECIDED, explained, report, show, write
-from monitor.database import open_database
+from monitor.database import open_database, read_database
 from monitor.errors import SettingsError, UnknownVersionError
 from monitor.lineage import move, verify_audit
 from monitor.lookup import find_line, find_version
+from monitor.options import (
+    COPIES,
+    DEFAULT_CONFIG,
+    Candidate,
+    Config,
+    Copies,
+    DataDir,
+    Format,
+    LineName,
+    Out,
+    OutputFormat,
+    Reason,
+    TextOrJson,
+    VersionName,
+)
 from monitor.overview import latest_verdict, line_rows, version_details, version_rows
 from monitor.owner import this_user
 from monitor.rounds import Around, watch_forever, watch_once
 from monitor.schema import Trust
 from monitor.settings import Settings, load_settings
 
-DEFAULT_CONFIG = Path("latentwatch.toml")
-
 app = typer.Typer(
-    help="A diff and a code review for model releases.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,39 +48,34 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 
 
-class Format(StrEnum):
-    """How a result is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        write(f"latentwatch {metadata.version('latentwatch')}")
+        raise typer.Exit
 
 
-Config = Annotated[
-    Path | None,
-    typer.Option(help=f"Settings file; {DEFAULT_CONFIG} here if there is one."),
-]
-DataDir = Annotated[Path | None, typer.Option(help="Where database, caches and results lie.")]
-LineName = Annotated[str, typer.Argument(metavar="LINE", help="Name of the line.")]
-VersionName = Annotated[
-    str, typer.Argument(metavar="VERSION", help="Name of the version, or the start of its digest.")
-]
-Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
-OutputFormat = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+@app.callback()
+def latentwatch(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """A diff and a code review for model releases."""
 
 
 @app.command()
 @explained
 def check(
-    candidate: Annotated[Path, typer.Argument(help="Directory of the checkpoint to check.")],
+    candidate: Candidate,
     baseline: Annotated[
         str, typer.Option(help='Directory to compare it with, or "trusted" for that of the line.')
     ],
     line: Annotated[str | None, typer.Option(help="Line that the candidate belongs to.")] = None,
     format_: OutputFormat = Format.TEXT,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write verdict, evidence and report here.")
-    ] = None,
+    out: Out = None,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -111,8 +118,11 @@ def watch(
     if not once:
         watch_forever(settings, around)
     code = watch_once(settings, around)
-    for watched in settings.lines:
-        _show_versions(sessions, watched.name)
+    with sessions() as session:
+        seen = {row.name for row in line_rows(session)}
+        for watched in settings.lines:
+            if watched.name in seen:  # else its directory could not be listed, which was reported
+                _show_versions(session, watched.name)
     raise typer.Exit(code)
 
 
@@ -121,10 +131,8 @@ def watch(
 def calibrate(
     line: Annotated[str, typer.Option(help="Line of which a trusted version is measured.")],
     version: Annotated[str | None, typer.Option(help="Which one; the newest by default.")] = None,
-    copies: Annotated[int, typer.Option(min=1, help="Noisy copies of it that are scored.")] = 19,
-    format_: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="How the result is printed.")
-    ] = "text",
+    copies: Copies = COPIES,
+    format_: TextOrJson = "text",
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -146,7 +154,7 @@ def calibrate(
 def lines(config: Config = None, data_dir: DataDir = None) -> None:
     """List the lines, with what is trusted. Exits with 3 if the audit log was tampered with."""
     settings = _settings(config, data_dir)
-    with open_database(settings.database_url)() as session:
+    with read_database(settings.database_url)() as session:
         show(tables.lines_table(line_rows(session), settings))
         problems = verify_audit(session)
     for problem in problems:
@@ -159,7 +167,8 @@ def lines(config: Config = None, data_dir: DataDir = None) -> None:
 @explained
 def versions(line: LineName, config: Config = None, data_dir: DataDir = None) -> None:
     """List the versions of a line, and the pushes that were refused."""
-    _show_versions(_sessions(config, data_dir), line)
+    with _readable(config, data_dir)() as session:
+        _show_versions(session, line)
 
 
 @app.command(name="show")
@@ -172,7 +181,7 @@ def show_version(
     data_dir: DataDir = None,
 ) -> None:
     """Show one version: its verdict, what it was compared with, and every decision about it."""
-    with _sessions(config, data_dir)() as session:
+    with _readable(config, data_dir)() as session:
         found = find_version(session, find_line(session, line), version)
         details = version_details(session, found)
         verdict = latest_verdict(session, found)
@@ -214,7 +223,8 @@ def quarantine(
     data_dir: DataDir = None,
 ) -> None:
     """Quarantine a version: nothing is compared with it, and everyone sees why."""
-    _decide(_sessions(config, data_dir), line, version, Trust.QUARANTINED, reason)
+    sessions = open_database(_settings(config, data_dir).database_url)
+    _decide(sessions, line, version, Trust.QUARANTINED, reason)
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:
@@ -223,13 +233,12 @@ def _settings(config: Path | None, data_dir: Path | None) -> Settings:
     return load_settings(config, data_dir=data_dir)
 
 
-def _sessions(config: Path | None, data_dir: Path | None) -> sessionmaker[Session]:
-    return open_database(_settings(config, data_dir).database_url)
+def _readable(config: Path | None, data_dir: Path | None) -> sessionmaker[Session]:
+    return read_database(_settings(config, data_dir).database_url)
 
 
-def _show_versions(sessions: sessionmaker[Session], line: str) -> None:
-    with sessions() as session:
-        show(tables.versions_table(line, version_rows(session, find_line(session, line))))
+def _show_versions(session: Session, line: str) -> None:
+    show(tables.versions_table(line, version_rows(session, find_line(session, line))))
 
 
 def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, reason: str) -> None:

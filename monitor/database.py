@@ -6,6 +6,7 @@ for 30 seconds). Nothing is hashed, trained or waited for inside a transaction.
 """
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,15 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.errors import DatabaseError
-from monitor.schema import Audit, Diff, DiffState, Line, Observation, Trust, Version
+from monitor.schema import Audit, Base, Diff, DiffState, Line, Observation, Trust, Version
 
 __all__ = [
     "Audit",
@@ -31,6 +34,7 @@ __all__ = [
     "Trust",
     "Version",
     "open_database",
+    "read_database",
 ]
 
 BUSY_SECONDS = 30.0
@@ -46,7 +50,8 @@ def open_database(url: str) -> sessionmaker[Session]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_name(path.name + ".lock")):
             _use_wal(path)
-            engine = _engine(url)
+            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+            _begin_with(engine, "BEGIN IMMEDIATE")
             _migrate(engine)
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise DatabaseError(f"{path}: can't be used as the database: {error}") from error
@@ -56,6 +61,41 @@ def open_database(url: str) -> sessionmaker[Session]:
             "so update this installation or name another database"
         ) from error
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def read_database(url: str) -> sessionmaker[Session]:
+    """Sessions for what only reads, also where this user may not write.
+
+    What is not there yet reads as empty and is not created. Raises DatabaseError as `open_database`
+    does, and when another latentwatch wrote the file and nothing can be migrated from here.
+    """
+    path = _sqlite_path(url)
+    try:
+        if not path.exists():
+            empty = create_engine("sqlite://")
+            Base.metadata.create_all(empty)
+            return sessionmaker(empty)
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            return open_database(url)
+        engine = create_engine("sqlite://", creator=lambda: _reader(path), poolclass=NullPool)
+        _begin_with(engine, "BEGIN")
+        with engine.connect() as connection:
+            revision = MigrationContext.configure(connection).get_current_revision()
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        raise DatabaseError(f"{path}: can't be read as the database: {error}") from error
+    if revision != ScriptDirectory.from_config(_migrations()).get_current_head():
+        raise DatabaseError(
+            f"{path}: was written by another latentwatch than this one; bring both to one version, "
+            "and run the command once as a user who may write there"
+        )
+    return sessionmaker(engine)
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    # Without its log nobody has the file open, and SQLite would have to create one to read it.
+    logged = path.with_name(f"{path.name}-wal").exists()
+    url = f"{path.resolve().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
+    return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
 def _sqlite_path(url: str) -> Path:
@@ -85,9 +125,7 @@ def _use_wal(path: Path) -> None:
         connection.close()
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-
+def _begin_with(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver would begin a deferred transaction
@@ -95,14 +133,17 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(statement)
 
-    return engine
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "monitor:migrations")
+    return config
 
 
 def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
+    config = _migrations()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -21,9 +21,6 @@ from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
 from workers.store import LocalStore
 
-COPIES = 19
-"""Noisy copies, at which the least p-value reaches 0.05."""
-
 
 def calibrate_line(
     line: str,

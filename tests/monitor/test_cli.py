@@ -5,6 +5,7 @@ import os
 import pwd
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,10 @@ def test_check_refuses_bad_input_and_leaves_no_row(side: str, spoil: Any, messag
         (["quarantine", "chat", "v1"], "--reason"),
         (["quarantine", "chat", "v1", "--reason", "x"], "no line 'chat'"),
         (["dance"], "dance"),
+        (["lines", "--data-dir", ""], "must not be empty"),
+        (["lines", "--config", ""], "must not be empty"),
+        (["check", "", "--baseline", "v"], "must not be empty"),
+        (["check", "v", "--baseline", "v", "--out", ""], "must not be empty"),
     ],
 )
 def test_wrong_usage_is_two(args: list[str], message: str) -> None:
@@ -132,6 +137,30 @@ def test_wrong_usage_is_two(args: list[str], message: str) -> None:
     result = run(*args)
     assert result.exit_code == 2 and result.stdout == ""
     assert message in result.stderr
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout == f"latentwatch {metadata.version('latentwatch')}\n"
+
+
+def test_looking_creates_nothing() -> None:
+    watched(v1=0)
+    before = sorted(Path().rglob("*"))
+    assert run("lines").exit_code == 0
+    assert "no line 'chat'" in run("versions", "chat").stderr
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_line_that_cannot_be_listed_is_told_once_and_keeps_the_others_in_view() -> None:
+    watched(v1=0)
+    with Path("latentwatch.toml").open("a") as stream:
+        stream.write('[[lines]]\nname = "gone"\ndirectory = "ghost"\n')
+    result = run("watch", "--once")
+    assert result.exit_code == 3
+    assert "ghost: can't be listed" in result.stderr and "no line" not in result.stderr
+    assert "v1" in result.stdout
 
 
 def test_what_nobody_expected_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Opening: concurrent first starts, WAL, the migrated schema, and files that are no database."""
 
 import multiprocessing
+import os
 import sqlite3
 from pathlib import Path
 
@@ -8,15 +9,18 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, func, select
+from sqlalchemy.exc import OperationalError
 
-from monitor.database import Line, open_database
+from monitor.database import Line, open_database, read_database
 from monitor.errors import DatabaseError
 from monitor.schema import Base
 
 
 def _open_and_write(url: str, name: str) -> None:
-    with open_database(url).begin() as session:
+    sessions = open_database(url)
+    with sessions.begin() as session:
         session.add(Line(name=name, created_at=0.0))
+    sessions.kw["bind"].dispose()
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
@@ -44,6 +48,60 @@ def test_opening_again_keeps_the_rows(database_url: str) -> None:
     _open_and_write(database_url, "kept")
     with open_database(database_url)() as session:
         assert session.scalars(select(Line.name)).all() == ["kept"]
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user who may not write: root, as whom tests may run, may write everywhere."""
+    monkeypatch.setattr("monitor.database.os.access", lambda path, mode: mode != os.W_OK)
+
+
+def _files(database_url: str) -> dict[str, int]:
+    directory = Path(database_url.removeprefix("sqlite:///")).parent
+    return {path.name: path.stat().st_mtime_ns for path in directory.iterdir()}
+
+
+@pytest.mark.usefixtures("read_only")
+def test_who_may_not_write_reads_and_leaves_every_file_as_it_is(database_url: str) -> None:
+    _open_and_write(database_url, "kept")
+    before = _files(database_url)
+    sessions = read_database(database_url)
+    with sessions() as session:
+        assert session.scalars(select(Line.name)).all() == ["kept"]
+    with pytest.raises(OperationalError, match="readonly"), sessions.begin() as session:
+        session.add(Line(name="new", created_at=0.0))
+    assert _files(database_url) == before
+
+
+@pytest.mark.usefixtures("read_only")
+def test_who_may_not_write_sees_what_a_running_watch_has_just_written(database_url: str) -> None:
+    _open_and_write(database_url, "old")
+    writer = sqlite3.connect(database_url.removeprefix("sqlite:///"))
+    writer.execute("INSERT INTO lines (name, created_at) VALUES ('new', 0)")
+    writer.commit()  # into the log beside the file
+    with read_database(database_url)() as session:
+        assert session.scalars(select(Line.name).order_by(Line.name)).all() == ["new", "old"]
+    writer.close()
+
+
+@pytest.mark.usefixtures("read_only")
+def test_another_schema_that_cannot_be_migrated_is_refused(database_url: str) -> None:
+    with open_database(database_url).begin() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(DatabaseError, match=r"another latentwatch.*may write there"):
+        read_database(database_url)
+
+
+def test_what_is_not_there_reads_as_empty_and_is_not_created(tmp_path: Path) -> None:
+    with read_database(f"sqlite:///{tmp_path}/none/latentwatch.db")() as session:
+        assert session.scalars(select(Line)).all() == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_who_may_write_migrates_when_reading(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    with read_database(f"sqlite:///{tmp_path}/empty.db")() as session:
+        assert session.scalars(select(Line)).all() == []
 
 
 def test_a_newer_schema_is_refused(database_url: str) -> None:

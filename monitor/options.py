@@ -1,0 +1,60 @@
+"""What the commands take on the command line, and how it reads in `--help`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DEFAULT_CONFIG = Path("latentwatch.toml")
+COPIES = 19
+"""Noisy copies of a calibration, at which the least p-value reaches 0.05."""
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def named_path(text: str) -> Path:
+    """A path from the command line: an empty one, as of a variable that is not set, is none."""
+    if not text:
+        raise typer.BadParameter("must not be empty; the working directory is '.'")
+    return Path(text)
+
+
+Candidate = Annotated[
+    Path,
+    typer.Argument(parser=named_path, help="Directory of the checkpoint to check."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        parser=named_path,
+        metavar="FILE",
+        help=f"Settings file; {DEFAULT_CONFIG} here if there is one.",
+    ),
+]
+Copies = Annotated[int, typer.Option(min=1, help="Noisy copies of it that are scored.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(parser=named_path, metavar="DIR", help="Where database, caches and results lie."),
+]
+LineName = Annotated[str, typer.Argument(metavar="LINE", help="Name of the line.")]
+VersionName = Annotated[
+    str, typer.Argument(metavar="VERSION", help="Name of the version, or the start of its digest.")
+]
+TextOrJson = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="How the result is printed.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        parser=named_path, metavar="DIR", help="Also write verdict, evidence and report here."
+    ),
+]
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
