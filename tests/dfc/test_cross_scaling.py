@@ -139,6 +139,21 @@ def test_weak_activations_that_read_other_concepts_do_not_count(planted: Planted
     assert found.activation_K[0] < 0.03
 
 
+@pytest.mark.parametrize(("together", "carried"), [(0.25, 0.03), (0.5, 0.10), (1.0, 0.45)])
+def test_what_comes_with_a_shared_concept_counts_as_partly_carried(
+    planted: Planted, together: float, carried: float
+) -> None:
+    """A limit of the measure: company in the other model can't be told from the concept itself."""
+    generator = torch.Generator().manual_seed(5)
+    code_TC = planted.code_TC.clone()
+    with_T = (code_TC[:, 0] > 0) & (torch.rand(TOKENS, generator=generator) < together)
+    code_TC[with_T, 4] = torch.rand(int(with_T.sum()), generator=generator)
+    other_TD = code_TC[:, 1:] @ planted.other_CD[1:]
+    own_TD, own_CD = code_TC @ planted.own_CD, planted.own_CD[:1]
+    found = cross_scaling(code_TC[:, :1], own_TD, other_TD, torch.zeros_like(other_TD), own_CD)
+    assert found.activation_K[0] == pytest.approx(carried, abs=0.03)
+
+
 def test_without_latents_there_is_nothing_to_tell(planted: Planted) -> None:
     found = cross_scaling(
         planted.code_TC[:, :0],
