@@ -46,7 +46,8 @@ def build_message(
     """The message for `verdict`, at most MESSAGE_LIMIT characters as JSON.
 
     `alert_id` is the opaque value that the buttons send back; without one there are no buttons to
-    decide with. `show_answers` is False where model text must not leave for Slack. Raises
+    decide with. `show_answers` is False where model text must not leave for Slack: then the message
+    has neither answers nor labels and tokens of features, but their ids and figures. Raises
     SlackObjectFormationError when an argument breaks one of Slack's own limits.
     """
     evidence = evidence or Evidence()
@@ -57,7 +58,7 @@ def build_message(
         _Part("versions", [slack_sections.versions(verdict)]),
         _Part("reasons", slack_sections.listing("Reasons", verdict.reasons), 1),
         _Part("behaviours", slack_sections.behaviours(verdict), 2),
-        _Part("features", slack_sections.features(verdict, evidence), 3),
+        _Part("features", slack_sections.features(verdict, evidence, show_answers), 3),
         _Part("answers", slack_sections.answers(verdict, evidence) if show_answers else [], 4),
         _Part("caveats", slack_sections.listing("Caveats", [*evidence.caveats, *uncalibrated]), 1),
         _Part("action", [action, *action_blocks(verdict, alert_id, report_url)]),

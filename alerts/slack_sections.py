@@ -63,29 +63,35 @@ def _behaviour(b: Behaviour) -> str:
     )
 
 
-def features(verdict: Verdict, evidence: Evidence) -> list[Block]:
-    """The first features, each with what steering it does."""
+def features(verdict: Verdict, evidence: Evidence, model_text: bool) -> list[Block]:
+    """The first features, each with what steering it does; `model_text` allows labels and tokens,
+    which are words that a model writes and reads."""
     if not verdict.features:
         return []
     doses = {dose.feature: dose for dose in reversed(evidence.dose_responses)}
-    lines = [_feature(f, doses.get(f.id)) for f in verdict.features[:_TOP]]
+    lines = [_feature(f, doses.get(f.id), model_text) for f in verdict.features[:_TOP]]
     if len(verdict.features) > _TOP:
         lines.append(f"And {len(verdict.features) - _TOP} more in the report.")
     return [words("*Features*\n" + "\n".join(lines))]
 
 
-def _feature(feature: Feature, dose: DoseResponse | None) -> str:
-    tokens = " ".join(code(token, 24) for token in feature.top_tokens[:4])
+def _feature(feature: Feature, dose: DoseResponse | None, model_text: bool) -> str:
     facts = [
         f"{code(feature.id, 40)} {'new' if feature.side == 'candidate' else 'lost'}",
-        code(feature.label, 240) if feature.label else "",
+        _about(feature) if model_text else "",
         *map(_effect, feature.effects[:1]),
         f"active on {wording.percent(feature.density, 1)} of tokens",
         f"exclusivity {wording.number(feature.exclusivity)}",
-        f"top tokens {tokens}" if tokens and not feature.label else "",
         _dose(dose) if dose else "",
     ]
     return "• " + "; ".join(filter(None, facts))
+
+
+def _about(feature: Feature) -> str:
+    if feature.label:
+        return code(feature.label, 240)
+    tokens = " ".join(code(token, 24) for token in feature.top_tokens[:4])
+    return f"top tokens {tokens}" if tokens else ""
 
 
 def _effect(effect: FeatureEffect) -> str:

@@ -103,9 +103,30 @@ def test_undecided_message_never_reads_as_passed_or_zero() -> None:
     assert "+0.00" not in shown
 
 
-def test_answers_can_be_kept_out_of_slack() -> None:
-    sent = message(samples.flagged(), samples.evidence(), show_answers=False)
-    assert "absolutely right" not in json.dumps(sent.blocks)
+def test_model_text_can_be_kept_out_of_slack() -> None:
+    data, words = samples.flagged_json(), "quoth the model"
+    keys = ("top_tokens", "raised_tokens", "lowered_tokens", "examples")
+    texts = {key: [words] for key in keys}
+    data["features"] = [
+        samples.feature(1, label=f"raises {words!r}", **texts),
+        samples.feature(2, **texts),
+    ]
+    data["own_words"]["phrases"] = [{"text": words, "n_answers": 9}]
+    stored = samples.evidence().model_dump()
+    stored["answers"] = [dict.fromkeys(("prompt", "base", "candidate"), words) | {"behaviour": "b"}]
+    stored["forks"] = [dict.fromkeys(("prompt", "opening", "base", "candidate"), words)]
+    stored["forks"][0]["divergence"] = 1.0
+    stored["examples"] = [
+        {"feature": "candidate-10", "examples": [{"tokens": [words], "activations": [1.0]}]}
+    ]
+    told = {"feature": "candidate-10", "model": "m", "unscored": "not asked"}
+    stored["explanations"] = [told | dict.fromkeys(("description", "difference"), words)]
+    verdict, evidence = Verdict.model_validate(data), Evidence.model_validate(stored)
+    assert words in json.dumps(message(verdict, evidence).blocks)
+    sent = message(verdict, evidence, show_answers=False)
+    assert words not in sent.text + json.dumps(sent.blocks)
+    shown = render_text(sent.blocks)
+    assert "candidate-10 new; removing it takes 31" in shown and "+3.45" in shown
 
 
 def test_hostile_text_is_inert() -> None:
