@@ -34,28 +34,36 @@ class DfcConfig(BaseModel):
     shared: int = Field(1024, ge=1)
     """Latents that both models read and write."""
 
-    base_exclusive: int = Field(64, ge=1)
+    base_exclusive: int = Field(256, ge=1)
     """Latents of the base only: what the candidate may have lost."""
 
-    candidate_exclusive: int = Field(64, ge=1)
+    candidate_exclusive: int = Field(256, ge=1)
     """Latents of the candidate only: what it may have gained."""
 
     k: float = Field(32, gt=0)
     """Active latents per token, averaged over a batch (tied: of the shared block alone)."""
 
-    k_exclusive: float = Field(4, gt=0)
+    k_exclusive: float = Field(16, gt=0)
     """Tied form only: active latents per token in each exclusive block."""
 
-    prefixes: tuple[int, ...] = (1, 2, 5, 16)
-    """Tied form only: the difference must also be explained by the first 1, 2, ...
+    prefixes: tuple[int, ...] = (5, 16, 64)
+    """Tied form only: the difference must also be explained by the first 5, 16, ...
 
-    exclusive latents alone, so that the change gathers in few latents in order of weight
-    (Matryoshka SAEs, Bussmann et al. 2025).
+    exclusive latents alone, so that the change gathers in few latents (Matryoshka SAEs, Bussmann et
+    al. 2025). A prefix of one gathers it in a latent that fires everywhere: the mean difference.
     """
+
+    moving_directions: int = Field(16, ge=0)
+    """Tied form only: directions of the difference, those that move the candidate's words most,
+    that the prefixes answer for; 0 for the whole difference."""
 
     difference_weight: float = Field(1.0, ge=0)
     """Tied form only: weight of the loss on candidate minus base, which the exclusive blocks
     alone must explain (Delta-Crosscoder, arXiv 2603.04426)."""
+
+    silence_weight: float = Field(0.25, ge=0)
+    """Tied form only: weight of the loss that keeps the prefixes silent on the other model's
+    activations."""
 
     decoder_norm: float = Field(0.4, gt=0)
     """Norm of the decoder rows at the start (paper table 2)."""

@@ -86,6 +86,17 @@ class Activations(NamedTuple):
     """Token at the position, that is the last one the state has seen."""
 
 
+class PathGradients(NamedTuple):
+    """What moves a model's words between two states of its residual stream; float32, on the CPU."""
+
+    gradient_ND: Tensor
+    """Of the rows' summed log-probability, at the state halfway."""
+    difference_ND: Tensor
+    """The second state minus the first."""
+    log_probability: float
+    """What the rows' summed log-probability gains from the first states to the second, in nats."""
+
+
 class Reader(Protocol):
     """A model whose states can be read, a language model or an encoder of text."""
 
@@ -164,5 +175,15 @@ class Engine(Reader, Protocol):
         row.
 
         A replay of the other model patches that model's whole state into this one.
+        """
+        ...
+
+    def gradients_between(self, first: Replay, second: Replay) -> PathGradients:
+        """Gradients halfway between two replays of the same rows at the same layer, one line per
+        position that an edit may touch.
+
+        To first order ``gradient . difference``, summed, is what the rows gain on the way (one step
+        of integrated gradients, Sundararajan et al. 2017). The replays come from models of one
+        width and tokenizer.
         """
         ...

@@ -3,12 +3,12 @@ same everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from dfc.difference_loss import Moving, difference_loss, silence_loss, unexplained
 from dfc.model import Codes, Dfc, Reconstruction
 
 
@@ -19,12 +19,15 @@ class Loss(NamedTuple):
     base: Tensor
     candidate: Tensor
     difference: Tensor
+    silence: Tensor
+    """Energy that the first exclusive latents would write on reading the other model, as a share
+    of the moving difference's."""
     aux: Tensor
 
 
 class Variance(NamedTuple):
-    """Mean squared distance from the mean over the training tokens, per model and of the
-    difference."""
+    """Mean squared distance from the mean over the positions as they are drawn, per model; the mean
+    square of the difference, which has no mean taken off."""
 
     base: float
     candidate: float
@@ -36,44 +39,9 @@ def reconstruction_loss(
 ) -> tuple[Tensor, Tensor]:
     """Squared error per model over its variance: equation 2 of the paper, normalised."""
     return (
-        _unexplained(base_BD, out.base_BD, variance.base),
-        _unexplained(candidate_BD, out.candidate_BD, variance.candidate),
+        unexplained(base_BD, out.base_BD, variance.base),
+        unexplained(candidate_BD, out.candidate_BD, variance.candidate),
     )
-
-
-def difference_loss(
-    model: Dfc, base_BD: Tensor, candidate_BD: Tensor, code: Codes, variance: Variance
-) -> Tensor:
-    """Unexplained share of candidate minus base when the exclusive blocks alone explain it.
-
-    Delta-Crosscoder's L_delta (arXiv 2603.04426) with two changes. It is averaged over nested
-    prefixes of the blocks, so that the first latents alone carry as much of the change as so few
-    can (Matryoshka SAEs). And the candidate's latents explain the difference by themselves, the
-    base's only what these leave over: trained together, a latent of each block reads the same
-    concept in its own model and the two cancel but for the change (mirror features), so that
-    neither alone is the change.
-    """
-    change_BD = candidate_BD - base_BD
-    new_BD = code.candidate_BF @ model.candidate.decoder
-    lost_BD = (new_BD.detach() - change_BD).float()
-    losses = [
-        _unexplained(target_BD, block_BF[:, :n] @ decoder_FD[:n], variance.difference)
-        for target_BD, block_BF, decoder_FD in (
-            (change_BD, code.candidate_BF, model.candidate.decoder),
-            (lost_BD, code.base_BF, model.base.decoder),
-        )
-        for n in nested_prefixes(model.config.prefixes, len(decoder_FD))
-    ]
-    return torch.stack(losses).mean()
-
-
-def _unexplained(target_BD: Tensor, out_BD: Tensor, variance: float) -> Tensor:
-    return (target_BD - out_BD.float()).pow(2).sum(1).mean() / variance
-
-
-def nested_prefixes(prefixes: Sequence[int], latents: int) -> list[int]:
-    """The prefixes that are shorter than a block of ``latents``, then the whole block."""
-    return [n for n in prefixes if n < latents] + [latents]
 
 
 def aux_loss(
@@ -114,15 +82,28 @@ def total_loss(
     kept: Codes,
     dead_F: Tensor,
     variance: Variance,
+    threshold: Tensor,
+    moving: Moving | None = None,
 ) -> Loss:
-    """Reconstruction of both models, the difference (tied form) and AuxK; ``code`` is before
-    and ``kept`` after selection."""
+    """Reconstruction of both models, the difference (tied form), the silence of its first latents
+    in the other model, and AuxK; ``code`` is before and ``kept`` after selection."""
     config = model.config
     out = model.decode(kept)
     base, candidate = reconstruction_loss(base_BD, candidate_BD, out, variance)
     aux = aux_loss(model, base_BD, candidate_BD, code, out, dead_F, variance)
-    difference = base.new_zeros(())
+    difference, silence = base.new_zeros(2)
     if config.form == "tied":
-        difference = difference_loss(model, base_BD, candidate_BD, kept, variance)
-    total = base + candidate + config.difference_weight * difference + config.aux_weight * aux
-    return Loss(total, base, candidate, difference, aux)
+        difference = difference_loss(
+            model, base_BD, candidate_BD, kept, variance.difference, moving
+        )
+        if moving is not None and config.silence_weight > 0:
+            misread = model.misread(base_BD, candidate_BD, threshold)
+            silence = silence_loss(model, misread, moving)
+    total = (
+        base
+        + candidate
+        + config.difference_weight * difference
+        + config.silence_weight * silence
+        + config.aux_weight * aux
+    )
+    return Loss(total, base, candidate, difference, silence, aux)

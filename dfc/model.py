@@ -28,6 +28,13 @@ class Codes(NamedTuple):
     candidate_BF: Tensor
 
 
+class Misread(NamedTuple):
+    """What the exclusive blocks read when shown the other model's activations."""
+
+    base_BF: Tensor
+    candidate_BF: Tensor
+
+
 class Reconstruction(NamedTuple):
     """What the codes say each model's activations are, in normalised units."""
 
@@ -126,6 +133,19 @@ class Dfc(nn.Module):
         threshold = self.threshold if threshold is None else threshold
         blocks = zip(code, self.score(code), threshold, strict=True)
         return Codes(*(keep_above(c, s, t) for c, s, t in blocks))
+
+    def misread(self, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor) -> Misread:
+        """Show each exclusive block the other model (tied form: the widths are equal)."""
+
+        def kept(block: ExclusiveBlock, x_BD: Tensor, limit: Tensor) -> Tensor:
+            code_BF = block.encode(x_BD)
+            score_BF = (code_BF * block.decoder.norm(dim=1)).detach().float()
+            return keep_above(code_BF, score_BF, limit)
+
+        return Misread(
+            kept(self.base, candidate_BD, threshold[BASE]),
+            kept(self.candidate, base_BD, threshold[CANDIDATE]),
+        )
 
     def score(self, code: Codes) -> Codes:
         norms = self.decoder_norms()

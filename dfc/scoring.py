@@ -87,6 +87,23 @@ class Scorer:
             raise ModelError("log-probabilities are not finite; the weights or the edit overflow")
         return mean_R.tolist()
 
+    def gradients(
+        self, pairs: Iterable[tuple[Captured, Captured]], layer: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Per batch of two replays the gradient of the rows' summed log-probability at the states
+        halfway, and second minus first: both [N, D], at the editable positions."""
+        for first, second in pairs:
+            batch = second.batch
+            halfway_BTD = ((first.x_BTD.float() + second.x_BTD.float()) / 2).to(second.x_BTD.dtype)
+            with torch.enable_grad():
+                halfway_BTD.requires_grad_(True)
+                x_PD = self._final_reads(second, layer, halfway_BTD)
+                total = token_log_probabilities(x_PD, batch.target_P, self._stack.logits).sum()
+                (gradient_BTD,) = torch.autograd.grad(total, halfway_BTD)
+            editable_BT = batch.editable()
+            difference_BTD = second.x_BTD.float() - first.x_BTD.float()
+            yield gradient_BTD[editable_BT].float().cpu(), difference_BTD[editable_BT].cpu()
+
     def _steered_reads(
         self, captured: Captured, bank: FeatureBank, edits: Sequence[Sequence[Edit]]
     ) -> Tensor:

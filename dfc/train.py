@@ -11,10 +11,11 @@ from torch import Tensor
 
 from dfc.checkpoint import load_checkpoint, save_checkpoint
 from dfc.config import DfcConfig
+from dfc.difference_loss import Moving
 from dfc.loss import Variance
 from dfc.model import Dfc
 from dfc.normalisation import Normalisation, fit_normalisation, outliers
-from dfc.training_run import TrainingRun
+from dfc.training_run import Draw, TrainingRun
 
 
 class TrainedDfc(NamedTuple):
@@ -33,13 +34,18 @@ def train(
     config: DfcConfig,
     *,
     seed: int,
+    moving_RD: Tensor | None = None,
+    weight_T: Tensor | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     crosscoder: Callable[[DfcConfig, int, int], Dfc] = Dfc,
 ) -> TrainedDfc:
     """Train on token-aligned raw activations ``[T, d]`` of both models.
 
-    ``crosscoder`` makes the model from the settings and both widths; benchmarks compare others.
+    ``moving_RD`` are the directions of the difference that the tied form's first latents answer for
+    (``moving_directions``); without any, the whole difference. ``weight_T`` is how often a
+    position is drawn, relative to the others; without it, all alike. ``crosscoder`` makes the model
+    from the settings and both widths; benchmarks compare others.
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
@@ -56,15 +62,21 @@ def train(
         )
     base_ND = normalisation.base(base_TD[kept_T])
     candidate_ND = normalisation.candidate(candidate_TD[kept_T])
-    variance = _variance(base_ND, candidate_ND, tied=config.form == "tied")
+    weight_N = torch.ones(len(kept_T)) if weight_T is None else weight_T[kept_T].float()
+    tied = config.form == "tied"
+    variance = _variance(base_ND, candidate_ND, weight_N, tied)
+    moving = None
+    if tied and moving_RD is not None:
+        moving = _moving(moving_RD, candidate_ND - base_ND, weight_N)
+    draw = Draw(weight_N)
     torch.manual_seed(seed)
     model = crosscoder(config, base_TD.shape[1], candidate_TD.shape[1])
     run = TrainingRun(model, config, seed)
     if checkpoint is not None:
         run.resume(checkpoint)
     while run.step < config.steps:
-        index = run.batch_index(len(kept_T))
-        loss = run.update(base_ND[index], candidate_ND[index], variance)
+        index = run.batch_index(draw)
+        loss = run.update(base_ND[index], candidate_ND[index], variance, moving)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
             run.record(loss)
             if checkpoint is not None:
@@ -106,14 +118,24 @@ def load_trained(path: Path) -> TrainedDfc:
     return TrainedDfc(model.eval(), norm, meta["seed"], meta["history"])
 
 
-def _variance(base_ND: Tensor, candidate_ND: Tensor, *, tied: bool) -> Variance:
-    """Per-model variance, and the mean square of the difference, which has no mean taken
-    off."""
-    difference = (candidate_ND - base_ND).pow(2).sum(1).mean().item() if tied else 1.0
+def _variance(base_ND: Tensor, candidate_ND: Tensor, weight_N: Tensor, tied: bool) -> Variance:
+    """As the positions are drawn: per-model variance, and the mean square of the difference."""
+    part_N = weight_N / weight_N.sum()
+    difference = _mean_square(candidate_ND - base_ND, weight_N) if tied else 1.0
     if difference == 0:
         raise ValueError("the two models have equal activations on every token: nothing to diff")
     return Variance(
-        base=(base_ND - base_ND.mean(0)).pow(2).sum(1).mean().item(),
-        candidate=(candidate_ND - candidate_ND.mean(0)).pow(2).sum(1).mean().item(),
+        base=_mean_square(base_ND - part_N @ base_ND, weight_N),
+        candidate=_mean_square(candidate_ND - part_N @ candidate_ND, weight_N),
         difference=difference,
     )
+
+
+def _moving(moving_RD: Tensor, difference_ND: Tensor, weight_N: Tensor) -> Moving | None:
+    """None where the difference has nothing in these directions, or there are none."""
+    variance = _mean_square(difference_ND @ moving_RD.T, weight_N)
+    return Moving(moving_RD, variance) if variance > 0 else None
+
+
+def _mean_square(x_ND: Tensor, weight_N: Tensor) -> float:
+    return (x_ND.pow(2).sum(1) @ weight_N / weight_N.sum()).item()

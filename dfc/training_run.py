@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dfc.checkpoint import load_checkpoint, save_checkpoint
 from dfc.config import DfcConfig
+from dfc.difference_loss import Moving
 from dfc.loss import Loss, Variance, total_loss
 from dfc.model import Codes, Dfc
 
@@ -22,6 +23,18 @@ The paper's code keeps 0.999, for runs 300 times longer.
 
 ADAM_BETAS = (0.9, 0.99)
 GRADIENT_NORM = 1.0
+
+
+class Draw:
+    """Draws positions with replacement, in proportion to their weights."""
+
+    def __init__(self, weight_T: Tensor) -> None:
+        self._reach_T = weight_T.double().cumsum(0)
+
+    def __call__(self, count: int, generator: torch.Generator) -> Tensor:
+        where = torch.rand(count, generator=generator, dtype=torch.float64) * self._reach_T[-1]
+        index = torch.searchsorted(self._reach_T, where, right=True)
+        return index.clamp_max(len(self._reach_T) - 1)
 
 
 class TrainingRun:
@@ -37,12 +50,18 @@ class TrainingRun:
         self.silent_F = torch.zeros(config.latents)
         """Tokens since each latent last fired, in the order of the concatenated codes."""
 
-    def batch_index(self, tokens: int) -> Tensor:
+    def batch_index(self, draw: Draw) -> Tensor:
         """Positions of this step's batch; they depend on the seed and the step alone."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        return torch.randint(tokens, (self.config.batch,), generator=generator)
+        return draw(self.config.batch, generator)
 
-    def update(self, base_BD: Tensor, candidate_BD: Tensor, variance: Variance) -> Loss:
+    def update(
+        self,
+        base_BD: Tensor,
+        candidate_BD: Tensor,
+        variance: Variance,
+        moving: Moving | None = None,
+    ) -> Loss:
         """One optimiser step on normalised activations."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor(self.config, self.step)
@@ -53,7 +72,9 @@ class TrainingRun:
         kept = self.model.select(code, threshold)
         with torch.autocast(base_BD.device.type, torch.bfloat16):
             dead_F = self.silent_F > self.config.dead_after
-            loss = total_loss(self.model, base_BD, candidate_BD, code, kept, dead_F, variance)
+            loss = total_loss(
+                self.model, base_BD, candidate_BD, code, kept, dead_F, variance, threshold, moving
+            )
         if not torch.isfinite(loss.total):
             raise FloatingPointError(
                 f"training diverged at step {self.step}, seed {self.seed}: loss not finite; "

@@ -15,6 +15,7 @@ from dfc.engine import (
     Engine,
     EngineInfo,
     FeatureBank,
+    PathGradients,
     Progress,
     Replay,
     ScoreRow,
@@ -164,21 +165,41 @@ class TransformersEngine(Engine):
     def score_from(
         self, replay: Replay, *, bank: FeatureBank | None = None, edits: Sequence[Edit] = ()
     ) -> list[float]:
+        batches = self._batches(replay)
+        n_rows = len(replay.rows)
+        if bank is not None and bank.layer != replay.layer:
+            raise SteeringError(
+                f"the bank edits layer {bank.layer}, the replay holds layer {replay.layer}"
+            )
+        row_edits = self._limits.check_edits(bank, [edits] * n_rows if edits else None, n_rows)
+        return self._score(batches, replay.layer, bank, row_edits)
+
+    @torch.no_grad()
+    def gradients_between(self, first: Replay, second: Replay) -> PathGradients:
+        if (first.rows, first.layer) != (second.rows, second.layer):
+            raise InputError("two replays of other rows or layers have no states in common")
+        pairs = zip(self._batches(first), self._batches(second), strict=True)
+        found = list(self._scorer.gradients(pairs, second.layer))
+        lengths = [len(row.completion) for row in second.rows]
+        at_first, at_second = (self.score_from(replay) for replay in (first, second))
+        gained = sum((b - a) * n for a, b, n in zip(at_first, at_second, lengths, strict=True))
+        return PathGradients(
+            torch.cat([gradient for gradient, _ in found]),
+            torch.cat([difference for _, difference in found]),
+            gained,
+        )
+
+    def _batches(self, replay: Replay) -> tuple[Captured, ...]:
+        """The replay's states, if they fit this model."""
         if not isinstance(replay, StateReplay):
             raise InputError("this replay was captured by another kind of engine; capture it again")
-        n_rows = len(replay.rows)
         x_BTD = replay.batches[0].x_BTD
         if (x_BTD.shape[-1], x_BTD.dtype) != (self.info.d_model, self._stack.model.dtype):
             raise InputError(
                 f"the replay holds {x_BTD.dtype} states of width {x_BTD.shape[-1]}; this model "
                 f"needs {self.info.dtype} of width {self.info.d_model}: load both models alike"
             )
-        if bank is not None and bank.layer != replay.layer:
-            raise SteeringError(
-                f"the bank edits layer {bank.layer}, the replay holds layer {replay.layer}"
-            )
-        row_edits = self._limits.check_edits(bank, [edits] * n_rows if edits else None, n_rows)
-        return self._score(replay.batches, replay.layer, bank, row_edits)
+        return replay.batches
 
     def _captured(
         self, rows: Sequence[ScoreRow], layer: int, groups: Sequence[Hashable] | None = None

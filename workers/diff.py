@@ -22,6 +22,7 @@ from workers.models import Models
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
+from workers.stages.attribute import attribute_difference
 from workers.stages.decide import decide_diff
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
@@ -151,7 +152,11 @@ class _Stages:
         def states() -> Pair:
             return read_states(context, harvest, layer)
 
-        training = self._run("train", lambda: train_crosscoders(context, states))
+        attributed = self._run("attribute", lambda: attribute_difference(context, answers, layer))
+        findings.attribution = attributed.result
+        training = self._run(
+            "train", lambda: train_crosscoders(context, harvest, attributed, states)
+        )
         findings.runs = [run.result for run in training.runs]
         screening = self._run("screen", lambda: screen_features(context, training, layer, states))
         screened, banks = screening.result, Banks(screening.directory)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from workers.stages.answers import BothAnswers
+from workers.stages.attribute import Attribution
 from workers.stages.describe import Descriptions
 from workers.stages.forks import Forks
 from workers.stages.harvest import Harvest
@@ -25,6 +26,7 @@ class Findings:
     forks: Forks | None = None
     layer: Layer | None = None
     harvest: Harvest | None = None
+    attribution: Attribution | None = None
     runs: list[Run] = field(default_factory=list)
     screened: Screened | None = None
     causes: Causes | None = None

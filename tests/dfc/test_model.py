@@ -5,7 +5,8 @@ import torch
 
 from dfc.batch_topk import batch_topk_threshold, keep_above
 from dfc.config import DfcConfig
-from dfc.loss import Variance, aux_loss, difference_loss, nested_prefixes, total_loss
+from dfc.difference_loss import Moving, difference_loss, short_prefixes, silence_loss
+from dfc.loss import Variance, aux_loss, total_loss
 from dfc.model import Dfc
 
 VARIANCE = Variance(1.0, 1.0, 1.0)
@@ -16,9 +17,9 @@ def config(form: str = "tied", **changes: object) -> DfcConfig:
     return DfcConfig(**{"form": form, **sizes, **changes})
 
 
-def model(form: str = "tied", d_candidate: int = 8) -> Dfc:
+def model(form: str = "tied", d_candidate: int = 8, **changes: object) -> Dfc:
     torch.manual_seed(0)
-    return Dfc(config(form), 8, d_candidate)
+    return Dfc(config(form, **changes), 8, d_candidate)
 
 
 def test_the_candidate_cannot_reach_the_base_block_or_its_reconstruction() -> None:
@@ -70,7 +71,7 @@ def test_base_latents_explain_only_what_the_candidates_leave_over() -> None:
     dfc = model("tied")
     base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 8)
     kept = dfc.select(dfc.encode(base_BD, candidate_BD), torch.zeros(3))
-    difference_loss(dfc, base_BD, candidate_BD, kept, VARIANCE).backward()
+    difference_loss(dfc, base_BD, candidate_BD, kept, 1.0).backward()
     together = dfc.candidate.decoder.grad.clone()
     dfc.zero_grad()
     alone = kept._replace(base_BF=torch.zeros_like(kept.base_BF))
@@ -81,7 +82,7 @@ def test_base_latents_explain_only_what_the_candidates_leave_over() -> None:
         dfc.select(dfc.encode(base_BD, candidate_BD), torch.zeros(3))._replace(
             base_BF=alone.base_BF
         ),
-        VARIANCE,
+        1.0,
     ).backward()
     assert torch.allclose(together, dfc.candidate.decoder.grad)
     assert dfc.base.decoder.grad.abs().sum() == 0
@@ -92,11 +93,13 @@ def test_every_loss_term_has_gradient() -> None:
     base_BD = torch.randn(32, 8)
     candidate_BD = base_BD + 0.3 * torch.randn(32, 8)
     code = dfc.encode(base_BD, candidate_BD)
-    kept = dfc.select(code, torch.full((3,), 0.2))
+    threshold = torch.full((3,), 0.2)
+    kept = dfc.select(code, threshold)
+    moving = Moving(torch.eye(8)[:2], 1.0)
     dead_F = torch.zeros(35, dtype=torch.bool)
     dead_F[:4] = True
-    loss = total_loss(dfc, base_BD, candidate_BD, code, kept, dead_F, VARIANCE)
-    for term in (loss.base, loss.candidate, loss.difference, loss.aux):
+    loss = total_loss(dfc, base_BD, candidate_BD, code, kept, dead_F, VARIANCE, threshold, moving)
+    for term in (loss.base, loss.candidate, loss.difference, loss.silence, loss.aux):
         gradients = torch.autograd.grad(
             term, list(dfc.parameters()), retain_graph=True, allow_unused=True
         )
@@ -126,9 +129,48 @@ def test_an_activation_does_not_depend_on_the_rest_of_its_batch() -> None:
         assert torch.allclose(all_rows[3:4], row, atol=1e-6)
 
 
-@pytest.mark.parametrize(("latents", "expected"), [(64, [1, 5, 64]), (5, [1, 5]), (3, [1, 3])])
-def test_prefixes_end_with_the_whole_block(latents: int, expected: list[int]) -> None:
-    assert nested_prefixes((1, 5), latents) == expected
+@pytest.mark.parametrize(("latents", "expected"), [(64, [1, 5]), (5, [1]), (1, [])])
+def test_prefixes_are_shorter_than_the_block(latents: int, expected: list[int]) -> None:
+    assert short_prefixes((1, 5), latents) == expected
+
+
+def test_a_prefix_answers_for_the_moving_directions_alone() -> None:
+    dfc = model("tied", prefixes=(1,))
+    base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 8)
+    kept = dfc.select(dfc.encode(base_BD, candidate_BD), torch.zeros(3))
+    moving = Moving(torch.eye(8)[:2], 2.0)
+    change_BD = candidate_BD - base_BD
+    new_BD = kept.candidate_BF @ dfc.candidate.decoder
+    first_BD = kept.candidate_BF[:, :1] @ dfc.candidate.decoder[:1]
+    lost_BD, old_BD = new_BD - change_BD, kept.base_BF @ dfc.base.decoder
+    first_old_BD = kept.base_BF[:, :1] @ dfc.base.decoder[:1]
+    expected = [
+        (change_BD - new_BD).pow(2).sum(1).mean() / 3.0,
+        (change_BD - first_BD)[:, :2].pow(2).sum(1).mean() / 2.0,
+        (lost_BD - old_BD).pow(2).sum(1).mean() / 3.0,
+        (lost_BD - first_old_BD)[:, :2].pow(2).sum(1).mean() / 2.0,
+    ]
+    found = difference_loss(dfc, base_BD, candidate_BD, kept, 3.0, moving)
+    assert found.item() == pytest.approx(sum(e.item() for e in expected) / 4, rel=1e-5)
+
+
+def test_silence_is_what_each_block_would_write_on_reading_the_other_model() -> None:
+    dfc = model("tied", prefixes=(2,))
+    base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 8)
+    misread = dfc.misread(base_BD, candidate_BD, torch.full((3,), 0.1))
+    swapped = dfc.select(dfc.encode(candidate_BD, base_BD), torch.full((3,), 0.1))
+    assert torch.equal(misread.base_BF, swapped.base_BF)
+    assert torch.equal(misread.candidate_BF, swapped.candidate_BF)
+    moving = Moving(torch.eye(8)[:3], 2.0)
+    energies = [
+        (code_BF[:, :2] @ decoder_FD[:2])[:, :3].pow(2).sum(1).mean() / 2.0
+        for code_BF, decoder_FD in (
+            (swapped.base_BF, dfc.base.decoder),
+            (swapped.candidate_BF, dfc.candidate.decoder),
+        )
+    ]
+    found = silence_loss(dfc, misread, moving)
+    assert found.item() == pytest.approx(sum(e.item() for e in energies) / 2, rel=1e-5) != 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dfc.config import DfcConfig, ScreenConfig
 from dfc.exclusive_codes import exclusive_codes
 from dfc.screen import screen
 from dfc.train import TrainedDfc, load_trained, save_trained, train
-from dfc.training_run import annealed_k, learning_rate_factor
+from dfc.training_run import Draw, annealed_k, learning_rate_factor
 
 CONFIG = DfcConfig(
     shared=48,
@@ -201,3 +201,28 @@ def test_a_latent_held_by_both_blocks_is_mirrored(trained: list[TrainedDfc]) -> 
     mirrored = {feature.id for feature in found.features if feature.mirrored}
     assert {"candidate-1", "base-2"} <= mirrored
     assert not mirrored & {feature.id for feature in found.features if feature.listed}
+
+
+def test_the_first_latent_holds_what_moves_the_words_not_what_is_loud() -> None:
+    base_TD, candidate_TD, quiet_D, _ = planted()
+    generator = torch.Generator().manual_seed(1)
+    loud_D = torch.nn.functional.normalize(torch.randn(48, generator=generator), dim=0)
+    candidate_TD = candidate_TD + 3 * torch.rand(len(base_TD), 1, generator=generator) * loud_D
+    config = CONFIG.model_copy(update={"k_exclusive": 2})
+    first = [
+        train(base_TD, candidate_TD, config, seed=0, moving_RD=moving_RD).model.candidate.decoder[0]
+        for moving_RD in (None, quiet_D[None])
+    ]
+    loud, quiet = (
+        [abs(torch.cosine_similarity(row, other_D, dim=0).item()) for row in first]
+        for other_D in (loud_D, quiet_D)
+    )
+    assert loud[0] > 0.9 > 0.5 > quiet[0]
+    assert quiet[1] > 0.9 > 0.5 > loud[1]
+
+
+def test_positions_are_drawn_by_their_weights() -> None:
+    weight_T = torch.tensor([0.0, 1.0, 3.0, 0.0])
+    drawn = Draw(weight_T)(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4)
+    assert drawn[0] == drawn[3] == 0
+    assert drawn[2] / drawn[1] == pytest.approx(3, rel=0.1)

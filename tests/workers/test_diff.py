@@ -23,6 +23,7 @@ STAGES = [
     "forks",
     "profile",
     "harvest",
+    "attribute",
     "train",
     "screen",
     "steer",

@@ -18,7 +18,14 @@ from workers.context import Context
 from workers.job import Job, SideName
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
 from workers.stages.banks import load_bank, save_bank
-from workers.stages.harvest import Harvest, harvest_models, read_states, within_budget
+from workers.stages.harvest import (
+    OPENING_WEIGHT,
+    Harvest,
+    harvest_models,
+    read_states,
+    token_weights,
+    within_budget,
+)
 from workers.stages.probe import Probe, SuiteProbe, probe_models
 from workers.stages.profile import depths, divergence_rows
 from workers.stages.side_by_side import edits_of, first_of_templates
@@ -194,3 +201,20 @@ def test_a_bank_comes_back_as_it_was(tmp_path: Any) -> None:
     found = load_bank(tmp_path / "bank.safetensors")
     assert found.layer == 7
     assert all(torch.equal(a, b) for a, b in zip(found[1:], bank[1:], strict=True))
+
+
+def test_an_answers_opening_is_drawn_more_often() -> None:
+    document = tuple(range(40))
+    harvest = Harvest(
+        documents={"corpus": [document], "base answers": [document, document[:12]]},
+        tokens=89,
+        base_layer=1,
+        answer_starts={"base answers": [20, 3, 5]},
+    )
+    weight_T = token_weights(harvest)
+    assert weight_T is not None and len(weight_T) == harvest.tokens
+    corpus_T, long_T, short_T = weight_T.split([39, 39, 11])
+    assert set(corpus_T.tolist()) == {1.0}
+    # The line of position p is p - 1: position 0 is not read.
+    assert (long_T > 1).nonzero()[:, 0].tolist() == list(range(20 - 6 - 1, 20 + 12 - 1))
+    assert set(short_T.tolist()) == {OPENING_WEIGHT}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from dfc.corpus import encode_corpus
 from dfc.engine import Activations
@@ -35,6 +36,11 @@ SHARES = {"corpus": 0.5, "base answers": 0.25, "candidate answers": 0.25}
 DOCUMENT_TOKENS = 256
 """Where a text of the corpus is cut: what a feature reads seldom lies further back."""
 
+BEFORE, AFTER = 6, 12
+"""Positions before and after the beginning of an answer that make its opening."""
+OPENING_WEIGHT = 10.0
+"""How much more often a position of an opening is drawn in training than any other."""
+
 
 class Harvest(Result):
     """The documents on which both models were read."""
@@ -45,6 +51,9 @@ class Harvest(Result):
     """Positions that both models have: with one tokenizer every token but the first of each
     document."""
     base_layer: int
+    answer_starts: dict[str, list[int]] | None = None
+    """By group the position at which the answer of each document begins, for groups of answers;
+    None where the models read different tokens."""
     aligned: dict[str, list[AlignedDocument]] | None = None
     """The same documents in both models; None where both read the same tokens."""
     aligned_share: float | None = None
@@ -109,6 +118,10 @@ def _same_tokens(context: Context, answers: BothAnswers, base_layer: int) -> Har
         documents=documents,
         tokens=sum(len(d) - 1 for group in documents.values() for d in group),
         base_layer=base_layer,
+        answer_starts={
+            "base answers": [len(prompt) for prompt in answers.base.prompts],
+            "candidate answers": [len(prompt) for prompt in answers.candidate.prompts],
+        },
     )
 
 
@@ -131,6 +144,26 @@ def _aligned(context: Context, answers: BothAnswers, base_layer: int) -> Harvest
         aligned=aligned,
         aligned_share=aligned_share(everything),
     )
+
+
+def token_weights(harvest: Harvest) -> Tensor | None:
+    """How often each position is drawn in training [T], relative to the others; None for equally.
+
+    An answer's beginning decides it: the last positions before it and its first ones are an eighth
+    of all and carry more than half of what moves the candidate's words (docs/method.md).
+    """
+    if harvest.answer_starts is None:
+        return None
+    weights = []
+    for group, documents in harvest.documents.items():
+        starts = harvest.answer_starts.get(group)
+        for number, document in enumerate(documents):
+            weight_T = torch.ones(len(document) - 1)
+            if starts is not None:
+                begin = max(starts[number] - BEFORE - 1, 0)
+                weight_T[begin : starts[number] + AFTER - 1] = OPENING_WEIGHT
+            weights.append(weight_T)
+    return torch.cat(weights)
 
 
 def within_budget(documents: list[Tokens], positions: int) -> list[Tokens]:

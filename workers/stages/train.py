@@ -11,7 +11,8 @@ from dfc.train import TrainedDfc, load_trained, save_trained, train
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
-from workers.stages.harvest import Pair
+from workers.stages.attribute import Attribution, load_directions
+from workers.stages.harvest import Harvest, Pair, token_weights
 
 _MODEL = "model"
 
@@ -40,12 +41,24 @@ class Training(NamedTuple):
         return [load_trained(run.directory / _MODEL) for run in self.runs]
 
 
-def train_crosscoders(context: Context, states: Callable[[], Pair]) -> Training:
+def train_crosscoders(
+    context: Context,
+    harvest: Harvest,
+    attributed: Artifact[Attribution],
+    states: Callable[[], Pair],
+) -> Training:
     """Train a crosscoder for every seed of the recipe. `states` is called when they are needed."""
-    return Training([_train(context, states, seed) for seed in context.inputs.recipe.seeds])
+    seeds = context.inputs.recipe.seeds
+    return Training([_train(context, harvest, attributed, states, seed) for seed in seeds])
 
 
-def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[Run]:
+def _train(
+    context: Context,
+    harvest: Harvest,
+    attributed: Artifact[Attribution],
+    states: Callable[[], Pair],
+    seed: int,
+) -> Artifact[Run]:
     part = f"-{seed}"
 
     def compute(directory: Path) -> Run:
@@ -55,6 +68,8 @@ def _train(context: Context, states: Callable[[], Pair], seed: int) -> Artifact[
             pair.candidate.x_TD,
             _config(context),
             seed=seed,
+            moving_RD=load_directions(attributed),
+            weight_T=token_weights(harvest),
             checkpoint=context.work("train", part) / "training",
             progress=context.steps(f"steps, seed {seed}"),
         )

@@ -14,6 +14,7 @@ from workers.job import Job
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
+from workers.stages.attribute import attribute_difference
 from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
@@ -54,7 +55,8 @@ def compare(
     layer = choose_depth(context, answers).result.layer
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
-    training = train_crosscoders(context, lambda: pair)
+    attributed = attribute_difference(context, answers, layer)
+    training = train_crosscoders(context, harvest, attributed, lambda: pair)
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)
     return Compared(
