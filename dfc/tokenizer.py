@@ -24,11 +24,16 @@ class Tokenizer:
             self._tokenizer = AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=False
             )
-        except (OSError, ValueError) as error:
-            raise ModelError(f"no tokenizer can be loaded from {path}: {error}") from error
+        except Exception as error:  # of any kind: the tokenizers library raises bare ones
+            raise ModelError(
+                f"no tokenizer can be loaded from {path}: its tokenizer.json is missing or broken, "
+                "or does not fit its tokenizer_config.json; save the tokenizer again beside the "
+                f"model with save_pretrained ({type(error).__name__}: {error})"
+            ) from error
         if not self._tokenizer.is_fast:
             raise ModelError(
-                f"{path} has no tokenizer.json; save its fast tokenizer beside the model"
+                f"{path} names a tokenizer without a fast form, {type(self._tokenizer).__name__}, "
+                "in its tokenizer_config.json; save a fast one beside the model"
             )
         self.path = path
 

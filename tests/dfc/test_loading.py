@@ -100,6 +100,29 @@ def test_tokenizer_digest_follows_the_meaning_of_ids(
     assert TransformersEngine(copied).info.tokenizer_digest != engine.info.tokenizer_digest
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "{}",
+        '{"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": 3}}',
+        '{"version": "1.0", "added_tokens": [3], "model": null}',
+    ],
+)
+def test_a_broken_tokenizer_is_named_with_its_remedy(copied: Path, content: str) -> None:
+    (copied / "tokenizer.json").write_text(content)
+    with pytest.raises(
+        ModelError, match=r"copy: its tokenizer\.json is .*save the tokenizer again"
+    ):
+        TransformersEngine(copied)
+
+
+def test_a_tokenizer_without_a_fast_form_is_named(copied: Path) -> None:
+    (copied / "tokenizer_config.json").write_text('{"tokenizer_class": "CanineTokenizer"}')
+    with pytest.raises(ModelError, match="without a fast form, CanineTokenizer"):
+        TransformersEngine(copied)
+
+
 def test_bfloat16_is_loaded_as_asked(tiny_checkpoint: Path) -> None:
     engine = TransformersEngine(tiny_checkpoint, dtype=torch.bfloat16)
     assert engine.info.dtype == "bfloat16"
