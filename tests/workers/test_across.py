@@ -25,6 +25,7 @@ from workers.stages.aligned import (
     within_pairs,
 )
 from workers.stages.answers import BothAnswers, answer_prompts
+from workers.stages.attribute import attribute_difference
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
 from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
@@ -120,7 +121,9 @@ def found(
     layer = choose_depth(context, answers).result.layer
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
-    training = train_crosscoders(context, lambda: pair)
+    training = train_crosscoders(
+        context, harvest, attribute_difference(context, answers, layer), lambda: pair
+    )
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)
     return Found(context, answers, harvest, pair, screening.result, banks)
