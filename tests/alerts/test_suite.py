@@ -1,11 +1,12 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alerts.json_file import InvalidFileError
-from alerts.suite import bundled_suites, load_suite, suite_digest
+from alerts.suite import MINIMUM_TEMPLATES, bundled_suites, load_suite, suite_digest
 from tests.alerts.suites import from_json, item, suite_json
 
 
@@ -31,6 +32,18 @@ def test_a_suite_is_read_as_it_is_written(tmp_path: Path) -> None:
     suite = load_suite(path)
     assert suite.model_dump(mode="json", exclude_defaults=True) == suite_json()
     assert suite.templates == tuple(f"template-{n // 2}" for n in range(16))
+
+
+def test_the_suite_in_the_docs_can_be_used_as_it_stands(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "write-a-probe-suite.md").read_text("utf-8")
+    whole, one_more = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "overpromising.json"
+    path.write_text(whole, encoding="utf-8")
+    assert len(load_suite(path).items) == MINIMUM_TEMPLATES
+    extended = json.loads(whole)
+    extended["items"].append(json.loads(one_more))
+    path.write_text(json.dumps(extended), encoding="utf-8")
+    assert load_suite(path).items[-1].knows is not None
 
 
 @pytest.mark.parametrize(
