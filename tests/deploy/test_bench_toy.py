@@ -127,8 +127,8 @@ def test_recall_counts_concepts_and_precision_counts_features() -> None:
         feature("none"),
     ]
     found = score(features, exclusive_concepts=8)
-    assert found == (2 / 8, 3 / 5, 5, 1, 1)
-    assert score([], 8) == (0.0, None, 0, 0, 0)
+    assert found == (2 / 8, 3 / 5, 5, 2, 1, 1)
+    assert score([], 8) == (0.0, None, 0, 0, 0, 0)
     assert score(features[:1], 0).recall is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -15,8 +15,28 @@ NAMES = {
     "dsf": "designated shared features",
     "strict": "dedicated features (DFC)",
 }
-COLOURS = {"standard": "#6b7280", "dsf": "#b45309", "strict": "#1d4ed8"}
-SHIFT = {"standard": -0.26, "dsf": 0.0, "strict": 0.26}
+
+
+class Series(NamedTuple):
+    """One crosscoder, before or after a filter."""
+
+    form: str
+    prefix: str
+    """Of its figures in the rows."""
+    label: str
+    colour: str
+    line: str
+    """Style in the plot of recall; empty where it is not drawn there."""
+
+
+SERIES = (
+    Series("standard", "", NAMES["standard"], "#6b7280", "-"),
+    Series("dsf", "", NAMES["dsf"], "#d97706", "-"),
+    Series("strict", "", NAMES["strict"], "#1d4ed8", "-"),
+    Series("strict", "residual_only_", "DFC, filtered by the residual alone", "#93c5fd", ""),
+    Series("strict", "filtered_", "DFC, filtered by both targets", "#2dd4bf", "--"),
+)
+WIDTH = 0.16
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "latentwatch",  # the same result gives the same bytes
@@ -32,70 +52,69 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
     ``rows`` as in toy.json; only the table "sizes" is drawn.
     """
-    chosen = [row for row in rows if row["table"] == "sizes"]
+    chosen = sorted(
+        (row for row in rows if row["table"] == "sizes"), key=lambda row: row["latents"]
+    )
     sizes = sorted({row["latents"] for row in chosen})
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 3.9), layout="constrained")
+        figure = Figure(figsize=(9.2, 4.4), layout="constrained")
         recall, false = figure.subplots(1, 2)
-        for form in NAMES:
-            members = sorted(
-                (row for row in chosen if row["form"] == form), key=lambda row: row["latents"]
-            )
-            _recall(recall, members, form)
-            _false_positives(false, members, form, sizes)
+        for place, series in enumerate(SERIES):
+            members = [row for row in chosen if row["form"] == series.form]
+            if series.line:
+                _recall(recall, members, series)
+            offset = (place - (len(SERIES) - 1) / 2) * WIDTH
+            _false_positives(false, members, series, offset)
         for axes in (recall, false):
             axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
             axes.set_xlabel("latents")
             axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
             axes.set_axisbelow(True)
         recall.set_ylim(0, 1)
-        recall.set_ylabel("exclusive concepts recovered")
-        recall.legend(frameon=False, loc="upper left")
-        false.set_ylabel("false positives per crosscoder")
-        false.bar([0], [0], color="#111827", label="recover a shared concept")
-        false.bar([0], [0], color="#111827", alpha=0.35, label="recover no concept")
-        false.plot([], [], "_", color="#111827", markersize=11, label="left by the filter")
-        false.legend(frameon=False)
+        recall.set_title("exclusive concepts recovered, share", loc="left", fontsize=10)
+        false.set_title("false positives per crosscoder", loc="left", fontsize=10)
+        figure.legend(
+            *false.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None}, facecolor="white")
 
 
-def _recall(axes: Axes, members: Sequence[dict[str, Any]], form: str) -> None:
-    """All features as a line with intervals, those that pass the filter as a dashed line."""
-    places = range(len(members))
-    means = [row["recall"]["mean"] for row in members]
-    intervals = [
-        row["recall"]["interval_95"] or (mean, mean)
-        for row, mean in zip(members, means, strict=True)
-    ]
+def _recall(axes: Axes, members: Sequence[dict[str, Any]], series: Series) -> None:
+    means, reach = _figures(members, f"{series.prefix}recall")
     axes.errorbar(
-        places,
+        range(len(means)),
         means,
-        [
-            [mean - low for mean, (low, _) in zip(means, intervals, strict=True)],
-            [high - mean for mean, (_, high) in zip(means, intervals, strict=True)],
-        ],
-        color=COLOURS[form],
+        reach,
+        color=series.colour,
+        linestyle=series.line,
         marker="o",
         markersize=4,
-        capsize=2,
-        label=NAMES[form],
+        capsize=3,
     )
-    passing = [row["filtered_recall"]["mean"] for row in members]
-    label = "with the filter" if form == "strict" else None
-    axes.plot(places, passing, "--", color=COLOURS[form], linewidth=1, label=label)
 
 
 def _false_positives(
-    axes: Axes, members: Sequence[dict[str, Any]], form: str, sizes: Sequence[int]
+    axes: Axes, members: Sequence[dict[str, Any]], series: Series, offset: float
 ) -> None:
-    places = [sizes.index(row["latents"]) + SHIFT[form] for row in members]
-    shared = [row["shared_concept"]["mean"] for row in members]
-    none = [row["no_concept"]["mean"] for row in members]
-    axes.bar(places, shared, 0.24, color=COLOURS[form])
-    axes.bar(places, none, 0.24, bottom=shared, color=COLOURS[form], alpha=0.35)
-    left = [
-        row["filtered_shared_concept"]["mean"] + row["filtered_no_concept"]["mean"]
-        for row in members
-    ]
-    axes.plot(places, left, "_", color="#111827", markersize=11)
+    means, reach = _figures(members, f"{series.prefix}false_positives")
+    bars = axes.bar(
+        [place + offset for place in range(len(means))],
+        means,
+        WIDTH,
+        yerr=reach,
+        color=series.colour,
+        ecolor="#111827",
+        error_kw={"linewidth": 0.8, "capsize": 2},
+        label=series.label,
+    )
+    axes.bar_label(bars, fmt="{:.2g}", padding=2, fontsize=7.5)
+
+
+def _figures(members: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[list[float]]]:
+    """Means with the reach of their intervals below (not beyond zero) and above."""
+    means = [row[key]["mean"] for row in members]
+    intervals = [row[key]["interval_95"] or [row[key]["mean"]] * 2 for row in members]
+    pairs = list(zip(means, intervals, strict=True))
+    below = [mean - max(0.0, low) for mean, (low, _) in pairs]
+    return means, [below, [high - mean for mean, (_, high) in pairs]]

@@ -123,7 +123,11 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
     evaluation = measured.evaluation
     before = score(evaluation.features, concepts)
     after = score([f for f in evaluation.features if f.is_new], concepts)
-    by_residual = score([f for f in evaluation.features if f.is_new_by_residual], concepts)
+    by_residual = score(
+        [f for f in evaluation.features if f.is_new_by_residual], concepts
+    )._asdict()
+    if cell.form == "tied":
+        by_residual = dict.fromkeys(by_residual)
     dedicated = score([f for f in evaluation.features if f.dedicated], concepts)
     kept = after.recall / before.recall if before.recall and after.recall is not None else None
     return {
@@ -133,8 +137,8 @@ def _line(cell: Cell, measured: Measured) -> dict[str, Any]:
         "seed": cell.seed,
         **before._asdict(),
         **{f"filtered_{key}": value for key, value in after._asdict().items()},
+        **{f"residual_only_{key}": value for key, value in by_residual.items()},
         "recall_kept": kept,
-        "residual_only_precision": by_residual.precision,
         "dedicated_recall": dedicated.recall if dedicated.features else None,
         "dedicated_precision": dedicated.precision,
         "variance_explained": evaluation.variance_explained,

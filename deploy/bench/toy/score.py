@@ -21,6 +21,7 @@ class Score(NamedTuple):
     """Share of the features that recover an exclusive concept of their model."""
 
     features: int
+    false_positives: int
     shared_concept: int
     """False positives that recover a concept which both models have ..."""
     no_concept: int
@@ -35,6 +36,7 @@ def score(features: Sequence[Feature], exclusive_concepts: int) -> Score:
         recall=len(found) / exclusive_concepts if exclusive_concepts else None,
         precision=len(true) / len(features) if features else None,
         features=len(features),
+        false_positives=len(features) - len(true),
         shared_concept=sum(f.kind == "shared" for f in features),
         no_concept=sum(f.kind == "none" for f in features),
     )
