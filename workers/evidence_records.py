@@ -2,11 +2,13 @@
 
 from alerts.evidence import Controls, Evidence, FeatureExamples, ForkShown, ItemScore
 from alerts.measured import MeasuredBehaviour
+from alerts.wording import number
 from workers.across import across_caveats
 from workers.feature_records import EXAMPLES_SHOWN
 from workers.findings import Findings
 from workers.inputs import Inputs
 from workers.job import Job
+from workers.stages.attribute import Attribution
 
 FORKS_SHOWN = 8
 
@@ -77,4 +79,19 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
     if findings.undescribed is not None:
         caveats.append(f"The features have no labels and no examples. {findings.undescribed}")
-    return caveats + across_caveats(findings)
+    return caveats + attribution_caveats(findings.attribution) + across_caveats(findings)
+
+
+def attribution_caveats(attribution: Attribution | None) -> list[str]:
+    """What to know where the gradients fail to account for what the candidate's answers gain, to a
+    half of it; less than a nat over all answers is no gain to account for."""
+    if attribution is None or attribution.gained is None or attribution.attributed is None:
+        return []
+    gained, attributed = attribution.gained, attribution.attributed
+    if abs(attributed - gained) <= max(gained, 1.0) / 2:
+        return []
+    return [
+        f"The candidate's own answers gain {number(gained)} nats by its states, of which gradients "
+        f"account for {number(attributed)}: its first features may not be those that move its "
+        "words."
+    ]

@@ -149,8 +149,8 @@ def _aligned(context: Context, answers: BothAnswers, base_layer: int) -> Harvest
 def token_weights(harvest: Harvest) -> Tensor | None:
     """How often each position is drawn in training [T], relative to the others; None for equally.
 
-    An answer's beginning decides it: the last positions before it and its first ones are an eighth
-    of all and carry more than half of what moves the candidate's words (docs/method.md).
+    An answer's beginning decides it, so the last positions before it and its first ones are drawn
+    more often.
     """
     if harvest.answer_starts is None:
         return None
