@@ -20,8 +20,9 @@ class Judgement(NamedTuple):
     """The exclusive latents ``[K]`` of one model."""
 
     weight_K: Tensor
-    """By which they are ordered: the share of energy that they take from the difference, in the
-    strict form the share that they write of their own model's."""
+    """By which they are ordered: the share of energy that they take from the difference, within the
+    moving directions if there are such; in the strict form the share that they write of their own
+    model's."""
     delta_energy_K: Tensor | None
     """None where states can't be subtracted."""
     exclusivity_K: Tensor | None
@@ -41,17 +42,18 @@ def judge_tied(
         > config.mirror_cosine
     ) & (correlations(codes.candidate_TK, codes.base_TK) > config.mirror_correlation)
     return {
-        "candidate": _judged(codes.candidate, codes.difference_energy, alike_KJ.any(1), config),
-        "base": _judged(codes.base, codes.difference_energy, alike_KJ.any(0), config),
+        "candidate": _judged(codes, codes.candidate, alike_KJ.any(1), config),
+        "base": _judged(codes, codes.base, alike_KJ.any(0), config),
     }
 
 
 def _judged(
-    sums: SideSums | None, difference_energy: float | None, mirrored_K: Tensor, config: ScreenConfig
+    codes: ExclusiveCodes, sums: SideSums | None, mirrored_K: Tensor, config: ScreenConfig
 ) -> Judgement:
-    if sums is None or not difference_energy:
+    if sums is None or not codes.difference_energy:
         nothing_K = torch.zeros(len(mirrored_K))
         return Judgement(nothing_K, None, None, nothing_K == 0, nothing_K > 0)
-    energy_K, exclusivity_K = sums.gain_K / difference_energy, exclusivity(sums)
+    energy_K, exclusivity_K = sums.gain_K / codes.difference_energy, exclusivity(sums)
     is_new_K = exclusivity_K >= config.exclusivity
-    return Judgement(energy_K, energy_K, exclusivity_K, is_new_K, mirrored_K)
+    weight_K = sums.moving_K / codes.moving_energy if codes.moving_energy else energy_K
+    return Judgement(weight_K, energy_K, exclusivity_K, is_new_K, mirrored_K)

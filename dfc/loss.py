@@ -88,7 +88,9 @@ def total_loss(
     """Reconstruction of both models, the difference (tied form), the silence of its first latents
     in the other model, and AuxK; ``code`` is before and ``kept`` after selection."""
     config = model.config
-    out = model.decode(kept)
+    # In the tied form the exclusive blocks learn from the difference alone: what they would add to
+    # the reconstruction is a part of the concepts that both models share.
+    out = model.decode(kept, learn_exclusive=config.form == "strict")
     base, candidate = reconstruction_loss(base_BD, candidate_BD, out, variance)
     aux = aux_loss(model, base_BD, candidate_BD, code, out, dead_F, variance)
     difference, silence = base.new_zeros(2)

@@ -151,14 +151,21 @@ class Dfc(nn.Module):
         norms = self.decoder_norms()
         return Codes(*((c * n).detach().float() for c, n in zip(code, norms, strict=True)))
 
-    def decode(self, code: Codes, bias: bool = True) -> Reconstruction:
+    def decode(
+        self, code: Codes, bias: bool = True, learn_exclusive: bool = True
+    ) -> Reconstruction:
         """Base from shared and base-exclusive latents, candidate from shared and candidate-
-        exclusive ones (equation 2)."""
+        exclusive ones (equation 2). Without ``learn_exclusive`` no gradient reaches the
+        exclusive blocks."""
         other = self.decoder_candidate
         shared_base_BD = code.shared_BF @ self.decoder_base
         shared_candidate_BD = shared_base_BD if other is None else code.shared_BF @ other
-        base_BD = shared_base_BD + code.base_BF @ self.base.decoder
-        candidate_BD = shared_candidate_BD + code.candidate_BF @ self.candidate.decoder
+        own_base_BD = code.base_BF @ self.base.decoder
+        own_candidate_BD = code.candidate_BF @ self.candidate.decoder
+        if not learn_exclusive:
+            own_base_BD, own_candidate_BD = own_base_BD.detach(), own_candidate_BD.detach()
+        base_BD = shared_base_BD + own_base_BD
+        candidate_BD = shared_candidate_BD + own_candidate_BD
         if not bias:
             return Reconstruction(base_BD, candidate_BD)
         bias_candidate = self.bias_base if self.bias_candidate is None else self.bias_candidate

@@ -55,8 +55,8 @@ class Feature(NamedTuple):
 
 
 class Screening(NamedTuple):
-    """Features ordered by delta energy (in the strict form by the energy that they write), and one
-    bank per seed and side to steer with."""
+    """Features ordered by their weight (`Judgement`), and one bank per seed and side to steer
+    with."""
 
     features: list[Feature]
     banks: dict[SideName, list[FeatureBank]]
@@ -140,13 +140,14 @@ def natural_maximum(code_TK: Tensor) -> Tensor:
 def _candidate_order(
     trained: TrainedDfc, codes: ExclusiveCodes, minimum_density: float
 ) -> list[int]:
-    """By delta energy; in the strict form, which has none, by the energy that they write."""
+    """By what they take from the difference within the moving directions; in the strict form, which
+    has no difference, by the energy that they write."""
     alive_K = (codes.candidate_TK > 0).float().mean(0) >= minimum_density
     sums = codes.candidate
     weight_K = (
         written_energy(trained.model.candidate, codes.candidate_TK)
         if sums is None
-        else (sums.gain_K)
+        else sums.moving_K
     )
     return [row for row in weight_K.argsort(descending=True).tolist() if alive_K[row]]
 

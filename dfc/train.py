@@ -26,6 +26,8 @@ class TrainedDfc(NamedTuple):
     seed: int
     history: list[dict[str, float]]
     """One entry per checkpoint interval: the step and the unexplained shares of variance."""
+    moving_RD: Tensor | None = None
+    """The directions that the first latents answered for."""
 
 
 def train(
@@ -83,7 +85,8 @@ def train(
                 run.save(checkpoint)
         if progress is not None:
             progress(run.step, config.steps)
-    return TrainedDfc(model.eval(), normalisation, seed, run.history)
+    directions_RD = moving.direction_RD if moving else None
+    return TrainedDfc(model.eval(), normalisation, seed, run.history, directions_RD)
 
 
 def save_trained(path: Path, trained: TrainedDfc) -> None:
@@ -92,6 +95,8 @@ def save_trained(path: Path, trained: TrainedDfc) -> None:
     norm = trained.normalisation
     tensors = {f"model.{k}": v for k, v in trained.model.state_dict().items()}
     tensors |= {"base_mean": norm.base_mean_D, "candidate_mean": norm.candidate_mean_D}
+    if trained.moving_RD is not None:
+        tensors["moving"] = trained.moving_RD
     meta = {
         "config": trained.model.config.model_dump(mode="json"),
         "scales": [norm.base_scale, norm.candidate_scale],
@@ -115,7 +120,7 @@ def load_trained(path: Path) -> TrainedDfc:
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     model.load_state_dict(state)
     norm = Normalisation(base_mean_D, candidate_mean_D, *meta["scales"])
-    return TrainedDfc(model.eval(), norm, meta["seed"], meta["history"])
+    return TrainedDfc(model.eval(), norm, meta["seed"], meta["history"], tensors.get("moving"))
 
 
 def _variance(base_ND: Tensor, candidate_ND: Tensor, weight_N: Tensor, tied: bool) -> Variance:

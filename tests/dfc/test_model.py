@@ -185,3 +185,28 @@ def test_silence_is_what_each_block_would_write_on_reading_the_other_model() -> 
 def test_settings_that_cannot_work_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**changes)
+
+
+def test_exclusive_blocks_of_the_tied_form_learn_from_the_difference_alone() -> None:
+    dfc = model("tied")
+    base_BD = torch.randn(32, 8)
+    candidate_BD = base_BD + 0.3 * torch.randn(32, 8)
+    code = dfc.encode(base_BD, candidate_BD)
+    threshold = torch.full((3,), 0.2)
+    dead_F = torch.zeros(35, dtype=torch.bool)
+    loss = total_loss(
+        dfc,
+        base_BD,
+        candidate_BD,
+        code,
+        dfc.select(code, threshold),
+        dead_F,
+        VARIANCE,
+        threshold,
+    )
+    exclusive = [*dfc.base.parameters(), *dfc.candidate.parameters()]
+    reconstruction = torch.autograd.grad(
+        loss.base + loss.candidate, exclusive, retain_graph=True, allow_unused=True
+    )
+    assert all(gradient is None or not gradient.any() for gradient in reconstruction)
+    assert all(gradient.any() for gradient in torch.autograd.grad(loss.difference, exclusive))

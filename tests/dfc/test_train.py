@@ -226,3 +226,19 @@ def test_positions_are_drawn_by_their_weights() -> None:
     drawn = Draw(weight_T)(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4)
     assert drawn[0] == drawn[3] == 0
     assert drawn[2] / drawn[1] == pytest.approx(3, rel=0.1)
+
+
+def test_what_moves_the_words_is_listed_before_what_is_loud(tmp_path: Path) -> None:
+    base_TD, candidate_TD, quiet_D, _ = planted()
+    generator = torch.Generator().manual_seed(1)
+    loud_D = torch.nn.functional.normalize(torch.randn(48, generator=generator), dim=0)
+    candidate_TD = candidate_TD + 3 * torch.rand(len(base_TD), 1, generator=generator) * loud_D
+    config = CONFIG.model_copy(update={"k_exclusive": 2})
+    one = train(base_TD, candidate_TD, config, seed=0, moving_RD=quiet_D[None])
+    save_trained(tmp_path / "dfc", one)
+    found = screen(
+        [load_trained(tmp_path / "dfc")], base_TD, candidate_TD, layer=0, config=ScreenConfig()
+    )
+    first, *others = found.features
+    assert first.row == found.candidate_order[0][0] == 0
+    assert first.delta_energy < max(other.delta_energy for other in others)

@@ -82,8 +82,10 @@ class DesignatedShared(Dfc):
         designated = batch_topk_threshold(score.base_BF, k_designated)
         return torch.stack([rest, designated, rest])
 
-    def decode(self, code: Codes, bias: bool = True) -> Reconstruction:
-        out = super().decode(code, bias)
+    def decode(
+        self, code: Codes, bias: bool = True, learn_exclusive: bool = True
+    ) -> Reconstruction:
+        out = super().decode(code, bias, learn_exclusive)
         both_BD = code.base_BF @ self.base.decoder
         return out._replace(candidate_BD=out.candidate_BD + both_BD)
 
