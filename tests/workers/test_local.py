@@ -137,7 +137,7 @@ def test_the_row_names_the_stage(
         yield Looking()
 
     LocalWorker(sessions, quick, looking, print).run_queued()
-    assert seen[:4] == ["answers", "probe", "forks", "profile"]
+    assert seen[:4] == ["answers", "probe", "stock phrases", "forks"]
 
 
 def test_a_comparison_is_not_repeated(
