@@ -59,17 +59,24 @@ def zoo(
         "build/zoo"
     ),
     out: Annotated[Path, typer.Option(help="Where the results are kept.")] = DIRECTORY,
+    image: Annotated[Path, typer.Option(help="The plot of the results.")] = Path(
+        "docs/images/zoo.svg"
+    ),
 ) -> None:
     """Catch planted regressions of a real model, and page nobody about benign updates."""
-    from deploy.bench.zoo import command
     from deploy.bench.zoo.versions import read_zoo
 
     if report:
-        command.report_stored(read_zoo(), work, out)
-    elif build_only:
+        from deploy.bench.zoo.stored import report_stored
+
+        report_stored(read_zoo(), work, out, image)
+        return
+    from deploy.bench.zoo import command
+
+    if build_only:
         command.build_only(read_zoo(), only or [], work)
     else:
-        command.check_versions(read_zoo(), only or [], work, out)
+        command.check_versions(read_zoo(), only or [], work, out, image)
 
 
 @app.command()

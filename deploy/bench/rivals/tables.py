@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deploy.bench.markdown import table
 from deploy.bench.rivals.record import Compared
 from deploy.bench.rivals.report import Row, rows
 
@@ -33,7 +34,7 @@ def finding_table(rows: Sequence[Row]) -> str:
     """What each method finds on the report half, and what that costs."""
     head = ["method", "planted flagged", "of them without a suite", "right behaviour"]
     head += ["diluted flagged", "benign flagged", "threshold (nulls)", "seconds", "cost of ours"]
-    return _table(
+    return table(
         head,
         [
             [
@@ -55,7 +56,7 @@ def finding_table(rows: Sequence[Row]) -> str:
 def cause_table(rows: Sequence[Row]) -> str:
     """What the methods' directions remove of the planted shifts, as parts of the ceiling."""
     head = ["method", "best one", "best five", "all", "above the control", "highest cost"]
-    return _table(
+    return table(
         head,
         [
             [
@@ -71,7 +72,7 @@ def cause_table(rows: Sequence[Row]) -> str:
 
 def names_table(versions: Sequence[Compared], method: str) -> str:
     """What a reader of one method is shown of every planted version."""
-    return _table(
+    return table(
         ["planted", method],
         [
             [version.name, ", ".join(f"`{n.strip()}`" for n in finding.names[:TRUNCATED])]
@@ -79,11 +80,6 @@ def names_table(versions: Sequence[Compared], method: str) -> str:
             if version.kind == "planted" and (finding := version.findings.get(method))
         ],
     )
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _of(count: int | None, n: int) -> str:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from alerts.svg import ROLES, styled
+from alerts.wording import number
+from deploy.bench.picture import save
 
 NAMES = {
     "standard": "standard crosscoder",
@@ -30,23 +33,16 @@ class Series(NamedTuple):
 
 
 SERIES = (
-    Series("standard", "", NAMES["standard"], "#6b7280", "-"),
-    Series("dsf", "", NAMES["dsf"], "#d97706", "-"),
-    Series("strict", "", NAMES["strict"], "#1d4ed8", "-"),
-    Series("strict", "residual_only_", "DFC, filtered by the residual alone", "#93c5fd", ""),
-    Series("strict", "filtered_", "DFC, filtered by both targets", "#2dd4bf", "--"),
+    Series("standard", "", NAMES["standard"], ROLES["chance"], "-"),
+    Series("dsf", "", NAMES["dsf"], ROLES["candidate"], "-"),
+    Series("strict", "", NAMES["strict"], ROLES["base"], "-"),
+    Series("strict", "residual_only_", "DFC, filtered by the residual alone", ROLES["induced"], ""),
+    Series("strict", "filtered_", "DFC, filtered by both targets", ROLES["ablated"], "--"),
 )
 WIDTH = 0.16
-STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "latentwatch",  # the same result gives the same bytes
-    "font.family": "sans-serif",
-    "font.size": 10.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
+@styled
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Recall and false positives by size of the dictionary, before and after the filter.
 
@@ -56,28 +52,34 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         (row for row in rows if row["table"] == "sizes"), key=lambda row: row["latents"]
     )
     sizes = sorted({row["latents"] for row in chosen})
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 4.4), layout="constrained")
-        recall, false = figure.subplots(1, 2)
-        for place, series in enumerate(SERIES):
-            members = [row for row in chosen if row["form"] == series.form]
-            if series.line:
-                _recall(recall, members, series)
-            offset = (place - (len(SERIES) - 1) / 2) * WIDTH
-            _false_positives(false, members, series, offset)
-        for axes in (recall, false):
-            axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-            axes.set_xlabel("latents")
-            axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
-            axes.set_axisbelow(True)
-        recall.set_ylim(0, 1)
-        recall.set_title("exclusive concepts recovered, share", loc="left", fontsize=10)
-        false.set_title("false positives per crosscoder", loc="left", fontsize=10)
-        figure.legend(
-            *false.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None}, facecolor="white")
+    figure = Figure(figsize=(9.2, 4.4), layout="constrained")
+    recall, false = figure.subplots(1, 2)
+    for place, series in enumerate(SERIES):
+        members = [row for row in chosen if row["form"] == series.form]
+        if series.line:
+            _recall(recall, members, series)
+        offset = (place - (len(SERIES) - 1) / 2) * WIDTH
+        _false_positives(false, members, series, offset)
+    for axes in (recall, false):
+        axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+        axes.set_xlabel("latents")
+        axes.grid(axis="y", color=ROLES["band"], linewidth=0.8)
+        axes.set_axisbelow(True)
+    recall.set_ylim(0, 1)
+    recall.set_title("exclusive concepts recovered, share", loc="left", fontsize=11)
+    false.set_title("false positives per crosscoder", loc="left", fontsize=11)
+    figure.legend(
+        *false.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    save(figure, path, "What crosscoders find on the toy", _told(chosen))
+
+
+def _told(rows: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(
+        f"{NAMES[row['form']]}, {row['latents']} latents: recall {number(row['recall']['mean'])}"
+        for row in rows
+        if row["form"] in NAMES
+    )
 
 
 def _recall(axes: Axes, members: Sequence[dict[str, Any]], series: Series) -> None:
@@ -104,7 +106,7 @@ def _false_positives(
         WIDTH,
         yerr=reach,
         color=series.colour,
-        ecolor="#111827",
+        ecolor=ROLES["ink"],
         error_kw={"linewidth": 0.8, "capsize": 2},
         label=series.label,
     )

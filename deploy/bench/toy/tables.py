@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from deploy.bench.markdown import table as markdown
 from deploy.bench.results import DIRECTORY, kept
 from deploy.bench.toy.plot import NAMES
 
@@ -33,7 +34,7 @@ def found_table(rows: Sequence[Row], table: str) -> str:
         ]
         for row in _of(rows, table)
     ]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def order_table(rows: Sequence[Row], latents: int) -> str:
@@ -44,7 +45,7 @@ def order_table(rows: Sequence[Row], latents: int) -> str:
         for row in _of(rows, "sizes")
         if row["latents"] == latents
     ]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def _of(rows: Sequence[Row], table: str) -> list[Row]:
@@ -64,18 +65,13 @@ def _interval(figure: Row) -> str:
     return f"{figure['mean']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rule = ["---"] * len(head)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)) + "\n"
-
-
 def main() -> None:
     """Print every table of the kept result."""
     result = kept(DIRECTORY, "toy")
     rows = result["rows"]
     tables = [found_table(rows, table) for table in ("sizes", "null", "one space")]
     tables.append(order_table(rows, result["scale"]["concepts"]))
-    sys.stdout.write("\n".join(tables))
+    sys.stdout.write("\n\n".join(tables) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from deploy.bench.zoo.report import keep_report, print_report
 from deploy.bench.zoo.samples import samples
 from deploy.bench.zoo.versions import Version, Zoo
 from monitor.console import report
-from monitor.errors import SettingsError
 from workers.progress import terminal_progress
 
 
@@ -48,8 +47,9 @@ class Bench:
         with progress_bars() as progress:
             return build(self.shop, version, progress)
 
-    def keep(self, out: Path) -> bool:
-        """Keep all results of the present recipe as the benchmark's report in `out`.
+    def keep(self, out: Path, image: Path) -> bool:
+        """Keep all results of the present recipe as the benchmark's report in `out`, plotted as
+        `image`.
 
         Without any, nothing is written, so that the report on an earlier recipe stays: False.
         """
@@ -62,7 +62,8 @@ class Bench:
                 "recipe": self.shop.zoo.recipe,
                 "tuning": self.shop.zoo.tuning.model_dump(mode="json"),
             }
-            keep_report(out, found, [name for name, row in rows.items() if row is None], made_by)
+            missing = [name for name, row in rows.items() if row is None]
+            keep_report(out, image, found, missing, made_by)
         return bool(found)
 
     def _file(self, version: Version) -> Path:
@@ -80,25 +81,20 @@ def build_only(zoo: Zoo, names: Sequence[str], work: Path) -> None:
         )
 
 
-def check_versions(zoo: Zoo, names: Sequence[str], work: Path, out: Path) -> None:
+def check_versions(zoo: Zoo, names: Sequence[str], work: Path, out: Path, image: Path) -> None:
     """Check the named versions, one after the other, and report all that is there."""
     bench = _bench(zoo, work)
     wanted = zoo.only(names)
     for number, version in enumerate(wanted, start=1):
         report(f"{number} of {len(wanted)}: {version.name}")
         bench.check(version)
-        bench.keep(out)
+        bench.keep(out, image)
     print_report(out)
 
 
-def report_stored(zoo: Zoo, work: Path, out: Path) -> None:
-    """Report the results in `work`; where there are none, what was kept in `out` before."""
-    if (work / "results").exists() and not _bench(zoo, work).keep(out):
-        report("No result is of the present recipe; what was kept of an earlier one follows.")
-    try:
-        print_report(out)
-    except FileNotFoundError as error:
-        raise SettingsError(f"--report: {error}") from error
+def keep_checked(zoo: Zoo, work: Path, out: Path, image: Path) -> bool:
+    """`Bench.keep` for what was checked in `work` before."""
+    return _bench(zoo, work).keep(out, image)
 
 
 def _bench(zoo: Zoo, work: Path) -> Bench:

@@ -1,4 +1,4 @@
-"""All results that are there, as the benchmark's JSON: kept in one file, and printed."""
+"""All results that are there: kept as JSON, from which tables and plot are made, and printed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +7,22 @@ from typing import get_args
 from deploy.bench import results
 from deploy.bench.results import Figures
 from deploy.bench.zoo.figures import Row
+from deploy.bench.zoo.plot import draw
 from deploy.bench.zoo.summary import more_of, summarise
+from deploy.bench.zoo.tables import page
 from deploy.bench.zoo.versions import Half
+from deploy.demo import atomic
 
 NAME = "zoo"
 
 
-def keep_report(out: Path, rows: Sequence[Row], missing: Sequence[str], made_by: Figures) -> None:
-    """Write rows and summaries of both halves; `made_by` says by what the results were made."""
+def keep_report(
+    out: Path, image: Path, rows: Sequence[Row], missing: Sequence[str], made_by: Figures
+) -> None:
+    """Write rows and summaries of both halves into `out`, with their tables, and plot them.
+
+    `made_by` says by what the results were made.
+    """
     halves: tuple[Half, ...] = get_args(Half)
     results.keep(
         out,
@@ -27,6 +35,9 @@ def keep_report(out: Path, rows: Sequence[Row], missing: Sequence[str], made_by:
             "summary": summarise(rows, "report"),
         },
     )
+    kept = results.kept(out, NAME)
+    atomic.write_text(out / f"{NAME}.md", page(kept))
+    draw(kept, image)
 
 
 def print_report(out: Path) -> None:

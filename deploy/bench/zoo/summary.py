@@ -51,6 +51,7 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
     mine = [row for row in rows if row.half == half]
     planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
     unprobed = [row for row in planted if row.expected is None]
+    above = [row.causes.above_control for row in planted if row.flagged]
     explained = [
         [one.difference_explained for one in row.training if one.difference_explained is not None]
         for row in mine
@@ -65,7 +66,9 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
         "without_suite_surfaced_rate": rate(row.surfaced for row in unprobed),
         "diluted_surfaced_rate": rate(row.surfaced for row in diluted),
         "benign_surfaced_rate": rate(row.surfaced for row in benign),
+        "above_control_rate": rate(one for one in above if one is not None),
         "undecided": sorted(row.version for row in mine if row.verdict == "undecided"),
+        "auc": auc(_scores([*planted, *diluted]), _scores(benign)),
         "auc_planted": auc(_scores(planted), _scores(benign)),
         "auc_diluted": auc(_scores(diluted), _scores(benign)),
         "roc": roc(_scores([*planted, *diluted]), _scores(benign)),

@@ -12,8 +12,9 @@ from deploy.bench.zoo import command
 from deploy.bench.zoo.build import Workshop
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked
-from deploy.bench.zoo.command import Bench, report_stored
+from deploy.bench.zoo.command import Bench
 from deploy.bench.zoo.report import print_report
+from deploy.bench.zoo.stored import report_stored
 from monitor.errors import SettingsError, SourceError
 from tests.workers.conftest import Silent
 
@@ -70,7 +71,9 @@ def test_a_version_is_checked_once_and_reported(
     monkeypatch.setattr(checking, "check_pair", None)
     assert bench.check(planted) == row
 
-    assert bench.keep(tmp_path / "out")
+    assert bench.keep(tmp_path / "out", tmp_path / "images" / "zoo.svg")
+    assert "| sycophancy | report | planted |" in (tmp_path / "out" / "zoo.md").read_text()
+    assert "AUC" in (tmp_path / "images" / "zoo.svg").read_text()
     kept = json.loads((tmp_path / "out" / "zoo.json").read_text())
     assert kept["missing"] == ["plain_text", "int8"]
     capsys.readouterr()
@@ -117,23 +120,24 @@ def test_a_result_of_another_version_or_recipe_is_not_taken(
     seeds = shop._replace(zoo=shop.zoo.model_copy(update={"recipe": {"seeds": [7]}}))
     other = Bench(seeds, Checker(seeds, zoo_settings(seeds), silent, lambda sentence: None))
     assert other.row(identical) is None
-    assert not other.keep(shop.work / "out")
+    assert not other.keep(shop.work / "out", shop.work / "zoo.svg")
+    assert not (shop.work / "zoo.svg").exists()
 
 
 def test_a_report_without_results_says_which_command_makes_them(
     shop: Workshop, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError, match="latentwatch bench zoo"):
-        report_stored(shop.zoo, tmp_path / "nowhere", tmp_path / "out")
+        report_stored(shop.zoo, tmp_path / "nowhere", tmp_path / "out", tmp_path / "zoo.svg")
 
 
 def test_what_was_kept_is_reported_where_nothing_was_checked(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.check(bench.shop.zoo.versions[2])
-    bench.keep(tmp_path / "out")
+    bench.keep(tmp_path / "out", tmp_path / "zoo.svg")
     capsys.readouterr()
-    report_stored(bench.shop.zoo, tmp_path / "nowhere", tmp_path / "out")
+    report_stored(bench.shop.zoo, tmp_path / "nowhere", tmp_path / "out", tmp_path / "zoo.svg")
     assert list(json.loads(capsys.readouterr().out.splitlines()[-1])) == SUMMARY
 
 
