@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import offset_copy
@@ -57,8 +59,8 @@ def draw(kept: Figures, path: Path) -> None:
         if row.half == half and row.kind == "planted" and row.flagged
     ]
     height = max(LEAST_HEIGHT, MARGINS + PER_PLANT * len(plants))
-    figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
+    padded = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
+    figure = Figure(figsize=(WIDTH / 72, height / 72), layout=padded)
     curves, bars = figure.subplots(1, 2, width_ratios=[1, 1.15])
     told = [_curve(curves, half, kept["halves"][half], rows) for half in LINES]
     _square(curves)
@@ -133,9 +135,9 @@ def _heading(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", color=ROLES["muted"], size=11, pad=10)
 
 
-def _legend(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
+def _legend(axes: Axes, handles: Sequence[Artist]) -> None:
     """Below the panel, where nothing lies under it."""
-    below = offset_copy(axes.transAxes, axes.figure, y=-44, units="points")
+    below = offset_copy(axes.transAxes, axes.get_figure(root=True), y=-44, units="points")
     axes.legend(
         handles=handles,
         loc="upper left",
