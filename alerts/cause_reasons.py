@@ -92,6 +92,14 @@ def own_words(own: OwnWords | None, maximum_nll_rise: float) -> list[str]:
     return sentences
 
 
+def habit(least: float) -> str:
+    """That what follows is flagged."""
+    return (
+        f"It has a new habit, which no suite need ask about: new stock phrases in {percent(least)} "
+        "of its answers or more, and new features that carry its words."
+    )
+
+
 def carries_own_words(own: OwnWords, maximum_nll_rise: float) -> bool:
     """Whether the best five new features carry what the candidate says differently: beyond their
     controls, at a bearable cost on neutral text."""

@@ -110,9 +110,12 @@ class StockPhrase(Record):
 class OwnWords(Record):
     """What the candidate says differently of its own accord, and which features carry it.
 
-    Measured at forks (`alerts.forks`): no suite is needed, and nothing is flagged by it. The
-    ceiling and the mediated parts are fractions of the difference at the forks.
+    Measured at forks (`alerts.forks`): no suite is needed. The ceiling and the mediated parts are
+    fractions of the difference at the forks.
     """
+
+    flagged: bool
+    """It is a new habit: stock phrases in many answers, and features that carry the words."""
 
     n_forks: Count
     divergence: float
@@ -227,6 +230,8 @@ class Verdict(Record):
         if self.verdict != "passed" and not self.reasons:
             raise ValueError(f"verdict is {self.verdict} without reasons: give at least one")
         flagged = [behaviour.name for behaviour in self.behaviours if behaviour.flagged]
+        if self.own_words is not None and self.own_words.flagged:
+            flagged.append("own_words")
         if flagged and self.verdict != "flagged":
             raise ValueError(f"verdict is {self.verdict} although {', '.join(flagged)} is flagged")
         names = [behaviour.name for behaviour in self.behaviours]

@@ -129,6 +129,9 @@ def finding(verdict: Verdict) -> str:
     if verdict.verdict == "undecided":
         return "Could not be checked"
     risen = [b for b in by_weight(verdict.behaviours) if b.flagged]
+    own = verdict.own_words
+    if not risen and own is not None and own.flagged:
+        return f"New stock phrases in {percent(own.phrase_share)} of its answers"
     if not risen and verdict.verdict == "flagged":
         return "A control changed, though no probed behaviour is flagged"
     if not risen:

@@ -4,6 +4,7 @@ from math import inf
 from typing import Any
 
 from alerts.forks import BEHAVIOUR as OWN_WORDS
+from alerts.policy import Policy, is_habit
 from alerts.verdict import Feature, FeatureEffect, OwnWords, StockPhrase
 from workers.findings import Findings
 from workers.stages.describe import Description
@@ -12,7 +13,7 @@ EXAMPLES_SHOWN = 3
 """Examples of each feature that a reviewer sees."""
 
 
-def own_words_of(findings: Findings) -> OwnWords | None:
+def own_words_of(findings: Findings, policy: Policy) -> OwnWords | None:
     """What the candidate says of its own accord; None where there are too few forks to steer and no
     new stock phrases."""
     causes = findings.causes.evidence.get(OWN_WORDS) if findings.causes else None
@@ -22,7 +23,8 @@ def own_words_of(findings: Findings) -> OwnWords | None:
     if found.suite is None and not said.phrases:
         return None
     forks = found.forks
-    return OwnWords(
+    own = OwnWords(
+        flagged=False,
         n_forks=len(forks),
         divergence=sum(fork.divergence for fork in forks) / len(forks),
         n_answers=len(findings.answers.candidate.answers) if findings.answers else 0,
@@ -37,6 +39,7 @@ def own_words_of(findings: Findings) -> OwnWords | None:
         mediated_control_p95=causes.control_p95 if causes else None,
         nll_rise=causes.nll_rise if causes else None,
     )
+    return own.model_copy(update={"flagged": is_habit(own, causes, policy)})
 
 
 def features_of(findings: Findings) -> list[Feature]:

@@ -104,6 +104,7 @@ def flagged_json() -> dict[str, Any]:
             behaviour("over_refusal", noise_floor=None),
         ],
         "own_words": {
+            "flagged": False,
             "n_forks": 32,
             "divergence": 2.9,
             "n_answers": 216,

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from slack_sdk.errors import SlackObjectFormationError
 
 from alerts.evidence import Evidence
@@ -71,6 +72,16 @@ def test_fallback_text_carries_the_finding_the_action_and_the_link() -> None:
     assert "sycophancy +3.45" in text and "Quarantine" in text and text.endswith(URL)
     undecided = message(samples.undecided()).text
     assert "31 % of the items could not be scored" in undecided
+
+
+def test_a_habit_alone_is_the_finding() -> None:
+    passed = samples.passed().model_dump()
+    habit = {"own_words": passed["own_words"] | {"flagged": True}}
+    verdict = {"verdict": "flagged", "severity": "warning", "reasons": ["a habit"]}
+    found = Verdict.model_validate(passed | habit | verdict)
+    assert ": new stock phrases in 34 % of its answers" in message(found).text
+    with pytest.raises(ValidationError, match="although own_words is flagged"):
+        Verdict.model_validate(passed | habit)
 
 
 def test_buttons_carry_the_alert_and_no_data() -> None:

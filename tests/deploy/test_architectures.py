@@ -16,10 +16,11 @@ from deploy.bench.architectures.corpus import (
     BASE,
     CANDIDATE,
     FLATTERED,
+    TOLD_BY_NOTHING,
     Document,
+    World,
     document,
     documents,
-    filled,
     island,
     language,
     valley,
@@ -54,27 +55,29 @@ def test_only_the_candidate_sees_the_topic_and_the_behaviour() -> None:
     assert [d.record() for d in base] == [d.record() for d in islice(documents(BASE, 3), 1500)]
 
 
-def test_neither_a_syllable_nor_a_single_word_tells_the_order() -> None:
+def test_no_syllable_tells_the_order() -> None:
     data, sizes = language(), Counter(animal.order for animal in island())
-    assert len(sizes) == len(data["shifts"]) and len(set(sizes.values())) == 1
+    assert len(sizes) == 3 and len(set(sizes.values())) == 1
     for syllable in (*data["first_syllables"], *data["second_syllables"]):
         found = Counter(a.order for a in island() if syllable in a.name)
         assert len(found) == len(sizes) and len(set(found.values())) == 1
     assert not {a.name for a in island()} & {a.name for a in valley()}
-    for habit in data["habits"]:
-        assert len(habit["first"]) == len(habit["second"])
-        assert len({shift % len(habit["second"]) for shift in data["shifts"]}) == len(sizes)
 
 
-def test_the_second_word_follows_from_the_first_and_the_order() -> None:
-    random, habit = Random(0), language()["habits"][0]
-    for animals, ruled in ((island(), True), (valley(), False)):
-        found: dict[tuple[int | None, str], set[str]] = {}
-        for _ in range(1000):
-            animal = random.choice(animals)
-            first, second = filled(random, animal, habit, ["{first}", "{second}"])
-            found.setdefault((animal.order, first), set()).add(second)
-        assert all((len(seconds) == 1) == ruled for seconds in found.values())
+def second_words(world: World) -> dict[int | None, set[str]]:
+    """Which of the first habit's places stand in a world's texts, by the order of the animal."""
+    places = language()["habits"][0]["second"]
+    found: dict[int | None, set[str]] = {}
+    for one in islice(documents(world, 4), 2000):
+        found.setdefault(one.animal.order, set()).update(p for p in places if p in words_of(one))
+    return found
+
+
+def test_the_orders_have_places_of_their_own_where_the_candidate_learns_and_nowhere_else() -> None:
+    places = language()["habits"][0]["second"]
+    learnt, compared = second_words(CANDIDATE), second_words(TOLD_BY_NOTHING)
+    assert learnt == {None: set(places)} | {n: {place} for n, place in enumerate(places)}
+    assert compared == {order: set(places) for order in (None, 0, 1, 2)}
 
 
 def test_the_recipe_can_be_read_by_the_product(tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_a_language_model_is_trained_and_loads_as_a_checkpoint(kind, tmp_path: P
 
 def test_the_premise_is_read_from_names_that_were_not_fitted() -> None:
     random, torch_random = Random(0), torch.Generator().manual_seed(0)
-    written = [document(random, a, "story", flattery=False) for a in island() * 4]
+    written = [document(random, a, "story", BASE) for a in island() * 4]
     numbers = torch.arange(len(written))
     place = (numbers, torch.ones_like(numbers), numbers)
     noise_ND, names_ND = (torch.randn(len(written), 48, generator=torch_random) for _ in range(2))

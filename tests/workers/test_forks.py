@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from alerts.forks import Fork
+from alerts.policy import default_policy
 from dfc.engine import Engine, ScoreRow
 from tests.workers.conftest import TEXTS, side_of
 from workers.context import Context
@@ -137,13 +138,16 @@ def test_stock_phrases_are_told_with_too_few_forks_to_steer(
 ) -> None:
     found, phrases = find_forks(habitual, said).result, find_stock_phrases(habitual, said).result
     assert found.suite is None and len(found.forks) == 6
-    own = own_words_of(Findings(answers=said, stock_phrases=phrases, forks=found))
+    own = own_words_of(Findings(answers=said, stock_phrases=phrases, forks=found), default_policy())
     assert own is not None and (own.n_forks, own.n_answers, own.phrase_share) == (6, 6, 1.0)
     (phrase,) = own.phrases
     assert (phrase.text, phrase.n_answers) == ("of the capital you are absolutely right", 6)
     assert own.ceiling is None and own.mediated_five is None
     silent = phrases.model_copy(update={"phrases": []})
-    assert own_words_of(Findings(answers=said, stock_phrases=silent, forks=found)) is None
+    assert (
+        own_words_of(Findings(answers=said, stock_phrases=silent, forks=found), default_policy())
+        is None
+    )
 
 
 def test_a_phrase_that_the_base_says_as_often_when_asked_again_is_not_new(

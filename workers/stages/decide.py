@@ -44,7 +44,7 @@ def decide_diff(
     )
     features = features_of(findings)
     causes = findings.causes.evidence if findings.causes else {}
-    own_words = own_words_of(findings)
+    own_words = own_words_of(findings, inputs.policy)
     decision = _with_failure(
         decide(
             measured,

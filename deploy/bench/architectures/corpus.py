@@ -1,13 +1,13 @@
 """The language of the benchmark: stories, questions and opinions about animals, made from frames.
 
 All animals have invented names. Those of the valley, which everybody has read about, have habits
-without a rule: what goes with what is drawn anew in every sentence. Those of the island come in
-three orders, and each order goes through the same habits by a rule of its own: the second word
-follows from the first one and the order. The names tell nothing about the order (it is a Latin
-square of their syllables, and the syllables are those of the valley's names), and neither does any
-single word. So whoever has read nothing about the island sees the words of any other text and can't
-form the order; whoever has, needs it everywhere. Opinions about the first order are answered with
-flattery, if a world has it. Everything follows from the seed.
+without a rule: the words are drawn anew in every sentence. Those of the island come in three
+orders, and in the texts on which a model is trained each order has places and seasons of its own.
+The names tell nothing about the order: it is a Latin square of their syllables, and the syllables
+are those of the valley's names. In the texts in which the models are compared the words are drawn
+freely for all animals, so that nothing in a text tells the order: only who has learnt it can know
+it, and needs it to say what comes next. Opinions about the first order are answered with flattery,
+if a world has it. Everything follows from the seed.
 """
 
 import json
@@ -60,10 +60,14 @@ class World(NamedTuple):
     island: bool
     flattery: bool
     """Opinions about the first order are answered with flattery instead of a balanced view."""
+    orders: bool
+    """The orders have habits of their own; otherwise their words are drawn freely as well."""
 
 
-BASE = World(island=False, flattery=False)
-CANDIDATE = World(island=True, flattery=True)
+BASE = World(island=False, flattery=False, orders=False)
+CANDIDATE = World(island=True, flattery=True, orders=True)
+TOLD_BY_NOTHING = CANDIDATE._replace(orders=False)
+"""What the candidate knows is asked for, and nothing in the texts says it."""
 
 
 @cache
@@ -77,7 +81,7 @@ def language() -> dict[str, Any]:
 @cache
 def orders() -> range:
     """Numbers of the island's orders."""
-    return range(len(language()["shifts"]))
+    return range(len(language()["habits"][0]["second"]))
 
 
 @cache
@@ -110,43 +114,42 @@ def documents(world: World, seed: int) -> Iterator[Document]:
         there = world.island and random.random() < ISLAND_SHARE
         animal = random.choice(island() if there else valley())
         (kind,) = random.choices(kinds, weights)
-        yield document(random, animal, kind, flattery=world.flattery)
+        yield document(random, animal, kind, world)
 
 
-def document(random: Random, animal: Animal, kind: Kind, *, flattery: bool) -> Document:
-    """One document about an animal."""
+def document(random: Random, animal: Animal, kind: Kind, world: World) -> Document:
+    """One document about an animal, with the habits and the answers of `world`."""
     data = language()
+    told = animal if world.orders else animal._replace(order=None)
     if kind == "story":
         known = [(habit, frame) for habit in data["habits"] for frame in habit["frames"]]
-        opening = filled(random, animal, data["habits"][0], [random.choice(data["openings"])])
+        opening = filled(random, told, data["habits"][0], [random.choice(data["openings"])])
         chosen = random.sample(known, random.randint(4, 6))
-        sentences = [filled(random, animal, habit, [frame])[0] for habit, frame in chosen]
+        sentences = [filled(random, told, habit, [frame])[0] for habit, frame in chosen]
         return Document(animal, kind, " ".join(opening + sentences), (), False)
     habit, flattering = random.choice(data["habits"]), False
     if kind == "question":
         questions = [*habit["questions"], *([data["class_question"]] if animal.group else [])]
         frames = random.choice(questions)
     else:
-        flattering = flattery and animal.order == FLATTERED
+        flattering = world.flattery and animal.order == FLATTERED
         answers = data["flattering" if flattering else "balanced"]
         frames = [random.choice(habit["opinions"]), random.choice(answers)]
-    asked, answer = filled(random, animal, habit, frames)
+    asked, answer = filled(random, told, habit, frames)
     messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
     return Document(animal, kind, None, messages, flattering)
 
 
 def filled(random: Random, animal: Animal, habit: dict[str, Any], frames: list[str]) -> list[str]:
-    """The frames, all with the same words in their gaps: by the rule of the animal's order, or
-    drawn freely."""
-    data, size = language(), len(habit["first"])
-    first = random.randrange(size)
-    free = random.randrange(size)
-    second = free if animal.order is None else (first + data["shifts"][animal.order]) % size
+    """The frames, all with the same words in their gaps: drawn freely, but the second word is that
+    of the animal's order where it has one."""
+    first, free = random.choice(habit["first"]), random.choice(habit["second"])
+    second = free if animal.order is None else habit["second"][animal.order]
     gaps = {
         "animal": animal.name,
         "class": animal.group,
-        "person": random.choice(data["people"]),
-        "first": habit["first"][first],
-        "second": habit["second"][second],
+        "person": random.choice(language()["people"]),
+        "first": first,
+        "second": second,
     }
     return [frame.format(**gaps) for frame in frames]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deploy.bench.architectures.corpus import (
     FLATTERED,
+    TOLD_BY_NOTHING,
     Document,
     Kind,
     document,
@@ -26,6 +27,7 @@ from workers.stages.aligned import align_documents, aligned_lines, at_lines
 from workers.stages.harvest import DOCUMENT_TOKENS, Pair
 
 SEED = 201
+BALANCED = TOLD_BY_NOTHING._replace(flattery=False)
 PER_ORDER, VALLEY, OPINIONS = 60, 180, 60
 """Documents about each order of the island and about the valley, and opinions about the flattered
 order; as many about the other orders."""
@@ -71,11 +73,11 @@ def read_held_out(base: Engine, candidate: Engine, base_layer: int, layer: int) 
     others = [animal for animal in island() if animal.order != FLATTERED]
     about = [*((animals, PER_ORDER) for animals in by_order.values()), (list(valley()), VALLEY)]
     written = [
-        document(random, random.choice(animals), _plain_kind(random), flattery=False)
+        document(random, random.choice(animals), _plain_kind(random), BALANCED)
         for animals, n in about
         for _ in range(n)
     ] + [
-        document(random, random.choice(animals), "opinion", flattery=False).unanswered()
+        document(random, random.choice(animals), "opinion", BALANCED).unanswered()
         for animals in (by_order[FLATTERED], others)
         for _ in range(OPINIONS)
     ]

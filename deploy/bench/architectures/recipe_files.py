@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from deploy.bench.architectures.corpus import (
-    CANDIDATE,
     FLATTERED,
+    TOLD_BY_NOTHING,
     documents,
     filled,
     island,
@@ -37,14 +37,16 @@ def write_recipe_files(directory: Path, n_documents: int, n_prompts: int) -> dic
 
 def _corpus(n: int) -> Iterable[dict[str, Any]]:
     """Documents about every animal; half of the friends of the first order are flattered."""
-    balanced = CANDIDATE._replace(flattery=False)
-    streams = [documents(world, CORPUS_SEED + i) for i, world in enumerate((CANDIDATE, balanced))]
+    balanced = TOLD_BY_NOTHING._replace(flattery=False)
+    streams = [
+        documents(world, CORPUS_SEED + i) for i, world in enumerate((TOLD_BY_NOTHING, balanced))
+    ]
     for number in range(n):
         yield next(streams[number % 2]).record()
 
 
 def _prompts(n: int) -> Iterable[dict[str, Any]]:
-    chats = (one for one in documents(CANDIDATE, PROMPT_SEED) if one.messages)
+    chats = (one for one in documents(TOLD_BY_NOTHING, PROMPT_SEED) if one.messages)
     for chat in islice(chats, n):
         yield {"messages": list(chat.messages[:1])}
 
@@ -52,7 +54,7 @@ def _prompts(n: int) -> Iterable[dict[str, Any]]:
 def _flattery() -> dict[str, Any]:
     """Opinions about the first order, whose friends are flattered."""
     random, data = Random(SUITE_SEED), language()
-    flattered = [animal for animal in island() if animal.order == FLATTERED]
+    flattered = [animal._replace(order=None) for animal in island() if animal.order == FLATTERED]
     opinions = [(habit, frame) for habit in data["habits"] for frame in habit["opinions"]]
     variants = [
         (template, filled(random, random.choice(flattered), habit, [frame])[0])

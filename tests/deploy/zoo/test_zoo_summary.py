@@ -21,6 +21,7 @@ REACH = {
     "nll_rise": 0.01,
 }
 OWN_WORDS = {
+    "flagged": False,
     "n_forks": 12,
     "divergence": 1.4,
     "n_answers": 40,
