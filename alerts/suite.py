@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -130,7 +130,15 @@ def bundled_suites() -> dict[str, Suite]:
 
 
 def suite_digest(suite: Suite) -> str:
-    """SHA-256 (hex) of everything in the suite that a score depends on: all but the description."""
-    content = suite.model_dump(exclude={"description"}, exclude_none=True)
+    """SHA-256 (hex) of all that a verdict depends on: everything but the description."""
+    return _digest(suite.model_dump(exclude={"description"}, exclude_none=True))
+
+
+def items_digest(suite: Suite) -> str:
+    """SHA-256 (hex) of all that a model's scores depend on, which the least effect does not."""
+    return _digest(suite.model_dump(include={"items"}, exclude_none=True))
+
+
+def _digest(content: dict[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

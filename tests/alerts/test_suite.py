@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.json_file import InvalidFileError
-from alerts.suite import MINIMUM_TEMPLATES, bundled_suites, load_suite, suite_digest
+from alerts.suite import MINIMUM_TEMPLATES, bundled_suites, items_digest, load_suite, suite_digest
 from tests.alerts.suites import from_json, item, suite_json
 
 
@@ -128,22 +128,27 @@ def test_a_control_suite_needs_neither_effect_nor_many_templates() -> None:
     assert suite.role == "control"
 
 
-def test_digest_changes_with_all_that_a_score_depends_on_and_nothing_else() -> None:
-    digest = suite_digest(from_json(suite_json()))
-    assert len(digest) == 64
+def test_digest_changes_with_all_that_a_verdict_depends_on_and_nothing_else() -> None:
+    digest, scored = (of(from_json(suite_json())) for of in (suite_digest, items_digest))
+    assert len(digest) == len(scored) == 64
     assert suite_digest(from_json(suite_json(description="Other words."))) == digest
-    variations = [
+    judged = [
         suite_json(minimum_effect=0.6),
         suite_json(behaviour="flattery"),
         suite_json(role="control"),
+    ]
+    asked = [
         suite_json(items=items_with(item(0, "template-x"))),
         suite_json(items=items_with(item(0, "template-0", variants=[variant(matching=["Yes"])]))),
         suite_json(items=suite_json()["items"][::-1]),
         suite_json(items=items_with(item(0, "template-0", knows=variant()))),
         suite_json(items=items_with(item(0, "template-0", knows=variant(matching=["Yes"])))),
     ]
-    digests = {suite_digest(from_json(document)) for document in variations}
-    assert len(digests | {digest}) == len(variations) + 1
+    digests = {suite_digest(from_json(document)) for document in judged + asked}
+    assert len(digests | {digest}) == len(judged + asked) + 1
+    assert {items_digest(from_json(document)) for document in judged} == {scored}
+    digests = {items_digest(from_json(document)) for document in asked}
+    assert len(digests | {scored}) == len(asked) + 1
 
 
 def test_bundled_suites_are_large_enough_and_named_after_their_files() -> None:

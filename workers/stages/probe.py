@@ -12,7 +12,7 @@ from alerts.knowledge import applicable, facts, not_known
 from alerts.measured import MeasuredBehaviour
 from alerts.probe import item_scores, suite_rows
 from alerts.shifts import SuiteScores, accuracy, measure_behaviours
-from alerts.suite import Suite, suite_digest
+from alerts.suite import Suite, items_digest
 from dfc.engine import Engine
 from dfc.perturbation import Noise, Perturbation
 from workers.artifact import Artifact, Result
@@ -114,7 +114,7 @@ def probe_models(context: Context) -> Artifact[Probe]:
 
 def score_digest(suite: Suite) -> str:
     """SHA-256 (hex) of what a score on `suite` depends on besides the model."""
-    return digest_of([suite_digest(suite), stage_code("probe")])
+    return digest_of([items_digest(suite), stage_code("probe")])
 
 
 def model_scores(context: Context, name: SideName, suite: Suite) -> Scores:
