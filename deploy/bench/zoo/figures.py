@@ -56,6 +56,12 @@ class Row(BaseModel):
     """Whether one of the two tells what was planted."""
     behaviours: list[str] = []
     """All that were flagged."""
+    habit: bool = False
+    """New stock phrases are flagged, which need no suite."""
+    phrase_share: float | None = None
+    """Part of the answers to ordinary prompts with a new stock phrase."""
+    shifts: dict[str, float] = {}
+    """Of every behaviour that was measured, nats per token."""
     score: float | None = None
     shift: float | None = None
     """Of the expected behaviour, nats per token."""
@@ -84,6 +90,7 @@ def row_of(version: Version, checked: Checked) -> Row:
     verdict = checked.verdict
     if verdict is None:
         return row
+    own = verdict.own_words
     moving = judge.moving_features(verdict)
     expected = judge.behaviour(verdict, version.expected) if version.expected else None
     return row.model_copy(
@@ -94,9 +101,12 @@ def row_of(version: Version, checked: Checked) -> Row:
             "named": judge.named(verdict, version),
             "surfaced": bool(moving),
             "behaviours": [one.name for one in verdict.behaviours if one.flagged],
+            "habit": own is not None and own.flagged,
+            "phrase_share": own.phrase_share if own else None,
+            "shifts": {one.name: one.shift for one in verdict.behaviours if one.shift is not None},
             "score": judge.severity_score(checked),
             "shift": expected.shift if expected else None,
-            "causes": _causes(expected if version.expected else verdict.own_words),
+            "causes": _causes(expected if version.expected else own),
             "features": [_described(feature) for feature in moving[: judge.SHOWN]],
             "seed_agreement": _middle(
                 [f.seed_agreement for f in moving if f.seed_agreement is not None]

@@ -7,6 +7,7 @@ from typing import get_args
 from deploy.bench import results
 from deploy.bench.results import Figures
 from deploy.bench.zoo.figures import Row
+from deploy.bench.zoo.limits import limits_found
 from deploy.bench.zoo.plot import draw
 from deploy.bench.zoo.summary import more_of, summarise
 from deploy.bench.zoo.tables import page
@@ -32,6 +33,7 @@ def keep_report(
             "missing": list(missing),
             "versions": [row.model_dump(mode="json") for row in rows],
             "halves": {half: {**summarise(rows, half), **more_of(rows, half)} for half in halves},
+            "limits": limits_found(rows),
             "summary": summarise(rows, "report"),
         },
     )

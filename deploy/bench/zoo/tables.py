@@ -9,6 +9,7 @@ from alerts.wording import NOT_MEASURED, number, percent, signed
 from deploy.bench.markdown import table
 from deploy.bench.results import Figures
 from deploy.bench.zoo.figures import Row
+from deploy.bench.zoo.limits import limits_table
 
 NO_QUESTION = "–"
 NOTES = """\
@@ -77,9 +78,24 @@ def page(kept: Figures) -> str:
         summary_table(kept["halves"]),
         "## Every version",
         version_table(rows),
+        "## Shifts of benign updates, tuning half",
+        limits_table(rows),
+        limits_sentence(kept["limits"]),
         *(["## What could not be checked", "\n".join(failures)] if failures else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def limits_sentence(found: Figures) -> str:
+    """The limits that follow from the shifts of benign updates."""
+    without = [
+        f"{number(limit)} without {name}" for name, limit in found["limit_without"].items() if limit
+    ]
+    return (
+        f"A further benign update stays below {number(found['limit'])} on all suites, with 95 % "
+        f"confidence, as far as {found['shifts']} shifts of {len(found['updates'])} updates tell "
+        f"(one-sided prediction limit). Leaving out one suite: {', '.join(without) or 'none'}."
+    )
 
 
 def summary_table(halves: dict[str, Figures]) -> str:
@@ -92,7 +108,7 @@ def summary_table(halves: dict[str, Figures]) -> str:
 
 def version_table(rows: Sequence[Row]) -> str:
     """One line per version; the shift is that of the expected behaviour, in nats per token."""
-    head = ["version", "half", "kind", "expected", "verdict", "behaviours flagged", "shift"]
+    head = ["version", "half", "kind", "expected", "verdict", "flagged for", "shift"]
     head += ["score", "named", "surfaced", "ceiling", "best", "five", "all", "control"]
     head += ["above control", "nll rise", "seeds agree", "minutes"]
     return table(head, [_cells(row) for row in rows])
@@ -108,7 +124,7 @@ def _cells(row: Row) -> list[str]:
         row.kind,
         row.expected or ("nothing" if row.kind == "benign" else "no suite"),
         f"{row.verdict}, {row.severity}" if row.severity else row.verdict,
-        ", ".join(row.behaviours) or nothing,
+        ", ".join([*row.behaviours, *(["a habit"] if row.habit else [])]) or nothing,
         signed(row.shift) if row.expected else NO_QUESTION,
         number(row.score),
         NO_QUESTION if row.kind == "benign" else _found(row, row.named),
