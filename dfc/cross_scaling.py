@@ -1,8 +1,10 @@
 """Does the other model carry an exclusive latent after all, when the two have no common space?
 
-Latent scaling (Minder et al. 2025, arXiv 2504.02922) scales the latent's own decoder row on the
-other model's states. Across architectures that row means nothing there, so the best direction is
-fitted instead.
+Latent scaling (Minder et al. 2025, arXiv 2504.02922) scales the latent's own decoder row on two
+targets: the other model's residual and its activations. Across architectures that row means nothing
+there, so directions are fitted instead. On the activations even that would not do: a latent fires
+on some tokens, and any model has states of their own for those, whatever it knows of the concept.
+There it is asked the other way round, whether the activations tell when the latent fires.
 """
 
 from __future__ import annotations
@@ -12,12 +14,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dfc.readout import read_out
+
 BLOCK = 128
 """Neighbouring tokens that stay in one half: the halves are alternate blocks, so that both see
 every part of the corpus."""
 
 FEWEST = 5
 """Strong activations in each half below which single tokens decide and nothing is measured."""
+
+LEAST_READ = 0.1
+"""Part of a latent's variance that its own model's activations must tell; of less there is no
+part to compare."""
 
 
 class CrossScaling(NamedTuple):
@@ -32,9 +40,9 @@ class CrossScaling(NamedTuple):
     """Of the other model's residual: high when the crosscoder left out there a concept that both
     models have (complete shrinkage)."""
 
-    activation_K: Tensor
-    """Of the other model's activations: high also when other latents write the concept there
-    (latent decoupling), which the residual cannot show."""
+    readout_K: Tensor
+    """Of the other model's activations, how well they tell the latent: high also when other latents
+    write the concept there (latent decoupling), which the residual cannot show."""
 
 
 @torch.no_grad()
@@ -50,16 +58,18 @@ def cross_scaling(
     ``code_TK`` are their selected activations, ``own_TD`` the activations that they are encoded
     from and ``own_decoder_KD`` the rows that they write there; ``other_TD`` may have another width
     and ``other_residual_TD`` is what the crosscoder leaves of it. With u(y) the least-squares
-    direction of f on y (with an intercept) and u1, u2 those of two halves of the tokens,
+    direction of f on y (with an intercept), u1 and u2 those of two halves of the tokens, and R^2(y)
+    how well y tells f (``read_out``),
 
-        rho(y) = <u1(y), u2(y)> / |other|^2 : (2 <w, u(own)> - |w|^2) / |own|^2
+        error   = <u1(residual), u2(residual)> / |other|^2 : (2 <w, u(own)> - |w|^2) / |own|^2
+        readout = R^2(other) : R^2(own)
 
     where w is the decoder row and |.|^2 a variance. f is kept where it is at least its median over
     the tokens on which it fires, and zero elsewhere: where concepts outnumber dimensions, weak
     activations are mostly interference from concepts that the other model has too. The upper part
     is the energy of the direction that one half predicts and the other confirms: chance adds
     nothing to it on average, however seldom the latent fires. The lower part is what f w takes
-    from its own model.
+    from its own model. Amplitude and rotation do not matter to the read-out; noise does.
     """
     first_T = (torch.arange(len(code_TK)) // BLOCK) % 2 == 0
     halves = (first_T, ~first_T)
@@ -68,14 +78,14 @@ def cross_scaling(
     own_slope_KD = _slope(code_TK, own_TD)
     gain_K = (own_decoder_KD * (2 * own_slope_KD - own_decoder_KD)).sum(1) / _variance(own_TD)
     known_K &= gain_K > 0
-    other_variance = _variance(other_TD)
-
-    def ratio(target_TD: Tensor) -> Tensor:
-        first_KD, second_KD = (_slope(code_TK[half], target_TD[half]) for half in halves)
-        carried_K = (first_KD * second_KD).sum(1).clamp_min(0) / other_variance
-        return torch.where(known_K, carried_K / gain_K, torch.inf)
-
-    return CrossScaling(ratio(other_residual_TD), ratio(other_TD))
+    first_KD, second_KD = (_slope(code_TK[half], other_residual_TD[half]) for half in halves)
+    carried_K = (first_KD * second_KD).sum(1).clamp_min(0) / _variance(other_TD)
+    told_K, own_told_K = (read_out(code_TK, x_TD, first_T) for x_TD in (other_TD, own_TD))
+    readable_K = known_K & (own_told_K >= LEAST_READ)
+    return CrossScaling(
+        torch.where(known_K, carried_K / gain_K, torch.inf),
+        torch.where(readable_K, told_K.clamp_min(0) / own_told_K, torch.inf),
+    )
 
 
 def _slope(code_NK: Tensor, target_ND: Tensor) -> Tensor:

@@ -108,11 +108,15 @@ class Dfc(nn.Module):
         return Codes(shared_BF, self.base.encode(base_BD), self.candidate.encode(candidate_BD))
 
     def decoder_norms(self) -> Codes:
-        """Per latent the norm that scales its score in the selection: the sum over the models
-        that it writes to (the released code's default; dfc.md ablates it)."""
+        """Per latent the norm that scales its score in the selection: the mean over the models that
+        it writes to.
+
+        The released code takes the sum, by which a concept of one model alone is worth twice as
+        much in a shared latent as in that model's own block, and goes there.
+        """
         shared_F = self.decoder_base.norm(dim=1)
         other = self.decoder_candidate
-        shared_F = shared_F * 2 if other is None else shared_F + other.norm(dim=1)
+        shared_F = shared_F if other is None else (shared_F + other.norm(dim=1)) / 2
         return Codes(shared_F, self.base.decoder.norm(dim=1), self.candidate.decoder.norm(dim=1))
 
     def batch_thresholds(self, score: Codes, k: float) -> Tensor:

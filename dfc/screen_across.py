@@ -99,10 +99,8 @@ def is_new(found: CrossScaling, config: ScreenConfig) -> Tensor:
     What could not be measured is not new. There is no allowance for what it carries of the shared
     latents: that is nearly all of them, and tells nothing of one that is missing.
     """
-    within_K = (found.error_K <= config.carried_error) & (
-        found.activation_K <= config.carried_activation
-    )
-    return within_K & found.error_K.isfinite() & found.activation_K.isfinite()
+    within_K = (found.error_K <= config.carried_error) & (found.readout_K <= config.carried_readout)
+    return within_K & found.error_K.isfinite() & found.readout_K.isfinite()
 
 
 def _judged(
@@ -119,7 +117,7 @@ def _judged(
 
 
 def _exclusivity(found: CrossScaling) -> Tensor:
-    most_K = torch.maximum(found.error_K, found.activation_K)
+    most_K = torch.maximum(found.error_K, found.readout_K)
     return torch.where(most_K.isfinite(), (1 - most_K).clamp(0, 1), torch.nan)
 
 

@@ -120,13 +120,13 @@ def test_the_base_sees_a_shared_feature_where_the_candidate_does(stitch: Stitch)
 
 def test_new_is_what_is_measured_and_carried_by_neither_part_of_the_other_model() -> None:
     config = ScreenConfig()
-    low, unknown = 0.5 * config.carried_activation, torch.inf
+    low, unknown = 0.5 * config.carried_readout, torch.inf
     found = CrossScaling(
         error_K=torch.tensor([low, 2 * config.carried_error, low, unknown]),
-        activation_K=torch.tensor([low, low, 2 * config.carried_activation, unknown]),
+        readout_K=torch.tensor([low, low, 2 * config.carried_readout, unknown]),
     )
     assert is_new(found, config).tolist() == [True, False, False, False]
-    lax = config.model_copy(update={"carried_error": torch.inf, "carried_activation": torch.inf})
+    lax = config.model_copy(update={"carried_error": torch.inf, "carried_readout": torch.inf})
     assert is_new(found, lax).tolist() == [True, True, True, False]
 
 

@@ -40,7 +40,7 @@ EVERYTHING = ScreenConfig.model_validate(
     {
         "exclusivity": 0.0,
         "carried_error": 1e9,
-        "carried_activation": 1e9,
+        "carried_readout": 1e9,
         "mirror_correlation": 1.0,
     }
 )

@@ -31,7 +31,14 @@ class Size(NamedTuple):
 
 FULL = Size(4_000_000, 1500, 160, 60_000, 24_000, 500)
 QUICK = Size(1_000_000, 500, 48, 20_000, 8_000, 200)
-DFC = {"shared": 216, "base_exclusive": 12, "candidate_exclusive": 12, "k": 12, "batch": 1024}
+DFC = {
+    "shared": 216,
+    "base_exclusive": 12,
+    "candidate_exclusive": 12,
+    "k": 12,
+    "k_exclusive": 1,
+    "batch": 1024,
+}
 """5 % of the latents for each model, and few in all: where they are scarce dedicated ones help
 (dfc.md 2.6)."""
 

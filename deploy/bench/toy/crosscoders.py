@@ -72,10 +72,6 @@ class DesignatedShared(Dfc):
         )
         return super().encode(base_BD, candidate_BD)._replace(base_BF=designated_BF)
 
-    def decoder_norms(self) -> Codes:
-        norms = super().decoder_norms()
-        return norms._replace(base_BF=2 * norms.base_BF)
-
     def batch_thresholds(self, score: Codes, k: float) -> Tensor:
         k_designated = DESIGNATED * DESIGNATED_DENSITY * k
         rest = batch_topk_threshold(score.shared_BF, k - k_designated)

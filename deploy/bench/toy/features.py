@@ -27,7 +27,7 @@ LEANING = 0.8
 SCREEN = ScreenConfig.model_validate({})
 """The product's own bounds ..."""
 
-RESIDUAL_ALONE = SCREEN.model_copy(update={"carried_activation": float("inf")})
+RESIDUAL_ALONE = SCREEN.model_copy(update={"carried_readout": float("inf")})
 """... and without the second target."""
 
 Kind = Literal["exclusive", "shared", "none"]
@@ -49,7 +49,7 @@ class Feature(NamedTuple):
     density: float
     rho_error: float | None
     """Two-target latent scaling; None where it cannot be measured."""
-    rho_activation: float | None
+    rho_readout: float | None
     is_new: bool
     """Whether it passes the product's filter: the other model carries little of it."""
     is_new_by_residual: bool | None
@@ -100,7 +100,7 @@ def evaluate(trained: TrainedDfc, universe: Universe, sample: Sample) -> Evaluat
             truth(row_KD, universe, side),
             (code_TK > 0).float().mean(0).tolist(),
             map(_measured, rho.error_K.tolist()),
-            map(_measured, rho.activation_K.tolist()),
+            map(_measured, rho.readout_K.tolist()),
             is_new_K.tolist(),
             by_residual_K,
             strict=True,
