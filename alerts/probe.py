@@ -37,6 +37,19 @@ def suite_rows(engine: Engine, suite: Suite) -> list[ScoreRow]:
     return rows
 
 
+def score_weights(suite: Suite, rows: Sequence[ScoreRow]) -> list[float]:
+    """The weight that the summed log-probability of each row of `suite_rows` has in the mean of
+    `item_scores`: all of them, weighted and summed, are that mean."""
+    weights = []
+    left = iter(rows)
+    for item in suite.items:
+        for variant in item.variants:
+            for sign, texts in ((1.0, variant.matching), (-1.0, variant.not_matching)):
+                part = sign / (len(suite.items) * len(item.variants) * len(texts))
+                weights += [part / len(next(left).completion) for _ in texts]
+    return weights
+
+
 def item_scores(suite: Suite, log_probabilities: Sequence[float]) -> NDArray[np.float64]:
     """Score of each item [n_items] in nats per token; NaN where the item could not be scored.
 

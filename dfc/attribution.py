@@ -5,7 +5,11 @@ difference d at one position adds to the log-probability of the candidate's own 
 the gradient there. Removing the component of d along a unit direction u takes (g . u)(u . d) of it
 away; summed over positions that is u' S u with S the symmetric part of sum g d'. So among all
 subspaces of r dimensions the one that carries most of the effect is spanned by the eigenvectors of
-S with the r largest eigenvalues (Ky Fan 1949). No probe suite is asked.
+S with the r largest eigenvalues (Ky Fan 1949).
+
+The same holds for any weighted sum of log-probabilities, such as the score of a probe suite.
+Several sums are asked by adding their S, each divided by its trace: by what the whole difference
+does to it.
 """
 
 from collections.abc import Sequence
@@ -21,58 +25,88 @@ ROWS_AT_ONCE = 8
 """Rows whose backward pass is held in memory."""
 
 
+class Asked(NamedTuple):
+    """A weighted sum of log-probabilities that the update has moved."""
+
+    rows: Sequence[ScoreRow]
+    weights: Sequence[float]
+    """Of each row's log-probability, summed over its tokens."""
+    share: float = 1.0
+    """Its say in the choice of the directions."""
+
+
+class Attributed(NamedTuple):
+    """What moves one of the sums, in nats."""
+
+    gained: float
+    """What it gains with the candidate's states."""
+    attributed: float
+    """What of it the gradients account for."""
+    carried: float
+    """What of that the directions carry."""
+
+
 class MovingDirections(NamedTuple):
-    """The subspace of the difference that moves the candidate's words."""
+    """The subspace of the difference that moves what was asked."""
 
     direction_RD: Tensor
     """Orthonormal rows, the most effective first; none where the models don't differ."""
-    gained: float
-    """What the answers' summed log-probability gains with the candidate's states, in nats."""
-    attributed: float
-    """What of it the gradients account for, in nats."""
-    carried: float
-    """What of that the directions carry, in nats."""
+    asked: list[Attributed]
+    """In the order in which it was asked."""
     energy: float | None
-    """Their share of the energy of the difference; None where there is none."""
+    """The directions' share of the energy of the difference; None where there is none."""
 
 
 def moving_directions(
     base: Engine,
     candidate: Engine,
-    rows: Sequence[ScoreRow],
+    asked: Sequence[Asked],
     layer: int,
     count: int,
     progress: Progress | None = None,
 ) -> MovingDirections:
-    """At most ``count`` directions after block ``layer``; ``rows`` are the candidate's own answers.
+    """At most ``count`` directions after block ``layer``.
 
     Both models need one width and tokenizer. Raises ModelError when a gradient is not finite.
     """
     d = candidate.info.d_model
-    product_DD, covariance_DD = torch.zeros(2, d, d, dtype=torch.float64)
-    gained = 0.0
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        group = rows[start : start + ROWS_AT_ONCE]
-        found = candidate.gradients_between(
-            base.capture(group, layer), candidate.capture(group, layer)
-        )
-        difference_ND = found.difference_ND.double()
-        product_DD += found.gradient_ND.double().T @ difference_ND
-        covariance_DD += difference_ND.T @ difference_ND
-        gained += found.log_probability
-        if progress is not None:
-            progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows))
-    if not torch.isfinite(product_DD).all():
-        raise ModelError("gradients are not finite; the weights overflow on the way back")
-    effect_D, vector_DD = torch.linalg.eigh((product_DD + product_DD.T) / 2)
+    choice_DD, covariance_DD = torch.zeros(2, d, d, dtype=torch.float64)
+    effects = []
+    total = sum(len(one.rows) for one in asked)
+    done = 0
+    for one in asked:
+        product_DD = torch.zeros(d, d, dtype=torch.float64)
+        gained = 0.0
+        for start in range(0, len(one.rows), ROWS_AT_ONCE):
+            group = one.rows[start : start + ROWS_AT_ONCE]
+            found = candidate.gradients_between(
+                base.capture(group, layer),
+                candidate.capture(group, layer),
+                one.weights[start : start + ROWS_AT_ONCE],
+            )
+            difference_ND = found.difference_ND.double()
+            product_DD += found.gradient_ND.double().T @ difference_ND
+            covariance_DD += difference_ND.T @ difference_ND
+            gained += found.log_probability
+            done += len(group)
+            if progress is not None:
+                progress(done, total)
+        if not torch.isfinite(product_DD).all():
+            raise ModelError("gradients are not finite; the weights overflow on the way back")
+        effect = float(product_DD.trace())
+        effects.append((gained, effect, product_DD))
+        if effect:
+            choice_DD += one.share / abs(effect) * product_DD
+    effect_D, vector_DD = torch.linalg.eigh((choice_DD + choice_DD.T) / 2)
     kept = [n for n in range(d - 1, max(d - 1 - count, -1), -1) if effect_D[n] > 0]
     direction_RD = vector_DD[:, kept].T.contiguous()
+
+    def within(square_DD: Tensor) -> float:
+        return float(((direction_RD @ square_DD) * direction_RD).sum())
+
     energy = float(covariance_DD.trace())
-    carried = float(((direction_RD @ covariance_DD) * direction_RD).sum())
     return MovingDirections(
         direction_RD=direction_RD.float(),
-        gained=gained,
-        attributed=float(product_DD.trace()),
-        carried=float(effect_D[kept].sum()),
-        energy=carried / energy if energy else None,
+        asked=[Attributed(gained, effect, within(s_DD)) for gained, effect, s_DD in effects],
+        energy=within(covariance_DD) / energy if energy else None,
     )

@@ -90,11 +90,11 @@ class PathGradients(NamedTuple):
     """What moves a model's words between two states of its residual stream; float32, on the CPU."""
 
     gradient_ND: Tensor
-    """Of the rows' summed log-probability, at the state halfway."""
+    """Of the rows' weighted log-probability, at the state halfway."""
     difference_ND: Tensor
     """The second state minus the first."""
     log_probability: float
-    """What the rows' summed log-probability gains from the first states to the second, in nats."""
+    """What the rows' weighted log-probability gains from the first to the second, in nats."""
 
 
 class Reader(Protocol):
@@ -178,9 +178,12 @@ class Engine(Reader, Protocol):
         """
         ...
 
-    def gradients_between(self, first: Replay, second: Replay) -> PathGradients:
+    def gradients_between(
+        self, first: Replay, second: Replay, weights: Sequence[float] | None = None
+    ) -> PathGradients:
         """Gradients halfway between two replays of the same rows at the same layer, one line per
-        position that an edit may touch.
+        position that an edit may touch. The log-probability of each row, summed over its tokens,
+        counts by its weight, or by 1.
 
         To first order ``gradient . difference``, summed, is what the rows gain on the way (one step
         of integrated gradients, Sundararajan et al. 2017). The replays come from models of one

@@ -88,17 +88,19 @@ class Scorer:
         return mean_R.tolist()
 
     def gradients(
-        self, pairs: Iterable[tuple[Captured, Captured]], layer: int
+        self, pairs: Iterable[tuple[Captured, Captured]], layer: int, weight_R: Tensor
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Per batch of two replays the gradient of the rows' summed log-probability at the states
-        halfway, and second minus first: both [N, D], at the editable positions."""
+        """Per batch of two replays the gradient of the rows' log-probability, summed by their
+        weights [rows], at the states halfway, and second minus first: both [N, D], at the editable
+        positions."""
         for first, second in pairs:
             batch = second.batch
             halfway_BTD = ((first.x_BTD.float() + second.x_BTD.float()) / 2).to(second.x_BTD.dtype)
             with torch.enable_grad():
                 halfway_BTD.requires_grad_(True)
                 x_PD = self._final_reads(second, layer, halfway_BTD)
-                total = token_log_probabilities(x_PD, batch.target_P, self._stack.logits).sum()
+                said_P = token_log_probabilities(x_PD, batch.target_P, self._stack.logits)
+                total = (said_P * weight_R.to(said_P.device)[batch.row_P]).sum()
                 (gradient_BTD,) = torch.autograd.grad(total, halfway_BTD)
             editable_BT = batch.editable()
             difference_BTD = second.x_BTD.float() - first.x_BTD.float()

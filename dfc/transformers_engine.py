@@ -175,14 +175,17 @@ class TransformersEngine(Engine):
         return self._score(batches, replay.layer, bank, row_edits)
 
     @torch.no_grad()
-    def gradients_between(self, first: Replay, second: Replay) -> PathGradients:
+    def gradients_between(
+        self, first: Replay, second: Replay, weights: Sequence[float] | None = None
+    ) -> PathGradients:
         if (first.rows, first.layer) != (second.rows, second.layer):
             raise InputError("two replays of other rows or layers have no states in common")
         pairs = zip(self._batches(first), self._batches(second), strict=True)
-        found = list(self._scorer.gradients(pairs, second.layer))
-        lengths = [len(row.completion) for row in second.rows]
-        at_first, at_second = (self.score_from(replay) for replay in (first, second))
-        gained = sum((b - a) * n for a, b, n in zip(at_first, at_second, lengths, strict=True))
+        weight_R = torch.ones(len(second.rows)) if weights is None else torch.tensor(weights)
+        found = list(self._scorer.gradients(pairs, second.layer, weight_R))
+        length_R = torch.tensor([len(row.completion) for row in second.rows])
+        first_R, second_R = (torch.tensor(self.score_from(replay)) for replay in (first, second))
+        gained = float((weight_R * length_R * (second_R - first_R)).sum())
         return PathGradients(
             torch.cat([gradient for gradient, _ in found]),
             torch.cat([difference for _, difference in found]),

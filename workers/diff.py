@@ -152,7 +152,9 @@ class _Stages:
         def states() -> Pair:
             return read_states(context, harvest, layer)
 
-        attributed = self._run("attribute", lambda: attribute_difference(context, answers, layer))
+        attributed = self._run(
+            "attribute", lambda: attribute_difference(context, answers, probe, layer)
+        )
         findings.attribution = attributed.result
         training = self._run(
             "train", lambda: train_crosscoders(context, harvest, attributed, states)

@@ -1,6 +1,7 @@
 """From what the stages found to the evidence that the report draws."""
 
 from alerts.evidence import Controls, Evidence, FeatureExamples, ForkShown, ItemScore
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import MeasuredBehaviour
 from alerts.wording import number
 from workers.across import across_caveats
@@ -85,9 +86,9 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
 def attribution_caveats(attribution: Attribution | None) -> list[str]:
     """What to know where the gradients fail to account for what the candidate's answers gain, to a
     half of it; less than a nat over all answers is no gain to account for."""
-    if attribution is None or attribution.gained is None or attribution.attributed is None:
+    if attribution is None or OWN_WORDS not in attribution.asked:
         return []
-    gained, attributed = attribution.gained, attribution.attributed
+    gained, attributed, _ = attribution.asked[OWN_WORDS]
     if abs(attributed - gained) <= max(gained, 1.0) / 2:
         return []
     return [

@@ -1,6 +1,7 @@
 """Under which key the result of a stage lies: all that it depends on, and nothing else.
 
-So a changed suite or policy trains nothing again, and a changed training asks no model again.
+So a changed training asks no model again. A changed suite or policy trains again, because the
+behaviours that have shifted have a say in what the first features must hold.
 """
 
 from importlib import metadata
@@ -29,7 +30,7 @@ STAGES = {
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
-    "attribute": StageInputs(("answers", "profile"), ("dfc",)),
+    "attribute": StageInputs(("answers", "probe", "profile"), ("dfc", "policy")),
     "train": StageInputs(("attribute", "harvest"), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),

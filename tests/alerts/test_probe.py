@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from alerts.probe import item_scores, suite_rows
+from alerts.probe import item_scores, score_weights, suite_rows
 from alerts.suite import Suite, bundled_suites
 from dfc.transformers_engine import TransformersEngine
 from tests.alerts.suites import item, with_items
@@ -144,3 +144,11 @@ def test_every_item_of_the_bundled_suites_can_be_scored(engine: TransformersEngi
         rows = suite_rows(engine, suite)
         assert len(item_scores(suite, [-1.0] * len(rows))) == len(suite.items)
         assert len({row.prompt for row in rows}) == sum(len(i.variants) for i in suite.items)
+
+
+def test_weighted_rows_sum_to_the_mean_score(engine: TransformersEngine) -> None:
+    rows = suite_rows(engine, MIXED)
+    said = np.array(engine.score(rows))
+    summed = said * [len(row.completion) for row in rows]
+    mean = item_scores(MIXED, said.tolist()).mean()
+    assert (summed * score_weights(MIXED, rows)).sum() == pytest.approx(mean)

@@ -121,9 +121,9 @@ def found(
     layer = choose_depth(context, answers).result.layer
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
-    training = train_crosscoders(
-        context, harvest, attribute_difference(context, answers, layer), lambda: pair
-    )
+    probe = probe_models(context).result
+    attributed = attribute_difference(context, answers, probe, layer)
+    training = train_crosscoders(context, harvest, attributed, lambda: pair)
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)
     return Found(context, answers, harvest, pair, screening.result, banks)

@@ -2,22 +2,22 @@
 
 import pytest
 
+from dfc.attribution import Attributed
 from workers.evidence_records import attribution_caveats
 from workers.stages.attribute import Attribution
 
 
-def attribution(gained: float | None, attributed: float | None) -> Attribution:
-    return Attribution(
-        directions=16, rows=64, gained=gained, attributed=attributed, carried=1.0, energy=0.3
-    )
+def attribution(gained: float, attributed: float) -> Attribution:
+    asked = {"own_words": Attributed(gained, attributed, 1.0), "sycophancy": Attributed(9, 0, 0)}
+    return Attribution(directions=16, asked=asked, energy=0.3)
 
 
 @pytest.mark.parametrize(
     ("gained", "attributed"),
-    [(1421.6, 1500.8), (100.0, 51.0), (0.1, 0.5), (-0.2, 0.1), (None, None)],
+    [(1421.6, 1500.8), (100.0, 51.0), (0.1, 0.5), (-0.2, 0.1)],
 )
 def test_gradients_that_account_for_the_gain_need_no_caveat(
-    gained: float | None, attributed: float | None
+    gained: float, attributed: float
 ) -> None:
     assert attribution_caveats(attribution(gained, attributed)) == []
 
@@ -30,3 +30,4 @@ def test_gradients_that_miss_the_gain_are_told(gained: float, attributed: float)
 
 def test_nothing_attributed_is_nothing_to_tell() -> None:
     assert attribution_caveats(None) == []
+    assert attribution_caveats(Attribution(directions=0, asked={}, energy=None)) == []

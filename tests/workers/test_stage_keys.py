@@ -30,8 +30,8 @@ MADE_OF_HARVEST = {"train", "screen", "steer", "side_by_side", "describe"}
 STALE: dict[str, tuple[object, set[str]]] = {
     "corpus": ("other", {"harvest", *MADE_OF_HARVEST}),
     "prompts": ("other", set(STAGES) - {"probe"}),
-    "suites": (("other",), {"probe", "steer", "side_by_side"}),
-    "policy": ("other", {"steer", "side_by_side"}),
+    "suites": (("other",), {"probe", "attribute", *MADE_OF_HARVEST}),
+    "policy": ("other", {"attribute", *MADE_OF_HARVEST}),
     "layer": (1, {"profile", "attribute", "harvest", *MADE_OF_HARVEST}),
     "dfc": (config_of("tied", {"steps": 13}), {"attribute", *MADE_OF_HARVEST}),
     "dfc_across": (config_of("strict", {"steps": 13}), MADE_OF_HARVEST),

@@ -16,6 +16,7 @@ from tests.alerts.suites import suite, suite_json
 from tests.workers.conftest import changed, side_of
 from workers.context import Context
 from workers.job import Job, SideName
+from workers.shifted import shifted_suites
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
 from workers.stages.banks import load_bank, save_bank
 from workers.stages.harvest import (
@@ -29,7 +30,6 @@ from workers.stages.harvest import (
 from workers.stages.probe import Probe, SuiteProbe, probe_models
 from workers.stages.profile import depths, divergence_rows
 from workers.stages.side_by_side import edits_of, first_of_templates
-from workers.stages.steer import shifted_suites
 
 
 def test_documents_are_cut_at_the_budget() -> None:

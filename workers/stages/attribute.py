@@ -1,20 +1,30 @@
 """Which directions of the difference move the candidate's words: what its first features must hold.
 
-Between two architectures there is no difference of states, and nothing to do.
+Two kinds of words are asked: the candidate's own answers to ordinary prompts, and the probes of
+every behaviour that has shifted. Of a suite only the half on which features are chosen is read, so
+that effects are reported on items that nothing was fitted on. Between two architectures there is no
+difference of states, and nothing to do.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dfc.attribution import moving_directions
-from dfc.engine import ScoreRow
+from alerts.forks import BEHAVIOUR as OWN_WORDS
+from alerts.halves import halves, thinned
+from alerts.probe import score_weights, suite_rows
+from alerts.suite import Suite
+from dfc.attribution import Asked, Attributed, moving_directions
+from dfc.engine import Engine, ScoreRow
 from dfc.form import form_of
 from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.shifted import shifted_suites
 from workers.stages.answers import Answers, BothAnswers
+from workers.stages.probe import Probe
 
 PROMPTS, OPENING = 64, 24
 """Prompts, spread over all of them, and the tokens of the candidate's answer to each that are
@@ -22,45 +32,41 @@ attributed: where two models part, they do so early."""
 _DIRECTIONS = "directions.safetensors"
 
 
+OWN_SHARE = 0.5
+"""Say of the own answers beside behaviours that have shifted, which share the rest."""
+SUITE_ITEMS = 16
+"""Items of each of those suites, at most."""
+
+
 class Attribution(Result):
-    """How much of the candidate's own answers the directions account for, in nats over all rows."""
+    """How much of what was asked the directions account for."""
 
     directions: int
-    rows: int
-    gained: float | None
-    """What the answers' log-probability gains with the candidate's states; None where nothing was
-    asked."""
-    attributed: float | None
-    """What of it the gradients account for."""
-    carried: float | None
-    """What of that the directions carry."""
+    asked: dict[str, Attributed]
+    """By behaviour the mean score of its probes, in nats per token, and the log-probability of the
+    candidate's own answers, summed over all of them; empty where nothing was asked."""
     energy: float | None
-    """Their share of the energy of the difference."""
+    """The directions' share of the energy of the difference."""
 
 
 def attribute_difference(
-    context: Context, answers: BothAnswers, layer: int
+    context: Context, answers: BothAnswers, probe: Probe, layer: int
 ) -> Artifact[Attribution]:
     """Find the directions and lay them beside the result."""
 
     def compute(directory: Path) -> Attribution:
         base, candidate = context.models["base"], context.models["candidate"]
-        rows = _rows(answers.candidate)
-        tied = form_of(base.info, candidate.info) == "tied"
-        count = context.inputs.recipe.dfc.moving_directions if tied and rows else 0
-        if count == 0:
+        count = context.inputs.recipe.dfc.moving_directions
+        if form_of(base.info, candidate.info) != "tied" or count == 0:
             _save(directory, torch.zeros(0, candidate.info.d_model))
-            return Attribution(
-                directions=0, rows=0, gained=None, attributed=None, carried=None, energy=None
-            )
-        found = moving_directions(base, candidate, rows, layer, count, context.steps("answers"))
+            return Attribution(directions=0, asked={}, energy=None)
+        asked = _asked(candidate, answers.candidate, shifted_suites(context.inputs, probe))
+        steps = context.steps("words")
+        found = moving_directions(base, candidate, list(asked.values()), layer, count, steps)
         _save(directory, found.direction_RD)
         return Attribution(
             directions=len(found.direction_RD),
-            rows=len(rows),
-            gained=found.gained,
-            attributed=found.attributed,
-            carried=found.carried,
+            asked=dict(zip(asked, found.asked, strict=True)),
             energy=found.energy,
         )
 
@@ -76,7 +82,21 @@ def _save(directory: Path, direction_RD: Tensor) -> None:
     save_file({"direction_RD": direction_RD.contiguous()}, directory / _DIRECTIONS)
 
 
-def _rows(answers: Answers) -> list[ScoreRow]:
+def _asked(candidate: Engine, answers: Answers, shifted: Sequence[Suite]) -> dict[str, Asked]:
+    found = {}
+    own = _own_rows(answers)
+    if own:
+        share = OWN_SHARE if shifted else 1.0
+        found[OWN_WORDS] = Asked(own, [1.0] * len(own), share)
+    for suite in shifted:
+        chosen = thinned(halves(suite).selection, SUITE_ITEMS)
+        rows = suite_rows(candidate, chosen)
+        share = (1 - OWN_SHARE) / len(shifted)
+        found[suite.behaviour] = Asked(rows, score_weights(chosen, rows), share)
+    return found
+
+
+def _own_rows(answers: Answers) -> list[ScoreRow]:
     spoken = [
         ScoreRow(prompt, answer[:OPENING])
         for prompt, answer in zip(answers.prompts, answers.answers, strict=True)

@@ -10,10 +10,8 @@ from alerts.causal import CausalPlan, SeedFeatures, measure_causes
 from alerts.evidence import DoseResponse
 from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.measured import CausalEvidence
-from alerts.policy import is_flagged
 from alerts.random_directions import ControlStates
 from alerts.reach import ReachPlan, measure_reach
-from alerts.suite import Suite
 from alerts.verdict import FeatureEffect, Reach
 from dfc.base_view import BaseView
 from dfc.corpus import encode_corpus
@@ -21,8 +19,8 @@ from dfc.engine import ScoreRow
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
-from workers.inputs import Inputs
 from workers.job import SideName
+from workers.shifted import shifted_suites
 from workers.stages.forks import Forks
 from workers.stages.harvest import Pair
 from workers.stages.probe import Probe
@@ -104,17 +102,6 @@ def steer_features(
         )
 
     return context.artifact("steer", Causes, compute)
-
-
-def shifted_suites(inputs: Inputs, probe: Probe) -> list[Suite]:
-    """The suites whose behaviour the policy flags, for in the others there is nothing to explain:
-    those items of each that apply to both models."""
-    suites = inputs.behaviour_suites
-    return [
-        probe.applicable(suite)
-        for suite, behaviour in zip(suites, probe.measured(suites), strict=True)
-        if is_flagged(behaviour, inputs.policy)
-    ]
 
 
 def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:

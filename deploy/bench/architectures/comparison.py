@@ -16,6 +16,7 @@ from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
 from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
+from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
 from workers.stages.train import train_crosscoders
@@ -55,7 +56,7 @@ def compare(
     layer = choose_depth(context, answers).result.layer
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
-    attributed = attribute_difference(context, answers, layer)
+    attributed = attribute_difference(context, answers, probe_models(context).result, layer)
     training = train_crosscoders(context, harvest, attributed, lambda: pair)
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)

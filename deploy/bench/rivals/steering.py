@@ -9,7 +9,8 @@ from alerts.steering_bench import NeutralText, Pair, SteeringBench
 from deploy.bench.rivals.paired import paired_control_states, paired_engine
 from deploy.bench.rivals.record import Mediated
 from deploy.bench.rivals.rival import Case, Directions
-from workers.stages.steer import control_states, neutral_rows, shifted_suites
+from workers.shifted import shifted_suites
+from workers.stages.steer import control_states, neutral_rows
 
 
 class Mediators:
