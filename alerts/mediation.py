@@ -1,5 +1,6 @@
 """What removes a shift: the best five features, all of them, and as many random directions."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -70,27 +71,31 @@ class Mediator:
         )
 
     def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
-        """Greedily the five that remove most together on the selection half.
+        """Greedily the five, at most, that together come nearest to removing the shift, the whole
+        and no more, on the selection half.
 
-        A feature that would raise the loss on neutral text beyond the limit is not taken; fewer
-        than five come back when the pool is smaller or nothing more can be taken.
+        What removes more than there is does something else besides. A feature that would raise the
+        loss on neutral text beyond the limit is not taken; fewer than five come back when nothing
+        that is left in the pool brings it nearer.
         """
         chosen: list[int] = []
+        left_over = math.inf
         while len(chosen) < BEST:
             found = [
-                (self.selection.removed(bank, ablate([*chosen, row])), row)
+                (abs(1 - self.selection.removed(bank, ablate([*chosen, row]))), row)
                 for row in pool
                 if row not in chosen
             ]
-            bearable = (
-                row
-                for _, row in sorted(found, reverse=True)
-                if self._bearable(bank, [*chosen, row])
+            nearer = (
+                (distance, row)
+                for distance, row in sorted(found)
+                if distance < left_over and self._bearable(bank, [*chosen, row])
             )
-            row = next(bearable, None)
+            distance, row = next(nearer, (math.inf, None))
             if row is None:
                 break
             chosen.append(row)
+            left_over = distance
         return chosen
 
     def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:

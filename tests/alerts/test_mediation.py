@@ -1,0 +1,52 @@
+"""The choice of the features that undo a shift."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from alerts.mediation import Mediator
+from dfc.engine import Edit, FeatureBank
+
+BANK = cast(FeatureBank, None)
+
+
+class Additive:
+    """A bench and a text on which every row removes a part and costs something of its own."""
+
+    def __init__(self, parts: dict[int, float]) -> None:
+        self._parts = parts
+
+    def removed(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        return sum(self._parts[edit.feature] for edit in edits)
+
+    nll_rise = removed
+
+
+def choose(parts: dict[int, float], costs: dict[int, float] | None = None) -> list[int]:
+    bench: Any = Additive(parts)
+    text: Any = Additive(costs or dict.fromkeys(parts, 0.0))
+    mediator = Mediator(bench, bench, text, text, cast(Any, None), maximum_nll_rise=0.05)
+    return mediator.choose(BANK, list(parts))
+
+
+@pytest.mark.parametrize(
+    ("parts", "chosen"),
+    [
+        ({0: 0.1, 1: 0.3, 2: 0.2}, [1, 2, 0]),
+        ({0: 0.05, 1: 0.1, 2: 0.1, 3: 0.1, 4: 0.1, 5: 0.1}, [1, 2, 3, 4, 5]),
+        ({0: 0.6, 1: 0.7, 2: 0.5, 3: -0.2, 4: 0.35}, [1, 4]),
+        ({0: 2.5, 1: 0.4, 2: 0.5}, [2, 1]),
+        ({0: 1.8, 1: 3.0}, [0]),
+    ],
+    ids=["all help", "five at most", "no more than the whole", "not too much", "one in any case"],
+)
+def test_the_features_chosen_undo_the_shift_and_no_more(
+    parts: dict[int, float], chosen: list[int]
+) -> None:
+    assert choose(parts) == chosen
+
+
+def test_a_feature_that_costs_too_much_is_not_taken() -> None:
+    assert choose({0: 0.9, 1: 0.3}, costs={0: 0.06, 1: 0.01}) == [1]
+    assert choose({0: 0.9}, costs={0: 0.06}) == []
