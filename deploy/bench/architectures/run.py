@@ -29,17 +29,17 @@ class Size(NamedTuple):
     steps: int
 
 
-FULL = Size(4_000_000, 1500, 160, 60_000, 24_000, 500)
+FULL = Size(4_000_000, 1500, 160, 60_000, 24_000, 1500)
 QUICK = Size(1_000_000, 500, 48, 20_000, 8_000, 200)
 DFC = {
-    "shared": 216,
-    "base_exclusive": 12,
-    "candidate_exclusive": 12,
+    "shared": 192,
+    "base_exclusive": 24,
+    "candidate_exclusive": 24,
     "k": 12,
     "k_exclusive": 1,
     "batch": 1024,
 }
-"""5 % of the latents for each model, and few in all: where they are scarce dedicated ones help
+"""10 % of the latents for each model, and few in all: where they are scarce dedicated ones help
 (dfc.md 2.6)."""
 
 
