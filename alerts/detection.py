@@ -2,8 +2,7 @@
 
 In a context of its own a judge gets the description and texts, on half of which the feature fires
 and on half of which it is silent; half of the silent ones are those most like the examples that the
-description was made from (dfc.md 3.2 has random ones only, which makes most descriptions look
-right).
+description was made from. With random ones only, most descriptions look right.
 """
 
 import random

@@ -1,8 +1,8 @@
 """What a model says that a feature is about, asked neutrally.
 
 It is told neither what the checkpoints are nor what is suspected, and that "no clear pattern" and
-"no difference" are good answers: asked for an objective, a model finds one where there is none
-(dfc.md 5.14). What it says is shown and decides nothing.
+"no difference" are good answers: asked for an objective, a model finds one where there is none.
+What it says is shown and decides nothing.
 """
 
 import json

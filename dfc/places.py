@@ -45,7 +45,7 @@ class FiringProfile(NamedTuple):
     """Where one feature fires."""
 
     template_share: float | None
-    """Part of its activation that falls on tokens of the chat template (dfc.md 6.2, step 5)."""
+    """Part of its activation that falls on tokens of the chat template."""
     rates: dict[Place, float]
     """Mean activation per token of each other place, as a part of their sum; so that it does not
     matter how much was read of each."""

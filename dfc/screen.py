@@ -1,8 +1,8 @@
 """From exclusive latents to a short list: which are alive, new, not mirrored and found by every
 seed.
 
-The cascade of dfc.md 6.2 as far as it needs no steering. Nothing here uses a probe suite, so
-the list cannot be tuned to a behaviour that somebody thought of.
+Nothing here steers, and nothing asks a probe suite: what is listed does not depend on a behaviour
+that somebody thought of. Only the order does, where behaviours have shifted (``dfc.attribution``).
 """
 
 from __future__ import annotations

@@ -39,8 +39,7 @@ DFC = {
     "k_exclusive": 1,
     "batch": 1024,
 }
-"""10 % of the latents for each model, and few in all: where they are scarce dedicated ones help
-(dfc.md 2.6)."""
+"""10 % of the latents for each model, and few in all: where they are scarce dedicated ones help."""
 
 
 def run(

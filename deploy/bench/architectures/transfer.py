@@ -1,7 +1,7 @@
 """Stitching: does a feature do in the other model what it does in its own?
 
 A feature is added everywhere, at half its natural maximum; in the base its direction is mapped
-there (dfc.md 3.4). What it does is read without a judge: by how much the texts on which it fires
+there (paper, section 3.2.2). What it does is read without a judge: by how much the texts on which it fires
 become likelier than others, in nats per character, which two tokenizers have in common. Transfer
 is the effect in the base as a part of that in the candidate.
 """

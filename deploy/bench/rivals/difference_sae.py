@@ -1,4 +1,4 @@
-"""An SAE on the difference of the two models' states (Aranguri et al. 2025; dfc.md 5.5)."""
+"""An SAE on the difference of the two models' states (Aranguri et al. 2025)."""
 
 import torch
 from torch import Tensor
