@@ -1,9 +1,9 @@
 """Stitching: does a feature do in the other model what it does in its own?
 
 A feature is added everywhere, at half its natural maximum; in the base its direction is mapped
-there (paper, section 3.2.2). What it does is read without a judge: by how much the texts on which it fires
-become likelier than others, in nats per character, which two tokenizers have in common. Transfer
-is the effect in the base as a part of that in the candidate.
+there (paper, section 3.2.2). What it does is read without a judge: by how much the texts on which
+it fires become likelier than others, in nats per character, which two tokenizers have in common.
+Transfer is the effect in the base as a part of that in the candidate.
 """
 
 from collections.abc import Sequence
