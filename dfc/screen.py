@@ -1,8 +1,8 @@
 """From exclusive latents to a short list: which are alive, new, not mirrored and found by every
 seed.
 
-Nothing here steers, and nothing asks a probe suite: what is listed does not depend on a behaviour
-that somebody thought of. Only the order does, where behaviours have shifted (``dfc.attribution``).
+Nothing here steers, and nothing asks a probe suite. Behaviours that have shifted enter by the
+training and the order alone, through the moving directions (``dfc.attribution``).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from alerts.wording import number
 from deploy.bench.markdown import table
 from deploy.bench.zoo.figures import Row
 
@@ -54,6 +55,18 @@ def limits_table(rows: Sequence[Row]) -> str:
     return table(
         ["suite", *found],
         [[name, *(f"{shifts[name]:+.2f}" for shifts in found.values())] for name in suites],
+    )
+
+
+def limits_sentence(found: dict[str, Any]) -> str:
+    """The limits that follow from the shifts of benign updates."""
+    without = [
+        f"{number(limit)} without {name}" for name, limit in found["limit_without"].items() if limit
+    ]
+    return (
+        f"A further benign update stays below {number(found['limit'])} on all suites, with 95 % "
+        f"confidence, as far as {found['shifts']} shifts of {len(found['updates'])} updates tell "
+        f"(one-sided prediction limit). Leaving out one suite: {', '.join(without) or 'none'}."
     )
 
 

@@ -9,7 +9,7 @@ from alerts.wording import NOT_MEASURED, number, percent, signed
 from deploy.bench.markdown import table
 from deploy.bench.results import Figures
 from deploy.bench.zoo.figures import Row
-from deploy.bench.zoo.limits import limits_table
+from deploy.bench.zoo.limits import limits_sentence, limits_table
 
 NO_QUESTION = "–"
 NOTES = """\
@@ -84,18 +84,6 @@ def page(kept: Figures) -> str:
         *(["## What could not be checked", "\n".join(failures)] if failures else []),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def limits_sentence(found: Figures) -> str:
-    """The limits that follow from the shifts of benign updates."""
-    without = [
-        f"{number(limit)} without {name}" for name, limit in found["limit_without"].items() if limit
-    ]
-    return (
-        f"A further benign update stays below {number(found['limit'])} on all suites, with 95 % "
-        f"confidence, as far as {found['shifts']} shifts of {len(found['updates'])} updates tell "
-        f"(one-sided prediction limit). Leaving out one suite: {', '.join(without) or 'none'}."
-    )
 
 
 def summary_table(halves: dict[str, Figures]) -> str:
