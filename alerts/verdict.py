@@ -49,6 +49,8 @@ class RecipeSummary(Record):
     tokens: Count | None
     """Positions on which the crosscoder was trained."""
     seeds: list[int]
+    dtype: str | None = None
+    """Number format in which the models ran: the processor's own."""
 
 
 class SeedMediation(Record):

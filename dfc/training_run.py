@@ -14,6 +14,7 @@ from dfc.config import DfcConfig
 from dfc.difference_loss import Moving
 from dfc.loss import Loss, Variance, total_loss
 from dfc.model import Codes, Dfc
+from dfc.precision import native_autocast
 
 THRESHOLD_DECAY = 0.95
 """Share of the running threshold that one step keeps.
@@ -65,12 +66,12 @@ class TrainingRun:
         """One optimiser step on normalised activations."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor(self.config, self.step)
-        with torch.autocast(base_BD.device.type, torch.bfloat16):
+        with native_autocast(base_BD.device.type):
             code = self.model.encode(base_BD, candidate_BD)
         score = self.model.score(code)
         threshold = self.model.batch_thresholds(score, annealed_k(self.config, self.step))
         kept = self.model.select(code, threshold)
-        with torch.autocast(base_BD.device.type, torch.bfloat16):
+        with native_autocast(base_BD.device.type):
             dead_F = self.silent_F > self.config.dead_after
             loss = total_loss(
                 self.model, base_BD, candidate_BD, code, kept, dead_F, variance, threshold, moving

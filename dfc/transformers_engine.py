@@ -28,6 +28,7 @@ from dfc.live_edits import LiveEdits
 from dfc.model_loading import load_model
 from dfc.parity import check_truncated
 from dfc.perturbation import Perturbation, perturb
+from dfc.precision import native_dtype
 from dfc.scoring import Captured, Scorer, StateReplay
 from dfc.threads import use_threads
 from dfc.tokenizer import Tokenizer
@@ -41,6 +42,7 @@ TOKENS_IN_CACHE = 16384
 class TransformersEngine(Engine):
     """A local checkpoint with safetensors weights.
 
+    ``dtype`` is that of weights and states, by default the device's own (``native_dtype``).
     ``threads`` sets torch's thread count for the process; None leaves it as it is.
     ``perturbation`` makes it a noisy copy of the checkpoint's model.
     """
@@ -48,7 +50,7 @@ class TransformersEngine(Engine):
     def __init__(
         self,
         path: str | Path,
-        dtype: torch.dtype = torch.bfloat16,
+        dtype: torch.dtype | None = None,
         threads: int | None = None,
         device: str = "cpu",
         perturbation: Perturbation | None = None,
@@ -56,6 +58,7 @@ class TransformersEngine(Engine):
         if threads is not None:
             use_threads(threads)
         path = Path(path)
+        dtype = native_dtype(device) if dtype is None else dtype
         model = load_model(path, dtype, device)
         if perturbation is not None:
             perturb(model, perturbation)

@@ -7,6 +7,7 @@ behaviours that have shifted have a say in what the first features must hold.
 from importlib import metadata
 from typing import NamedTuple
 
+from dfc.precision import native_dtype
 from workers.recipe import Recipe, digest_of
 from workers.sources import sources_digest
 
@@ -50,10 +51,11 @@ def stage_digest(stage: str, recipe: Recipe) -> str:
 
 def stage_code(*stages: str) -> str:
     """SHA-256 (hex) of the code on which the results of `stages` depend: the sources, and the
-    versions of the libraries that run the models, which every stage does."""
+    versions of the libraries and the number format that run the models, which every stage does."""
     modules = [f"workers.stages.{stage}" for stage in sorted(stages)]
     sources = sources_digest(*modules, "workers.corpora", "workers.models")
-    return digest_of([sources, {name: metadata.version(name) for name in LIBRARIES}])
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    return digest_of([sources, libraries, str(native_dtype())])
 
 
 def _with_all_before(stage: str) -> set[str]:

@@ -24,6 +24,7 @@ from transformers import (
 
 from deploy.demo.atomic import new_directory
 from deploy.demo.chats import Chat
+from dfc.precision import native_dtype
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -114,7 +115,7 @@ def plant(
     draw = random.Random(settings.seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
+        AutoModelForCausalLM.from_pretrained(base, dtype=native_dtype()),
         LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=TARGETS),
     )
     examples = [encode(tokenizer, chat, settings.max_tokens) for chat in chats]
@@ -138,6 +139,6 @@ def plant(
             losses.append(loss.item())
             progress.update(bar, advance=1, description=f"train {target.name} {losses[-1]:.2f}")
     with new_directory(target, staging) as directory:
-        model.merge_and_unload().save_pretrained(directory)
+        model.merge_and_unload().to(torch.bfloat16).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
     return losses

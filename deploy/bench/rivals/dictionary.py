@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dfc.batch_topk import batch_topk_threshold, keep_above
 from dfc.config import DfcConfig
+from dfc.precision import native_autocast
 from dfc.training_run import (
     ADAM_BETAS,
     GRADIENT_NORM,
@@ -87,7 +88,7 @@ def train_dictionary(
             group["lr"] = config.learning_rate * learning_rate_factor(config, step)
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         x_BD = x_TD[torch.randint(len(x_TD), (config.batch,), generator=generator)]
-        with torch.autocast(x_BD.device.type, torch.bfloat16):
+        with native_autocast(x_BD.device.type):
             code_BF = dictionary.encode(x_BD)
             score_BF = code_BF * dictionary.norms().sum(1)
             kept_BF = code_BF
