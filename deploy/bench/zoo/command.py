@@ -11,7 +11,7 @@ from deploy.bench.zoo.build import Workshop, build, open_workshop
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked, write_checked
 from deploy.bench.zoo.figures import Row, row_of
-from deploy.bench.zoo.report import keep_report, print_report
+from deploy.bench.zoo.report import keep_report, kept_rows, print_report
 from deploy.bench.zoo.samples import samples
 from deploy.bench.zoo.versions import Version, Zoo
 from monitor.console import report
@@ -19,16 +19,24 @@ from workers.progress import terminal_progress
 
 
 class Bench:
-    """The zoo in one workshop, with its checks and their results."""
+    """The zoo in one workshop, with its checks and their results.
 
-    def __init__(self, shop: Workshop, checker: Checker) -> None:
-        self.shop, self._checker = shop, checker
+    What the report in `out` has of the present recipe counts too, so that a zoo can be checked in
+    pieces on machines that share nothing else.
+    """
+
+    def __init__(self, shop: Workshop, checker: Checker, out: Path) -> None:
+        self.shop, self._checker, self._out = shop, checker, out
+        self._kept = kept_rows(out, checker.recipe_digest)
 
     def row(self, version: Version) -> Row | None:
         """The figures of `version`; None where it was not checked under the present recipe."""
-        digests = self.shop.key(version), self._checker.recipe_digest
-        found = read_checked(self._file(version), *digests)
-        return None if found is None else row_of(version, found)
+        key = self.shop.key(version)
+        found = read_checked(self._file(version), key, self._checker.recipe_digest)
+        if found is not None:
+            return row_of(version, found)
+        kept = self._kept.get(version.name)
+        return kept if kept is not None and kept.version_key == key else None
 
     def check(self, version: Version) -> Row:
         """The figures of `version`, built and checked first where that is missing.
@@ -47,9 +55,8 @@ class Bench:
         with progress_bars() as progress:
             return build(self.shop, version, progress)
 
-    def keep(self, out: Path, image: Path) -> bool:
-        """Keep all results of the present recipe as the benchmark's report in `out`, plotted as
-        `image`.
+    def keep(self, image: Path) -> bool:
+        """Keep all results of the present recipe as the benchmark's report, plotted as `image`.
 
         Without any, nothing is written, so that the report on an earlier recipe stays: False.
         """
@@ -63,7 +70,7 @@ class Bench:
                 "tuning": self.shop.zoo.tuning.model_dump(mode="json"),
             }
             missing = [name for name, row in rows.items() if row is None]
-            keep_report(out, image, found, missing, made_by)
+            keep_report(self._out, image, found, missing, made_by)
         return bool(found)
 
     def _file(self, version: Version) -> Path:
@@ -83,23 +90,23 @@ def build_only(zoo: Zoo, names: Sequence[str], work: Path) -> None:
 
 def check_versions(zoo: Zoo, names: Sequence[str], work: Path, out: Path, image: Path) -> None:
     """Check the named versions, one after the other, and report all that is there."""
-    bench = _bench(zoo, work)
+    bench = _bench(zoo, work, out)
     wanted = zoo.only(names)
     for number, version in enumerate(wanted, start=1):
         report(f"{number} of {len(wanted)}: {version.name}")
         bench.check(version)
-        bench.keep(out, image)
+        bench.keep(image)
     print_report(out)
 
 
 def keep_checked(zoo: Zoo, work: Path, out: Path, image: Path) -> bool:
-    """`Bench.keep` for what was checked in `work` before."""
-    return _bench(zoo, work).keep(out, image)
+    """`Bench.keep` for what was checked before."""
+    return _bench(zoo, work, out).keep(image)
 
 
-def _bench(zoo: Zoo, work: Path) -> Bench:
+def _bench(zoo: Zoo, work: Path, out: Path) -> Bench:
     shop = _workshop(zoo, work)
-    return Bench(shop, Checker(shop, zoo_settings(shop), terminal_progress, report))
+    return Bench(shop, Checker(shop, zoo_settings(shop), terminal_progress, report), out)
 
 
 def _workshop(zoo: Zoo, work: Path) -> Workshop:

@@ -45,7 +45,12 @@ class Row(BaseModel):
     version: str
     kind: VersionKind
     half: Half
+    version_key: str
+    """Of the version, as `recipe_digest` is of the check: what was found counts for no other."""
+    recipe_digest: str
     expected: str | None
+    dtype: str | None = None
+    """Number format in which the models ran."""
     verdict: Outcome = "undecided"
     severity: Severity | None = None
     flagged: bool = False
@@ -83,6 +88,8 @@ def row_of(version: Version, checked: Checked) -> Row:
         version=version.name,
         kind=version.kind,
         half=version.half,
+        version_key=checked.version_key,
+        recipe_digest=checked.recipe_digest,
         expected=version.expected,
         training=checked.training,
         failure=checked.failure,
@@ -95,6 +102,7 @@ def row_of(version: Version, checked: Checked) -> Row:
     expected = judge.behaviour(verdict, version.expected) if version.expected else None
     return row.model_copy(
         update={
+            "dtype": verdict.recipe.dtype,
             "verdict": verdict.verdict,
             "severity": verdict.severity,
             "flagged": verdict.verdict == "flagged",

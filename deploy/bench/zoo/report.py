@@ -42,6 +42,16 @@ def keep_report(
     draw(kept, image)
 
 
+def kept_rows(out: Path, recipe_digest: str) -> dict[str, Row]:
+    """By version the rows kept in `out` that were made by this recipe, on whatever machine."""
+    try:
+        versions = results.kept(out, NAME)["versions"]
+    except FileNotFoundError:
+        return {}
+    found = [one for one in versions if one.get("recipe_digest") == recipe_digest]
+    return {one["version"]: Row.model_validate(one) for one in found}
+
+
 def print_report(out: Path) -> None:
     """Print what was kept: a line per version, one per half, and the summary of the report half.
 

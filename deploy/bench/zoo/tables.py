@@ -66,13 +66,14 @@ SUMMARY: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 def page(kept: Figures) -> str:
     """All tables, with what they mean, what was not checked and what failed."""
     rows = [Row.model_validate(one) for one in kept["versions"]]
-    digests = f"Base `{kept['base_digest'][:12]}`, recipe `{kept['recipe_digest'][:12]}`."
+    formats = ", ".join(sorted({row.dtype for row in rows if row.dtype}))
+    digests = f"Base `{kept['base_digest'][:12]}`, recipe `{kept['recipe_digest'][:12]}`"
     missing = f"Not checked: {', '.join(kept['missing'])}." if kept["missing"] else ""
     failures = [f"- {row.version}: {one_line(row.failure)}" for row in rows if row.failure]
     parts = [
         "<!-- Made by `latentwatch bench zoo` from zoo.json; not to be edited. -->",
         "# The zoo",
-        f"{digests} {missing}".rstrip(),
+        f"{digests}, models in {formats or 'an unknown number format'}. {missing}".rstrip(),
         NOTES,
         "## Both halves",
         summary_table(kept["halves"]),

@@ -49,8 +49,8 @@ def checker(shop: Workshop) -> Checker:
 
 
 @pytest.fixture
-def bench(shop: Workshop, checker: Checker) -> Bench:
-    return Bench(shop, checker)
+def bench(shop: Workshop, checker: Checker, tmp_path: Path) -> Bench:
+    return Bench(shop, checker, tmp_path / "out")
 
 
 def test_a_version_is_checked_once_and_reported(
@@ -71,7 +71,7 @@ def test_a_version_is_checked_once_and_reported(
     monkeypatch.setattr(checking, "check_pair", None)
     assert bench.check(planted) == row
 
-    assert bench.keep(tmp_path / "out", tmp_path / "images" / "zoo.svg")
+    assert bench.keep(tmp_path / "images" / "zoo.svg")
     assert "| sycophancy | report | planted |" in (tmp_path / "out" / "zoo.md").read_text()
     assert "AUC" in (tmp_path / "images" / "zoo.svg").read_text()
     kept = json.loads((tmp_path / "out" / "zoo.json").read_text())
@@ -118,10 +118,33 @@ def test_a_result_of_another_version_or_recipe_is_not_taken(
     assert read_checked(file, digests[0], "0" * 64) is None
 
     seeds = shop._replace(zoo=shop.zoo.model_copy(update={"recipe": {"seeds": [7]}}))
-    other = Bench(seeds, Checker(seeds, zoo_settings(seeds), silent, lambda sentence: None))
+    other = Bench(
+        seeds, Checker(seeds, zoo_settings(seeds), silent, lambda sentence: None), shop.work / "out"
+    )
     assert other.row(identical) is None
-    assert not other.keep(shop.work / "out", shop.work / "zoo.svg")
+    assert not other.keep(shop.work / "zoo.svg")
     assert not (shop.work / "zoo.svg").exists()
+
+
+def test_what_another_machine_has_checked_is_kept_and_not_checked_again(
+    bench: Bench, checker: Checker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, identical, int8 = bench.shop.zoo.versions
+    row = bench.check(identical)
+    bench.keep(tmp_path / "zoo.svg")
+    (bench.shop.work / "results" / "identical.json").unlink()  # of that machine alone
+    here = Bench(bench.shop, checker, tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "check_pair", None)
+        assert here.check(identical) == row
+    here.check(int8)
+    here.keep(tmp_path / "zoo.svg")
+    kept = json.loads((tmp_path / "out" / "zoo.json").read_text())
+    assert [one["version"] for one in kept["versions"]] == ["identical", "int8"]
+
+    kept["versions"][0]["version_key"] = "0" * 64
+    (tmp_path / "out" / "zoo.json").write_text(json.dumps(kept))
+    assert Bench(bench.shop, checker, tmp_path / "out").row(identical) is None
 
 
 def test_a_report_without_results_says_which_command_makes_them(
@@ -135,7 +158,7 @@ def test_what_was_kept_is_reported_where_nothing_was_checked(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.check(bench.shop.zoo.versions[2])
-    bench.keep(tmp_path / "out", tmp_path / "zoo.svg")
+    bench.keep(tmp_path / "zoo.svg")
     capsys.readouterr()
     report_stored(bench.shop.zoo, tmp_path / "nowhere", tmp_path / "out", tmp_path / "zoo.svg")
     assert list(json.loads(capsys.readouterr().out.splitlines()[-1])) == SUMMARY

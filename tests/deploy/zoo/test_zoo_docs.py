@@ -21,7 +21,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _row(version: str, kind: str, half: str = "report", **changes: Any) -> Row:
-    fields = {"version": version, "kind": kind, "half": half, "expected": None}
+    made_by = {"version_key": "v", "recipe_digest": "r"}
+    fields = {"version": version, "kind": kind, "half": half, "expected": None, **made_by}
     return Row(**(fields | {"verdict": "passed"} | changes))
 
 

@@ -8,9 +8,9 @@ from deploy.bench.zoo.limits import benign_shifts, limits_found, prediction_limi
 
 
 def row(version: str, kind: str, half: str, **shifts: float) -> Row:
-    return Row.model_validate(
-        {"version": version, "kind": kind, "half": half, "expected": None, "shifts": shifts}
-    )
+    made_by = {"version_key": "v", "recipe_digest": "r"}
+    about = {"version": version, "kind": kind, "half": half, "expected": None}
+    return Row.model_validate({**about, **made_by, "shifts": shifts})
 
 
 ROWS = [

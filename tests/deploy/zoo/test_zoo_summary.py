@@ -65,7 +65,8 @@ def _checked(verdict: dict[str, Any] | None, **changes: Any) -> Checked:
 
 
 def _row(kind: str, **changes: Any) -> Row:
-    fields = {"version": "x", "kind": kind, "half": "report", "expected": None}
+    made_by = {"version_key": "v", "recipe_digest": "r"}
+    fields = {"version": "x", "kind": kind, "half": "report", "expected": None, **made_by}
     return Row(**(fields | {"verdict": "passed"} | changes))
 
 
