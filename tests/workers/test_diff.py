@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dfc.transformers_engine import TransformersEngine
 from monitor.settings import Settings
 from tests.workers.conftest import Silent, changed, side_of
 from workers.diff import run_diff
@@ -65,6 +66,7 @@ def test_two_checkpoints_to_a_verdict_and_again_from_the_store(
     assert not any(reused for _, reused in first.stages)
     assert list(verdict.timings) == STAGES
     assert verdict.recipe.seeds == [0, 1]
+    assert verdict.recipe.dtype == TransformersEngine(job.base.path).info.dtype
     assert verdict.recipe.layer in {point.layer for point in evidence.patch_profile}
     assert verdict.recipe.tokens is not None and 0 < verdict.recipe.tokens <= 600
     (behaviour,) = verdict.behaviours
