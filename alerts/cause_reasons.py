@@ -25,9 +25,9 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
         return "what removes it was not measured against random directions"
     if evidence.mediated_five <= evidence.control_p95:
         return (
-            f"its five best features remove {percent(evidence.mediated_five)} of it, no more than "
-            f"the {percent(evidence.control_p95)} of random directions or of the same edit in the "
-            "base"
+            f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "
+            f"more than the {percent(evidence.control_p95)} of random directions or of the same "
+            "edit in the base"
         )
     if evidence.nll_rise is None:
         return "the cost of the edit on neutral text was not measured"
@@ -45,10 +45,11 @@ def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> st
     if missing is not None or evidence is None:
         return f"No cause of the {readable(name)} shift is shown: {missing}."
     return (
-        f"Ablating its five best features removes {percent(evidence.mediated_five)} of the "
-        f"{readable(name)} shift, the controls (random directions, and the same edit in the base) "
-        f"{percent(evidence.control_p95)}, the base's whole state {percent(evidence.ceiling)}; "
-        f"the loss on neutral text changes by {number(evidence.nll_rise, 3)} nats per token, and "
+        f"Ablating its best features, five at most, removes {percent(evidence.mediated_five)} of "
+        f"the {readable(name)} shift, the controls (random directions, and the same edit in the "
+        f"base) {percent(evidence.control_p95)}, the base's whole state "
+        f"{percent(evidence.ceiling)}; the loss on neutral text changes by "
+        f"{number(evidence.nll_rise, 3)} nats per token, and "
         "the seeds agree."
     )
 
@@ -85,8 +86,8 @@ def own_words(own: OwnWords | None, maximum_nll_rise: float) -> list[str]:
         )
     if own is not None and carries_own_words(own, maximum_nll_rise):
         sentences.append(
-            "Where its answers part from the trusted version's, ablating five new features removes "
-            f"{percent(own.mediated_five)} of the difference (controls "
+            "Where its answers part from the trusted version's, ablating new features, five at "
+            f"most, removes {percent(own.mediated_five)} of the difference (controls "
             f"{percent(own.mediated_control_p95)}): what they write is described with the features."
         )
     return sentences

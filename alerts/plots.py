@@ -51,7 +51,7 @@ def removal_plot(behaviour: Behaviour, name: str) -> Markup:
     bars = {
         "the base's whole state (ceiling)": (behaviour.ceiling, "muted"),
         "all features": (behaviour.mediated_all, "ablated"),
-        "the five best features": (behaviour.mediated_five, "ablated"),
+        "the best features, five at most": (behaviour.mediated_five, "ablated"),
         "the best feature": (behaviour.mediated_best, "ablated"),
         "random directions, 95th percentile": (behaviour.mediated_control_p95, "chance"),
     }

@@ -51,9 +51,9 @@ def _behaviour(b: Behaviour) -> str:
     arrow = "▲" if b.shift > 0 else "▼"
     conformal = "" if b.conformal_p is None else f", uncorrected conformal p {wording.conformal(b)}"
     removed = (
-        f"\n    removed by its best five features {wording.percent(b.mediated_five)}, by random "
-        f"directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
-        f"{wording.percent(b.ceiling)}"
+        f"\n    removed by its best features, five at most, {wording.percent(b.mediated_five)}, by "
+        f"random directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole "
+        f"state {wording.percent(b.ceiling)}"
     )
     return (
         f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "

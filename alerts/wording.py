@@ -180,9 +180,9 @@ def cause_sentences(behaviour: Behaviour, layer: int | None) -> list[str]:
         "of the shift: no feature of that layer can remove more."
         if b.ceiling is not None
         else f"How much features of {where} could remove at most was {NOT_MEASURED}.",
-        f"Taking away the five best features removes {percent(b.mediated_five)}{of_ceiling}"
-        f"{_over_items(b)}, the best one alone {percent(b.mediated_best)}, all of them "
-        f"{percent(b.mediated_all)}.",
+        "Taking away the best features, five at most, removes "
+        f"{percent(b.mediated_five)}{of_ceiling}{_over_items(b)}, the best one alone "
+        f"{percent(b.mediated_best)}, all of them {percent(b.mediated_all)}.",
         _against_chance(b),
     ]
     if b.nll_rise is None:

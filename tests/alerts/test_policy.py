@@ -193,7 +193,7 @@ def test_a_small_certain_fall_is_not_worth_a_sentence() -> None:
 def test_evidence_that_holds_makes_a_flag_critical() -> None:
     decision = judge(behaviour(**RISEN), evidence={"sycophancy": causal()})
     assert decision.severity == "critical"
-    assert "five best features removes 40" in decision.reasons[1]
+    assert "five at most, removes 40" in decision.reasons[1]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_first_screen_answers_the_reviewers_questions(flagged: Page) -> None:
         "9f3c1a2 /models/support-chat/step_5000",
         "71bb0e4 /models/support-chat/step_4000",
         "removes 76\u202f% of the shift",
-        "five best features removes 52\u202f% (68\u202f% of that ceiling)",
+        "best features, five at most, removes 52\u202f% (68\u202f% of that ceiling)",
         "the best one alone 31\u202f%, all of them 64\u202f%",
         "Random directions of the same size remove up to 12\u202f%",
         "Quarantine the candidate unless this change was intended",

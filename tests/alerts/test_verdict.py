@@ -38,7 +38,7 @@ DOCUMENT: dict[str, Any] = {
     "line": "assistant",
     "base": {"digest": "71bb", "locator": "/models/v1"},
     "candidate": {"digest": "9f3c", "locator": "/models/v2"},
-    "recipe": {"digest": "aa", "layer": 22, "tokens": 200_000, "seeds": [0, 1]},
+    "recipe": {"digest": "aa", "layer": 22, "tokens": 200_000, "seeds": [0, 1], "dtype": "float32"},
     "verdict": "flagged",
     "severity": "critical",
     "reasons": ["sycophancy rose."],
@@ -103,7 +103,7 @@ def leaves(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
 LATER = {
     *("mediated_five_low", "mediated_five_high", "n_steered", "mediated_by_seed"),
     *("own_words", "conformal_p", "conformal_source", "conformal_n"),
-    *("calibration", "calibration_caveat"),
+    *("calibration", "calibration_caveat", "dtype"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
 }
 """Keys that verdicts had not from the start: stored ones without them are still read."""
