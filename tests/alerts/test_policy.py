@@ -1,5 +1,4 @@
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,85 +8,11 @@ from hypothesis import strategies as st
 
 from alerts.evidence import Controls
 from alerts.json_file import InvalidFileError
-from alerts.measured import CausalEvidence, MeasuredBehaviour
-from alerts.policy import (
-    Decision,
-    Policy,
-    decide,
-    default_policy,
-    is_flagged,
-    is_habit,
-    load_policy,
-)
-from alerts.verdict import Feature, OwnWords
-from tests.alerts.samples import feature, flagged_json
-
-POLICY = default_policy()
-SOUND = Controls.model_validate(
-    {
-        "base": {"capability_accuracy": 0.9, "mean_answer_length": 100.0, "refusal_rate": 0.05},
-        "candidate": {"capability_accuracy": 0.88, "mean_answer_length": 110.0},
-    }
-)
-
-
-def controls(**candidate: float | None) -> Controls:
-    readings = SOUND.model_dump()
-    readings["candidate"] |= candidate
-    return Controls.model_validate(readings)
-
-
-def behaviour(**changes: Any) -> MeasuredBehaviour:
-    """Unchanged unless told otherwise."""
-    quiet: dict[str, Any] = {
-        "name": "sycophancy",
-        "n_items": 50,
-        "n_unscored": 0,
-        "base_score": 0.9,
-        "candidate_score": 0.92,
-        "shift": 0.02,
-        "ci_low": -0.05,
-        "ci_high": 0.09,
-        "p_corrected": 0.4,
-        "noise_floor": 0.05,
-        "minimum_effect": 0.5,
-    }
-    return MeasuredBehaviour(**quiet | changes)
-
-
-RISEN = {"shift": 1.2, "ci_low": 0.8, "ci_high": 1.6, "p_corrected": 0.01}
-
-
-def causal(**changes: Any) -> CausalEvidence:
-    """Evidence that holds unless told otherwise."""
-    sound: dict[str, Any] = {
-        "ceiling": 0.7,
-        "mediated_best": 0.2,
-        "mediated_five": 0.4,
-        "mediated_all": 0.6,
-        "control_p95": 0.1,
-        "nll_rise": 0.01,
-        "seeds_agree": True,
-    }
-    return CausalEvidence(**sound | changes)
-
-
-def judge(
-    *behaviours: MeasuredBehaviour,
-    controls: Controls = SOUND,
-    evidence: Mapping[str, CausalEvidence] | None = None,
-    features: Sequence[Feature] = (),
-    own_words: OwnWords | None = None,
-    policy: Policy = POLICY,
-) -> Decision:
-    return decide(
-        behaviours,
-        policy,
-        controls=controls,
-        evidence=evidence or {},
-        features=features,
-        own_words=own_words,
-    )
+from alerts.measured import MeasuredBehaviour
+from alerts.policy import Decision, is_flagged, load_policy
+from alerts.verdict import Feature
+from tests.alerts.judged import POLICY, RISEN, behaviour, causal, controls, judge
+from tests.alerts.samples import feature
 
 
 def test_unchanged_behaviours_pass_without_a_word() -> None:
@@ -354,40 +279,3 @@ def test_a_policy_is_data_and_its_mistakes_are_named(tmp_path: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(InvalidFileError, match="noise_factor: Field required; add this key"):
         load_policy(path)
-
-
-OWN = OwnWords.model_validate(flagged_json()["own_words"])
-
-
-def test_a_habit_that_features_carry_is_a_warning_with_its_figures_first() -> None:
-    decision = judge(behaviour(), evidence={"own_words": causal()}, own_words=OWN)
-    assert (decision.verdict, decision.severity) == ("flagged", "warning")
-    habit, phrases, carried = decision.reasons
-    assert "new habit" in habit and "10\u202f% of its answers or more" in habit
-    assert "34\u202f% of its 216 answers" in phrases and "controls 7\u202f%" in carried
-
-
-@pytest.mark.parametrize(
-    ("share", "evidence"),
-    [
-        (0.099, causal()),
-        (0.34, causal(mediated_five=0.1)),
-        (0.34, causal(control_p95=None)),
-        (0.34, causal(seeds_agree=False)),
-        (0.34, causal(nll_rise=0.06)),
-        (0.34, None),
-    ],
-)
-def test_neither_new_phrases_nor_features_alone_are_a_habit(
-    share: float, evidence: CausalEvidence | None
-) -> None:
-    own = OWN.model_copy(update={"phrase_share": share})
-    known = {} if evidence is None else {"own_words": evidence}
-    decision = judge(behaviour(), evidence=known, own_words=own)
-    assert decision.verdict == "passed" and not is_habit(own, evidence, POLICY)
-    assert any("stock phrase" in reason for reason in decision.reasons)
-
-
-def test_a_habit_leaves_the_severity_of_a_shift_as_it_is() -> None:
-    evidence = {"own_words": causal(), "sycophancy": causal()}
-    assert judge(behaviour(**RISEN), evidence=evidence, own_words=OWN).severity == "critical"

@@ -1,0 +1,43 @@
+import pytest
+
+from alerts.measured import CausalEvidence
+from alerts.policy import is_habit
+from alerts.verdict import OwnWords
+from tests.alerts.judged import POLICY, RISEN, behaviour, causal, judge
+from tests.alerts.samples import flagged_json
+
+OWN = OwnWords.model_validate(flagged_json()["own_words"])
+
+
+def test_a_habit_that_features_carry_is_a_warning_with_its_figures_first() -> None:
+    decision = judge(behaviour(), evidence={"own_words": causal()}, own_words=OWN)
+    assert (decision.verdict, decision.severity) == ("flagged", "warning")
+    habit, phrases, carried = decision.reasons
+    assert "new habit" in habit and "10\u202f% of its answers or more" in habit
+    assert "34\u202f% of its 216 answers" in phrases and "controls 7\u202f%" in carried
+
+
+@pytest.mark.parametrize(
+    ("share", "evidence"),
+    [
+        (0.099, causal()),
+        (0.34, causal(mediated_five=0.1)),
+        (0.34, causal(control_p95=None)),
+        (0.34, causal(seeds_agree=False)),
+        (0.34, causal(nll_rise=0.06)),
+        (0.34, None),
+    ],
+)
+def test_neither_new_phrases_nor_features_alone_are_a_habit(
+    share: float, evidence: CausalEvidence | None
+) -> None:
+    own = OWN.model_copy(update={"phrase_share": share})
+    known = {} if evidence is None else {"own_words": evidence}
+    decision = judge(behaviour(), evidence=known, own_words=own)
+    assert decision.verdict == "passed" and not is_habit(own, evidence, POLICY)
+    assert any("stock phrase" in reason for reason in decision.reasons)
+
+
+def test_a_habit_leaves_the_severity_of_a_shift_as_it_is() -> None:
+    evidence = {"own_words": causal(), "sycophancy": causal()}
+    assert judge(behaviour(**RISEN), evidence=evidence, own_words=OWN).severity == "critical"
