@@ -26,7 +26,7 @@ from workers.stages.attribute import attribute_difference
 from workers.stages.decide import decide_diff
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
-from workers.stages.harvest import Pair, harvest_models, read_states
+from workers.stages.harvest import PairedStates, harvest_models, read_states
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, screen_features
@@ -149,7 +149,7 @@ class _Stages:
         findings.harvest = harvest
 
         @cache
-        def states() -> Pair:
+        def states() -> PairedStates:
             return read_states(context, harvest, layer)
 
         attributed = self._run(

@@ -35,7 +35,7 @@ from dfc.corpus import read_corpus
 from dfc.engine import Activations
 from dfc.transformers_engine import TransformersEngine
 from tests.conftest import SENTENCES
-from workers.stages.harvest import Pair
+from workers.stages.harvest import PairedStates
 
 
 def words_of(document: Document) -> str:
@@ -113,7 +113,7 @@ def test_the_premise_is_read_from_names_that_were_not_fitted() -> None:
     names_ND[len(island()) :] = names_ND[: len(island())].repeat(3, 1)
     orders_ND = noise_ND.clone()
     orders_ND[numbers, torch.tensor([d.animal.order for d in written])] += 4.0
-    pair = Pair(Activations(names_ND, *place), Activations(orders_ND, *place))
+    pair = PairedStates(Activations(names_ND, *place), Activations(orders_ND, *place))
     found = orders_read(HeldOut(written, pair))
     assert min(found["candidate"]) > 0.95
     assert max(found["base"]) < 0.75  # every name has a state of its own, which is no order

@@ -28,7 +28,7 @@ from workers.stages.answers import BothAnswers, answer_prompts
 from workers.stages.attribute import attribute_difference
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
-from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
+from workers.stages.harvest import Harvest, PairedStates, harvest_models, read_states
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
@@ -85,7 +85,7 @@ class Found(NamedTuple):
     context: Context
     answers: BothAnswers
     harvest: Harvest
-    pair: Pair
+    pair: PairedStates
     screened: Screened
     banks: Banks
 

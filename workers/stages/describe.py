@@ -19,7 +19,7 @@ from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
 from workers.stages.answers import Answers, BothAnswers, Tokens
-from workers.stages.harvest import Harvest, Pair
+from workers.stages.harvest import Harvest, PairedStates
 from workers.stages.screen import Banks, Screened, ScreenedFeature
 
 TOKENS = 8
@@ -79,7 +79,7 @@ def describe_features(
     harvest: Harvest,
     screened: Screened,
     banks: Banks,
-    states: Callable[[], Pair],
+    states: Callable[[], PairedStates],
 ) -> Artifact[Descriptions]:
     """Describe the features of the short list. Each model reads a few documents to its end."""
 
@@ -115,7 +115,7 @@ def describe_features(
 
 
 def _firing(
-    screened: Screened, banks: Banks, harvest: Harvest, pair: Pair, same_space: bool
+    screened: Screened, banks: Banks, harvest: Harvest, pair: PairedStates, same_space: bool
 ) -> list[_Firing]:
     found = []
     sides: list[tuple[SideName, Activations, Activations]] = [

@@ -66,7 +66,7 @@ class Harvest(Result):
         return {group: [d.candidate for d in found] for group, found in self.aligned.items()}
 
 
-class Pair(NamedTuple):
+class PairedStates(NamedTuple):
     """The states of both models, row by row at the same place of the same text."""
 
     base: Activations
@@ -86,9 +86,9 @@ def harvest_models(context: Context, answers: BothAnswers, layer: int) -> Artifa
     return context.artifact("harvest", Harvest, compute)
 
 
-def read_states(context: Context, harvest: Harvest, layer: int) -> Pair:
+def read_states(context: Context, harvest: Harvest, layer: int) -> PairedStates:
     """The states of both models, from the cache; what is not there is harvested again."""
-    pair = Pair(
+    pair = PairedStates(
         _states(context, "base", harvest.read_by("base"), harvest.base_layer),
         _states(context, "candidate", harvest.read_by("candidate"), layer),
     )
@@ -101,7 +101,7 @@ def read_states(context: Context, harvest: Harvest, layer: int) -> Pair:
     candidate_T = aligned_lines(
         [d.candidate for d in documents], [[j for _, j in d.pairs] for d in documents]
     )
-    return Pair(at_lines(pair.base, base_T), at_lines(pair.candidate, candidate_T))
+    return PairedStates(at_lines(pair.base, base_T), at_lines(pair.candidate, candidate_T))
 
 
 def _same_tokens(context: Context, answers: BothAnswers, base_layer: int) -> Harvest:

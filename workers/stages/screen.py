@@ -13,7 +13,7 @@ from dfc.stitching import Stitch, fit_stitch
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.stages.banks import load_bank, load_stitch, save_bank, save_stitch
-from workers.stages.harvest import Pair
+from workers.stages.harvest import PairedStates
 from workers.stages.train import Training
 
 _STITCH = "stitch.safetensors"
@@ -69,7 +69,7 @@ class Banks:
 
 
 def screen_features(
-    context: Context, training: Training, layer: int, states: Callable[[], Pair]
+    context: Context, training: Training, layer: int, states: Callable[[], PairedStates]
 ) -> Artifact[Screened]:
     """Screen the exclusive features; their banks lie beside the result."""
 
@@ -103,7 +103,7 @@ def screen_features(
     return context.artifact("screen", Screened, compute)
 
 
-def _stitch(pair: Pair) -> Stitch | None:
+def _stitch(pair: PairedStates) -> Stitch | None:
     try:
         return fit_stitch(pair.base.x_TD, pair.candidate.x_TD, seed=0)
     except InputError:  # too few pairs: what needs the maps is then not measured

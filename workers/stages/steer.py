@@ -22,7 +22,7 @@ from workers.errors import InputsError
 from workers.job import SideName
 from workers.shifted import shifted_suites
 from workers.stages.forks import Forks
-from workers.stages.harvest import Pair
+from workers.stages.harvest import PairedStates
 from workers.stages.probe import Probe
 from workers.stages.screen import Banks, Screened
 
@@ -54,7 +54,7 @@ def steer_features(
     forks: Forks,
     screened: Screened,
     banks: Banks,
-    states: Callable[[], Pair],
+    states: Callable[[], PairedStates],
 ) -> Artifact[Causes]:
     """Ablate, add and amplify the features, always beside random directions.
 
@@ -114,7 +114,7 @@ def _features_of_seeds(screened: Screened, banks: Banks) -> list[SeedFeatures]:
     ]
 
 
-def control_states(pair: Pair, view: BaseView | None = None) -> ControlStates:
+def control_states(pair: PairedStates, view: BaseView | None = None) -> ControlStates:
     """A sample of raw states, the same for equal states.
 
     Between architectures the base's state is what the map makes of it in the candidate's space; so

@@ -12,7 +12,7 @@ from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
 from workers.stages.attribute import Attribution, load_directions
-from workers.stages.harvest import Harvest, Pair, token_weights
+from workers.stages.harvest import Harvest, PairedStates, token_weights
 
 _MODEL = "model"
 
@@ -45,7 +45,7 @@ def train_crosscoders(
     context: Context,
     harvest: Harvest,
     attributed: Artifact[Attribution],
-    states: Callable[[], Pair],
+    states: Callable[[], PairedStates],
 ) -> Training:
     """Train a crosscoder for every seed of the recipe. `states` is called when they are needed."""
     seeds = context.inputs.recipe.seeds
@@ -56,7 +56,7 @@ def _train(
     context: Context,
     harvest: Harvest,
     attributed: Artifact[Attribution],
-    states: Callable[[], Pair],
+    states: Callable[[], PairedStates],
     seed: int,
 ) -> Artifact[Run]:
     part = f"-{seed}"

@@ -15,7 +15,7 @@ from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
-from workers.stages.harvest import Harvest, Pair, harvest_models, read_states
+from workers.stages.harvest import Harvest, PairedStates, harvest_models, read_states
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
@@ -30,7 +30,7 @@ class Compared(NamedTuple):
     outcome: Outcome
     layer: int
     harvest: Harvest
-    pair: Pair
+    pair: PairedStates
     trained: TrainedDfc
     screened: Screened
     bank: FeatureBank

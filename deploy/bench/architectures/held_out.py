@@ -24,7 +24,7 @@ from dfc.engine import Engine
 from dfc.model import Codes
 from dfc.train import TrainedDfc
 from workers.stages.aligned import align_documents, aligned_lines, at_lines
-from workers.stages.harvest import DOCUMENT_TOKENS, Pair
+from workers.stages.harvest import DOCUMENT_TOKENS, PairedStates
 
 SEED = 201
 BALANCED = TOLD_BY_NOTHING._replace(flattery=False)
@@ -38,7 +38,7 @@ class HeldOut(NamedTuple):
     """Documents that no stage has read, and the states of both models on them."""
 
     documents: list[Document]
-    pair: Pair
+    pair: PairedStates
 
     def of(self, numbers: NDArray[np.bool_]) -> Tensor:
         """Lines [T] of the documents for which `numbers` is true."""
@@ -93,7 +93,7 @@ def read_held_out(base: Engine, candidate: Engine, base_layer: int, layer: int) 
     candidate_T = aligned_lines(
         [d.candidate for d in readings], [[j for _, j in d.pairs] for d in readings]
     )
-    pair = Pair(
+    pair = PairedStates(
         at_lines(base.harvest([d.base for d in readings], base_layer), base_T),
         at_lines(candidate.harvest([d.candidate for d in readings], layer), candidate_T),
     )
@@ -106,7 +106,7 @@ def item_of(one: Document) -> TextOrChat:
 
 
 @torch.no_grad()
-def codes_of(trained: TrainedDfc, pair: Pair) -> Codes:
+def codes_of(trained: TrainedDfc, pair: PairedStates) -> Codes:
     """Activations of all latents on all lines."""
     norm, model = trained.normalisation, trained.model
     parts = [

@@ -12,7 +12,7 @@ from deploy.bench.architectures.held_out import HeldOut, areas
 from dfc.model import Codes, Dfc
 from dfc.normalisation import Normalisation
 from dfc.train import TrainedDfc
-from workers.stages.harvest import Pair
+from workers.stages.harvest import PairedStates
 
 RECALLED = 0.9
 """Least area under the ROC curve of a feature that stands for what was planted."""
@@ -63,7 +63,7 @@ class Explained(NamedTuple):
 
 @torch.no_grad()
 def variance_explained(
-    trained: TrainedDfc, code: Codes, pair: Pair, lines_T: Tensor | None = None
+    trained: TrainedDfc, code: Codes, pair: PairedStates, lines_T: Tensor | None = None
 ) -> dict[str, Explained]:
     """Of either model, on `lines_T` (all unless given)."""
     norm, model = trained.normalisation, trained.model
@@ -103,7 +103,7 @@ def decoder_of(model: Dfc, side: str) -> Tensor:
     return model.decoder_base.detach()
 
 
-def _normalised(norm: Normalisation, pair: Pair, kept_T: Tensor) -> tuple[Tensor, Tensor]:
+def _normalised(norm: Normalisation, pair: PairedStates, kept_T: Tensor) -> tuple[Tensor, Tensor]:
     return norm.base(pair.base.x_TD[kept_T]), norm.candidate(pair.candidate.x_TD[kept_T])
 
 

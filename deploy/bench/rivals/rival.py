@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 from dfc.engine import FeatureBank
 from workers.context import Context
 from workers.stages.answers import BothAnswers
-from workers.stages.harvest import Harvest, Pair
+from workers.stages.harvest import Harvest, PairedStates
 from workers.stages.probe import Probe
 from workers.stages.stock_phrases import StockPhrases
 
@@ -19,7 +19,7 @@ class Case(NamedTuple):
     stock_phrases: StockPhrases
     layer: int
     harvest: Harvest
-    states: Pair
+    states: PairedStates
 
 
 class Directions(NamedTuple):
