@@ -1,9 +1,12 @@
 """Two halves of a suite: what is chosen on one is reported on the other."""
 
 from collections import defaultdict
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from alerts.suite import Item, Suite
+
+T = TypeVar("T")
 
 
 class Halves(NamedTuple):
@@ -32,7 +35,10 @@ def halves(suite: Suite) -> Halves:
 
 def thinned(suite: Suite, most: int) -> Suite:
     """At most ``most`` items, evenly over the suite and so over its templates."""
-    if len(suite.items) <= most:
-        return suite
-    chosen = (suite.items[number * len(suite.items) // most] for number in range(most))
-    return suite.model_copy(update={"items": tuple(chosen)})
+    return suite.model_copy(update={"items": tuple(evenly(suite.items, most))})
+
+
+def evenly(rows: Sequence[T], most: int) -> list[T]:
+    """At most ``most`` of the rows, evenly over them."""
+    count = min(most, len(rows))
+    return [rows[number * len(rows) // count] for number in range(count)]

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alerts.forks import BEHAVIOUR as OWN_WORDS
-from alerts.halves import halves, thinned
+from alerts.halves import evenly, halves, thinned
 from alerts.probe import score_weights, suite_rows
 from alerts.suite import Suite
 from dfc.attribution import Asked, Attributed, moving_directions
@@ -102,4 +102,4 @@ def _own_rows(answers: Answers) -> list[ScoreRow]:
         for prompt, answer in zip(answers.prompts, answers.answers, strict=True)
         if answer
     ]
-    return spoken[:: max(1, len(spoken) // PROMPTS)][:PROMPTS]
+    return evenly(spoken, PROMPTS)
