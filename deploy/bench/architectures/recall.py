@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deploy.bench.architectures.held_out import HeldOut, areas
 from dfc.model import Codes, Dfc
-from dfc.normalisation import Normalisation
+from dfc.normalisation import Normalisation, outliers
 from dfc.train import TrainedDfc
 from workers.stages.harvest import PairedStates
 
@@ -65,9 +65,12 @@ class Explained(NamedTuple):
 def variance_explained(
     trained: TrainedDfc, code: Codes, pair: PairedStates, lines_T: Tensor | None = None
 ) -> dict[str, Explained]:
-    """Of either model, on `lines_T` (all unless given)."""
+    """Of either model, on `lines_T` (all unless given), outliers left out as in training: one state
+    of five times the usual norm counts as much as 25 others."""
     norm, model = trained.normalisation, trained.model
-    kept_T = torch.ones(len(pair.base.x_TD), dtype=torch.bool) if lines_T is None else lines_T
+    kept_T = ~(outliers(pair.base.x_TD) | outliers(pair.candidate.x_TD))
+    if lines_T is not None:
+        kept_T &= lines_T
     states = _normalised(norm, pair, kept_T)
     silent = [torch.zeros_like(block) for block in code[1:]]
     full = model.decode(Codes(*(block[kept_T] for block in code)))
