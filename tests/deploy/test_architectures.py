@@ -25,14 +25,16 @@ from deploy.bench.architectures.corpus import (
     language,
     valley,
 )
-from deploy.bench.architectures.held_out import HeldOut, areas
+from deploy.bench.architectures.held_out import HeldOut, areas, codes_of
 from deploy.bench.architectures.language_models import LLAMA, NEOX, train_model
 from deploy.bench.architectures.minilm import EncoderEngine
 from deploy.bench.architectures.premise import orders_read
-from deploy.bench.architectures.recall import best_feature
+from deploy.bench.architectures.recall import Explained, best_feature, variance_explained
 from deploy.bench.architectures.recipe_files import write_recipe_files
+from dfc.config import DfcConfig
 from dfc.corpus import read_corpus
 from dfc.engine import Activations
+from dfc.train import train
 from dfc.transformers_engine import TransformersEngine
 from tests.conftest import SENTENCES
 from workers.stages.harvest import PairedStates
@@ -174,3 +176,29 @@ def test_an_encoder_is_harvested_as_it_runs(encoder_path: Path) -> None:
             ]
         torch.testing.assert_close(found.x_TD, torch.cat(expected).bfloat16(), rtol=0.02, atol=0.02)
     assert len(engine._model.encoder.layer) == 3
+
+
+def test_the_variance_is_that_of_the_places_that_training_looks_at() -> None:
+    random = torch.Generator().manual_seed(0)
+    hidden_TH = torch.randn(400, 3, generator=random)
+    base_TD, candidate_TD = (
+        (hidden_TH @ torch.randn(3, width, generator=random)).to(torch.bfloat16)
+        for width in (12, 16)
+    )
+    blocks = {"shared": 12, "base_exclusive": 2, "candidate_exclusive": 2}
+    config = DfcConfig.model_validate(
+        {"form": "strict", **blocks, "k": 6, "steps": 150, "batch": 64, "learning_rate": 1e-2}
+    )
+    trained = train(base_TD, candidate_TD, config, seed=0)
+
+    def explained(factor: float) -> dict[str, Explained]:
+        """With every tenth state of the candidate `factor` times as long."""
+        longer_TD = candidate_TD.clone()
+        longer_TD[::10] *= factor
+        place = (torch.arange(400),) * 3
+        pair = PairedStates(Activations(base_TD, *place), Activations(longer_TD, *place))
+        return variance_explained(trained, codes_of(trained, pair), pair)
+
+    for side, found in explained(50.0).items():
+        assert found.everything == pytest.approx(explained(1.0)[side].everything, abs=0.1), side
+        assert found.everything > 0.5
