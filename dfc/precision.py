@@ -13,13 +13,14 @@ def native_dtype(device: str = "cpu") -> torch.dtype:
     The answer is that of the hardware and never of its load, so that all processes of one machine
     agree.
     """
-    if torch.device(device).type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if torch.device(device).type != "cpu":
         return torch.bfloat16
-    return torch.float32
+    # The question exists only where torch was built with oneDNN.
+    native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
 
 
 def native_autocast(device: str) -> torch.autocast:
     """Run the products of a block in ``native_dtype``."""
-    dtype = native_dtype(device)
-    kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=dtype is torch.bfloat16)
+    short = native_dtype(device) is torch.bfloat16
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=short)
