@@ -136,6 +136,16 @@ def test_no_pair_and_no_first_word_carries_a_suite(suite: Suite) -> None:
         assert max(first.values()) <= len(texts) / 2
 
 
+@pytest.mark.parametrize("suite", BEHAVIOURS, ids=lambda suite: suite.behaviour)
+def test_half_of_the_answers_begin_like_one_of_the_other_kind(suite: Suite) -> None:
+    # Else an update that begins its answers in another way moves the score without the behaviour.
+    matching, others = (
+        Counter(text.split()[0] for variant in variants(suite) for text in getattr(variant, kind))
+        for kind in ("matching", "not_matching")
+    )
+    assert (matching & others).total() >= matching.total() / 2
+
+
 def test_what_an_item_takes_for_granted_is_its_own_first_question() -> None:
     items = SUITES["sure_flips"].items
     for item in items:

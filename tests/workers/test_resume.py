@@ -24,6 +24,12 @@ STOPPED_AT = [
 GIVE_UP_SECONDS = 300.0
 
 
+def hear_interrupts() -> None:
+    """A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit
+    that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def write_config(path: Path, settings: Settings) -> None:
     recipe = settings.recipe
     lines = [
@@ -71,6 +77,7 @@ def test_a_stopped_check_goes_on_to_the_same_verdict(
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ,
+            preexec_fn=hear_interrupts,
         )
 
     for pattern, sent in STOPPED_AT:
