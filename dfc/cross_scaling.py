@@ -23,7 +23,7 @@ every part of the corpus."""
 FEWEST = 5
 """Strong activations in each half below which single tokens decide and nothing is measured."""
 
-LEAST_READ = 0.1
+LEAST_READ = 0.05
 """Part of a latent's variance that its own model's activations must tell; of less there is no
 part to compare."""
 
