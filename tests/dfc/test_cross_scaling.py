@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dfc.cross_scaling import BLOCK, CrossScaling, cross_scaling
+from dfc.readout import read_out
 
 TOKENS = 16_000
 
@@ -160,6 +161,24 @@ def test_what_comes_with_a_shared_concept_counts_as_partly_carried(
     own_TD, own_CD = code_TC @ planted.own_CD, planted.own_CD[:1]
     found = cross_scaling(code_TC[:, :1], own_TD, other_TD, torch.zeros_like(other_TD), own_CD)
     assert found.readout_K[0] == pytest.approx(carried, abs=0.03)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_rare_latent_in_a_crowded_space_is_told_apart(shared: bool) -> None:
+    """Most of what its own states say is other concepts: they tell less than a tenth of it."""
+    generator = torch.Generator().manual_seed(6)
+    code_TK = (torch.rand(2 * TOKENS, 1, generator=generator) < 0.008).float()
+    own_CD = normalize(torch.randn(1, 24, generator=generator))
+    other_CD = normalize(torch.randn(1, 40, generator=generator))
+    own_TD = code_TK @ own_CD + 0.3 * torch.randn(2 * TOKENS, 24, generator=generator)
+    other_TD = 0.3 * torch.randn(2 * TOKENS, 40, generator=generator)
+    if shared:
+        other_TD += code_TK @ other_CD
+    first_T = (torch.arange(2 * TOKENS) // BLOCK) % 2 == 0
+    assert 0.05 < read_out(code_TK, own_TD, first_T).item() < 0.1
+    found = cross_scaling(code_TK, own_TD, other_TD, torch.zeros_like(other_TD), own_CD)
+    assert (found.readout_K[0] > 0.8) == shared
+    assert (found.readout_K[0] < 0.1) != shared
 
 
 def test_without_latents_there_is_nothing_to_tell(planted: Planted) -> None:
