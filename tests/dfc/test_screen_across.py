@@ -120,7 +120,8 @@ def test_the_base_sees_a_shared_feature_where_the_candidate_does(stitch: Stitch)
 
 def test_new_is_what_is_measured_and_carried_by_neither_part_of_the_other_model() -> None:
     config = ScreenConfig()
-    low, unknown = 0.5 * config.carried_readout, torch.inf
+    low = 0.5 * min(config.carried_error, config.carried_readout)
+    unknown = torch.inf
     found = CrossScaling(
         error_K=torch.tensor([low, 2 * config.carried_error, low, unknown]),
         readout_K=torch.tensor([low, low, 2 * config.carried_readout, unknown]),
