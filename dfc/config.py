@@ -137,7 +137,7 @@ class ScreenConfig(BaseModel):
     carried_error: float = Field(0.2, ge=0)
     """Strict form only: most that the other model's residual may carry of a new feature, as a part
     of what its own model does (``cross_scaling``) ..."""
-    carried_readout: float = Field(0.45, ge=0)
+    carried_readout: float = Field(0.4, ge=0)
     """... and how well the other model's activations may tell it, as a part of how well its own do.
     Both values are set on toys with known concepts (``latentwatch bench toy``)."""
     stitched_cosine: float = Field(0.7, ge=0, le=1)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from alerts.evidence import TrainingRun
 from dfc.config import DfcConfig
 from dfc.form import form_of
+from dfc.leaning import with_leaning_exclusive
 from dfc.train import TrainedDfc, load_trained, save_trained, train
 from workers.artifact import Artifact, Result
 from workers.context import Context
@@ -73,6 +74,8 @@ def _train(
             checkpoint=context.work("train", part) / "training",
             progress=context.steps(f"steps, seed {seed}"),
         )
+        if trained.model.config.form == "strict":
+            trained = with_leaning_exclusive(trained, pair.base.x_TD, pair.candidate.x_TD)
         save_trained(directory / _MODEL, trained)
         return Run(summary=_summary(trained))
 

@@ -13,6 +13,7 @@ from dfc.config import ScreenConfig
 from dfc.cross_scaling import cross_scaling
 from dfc.exclusive_codes import exclusive_codes
 from dfc.judgement import judge_tied
+from dfc.leaning import LEANING
 from dfc.model import Codes, Dfc, Reconstruction
 from dfc.screen_across import is_new
 from dfc.sides import SideName
@@ -20,9 +21,6 @@ from dfc.train import TrainedDfc
 
 RECOVERED = 0.8
 """Cosine above which a decoder row recovers a concept (paper, appendix B.2.4)."""
-
-LEANING = 0.8
-"""Relative decoder norm above which a latent is called exclusive (paper, section 2.3)."""
 
 SCREEN = ScreenConfig.model_validate({})
 """The product's own bounds ..."""
