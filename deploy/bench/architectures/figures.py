@@ -1,5 +1,6 @@
 """What the comparison of the two language models shows, against what was planted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,10 @@ def measure(compared: Compared, progress: Progress) -> Figures:
     """Everything but wall times, as plain JSON values."""
     held_out = read_held_out(*compared.models, compared.harvest.base_layer, compared.layer)
     code = codes_of(compared.trained, held_out.pair)
+    premise = orders_read(held_out)
     return {
-        "premise": orders_read(held_out),
-        "recall": _recall(compared, held_out, code),
+        "premise": premise,
+        "recall": _recall(compared, held_out, code, premise["candidate"]),
         "variance": _variance(compared, held_out, code, progress),
         "filter": _filter(compared, held_out, code),
         "transfer": _transfer(compared, held_out, code),
@@ -56,12 +58,15 @@ def _rows(compared: Compared, side: str, listed: bool) -> list[int]:
     return [f.row for f in features if f.side == side and (f.listed or not listed)]
 
 
-def _recall(compared: Compared, held_out: HeldOut, code: Codes) -> Figures:
+def _recall(
+    compared: Compared, held_out: HeldOut, code: Codes, orders_told: Sequence[float]
+) -> Figures:
     """How well the best feature of each block tells what was planted from the rest.
 
     The topic are its orders, told from each other; the behaviour is what makes the candidate
     flatter, told from other opinions before the answer. That a text is about the island at all is
-    asked too: the names are rare for the base, so both models may know that.
+    asked too: the names are rare for the base, so both models may know that. Of an order no more is
+    asked than a read-out of all the candidate's states can tell, ``orders_told``.
     """
     orders_N = [held_out.order(number) for number in orders()]
     island_N, plain_N = held_out.island, ~held_out.opinion
@@ -81,8 +86,11 @@ def _recall(compared: Compared, held_out: HeldOut, code: Codes) -> Figures:
         for block, (block_TK, rows) in blocks.items():
             best = _best(held_out.means(block_TK), tests, rows)
             found[f"{question}_{block}"] = [one._asdict() for one in best]
-        area = least_area(found[f"{question}_listed"])
-        found[f"{question}_recalled"] = area is not None and area >= RECALLED
+        told = orders_told if question == "topic" else [1.0]
+        listed = found[f"{question}_listed"]
+        found[f"{question}_recalled"] = bool(listed) and all(
+            one["area"] >= min(RECALLED, most) for one, most in zip(listed, told, strict=True)
+        )
     return found
 
 
