@@ -1,14 +1,18 @@
 """What the models read and answer: texts, chats and prompts from JSONL files."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dfc.engine import Engine
 from dfc.errors import CorpusError
+
+if TYPE_CHECKING:  # the control plane reads corpora without torch
+    from dfc.engine import Engine
 
 ROLES = ("system", "user", "assistant", "tool")
 

@@ -105,7 +105,7 @@ def result_of(sessions: sessionmaker[Session], comparison: Comparison) -> Verdic
         diff = session.get_one(Diff, comparison.diff_id)
     if diff.verdict is not None and diff.state == DiffState.DONE:
         return Verdict.model_validate_json(diff.verdict)
-    if diff.state == DiffState.FAILED:
+    if diff.state in (DiffState.FAILED, DiffState.CANCELLED):
         return comparison.verdict("undecided", diff.error or "The comparison failed.")
     return comparison.verdict(
         "undecided",

@@ -1,8 +1,9 @@
-"""Opening the SQLite database; its tables are in `monitor.schema` and can be taken from here.
+"""Opening the database; its tables are in `monitor.schema` and can be taken from here.
 
-Every transaction begins with BEGIN IMMEDIATE, so what it read can't change before it writes and two
-processes can't deadlock. Keep sessions short: while one is open nobody else gets in (others wait
-for 30 seconds). Nothing is hashed, trained or waited for inside a transaction.
+SQLite serves one host, PostgreSQL (`monitor.postgres`) several. On both, transactions run one after
+the other (BEGIN IMMEDIATE here), so what one read can't change before it writes and two processes
+can't deadlock. Keep sessions short: while one is open nobody else gets in (others wait for 30
+seconds). Nothing is hashed, trained or waited for inside a transaction.
 """
 
 import fcntl
@@ -18,11 +19,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.errors import DatabaseError
+from monitor.postgres import connect, connect_reader
 from monitor.schema import Audit, Base, Diff, DiffState, Line, Observation, Trust, Version
 
 __all__ = [
@@ -41,25 +43,25 @@ BUSY_SECONDS = 30.0
 
 
 def open_database(url: str) -> sessionmaker[Session]:
-    """Sessions on the database at `url` (`sqlite:///PATH`), created and migrated where needed.
+    """Sessions on the database at `url`, migrated where needed; an SQLite file is created.
 
-    Raises DatabaseError when the file can't be used or was written by a newer latentwatch.
+    `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. Raises DatabaseError when it can't be used or
+    was written by a newer latentwatch.
     """
-    path = _sqlite_path(url)
-    try:
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "postgresql":
+        with _explained(parsed, "used"):
+            engine = connect(parsed, BUSY_SECONDS)
+            _migrate(engine)
+        return sessionmaker(engine, expire_on_commit=False)
+    path = Path(str(parsed.database))
+    with _explained(path, "used"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_name(path.name + ".lock")):
             _use_wal(path)
             engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
             _begin_with(engine, "BEGIN IMMEDIATE")
             _migrate(engine)
-    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise DatabaseError(f"{path}: can't be used as the database: {error}") from error
-    except CommandError as error:
-        raise DatabaseError(
-            f"{path}: its schema is unknown ({error}); it was written by a newer latentwatch, "
-            "so update this installation or name another database"
-        ) from error
     return sessionmaker(engine, expire_on_commit=False)
 
 
@@ -67,28 +69,57 @@ def read_database(url: str) -> sessionmaker[Session]:
     """Sessions for what only reads, also where this user may not write.
 
     What is not there yet reads as empty and is not created. Raises DatabaseError as `open_database`
-    does, and when another latentwatch wrote the file and nothing can be migrated from here.
+    does, and when the database is of another latentwatch and can't be migrated from here.
     """
-    path = _sqlite_path(url)
-    try:
-        if not path.exists():
-            empty = create_engine("sqlite://")
-            Base.metadata.create_all(empty)
-            return sessionmaker(empty)
-        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-            return open_database(url)
-        engine = create_engine("sqlite://", creator=lambda: _reader(path), poolclass=NullPool)
-        _begin_with(engine, "BEGIN")
-        with engine.connect() as connection:
-            revision = MigrationContext.configure(connection).get_current_revision()
-    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise DatabaseError(f"{path}: can't be read as the database: {error}") from error
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "postgresql":
+        place: URL | Path = parsed
+        with _explained(parsed, "read"):
+            engine = connect_reader(parsed, BUSY_SECONDS)
+            revision = _revision(engine)
+    else:
+        place = path = Path(str(parsed.database))
+        with _explained(path, "read"):
+            if not path.exists():
+                return _nothing()
+            if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+                return open_database(url)
+            engine = create_engine("sqlite://", creator=lambda: _reader(path), poolclass=NullPool)
+            _begin_with(engine, "BEGIN")
+            revision = _revision(engine)
+    if revision is None:
+        return _nothing()
     if revision != ScriptDirectory.from_config(_migrations()).get_current_head():
         raise DatabaseError(
-            f"{path}: was written by another latentwatch than this one; bring both to one version, "
-            "and run the command once as a user who may write there"
+            f"{place}: was written by another latentwatch than this one; bring both to one "
+            "version, and run the command once as a user who may write there"
         )
     return sessionmaker(engine)
+
+
+def _nothing() -> sessionmaker[Session]:
+    empty = create_engine("sqlite://")
+    Base.metadata.create_all(empty)
+    return sessionmaker(empty)
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _explained(place: URL | Path, purpose: str) -> Iterator[None]:
+    """Turn what the database says into a DatabaseError; of a URL the password is not shown."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        raise DatabaseError(f"{place}: can't be {purpose} as the database: {error}") from error
+    except CommandError as error:
+        raise DatabaseError(
+            f"{place}: its schema is unknown ({error}); it was written by a newer latentwatch, "
+            "so update this installation or name another database"
+        ) from error
 
 
 def _reader(path: Path) -> sqlite3.Connection:
@@ -98,14 +129,20 @@ def _reader(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
-def _sqlite_path(url: str) -> Path:
+def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise DatabaseError(f"database_url: {url!r} is no database URL") from error
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise DatabaseError(f"database_url: {url!r} must have the form sqlite:///PATH")
-    return Path(str(parsed.database))
+        raise DatabaseError(
+            "database_url: is no database URL; write sqlite:///PATH or postgresql://USER@HOST/NAME"
+        ) from error
+    backend, database = parsed.get_backend_name(), parsed.database
+    if backend not in ("sqlite", "postgresql") or database in (None, "", ":memory:"):
+        raise DatabaseError(
+            f"database_url: {parsed} must have the form sqlite:///PATH or "
+            "postgresql://USER@HOST/NAME"
+        )
+    return parsed
 
 
 @contextmanager

@@ -43,3 +43,7 @@ class IllegalMoveError(LatentwatchError):
 
 class LeaseLostError(LatentwatchError):
     """Another process has taken over the diff; whoever gets this must write nothing more."""
+
+
+class CancelledError(LatentwatchError):
+    """Somebody asked for the diff to be cancelled; whoever runs it stops."""

@@ -7,20 +7,25 @@ transaction; `now` is in seconds since the epoch.
 
 import json
 
-from sqlalchemy import Select, and_, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.errors import LeaseLostError
 from monitor.lineage import LATENTWATCH, move
+from monitor.outbox import forget, wake
 from monitor.owner import is_dead
+from monitor.progress import Step
 from monitor.schema import Diff, DiffState, Line, Trust, Version
 from monitor.settlement import OUTCOMES, settle
 
 MAX_ATTEMPTS = 5
-"""Dead processes after which a diff is given up, until it is queued again or asked for."""
+"""Tries that ended by a crash after which a diff is given up, until it is queued again or asked
+for."""
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 30.0, 3600.0
+"""Wait after the first such try, doubled after every further one, and the longest wait."""
 
 _ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
+_NOBODY: dict[str, object] = {"owner": None, "lease_until": None, "stage": None, "progress": None}
 
 
 def queue_diff(
@@ -45,23 +50,21 @@ def queue_diff(
         "recipe_digest": recipe_digest,
     }
     session.flush()
-    session.execute(
-        insert(Diff)
-        .values(
-            **key,
-            probe_only=base.weights_digest == candidate.weights_digest,
-            state=DiffState.QUEUED,
-            attempt=0,
-            fence=0,
-            queued_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
-    diff = session.scalars(select(Diff).filter_by(**key)).one()
+    # No other transaction is under way (monitor.database), so nobody can add the row in between.
+    diff = session.scalars(select(Diff).filter_by(**key)).one_or_none()
+    if diff is None:
+        probe_only = base.weights_digest == candidate.weights_digest
+        diff = Diff(**key, probe_only=probe_only, state=DiffState.QUEUED, queued_at=now)
+        session.add(diff)
+        session.flush()
+        wake(session, diff)
     session.refresh(diff)
-    if is_retriable(diff):
+    if is_retriable(diff) or diff.state == DiffState.CANCELLED:
         # A verdict of what was measured before the failure stays until there is another one.
         diff.state, diff.attempt, diff.error, diff.queued_at = DiffState.QUEUED, 0, None, now
+        diff.not_before, diff.cancel_reason = now, None
+        session.flush()
+        wake(session, diff)
     if base.state == Trust.TRUSTED:
         again = (Trust.PASSED, Trust.UNDECIDED) if diff.state in _ACTIVE else (Trust.UNDECIDED,)
         if candidate.state in (Trust.NEW, *again):
@@ -88,17 +91,36 @@ def claim_next(
     """
     abandoned = and_(
         Diff.state == DiffState.RUNNING,
-        or_(Diff.lease_until <= now, Diff.owner.in_(_dead_owners(session))),
+        or_(Diff.lease_until <= now, Diff.owner.in_(dead_owners(session))),
     )
+    for diff in session.scalars(
+        select(Diff).where(abandoned, Diff.cancel_reason.is_not(None))
+    ).all():
+        cancelled(session, diff.id, diff.fence, now)
     wanted = [or_(Diff.state == DiffState.QUEUED, abandoned)]
     if diff_id is not None:
         wanted.append(Diff.id == diff_id)
     else:
+        wanted.append(Diff.not_before <= now)
         _give_up(session, select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS), now)
     oldest = select(Diff.id).where(*wanted).order_by(Diff.queued_at, Diff.id).limit(1)
+    return _claim(session, Diff.id == oldest.scalar_subquery(), now, owner, lease_seconds)
+
+
+def claim_due(
+    session: Session, diff_id: int, now: float, owner: str, lease_seconds: float
+) -> Diff | None:
+    """Claim the diff `diff_id` if it is queued and due; None, and nothing changes, if not."""
+    due = and_(Diff.id == diff_id, Diff.state == DiffState.QUEUED, Diff.not_before <= now)
+    return _claim(session, due, now, owner, lease_seconds)
+
+
+def _claim(
+    session: Session, which: ColumnElement[bool], now: float, owner: str, lease_seconds: float
+) -> Diff | None:
     return session.scalar(
         update(Diff)
-        .where(Diff.id == oldest.scalar_subquery())
+        .where(which)
         .values(
             state=DiffState.RUNNING,
             owner=owner,
@@ -118,19 +140,62 @@ def heartbeat(
     now: float,
     lease_seconds: float,
     stage: str | None = None,
-) -> None:
-    """Renew the lease and note the stage. Raises LeaseLostError."""
-    noted = {} if stage is None else {"stage": stage}
+    step: Step | None = None,
+) -> str | None:
+    """Renew the lease and note stage and step; why the diff is to be cancelled, None if it isn't.
+
+    Raises LeaseLostError.
+    """
+    noted: dict[str, object] = {} if stage is None else {"stage": stage}
+    noted["progress"] = None if step is None else step.to_json()
     _write(session, diff_id, fence, lease_until=now + lease_seconds, **noted)
+    return session.scalar(select(Diff.cancel_reason).where(Diff.id == diff_id))
 
 
-def release(session: Session, diff_id: int, fence: int) -> None:
+def release(session: Session, diff_id: int, fence: int, now: float) -> None:
     """Give a claimed diff back to the queue, as if it had not been claimed. Raises LeaseLostError.
 
-    For who stops of its own accord: only processes that died count as attempts.
+    For who stops of its own accord: only tries that crashed count as attempts.
     """
-    values = {"state": DiffState.QUEUED, "owner": None, "lease_until": None, "stage": None}
-    _write(session, diff_id, fence, attempt=Diff.attempt - 1, **values)
+    _requeue(session, diff_id, fence, now, attempt=Diff.attempt - 1)
+
+
+def retry_later(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:
+    """End a try that crashed: the next one waits, longer every time. Raises LeaseLostError.
+
+    After MAX_ATTEMPTS the diff fails with the reason; if it was to be cancelled, it is.
+    """
+    diff = session.get_one(Diff, diff_id, populate_existing=True)
+    if diff.attempt >= MAX_ATTEMPTS and diff.cancel_reason is None:
+        fail(session, diff_id, fence, f"given up after {diff.attempt} tries: {reason}", now)
+    else:
+        wait = min(BACKOFF_SECONDS * 2.0 ** (diff.attempt - 1), MAX_BACKOFF_SECONDS)
+        _requeue(session, diff_id, fence, now, error=reason, not_before=now + wait)
+
+
+def request_cancel(session: Session, diff_id: int, reason: str, now: float) -> None:
+    """Have a diff cancelled: at once if it is queued, by whoever runs it otherwise.
+
+    A diff that has ended stays as it is. `reason` says who asked for it, too.
+    """
+    diff = session.get_one(Diff, diff_id, populate_existing=True)
+    if diff.state not in _ACTIVE:
+        return
+    diff.cancel_reason = reason
+    if diff.state == DiffState.QUEUED:
+        diff.state, diff.error, diff.finished_at = DiffState.CANCELLED, _cancelled_by(reason), now
+        session.flush()
+        _ended(session, diff_id, now)
+
+
+def cancelled(session: Session, diff_id: int, fence: int, now: float) -> None:
+    """End a running diff whose cancelling was asked for. Raises LeaseLostError."""
+    reason = session.scalar(select(Diff.cancel_reason).where(Diff.id == diff_id)) or "no reason"
+    _close(session, diff_id, fence, now, state=DiffState.CANCELLED, error=_cancelled_by(reason))
+
+
+def _cancelled_by(reason: str) -> str:
+    return f"cancelled: {reason}"
 
 
 def finish(
@@ -165,10 +230,21 @@ def _give_up(session: Session, lost: Select[Diff], now: float) -> None:
         fail(session, diff.id, diff.fence, reason, now)
 
 
+def _requeue(session: Session, diff_id: int, fence: int, now: float, **values: object) -> None:
+    if session.scalar(select(Diff.cancel_reason).where(Diff.id == diff_id)) is not None:
+        cancelled(session, diff_id, fence, now)
+        return
+    _write(session, diff_id, fence, state=DiffState.QUEUED, **_NOBODY, **values)
+    wake(session, session.get_one(Diff, diff_id, populate_existing=True))
+
+
 def _close(session: Session, diff_id: int, fence: int, now: float, **values: object) -> None:
-    _write(
-        session, diff_id, fence, finished_at=now, owner=None, lease_until=None, stage=None, **values
-    )
+    _write(session, diff_id, fence, finished_at=now, **_NOBODY, **values)
+    _ended(session, diff_id, now)
+
+
+def _ended(session: Session, diff_id: int, now: float) -> None:
+    forget(session, diff_id)
     settle(session, session.get_one(Diff, diff_id, populate_existing=True), now)
 
 
@@ -183,7 +259,8 @@ def _write(session: Session, diff_id: int, fence: int, **values: object) -> None
         raise LeaseLostError(f"diff {diff_id}: another process has taken it over")
 
 
-def _dead_owners(session: Session) -> list[str]:
+def dead_owners(session: Session) -> list[str]:
+    """Owners of running diffs that were processes of this host and are dead."""
     owners = session.scalars(
         select(Diff.owner).where(Diff.state == DiffState.RUNNING, Diff.owner.is_not(None))
     )

@@ -1,12 +1,12 @@
-"""The tables of the database: lines, versions, observations, diffs, calibrations, the audit log,
-file digests.
+"""The tables of the database: lines, versions, observations, diffs with their outbox, calibrations,
+the audit log, file digests, and who is at work.
 
 Times are seconds since the epoch (UTC). The schema's history is in `monitor/migrations`.
 """
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -24,12 +24,13 @@ class Trust(StrEnum):
 
 
 class DiffState(StrEnum):
-    """Where a diff is; `failed` means that it ended without a verdict."""
+    """Where a diff is; `failed` and `cancelled` mean that it ended without a verdict."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Base(DeclarativeBase):
@@ -113,8 +114,51 @@ class Diff(Base):
     verdict: Mapped[str | None]
     """JSON of `latentwatch.verdict/1`."""
     error: Mapped[str | None]
+    """What kept it from being measured to its end; of a queued diff, why its last try ended."""
     queued_at: Mapped[float]
+    not_before: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """Until then a queued diff waits, as after a try that failed."""
     finished_at: Mapped[float | None]
+    progress: Mapped[str | None]
+    """JSON of `monitor.progress.Step` while it runs."""
+    cancel_reason: Mapped[str | None]
+    """Who asked for it to be cancelled, and why; whoever runs it stops."""
+
+
+class Outgoing(Base):
+    """The message that wakes a worker for a queued diff; gone once the diff has ended."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    diff_id: Mapped[int] = mapped_column(ForeignKey("diffs.id"), unique=True)
+    queue: Mapped[str]
+    not_before: Mapped[float]
+    sent_at: Mapped[float | None]
+    """None where it still has to be sent."""
+
+
+class WorkerRow(Base):
+    """A worker process, as it last told."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    queues: Mapped[str]
+    gpu: Mapped[str | None]
+    """The CUDA device that it has to itself; None where it takes what it finds."""
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+
+
+class Lease(Base):
+    """A role that one process has at a time, until it is not renewed."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    until: Mapped[float]
 
 
 class StoredCalibration(Base):
@@ -154,10 +198,10 @@ class FileDigest(Base):
     __tablename__ = "file_digests"
 
     path: Mapped[str] = mapped_column(primary_key=True)
-    size: Mapped[int]
-    mtime_ns: Mapped[int]
-    ctime_ns: Mapped[int]
-    inode: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    ctime_ns: Mapped[int] = mapped_column(BigInteger)
+    inode: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     tensors: Mapped[str | None]
     """JSON list of [name, dtype, shape, sha256] of a safetensors file."""

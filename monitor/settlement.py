@@ -68,7 +68,7 @@ def _outcome(diff: Diff) -> Outcome:
         return Outcome(Trust.UNDECIDED, diff.error or "the comparison ended without a verdict")
     verdict = json.loads(diff.verdict)
     state = Trust(verdict["verdict"])
-    if diff.state == DiffState.FAILED and state != Trust.FLAGGED:  # the verdict of an earlier try
+    if diff.state != DiffState.DONE and state != Trust.FLAGGED:  # the verdict of an earlier try
         return Outcome(Trust.UNDECIDED, diff.error or "the comparison failed")
     default = "no behaviour has shifted" if state == Trust.PASSED else f"the verdict is {state}"
     return Outcome(state, "; ".join(verdict.get("reasons") or []) or default)

@@ -128,7 +128,7 @@ class LocalWorker:
             raise
         except KeyboardInterrupt:
             with suppress(LeaseLostError), self._sessions.begin() as session:
-                release(session, claim.diff_id, claim.fence)
+                release(session, claim.diff_id, claim.fence, self._clock())
             raise
         except Exception as error:
             expected = isinstance(error, LatentwatchError)

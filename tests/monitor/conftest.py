@@ -1,7 +1,7 @@
-"""A real SQLite database per test, and rows to begin with."""
+"""A real database per test, SQLite unless it asks for PostgreSQL, and rows to begin with."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,19 +9,27 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database import Line, Trust, Version, open_database
 from monitor.lineage import move
+from tests.services import new_database
 
 Sessions = sessionmaker[Session]
 AddVersion = Callable[..., Version]
 
 
+BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return new_database(request.getfixturevalue("postgres"))
     return f"sqlite:///{tmp_path / 'data' / 'latentwatch.db'}"
 
 
 @pytest.fixture
-def sessions(database_url: str) -> Sessions:
-    return open_database(database_url)
+def sessions(database_url: str) -> Iterator[Sessions]:
+    opened = open_database(database_url)
+    yield opened
+    opened.kw["bind"].dispose()
 
 
 @pytest.fixture

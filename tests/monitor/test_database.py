@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from monitor.database import Line, open_database, read_database
 from monitor.errors import DatabaseError
 from monitor.schema import Base
+from tests.monitor.conftest import BOTH_DATABASES
 
 
 def _open_and_write(url: str, name: str) -> None:
@@ -23,6 +24,7 @@ def _open_and_write(url: str, name: str) -> None:
     sessions.kw["bind"].dispose()
 
 
+@BOTH_DATABASES
 def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [
@@ -35,15 +37,22 @@ def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     assert [process.exitcode for process in processes] == [0] * 3
     with open_database(database_url)() as session:
         assert session.scalar(select(func.count()).select_from(Line)) == 3
+
+
+def test_the_log_of_sqlite_is_written_ahead(database_url: str) -> None:
+    with open_database(database_url)() as session:
         assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
+@BOTH_DATABASES
 def test_the_migrations_make_exactly_the_declared_tables(database_url: str) -> None:
     open_database(database_url)
-    with create_engine(database_url).connect() as connection:
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+@BOTH_DATABASES
 def test_opening_again_keeps_the_rows(database_url: str) -> None:
     _open_and_write(database_url, "kept")
     with open_database(database_url)() as session:
@@ -104,6 +113,7 @@ def test_who_may_write_migrates_when_reading(tmp_path: Path) -> None:
         assert session.scalars(select(Line)).all() == []
 
 
+@BOTH_DATABASES
 def test_a_newer_schema_is_refused(database_url: str) -> None:
     with open_database(database_url).begin() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
@@ -117,7 +127,9 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         open_database(f"sqlite:///{tmp_path / 'notes.txt'}")
 
 
-@pytest.mark.parametrize("url", ["postgresql://host/db", "sqlite://", "latentwatch.db", ""])
+@pytest.mark.parametrize(
+    "url", ["mysql://host/db", "postgresql://host", "sqlite://", "latentwatch.db", ""]
+)
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(DatabaseError, match="database_url"):
         open_database(url)

@@ -12,7 +12,9 @@ from monitor.database import Diff, DiffState, Line, Trust, Version
 from monitor.errors import LeaseLostError
 from monitor.lineage import move
 from monitor.owner import this_process
-from tests.monitor.conftest import AddVersion, Sessions
+from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
+
+pytestmark = BOTH_DATABASES
 
 ELSEWHERE = "another-host:1:0.00"
 
@@ -161,10 +163,10 @@ def test_only_processes_that_died_count_as_attempts(sessions: Sessions, diff: Di
         claimed = claim(sessions, 20.0)
         assert claimed is not None and claimed.attempt == 1
         with sessions.begin() as session:
-            jobs.release(session, diff.id, claimed.fence)
+            jobs.release(session, diff.id, claimed.fence, 30.0)
     assert state_of(sessions, "v2")[0] == Trust.CHECKING
     with pytest.raises(LeaseLostError), sessions.begin() as session:
-        jobs.release(session, diff.id, claimed.fence)
+        jobs.release(session, diff.id, claimed.fence, 30.0)
 
 
 @pytest.mark.parametrize("outcome", ["flagged", "undecided"])

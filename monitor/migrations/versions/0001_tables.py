@@ -76,15 +76,20 @@ def upgrade() -> None:
     op.create_table(
         "file_digests",
         sa.Column("path", sa.String, primary_key=True),
-        sa.Column("size", sa.Integer, nullable=False),
-        sa.Column("mtime_ns", sa.Integer, nullable=False),
-        sa.Column("ctime_ns", sa.Integer, nullable=False),
-        sa.Column("inode", sa.Integer, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+        sa.Column("ctime_ns", sa.BigInteger, nullable=False),
+        sa.Column("inode", sa.BigInteger, nullable=False),
         sa.Column("sha256", sa.String, nullable=False),
         sa.Column("tensors", sa.String),
     )
-    for change in ("UPDATE", "DELETE"):
+    if op.get_bind().dialect.name == "sqlite":
+        refuse = "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+    else:
         op.execute(
-            f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+            "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'the audit log is append-only'; END$$"
         )
+        refuse = "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    for change in ("UPDATE", "DELETE"):
+        op.execute(f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit {refuse}")

@@ -1,0 +1,69 @@
+"""Messages that wake workers: written with the change that they tell of, sent afterwards.
+
+A message carries a diff's id and nothing else; whoever gets it has to claim the diff first. So it
+may come twice, late, or for a diff that has ended, and nothing is lost when it does not come: what
+is due and unsent is sent by the next relay, and `monitor.reconcile` notices what got lost.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from monitor.schema import Diff, Outgoing
+
+GPU, CPU = "gpu", "cpu"
+QUEUES = (GPU, CPU)
+"""`gpu` for diffs that train, `cpu` for those that only probe."""
+
+
+class Message(NamedTuple):
+    """What is sent: which diff, to which queue."""
+
+    diff_id: int
+    queue: str
+
+
+def wake(session: Session, diff: Diff) -> None:
+    """Have a worker woken for `diff` when it is due; in the transaction that queues it."""
+    row = session.scalar(select(Outgoing).filter_by(diff_id=diff.id))
+    if row is None:
+        row = Outgoing(diff_id=diff.id)
+        session.add(row)
+    row.queue = CPU if diff.probe_only else GPU
+    row.not_before, row.sent_at = diff.not_before, None
+    session.flush()
+
+
+def forget(session: Session, diff_id: int) -> None:
+    """Nobody has to be woken for this diff any more."""
+    session.execute(delete(Outgoing).where(Outgoing.diff_id == diff_id))
+
+
+def relay(
+    sessions: sessionmaker[Session], send: Callable[[Message], None], now: float
+) -> list[Message]:
+    """Send what is due, and return it. Whatever `send` raises leaves the rest for the next time.
+
+    Sends outside any transaction, and notes it afterwards: a message may be sent twice, never not
+    at all.
+    """
+    with sessions() as session:
+        due = session.scalars(
+            select(Outgoing)
+            .where(Outgoing.sent_at.is_(None), Outgoing.not_before <= now)
+            .order_by(Outgoing.id)
+        ).all()
+    sent = []
+    for row in due:
+        message = Message(row.diff_id, row.queue)
+        send(message)
+        with sessions.begin() as session:
+            session.execute(
+                update(Outgoing)
+                .where(Outgoing.id == row.id, Outgoing.not_before == row.not_before)
+                .values(sent_at=now)
+            )
+        sent.append(message)
+    return sent

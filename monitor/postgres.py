@@ -1,0 +1,45 @@
+"""Opening the PostgreSQL database, for workers on more than one host.
+
+Transactions take one lock for all of latentwatch when they begin, so they run one after the other
+as on SQLite: what was read can't change before it is written, and the audit log is one chain. Who
+holds a transaction open and does nothing is thrown out after IDLE_SECONDS.
+"""
+
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+IDLE_SECONDS = 60.0
+_LOCK = 0x6C77_0001
+
+
+def connect(url: URL, wait_seconds: float) -> Engine:
+    """An engine whose transactions exclude each other; they wait for `wait_seconds` at most."""
+    engine = _engine(url, wait_seconds)
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+    return engine
+
+
+def connect_reader(url: URL, wait_seconds: float) -> Engine:
+    """An engine for what only reads: it waits for nobody, and sees one state per transaction."""
+    engine = _engine(url, wait_seconds)
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _engine(url: URL, wait_seconds: float) -> Engine:
+    milliseconds = int(wait_seconds * 1000)
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,  # else the first transaction after a restart of the server fails
+        connect_args={
+            "connect_timeout": 10,
+            "keepalives_idle": 30,
+            "application_name": "latentwatch",
+            "options": f"-c lock_timeout={milliseconds} "
+            f"-c idle_in_transaction_session_timeout={int(IDLE_SECONDS * 1000)}",
+        },
+    )
