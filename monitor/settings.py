@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.broker_settings import BrokerSettings
 from monitor.explainer_settings import ExplainerSettings
 from monitor.settings_file import (
     ENV_PREFIX,
@@ -144,7 +145,8 @@ class Settings(BaseSettings):
 
     data_dir: NamedPath = Path(".latentwatch")
     database_url: str = Field(
-        default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'latentwatch.db'}"
+        default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'latentwatch.db'}",
+        repr=False,
     )
     store_dir: NamedPath = Field(default_factory=lambda known: known["data_dir"] / "store")
     """Results of the stages, by key."""
@@ -156,6 +158,8 @@ class Settings(BaseSettings):
     recipe: RecipeSettings = RecipeSettings()
     explainer: ExplainerSettings = ExplainerSettings()
     """Not part of the recipe: no figure depends on it."""
+    broker: BrokerSettings = BrokerSettings()
+    """Not part of the recipe either."""
 
     @field_validator("data_dir")
     @classmethod

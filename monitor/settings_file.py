@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError as SourceParseError
 from monitor.errors import SettingsError
 
 ENV_PREFIX = "LATENTWATCH_"
-_SECRET = frozenset({"explainer", "explainer.api_key"})
+_SECRET = frozenset({"explainer", "explainer.api_key", "broker", "broker.url", "database_url"})
 """Keys whose value is not repeated in an error."""
 
 

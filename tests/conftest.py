@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights and a real tokenizer, made once per test run; and servers."""
+"""Servers, and tiny checkpoints with random weights and a real tokenizer, once per test run."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,0 +1,18 @@
+"""A role that only one process has at a time, as a lease in the database."""
+
+from sqlalchemy.orm import Session
+
+from monitor.owner import is_dead
+from monitor.schema import Lease
+
+
+def lead(session: Session, role: str, owner: str, now: float, seconds: float) -> bool:
+    """Take or keep the role for `seconds`; False while another living process has it."""
+    lease = session.get(Lease, role)
+    if lease is None:
+        session.add(Lease(name=role, owner=owner, until=now + seconds))
+        return True
+    if lease.owner != owner and lease.until > now and not is_dead(lease.owner):
+        return False
+    lease.owner, lease.until = owner, now + seconds
+    return True

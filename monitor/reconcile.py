@@ -1,0 +1,119 @@
+"""Sets right what died or got lost: diffs whose worker is gone, and messages that never came.
+
+`decide` is pure; `reconcile` reads rows, has it decide, and writes in one transaction. One process
+at a time does so (`monitor.leader`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from monitor.jobs import dead_owners, retry_later
+from monitor.leader import lead
+from monitor.owner import this_process
+from monitor.schema import Diff, DiffState, Outgoing
+
+ROLE = "reconciler"
+LEAD_SECONDS = 60.0
+LOST_AFTER_SECONDS = 60.0
+"""How long a sent message may stay without effect before it is asked whether it got lost."""
+
+
+class Running(NamedTuple):
+    """A diff that somebody claimed."""
+
+    diff_id: int
+    fence: int
+    stage: str | None
+    lease_until: float
+    owner_is_dead: bool
+
+
+class Waiting(NamedTuple):
+    """A diff that is queued and due, and for which a message was sent."""
+
+    diff_id: int
+    queue: str
+    sent_at: float
+
+
+class Abandoned(NamedTuple):
+    """A diff to be tried again, or given up, because its worker is gone."""
+
+    diff_id: int
+    fence: int
+    reason: str
+
+
+class Decisions(NamedTuple):
+    """What there is to be done."""
+
+    abandoned: list[Abandoned]
+    resend: list[int]
+    """Ids of diffs."""
+
+
+def decide(
+    running: Sequence[Running],
+    waiting: Sequence[Waiting],
+    depths: Mapping[str, int],
+    now: float,
+) -> Decisions:
+    """What to do at the time `now`. `depths` are the messages in each queue, where known.
+
+    A message counts as lost when it was sent some time ago and its queue holds fewer messages than
+    diffs wait for one: in a long queue nothing is sent twice. Sending once too often is harmless.
+    """
+    abandoned = [
+        Abandoned(
+            row.diff_id,
+            row.fence,
+            f"its worker {'died' if row.owner_is_dead else 'was not heard of any more'} "
+            f"during {row.stage or 'the start'}",
+        )
+        for row in running
+        if row.owner_is_dead or row.lease_until <= now
+    ]
+    resend = []
+    for queue, depth in depths.items():
+        here = [row for row in waiting if row.queue == queue]
+        if len(here) > depth:
+            old = [row for row in here if row.sent_at <= now - LOST_AFTER_SECONDS]
+            resend += [row.diff_id for row in old]
+    return Decisions(abandoned, resend)
+
+
+def reconcile(session: Session, depths: Mapping[str, int], now: float) -> Decisions | None:
+    """Decide and do it, in the caller's transaction; None when another process leads.
+
+    What is to be sent again is sent by the next relay of the outbox.
+    """
+    if not lead(session, ROLE, this_process(), now, LEAD_SECONDS):
+        return None
+    decisions = decide(_running(session), _waiting(session, now), depths, now)
+    for one in decisions.abandoned:
+        retry_later(session, one.diff_id, one.fence, one.reason, now)
+    session.execute(
+        update(Outgoing).where(Outgoing.diff_id.in_(decisions.resend)).values(sent_at=None)
+    )
+    return decisions
+
+
+def _running(session: Session) -> list[Running]:
+    dead = set(dead_owners(session))
+    return [
+        Running(diff.id, diff.fence, diff.stage, diff.lease_until or 0.0, diff.owner in dead)
+        for diff in session.scalars(select(Diff).filter_by(state=DiffState.RUNNING))
+    ]
+
+
+def _waiting(session: Session, now: float) -> list[Waiting]:
+    rows = session.execute(
+        select(Outgoing.diff_id, Outgoing.queue, Outgoing.sent_at)
+        .join(Diff, Diff.id == Outgoing.diff_id)
+        .where(Diff.state == DiffState.QUEUED, Diff.not_before <= now)
+        .where(Outgoing.sent_at.is_not(None))
+    )
+    return [Waiting(diff_id, queue, sent_at) for diff_id, queue, sent_at in rows]
