@@ -51,7 +51,8 @@ def train(
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
-    alone. Raises ValueError when there are fewer usable tokens than one batch.
+    alone. Whatever ``progress`` raises ends the run after it was saved. Raises ValueError when
+    there are fewer usable tokens than one batch.
     """
     normalisation = fit_normalisation(
         base_TD, candidate_TD, same_architecture=config.form == "tied"
@@ -84,7 +85,12 @@ def train(
             if checkpoint is not None:
                 run.save(checkpoint)
         if progress is not None:
-            progress(run.step, config.steps)
+            try:
+                progress(run.step, config.steps)
+            except BaseException:  # whoever stops here goes on at this very step
+                if checkpoint is not None:
+                    run.save(checkpoint)
+                raise
     directions_RD = moving.direction_RD if moving else None
     return TrainedDfc(model.eval(), normalisation, seed, run.history, directions_RD)
 

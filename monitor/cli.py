@@ -33,12 +33,13 @@ from monitor.options import (
     Reason,
     TextOrJson,
     VersionName,
+    settings_of,
 )
 from monitor.overview import latest_verdict, line_rows, version_details, version_rows
 from monitor.owner import this_user
-from monitor.rounds import Around, watch_forever, watch_once
+from monitor.rounds import Around, Worker, watch_forever, watch_once
 from monitor.schema import Trust
-from monitor.settings import Settings, load_settings
+from monitor.service_commands import cancel, reconcile, status, worker
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,6 +47,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+for command in (worker, reconcile, status, cancel):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -83,7 +86,7 @@ def check(
     from workers.check import check_pair
     from workers.progress import terminal_progress
 
-    settings = _settings(config, data_dir)
+    settings = settings_of(config, data_dir)
     verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
     if format_ == Format.JSON:
         write(to_json(verdict))
@@ -106,15 +109,22 @@ def watch(
     Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
     something could not be decided.
     """
-    from workers.local import LocalWorker
     from workers.progress import terminal_progress
 
-    settings = _settings(config, data_dir)
+    settings = settings_of(config, data_dir)
     if not settings.lines:
         raise SettingsError(f"no line is watched: add one to {config or DEFAULT_CONFIG}")
     sessions = open_database(settings.database_url)
-    worker = LocalWorker(sessions, settings, terminal_progress, report)
-    around = Around(sessions, worker, report, time.time, time.sleep)
+    compare: Worker
+    if settings.broker.url is None:
+        from workers.local import LocalWorker
+
+        compare = LocalWorker(sessions, settings, terminal_progress, report)
+    else:
+        from workers.remote import RemoteWorker
+
+        compare = RemoteWorker(sessions, settings, report, wait=once)
+    around = Around(sessions, compare, report, time.time, time.sleep)
     if not once:
         watch_forever(settings, around)
     code = watch_once(settings, around)
@@ -141,7 +151,7 @@ def calibrate(
     from workers.calibrate import calibrate_line
     from workers.progress import terminal_progress
 
-    settings = _settings(config, data_dir)
+    settings = settings_of(config, data_dir)
     calibration = calibrate_line(line, version, copies, settings, terminal_progress)
     if format_ == "json":
         write(calibration.model_dump_json(indent=2))
@@ -153,7 +163,7 @@ def calibrate(
 @explained
 def lines(config: Config = None, data_dir: DataDir = None) -> None:
     """List the lines, with what is trusted. Exits with 3 if the audit log was tampered with."""
-    settings = _settings(config, data_dir)
+    settings = settings_of(config, data_dir)
     with read_database(settings.database_url)() as session:
         show(tables.lines_table(line_rows(session), settings))
         problems = verify_audit(session)
@@ -205,7 +215,7 @@ def trust(
     data_dir: DataDir = None,
 ) -> None:
     """Trust a version: the next ones are compared with it."""
-    settings = _settings(config, data_dir)
+    settings = settings_of(config, data_dir)
     sessions = open_database(settings.database_url)
     watched = settings.line(line)
     if watched is not None:
@@ -223,18 +233,12 @@ def quarantine(
     data_dir: DataDir = None,
 ) -> None:
     """Quarantine a version: nothing is compared with it, and everyone sees why."""
-    sessions = open_database(_settings(config, data_dir).database_url)
+    sessions = open_database(settings_of(config, data_dir).database_url)
     _decide(sessions, line, version, Trust.QUARANTINED, reason)
 
 
-def _settings(config: Path | None, data_dir: Path | None) -> Settings:
-    if config is None and DEFAULT_CONFIG.exists():
-        config = DEFAULT_CONFIG
-    return load_settings(config, data_dir=data_dir)
-
-
 def _readable(config: Path | None, data_dir: Path | None) -> sessionmaker[Session]:
-    return read_database(_settings(config, data_dir).database_url)
+    return read_database(settings_of(config, data_dir).database_url)
 
 
 def _show_versions(session: Session, line: str) -> None:

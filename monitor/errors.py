@@ -47,3 +47,7 @@ class LeaseLostError(LatentwatchError):
 
 class CancelledError(LatentwatchError):
     """Somebody asked for the diff to be cancelled; whoever runs it stops."""
+
+
+class BrokerError(LatentwatchError):
+    """The broker that wakes workers is not set or can't be reached."""

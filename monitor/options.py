@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from monitor.settings import Settings, load_settings
+
 DEFAULT_CONFIG = Path("latentwatch.toml")
 COPIES = 19
 """Noisy copies of a calibration, at which the least p-value reaches 0.05."""
@@ -58,3 +60,10 @@ Out = Annotated[
 ]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+
+
+def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
+    """The settings that a command runs with. Raises SettingsError."""
+    if config is None and DEFAULT_CONFIG.exists():
+        config = DEFAULT_CONFIG
+    return load_settings(config, data_dir=data_dir)

@@ -116,4 +116,4 @@ def _waiting(session: Session, now: float) -> list[Waiting]:
         .where(Diff.state == DiffState.QUEUED, Diff.not_before <= now)
         .where(Outgoing.sent_at.is_not(None))
     )
-    return [Waiting(diff_id, queue, sent_at) for diff_id, queue, sent_at in rows]
+    return [Waiting(diff_id, queue, sent_at or 0.0) for diff_id, queue, sent_at in rows]

@@ -9,21 +9,23 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.errors import LeaseLostError
+from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.jobs import heartbeat
+from monitor.progress import Step
 from workers.progress import DiffProgress
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 120.0
-BEAT_SECONDS = 20.0
+BEAT_SECONDS = 5.0
 
 
 class Heartbeat:
     """Renews the lease from a thread of its own, for as long as the block runs.
 
-    It is also the progress of the diff: every stage is noted in the row, and every step raises
-    LeaseLostError once another process has taken the diff over.
+    It is also the progress of the diff: stages and steps are noted in the row, and every step
+    raises LeaseLostError once another process has taken the diff over, and CancelledError once
+    somebody has asked for the diff to be cancelled.
     """
 
     def __init__(
@@ -39,7 +41,8 @@ class Heartbeat:
         self._progress = progress
         self._clock = clock
         self._stage: str | None = None
-        self._lost: LeaseLostError | None = None
+        self._step: Step | None = None
+        self._end: LatentwatchError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -57,13 +60,17 @@ class Heartbeat:
         self._thread.join()
 
     def begin(self, stage: str) -> None:
-        self._stage = stage
+        self._stage, self._step = stage, None
         self._beat()
-        self._raise_if_lost()
+        self.raise_if_ended()
         self._progress.begin(stage)
 
     def step(self, what: str, done: int, total: int) -> None:
-        self._raise_if_lost()
+        self.raise_if_ended()
+        before = self._step
+        is_same = before is not None and before.what == what
+        began_at = before.began_at if before is not None and is_same else self._clock()
+        self._step = Step(what, done, total, began_at)
         self._progress.step(what, done, total)
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
@@ -76,17 +83,26 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             with self._sessions.begin() as session:
-                heartbeat(
-                    session, self._diff_id, self._fence, self._clock(), LEASE_SECONDS, self._stage
+                cancel_reason = heartbeat(
+                    session,
+                    self._diff_id,
+                    self._fence,
+                    self._clock(),
+                    LEASE_SECONDS,
+                    self._stage,
+                    self._step,
                 )
+            if cancel_reason is not None:
+                self._end = CancelledError(f"cancelled: {cancel_reason}")
         except LeaseLostError as error:
-            self._lost = error
+            self._end = error
         except SQLAlchemyError:
             # The lease outlives several beats, so the next one may still be in time.
             logger.warning(
                 "the lease of diff %d could not be renewed", self._diff_id, exc_info=True
             )
 
-    def _raise_if_lost(self) -> None:
-        if self._lost is not None:
-            raise self._lost
+    def raise_if_ended(self) -> None:
+        """Raises LeaseLostError or CancelledError when this process has to stop."""
+        if self._end is not None:
+            raise self._end

@@ -1,0 +1,83 @@
+"""The commands of the distributed service: `worker`, `reconcile`, `status`, `cancel`."""
+
+import socket
+import time
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+
+from monitor.console import explained, report, show, write
+from monitor.database import open_database, read_database
+from monitor.errors import SettingsError, UnknownVersionError
+from monitor.jobs import request_cancel
+from monitor.lookup import find_line, find_version
+from monitor.options import Config, DataDir, LineName, Reason, VersionName, settings_of
+from monitor.outbox import QUEUES
+from monitor.owner import this_user
+from monitor.schema import Diff, DiffState
+from monitor.status import status_of, status_view
+
+
+@explained
+def worker(
+    queues: Annotated[str, typer.Option(help="What it compares.")] = ",".join(QUEUES),
+    gpu: Annotated[
+        str | None, typer.Option(help="CUDA device that it has to itself, such as 0.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Tells workers apart; host and device by default.")
+    ] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare what is queued, one diff at a time, until SIGTERM; start one worker per GPU."""
+    from workers.service import run_worker
+
+    wanted = queues.split(",")
+    if not set(wanted) <= set(QUEUES):
+        raise SettingsError(f"--queues {queues}: must be some of {','.join(QUEUES)}")
+    default = f"{socket.gethostname()}-{'any' if gpu is None else gpu}"
+    run_worker(settings_of(config, data_dir), name or default, wanted, gpu)
+
+
+@explained
+def reconcile(config: Config = None, data_dir: DataDir = None) -> None:
+    """Wake workers, and set right what died or got lost; run it twice and one of them leads."""
+    from workers.service import run_reconciler
+
+    run_reconciler(settings_of(config, data_dir), report)
+
+
+@explained
+def status(config: Config = None, data_dir: DataDir = None) -> None:
+    """Show the queue, what runs and how far it is, the workers, and what is unchecked longest."""
+    now = time.time()
+    with read_database(settings_of(config, data_dir).database_url)() as session:
+        show(status_view(status_of(session, now), now))
+
+
+@explained
+def cancel(
+    line: LineName,
+    version: VersionName,
+    reason: Reason,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Cancel the comparisons of a version that are queued or running; it stays unchecked."""
+    sessions = open_database(settings_of(config, data_dir).database_url)
+    with sessions.begin() as session:
+        found = find_version(session, find_line(session, line), version)
+        active = session.scalars(
+            select(Diff.id).where(
+                Diff.line_id == found.line_id,
+                Diff.candidate_digest == found.content_digest,
+                Diff.state.in_((DiffState.QUEUED, DiffState.RUNNING)),
+            )
+        ).all()
+        if not active:
+            raise UnknownVersionError(f"{version}: nothing of it is queued or running")
+        for diff_id in active:
+            request_cancel(session, diff_id, f"{this_user()}: {reason}", time.time())
+    write(f"{line}: {found.name}: {len(active)} to be cancelled")

@@ -1,0 +1,134 @@
+"""What is queued, what runs and how far it is, who is at work, and what is unchecked longest."""
+
+from typing import NamedTuple
+
+from rich.console import Group, RenderableType
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.wording import duration
+from monitor.progress import Step
+from monitor.roster import SILENT_AFTER_SECONDS
+from monitor.schema import Diff, DiffState, Line, Outgoing, Trust, Version, WorkerRow
+from monitor.tables import add_row, moment, new_table, plain
+
+_UNCHECKED = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.SUPERSEDED)
+
+
+class QueueRow(NamedTuple):
+    """A queue: how many diffs are due, and how many wait after a try that crashed."""
+
+    name: str
+    due: int
+    delayed: int
+
+
+class RunningRow(NamedTuple):
+    """A diff that is compared now."""
+
+    name: str
+    stage: str
+    step: Step | None
+    attempt: int
+    owner: str
+
+
+class Status(NamedTuple):
+    """The service at one moment."""
+
+    queues: list[QueueRow]
+    running: list[RunningRow]
+    workers: list[WorkerRow]
+    oldest_unchecked: tuple[str, str, float] | None
+    """Name, state, and since when it has been known."""
+
+
+def status_of(session: Session, now: float) -> Status:
+    """The status at the time `now`, in seconds since the epoch."""
+    return Status(_queues(session, now), _running(session), _workers(session), _oldest(session))
+
+
+def status_view(status: Status, now: float) -> RenderableType:
+    """The status as tables for the terminal."""
+    queues = new_table("queue", "due", "waiting for another try")
+    for queue in status.queues:
+        add_row(queues, queue.name, str(queue.due), str(queue.delayed))
+    running = new_table("running", "stage", "step", "done", "left", "try", "process")
+    for row in status.running:
+        what, done, left = _progress(row.step, now)
+        add_row(running, row.name, row.stage, what, done, left, str(row.attempt), row.owner)
+    workers = new_table("worker", "queues", "gpu", "since", "state")
+    for worker in status.workers:
+        silent = now - worker.seen_at
+        state = "alive" if silent <= SILENT_AFTER_SECONDS else f"silent for {duration(silent)}"
+        gpu = worker.gpu or "as found"
+        add_row(workers, worker.name, worker.queues, gpu, moment(worker.started_at), state)
+    parts: list[RenderableType] = [queues, running, workers]
+    if status.oldest_unchecked is not None:
+        name, state, since = status.oldest_unchecked
+        parts.append(plain(f"oldest unchecked: {name} ({state}), since {moment(since)}"))
+    else:
+        parts.append(plain("nothing is unchecked"))
+    return Group(*parts)
+
+
+def _progress(step: Step | None, now: float) -> tuple[str, str, str]:
+    if step is None or step.total < 1:
+        return "", "", ""
+    left = step.seconds_left(now)
+    return (
+        step.what,
+        f"{step.done}/{step.total} ({100 * step.done // step.total} %)",
+        "" if left is None else duration(left),
+    )
+
+
+def _queues(session: Session, now: float) -> list[QueueRow]:
+    counts: dict[str, list[int]] = {}
+    for queue, not_before in session.execute(
+        select(Outgoing.queue, Diff.not_before)
+        .join(Diff, Diff.id == Outgoing.diff_id)
+        .where(Diff.state == DiffState.QUEUED)
+    ):
+        counts.setdefault(queue, [0, 0])[not_before > now] += 1
+    return [QueueRow(queue, *counts[queue]) for queue in sorted(counts)]
+
+
+def _running(session: Session) -> list[RunningRow]:
+    rows = session.execute(
+        select(Diff, Line.name, Version.name)
+        .join(Line, Line.id == Diff.line_id)
+        .join(
+            Version,
+            (Version.line_id == Diff.line_id) & (Version.content_digest == Diff.candidate_digest),
+        )
+        .where(Diff.state == DiffState.RUNNING)
+        .order_by(Diff.id)
+    )
+    return [
+        RunningRow(
+            f"{line}: {version}",
+            diff.stage or "starting",
+            None if diff.progress is None else Step.of_json(diff.progress),
+            diff.attempt,
+            diff.owner or "",
+        )
+        for diff, line, version in rows
+    ]
+
+
+def _workers(session: Session) -> list[WorkerRow]:
+    return list(session.scalars(select(WorkerRow).order_by(WorkerRow.name)))
+
+
+def _oldest(session: Session) -> tuple[str, str, float] | None:
+    since = func.min(Version.registered_at)
+    row = session.execute(
+        select(Line.name, Version.name, Version.state, since)
+        .join(Line, Line.id == Version.line_id)
+        .where(Version.state.in_(_UNCHECKED))
+        .group_by(Line.name, Version.name, Version.state)
+        .order_by(since)
+        .limit(1)
+    ).first()
+    return None if row is None else (f"{row[0]}: {row[1]}", row[2], row[3])

@@ -1,0 +1,61 @@
+"""Compares nothing: what it does follows from the name of the candidate.
+
+slow-* takes steps until a file `go` appears beside it, and hang-* does not even do that; killed-*
+dies as if it were out of memory, broken-* raises, refused-* can't be compared, deaf-* does not
+stop. All others pass. Every start is noted in a file beside the candidate.
+"""
+
+import os
+import signal
+import time
+
+from alerts.calibration import AgedCalibration
+from alerts.evidence import Evidence
+from monitor.errors import LatentwatchError
+from monitor.settings import Settings
+from tests.alerts import samples
+from workers.diff_process import serve
+from workers.job import Job
+from workers.outcome import Outcome
+from workers.progress import DiffProgress
+
+
+def compare(
+    job: Job, settings: Settings, progress: DiffProgress, calibration: AgedCalibration | None
+) -> Outcome:
+    candidate = job.candidate.path
+    kind = candidate.name.split("-")[0]
+    with (candidate.parent / f"{candidate.name}.starts").open("a") as starts:
+        starts.write(f"{os.getpid()} {sorted(os.environ)}\n")
+    progress.begin("train")
+    print("what a library prints is no line of ours")
+    if kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "broken":
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    if kind == "refused":
+        raise LatentwatchError("no such architecture")
+    if kind == "hang":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if kind == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    step = 0
+    while kind in ("slow", "deaf") and not (candidate.parent / "go").exists():
+        step += 1
+        progress.step("steps", min(step, 9999), 10_000)
+        time.sleep(0.05)
+    sample = samples.passed()
+    verdict = sample.model_copy(
+        update={
+            "line": job.line,
+            "base": sample.base.model_copy(update={"digest": job.base.content_digest}),
+            "candidate": sample.candidate.model_copy(
+                update={"digest": job.candidate.content_digest}
+            ),
+        }
+    )
+    return Outcome(verdict, Evidence())
+
+
+if __name__ == "__main__":
+    serve(compare)

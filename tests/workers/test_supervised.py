@@ -1,0 +1,187 @@
+"""A diff in a process of its own: whatever becomes of the process, the row says what happened."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from monitor import jobs
+from monitor.database import open_database
+from monitor.schema import DiffState
+from monitor.settings import Settings, load_settings
+from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions, until
+from workers.supervised import Workplace, run_due
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    broker = {"deadline_seconds": 30.0, "silence_seconds": 20.0, "grace_seconds": 5.0}
+    return load_settings(data_dir=tmp_path / "data", broker=broker)
+
+
+@pytest.fixture
+def sessions(settings: Settings) -> Sessions:
+    return open_database(settings.database_url)
+
+
+@pytest.fixture
+def pushes(tmp_path: Path, sessions: Sessions, settings: Settings) -> Pushes:
+    return Pushes(tmp_path, sessions, settings)
+
+
+@pytest.fixture(autouse=True)
+def _found_by_children(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "postgresql://watch:secret@db/watch")
+    monkeypatch.setenv("LATENTWATCH_BROKER__URL", "redis://:secret@redis/0")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+
+
+def place(sessions: Sessions, settings: Settings, **changes: Any) -> Workplace:
+    return Workplace(sessions, settings, FAKE_DIFF, lambda: False)._replace(**changes)
+
+
+def limited(settings: Settings, **limits: float) -> Settings:
+    return settings.model_copy(update={"broker": settings.broker.model_copy(update=limits)})
+
+
+def test_a_verdict_is_written_and_no_secret_reaches_the_process(
+    pushes: Pushes, sessions: Sessions, settings: Settings
+) -> None:
+    diff_id = pushes.queue("good")
+    run_due(place(sessions, settings), diff_id)
+    run_due(place(sessions, settings), diff_id)  # the message came twice
+    row = pushes.row(diff_id)
+    assert (row.state, row.attempt, row.owner, row.error) == (DiffState.DONE, 1, None, None)
+    assert row.verdict is not None and '"passed"' in row.verdict
+    assert len(list(settings.data_dir.glob("reports/*/*/verdict.json"))) == 1
+    (start,) = (pushes.root / "good.starts").read_text().splitlines()
+    assert "PYTHONPATH" in start
+    assert "SLACK" not in start and "LATENTWATCH" not in start
+
+
+@pytest.mark.parametrize(
+    "name, state, reason",
+    [
+        ("killed", DiffState.QUEUED, "want of memory (SIGKILL)"),
+        ("broken", DiffState.QUEUED, "RuntimeError: CUDA error"),
+        ("refused", DiffState.FAILED, "no such architecture"),
+    ],
+)
+def test_what_went_wrong_is_a_reason(
+    pushes: Pushes, sessions: Sessions, settings: Settings, name: str, state: str, reason: str
+) -> None:
+    diff_id = pushes.queue(name)
+    run_due(place(sessions, settings), diff_id)
+    row = pushes.row(diff_id)
+    assert row.state == state and row.error is not None and reason in row.error
+    if state == DiffState.QUEUED:
+        assert row.not_before > time.time() + 20.0
+        run_due(place(sessions, settings), diff_id)  # too early
+    assert len(pushes.starts(name)) == 1
+
+
+@pytest.mark.parametrize(
+    "name, limits, reason",
+    [
+        ("hang", {"silence_seconds": 4.0}, "said nothing for 4 seconds"),
+        ("slow", {"deadline_seconds": 4.0}, "took longer than 4 seconds"),
+        ("deaf", {"deadline_seconds": 4.0, "grace_seconds": 0.5}, "took longer than 4 seconds"),
+    ],
+)
+def test_a_process_that_does_not_end_is_ended(
+    pushes: Pushes,
+    sessions: Sessions,
+    settings: Settings,
+    name: str,
+    limits: dict[str, float],
+    reason: str,
+) -> None:
+    diff_id = pushes.queue(name)
+    run_due(place(sessions, limited(settings, **limits)), diff_id)
+    row = pushes.row(diff_id)
+    assert row.state == DiffState.QUEUED and row.error is not None and reason in row.error
+    assert not psutil.pid_exists(pushes.starts(name)[0])
+
+
+@pytest.fixture
+def beside() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Runs something beside the test."""
+    threads: list[threading.Thread] = []
+
+    def start(run: Callable[[], None]) -> None:
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
+
+
+def test_the_row_tells_the_progress_and_a_stop_gives_the_diff_back(
+    pushes: Pushes,
+    sessions: Sessions,
+    settings: Settings,
+    beside: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    diff_id, stop = pushes.queue("slow"), threading.Event()
+    beside(lambda: run_due(place(sessions, settings, must_stop=stop.is_set), diff_id))
+    until(lambda: pushes.row(diff_id).progress is not None)
+    assert pushes.row(diff_id).stage == "train"
+    stop.set()
+    until(lambda: pushes.row(diff_id).state == DiffState.QUEUED)
+    row = pushes.row(diff_id)
+    assert (row.attempt, row.error, row.stage, row.progress) == (0, None, None, None)
+    pushes.go()
+    run_due(place(sessions, settings), diff_id)
+    assert pushes.row(diff_id).state == DiffState.DONE
+
+
+@pytest.mark.parametrize("how", ["cancelled", "taken over"])
+def test_who_has_no_right_to_go_on_kills_the_process_and_writes_no_verdict(
+    pushes: Pushes,
+    sessions: Sessions,
+    settings: Settings,
+    beside: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    diff_id = pushes.queue("slow")
+    beside(lambda: run_due(place(sessions, settings), diff_id))
+    until(lambda: pushes.starts("slow"))
+    with sessions.begin() as session:
+        if how == "cancelled":
+            jobs.request_cancel(session, diff_id, "ann: not needed", time.time())
+        else:
+            assert jobs.claim_next(session, 1e12, "elsewhere:1:1", 60.0) is not None
+    until(lambda: not psutil.pid_exists(pushes.starts("slow")[0]))
+    if how == "cancelled":
+        until(lambda: pushes.row(diff_id).state == DiffState.CANCELLED)
+    row = pushes.row(diff_id)
+    assert row.verdict is None
+    assert row.owner == (None if how == "cancelled" else "elsewhere:1:1")
+
+
+def test_the_process_dies_with_its_parent(
+    pushes: Pushes, sessions: Sessions, settings: Settings
+) -> None:
+    diff_id = pushes.queue("slow")
+    child = os.fork()
+    if child == 0:
+        sessions.kw["bind"].dispose(close=False)
+        run_due(place(sessions, settings), diff_id)
+        os._exit(0)
+    until(lambda: pushes.starts("slow"))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    until(lambda: not psutil.pid_exists(pushes.starts("slow")[0]))
+    assert pushes.row(diff_id).state == DiffState.RUNNING  # until the reconciler looks

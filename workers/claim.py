@@ -1,0 +1,86 @@
+"""A claimed diff, and what its comparison needs from the database. Free of torch."""
+
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.calibration import AgedCalibration
+from monitor.calibrations import latest
+from monitor.intake import locate
+from monitor.schema import Diff, Line, Version
+from monitor.settings import COMPARISONS, Settings
+from workers.corpora import read_corpora
+from workers.errors import OtherRecipeError
+from workers.inputs import load_inputs
+from workers.job import Job, Side
+from workers.recipe import recipe_digest
+
+
+class Claim(NamedTuple):
+    """A diff that this process has claimed."""
+
+    diff_id: int
+    fence: int
+    recipe_digest: str
+    line: str
+    base: Version
+    candidate: Version
+
+    @property
+    def name(self) -> str:
+        """For people to read."""
+        return f"{self.line}: {self.candidate.name}"
+
+
+def claim_of(session: Session, diff: Diff) -> Claim:
+    """The claim that `diff` is under now."""
+
+    def version(digest: str) -> Version:
+        return session.scalars(
+            select(Version).filter_by(line_id=diff.line_id, content_digest=digest)
+        ).one()
+
+    return Claim(
+        diff_id=diff.id,
+        fence=diff.fence,
+        recipe_digest=diff.recipe_digest,
+        line=session.get_one(Line, diff.line_id).name,
+        base=version(diff.base_digest),
+        candidate=version(diff.candidate_digest),
+    )
+
+
+def present_recipe(settings: Settings) -> str:
+    """Digest of the recipe that `settings` ask for. Raises InputsError for unusable inputs."""
+    inputs = load_inputs(settings.recipe)
+    read_corpora(inputs)
+    return recipe_digest(inputs.recipe)
+
+
+def job_of(sessions: sessionmaker[Session], settings: Settings, claim: Claim) -> Job:
+    """Both checkpoints, found and digested again, which may take minutes.
+
+    Raises OtherRecipeError when it was queued under another recipe than that of `settings`, and a
+    LatentwatchError when the files are gone or have changed.
+    """
+    if claim.recipe_digest != present_recipe(settings):
+        raise OtherRecipeError(
+            "queued under another recipe; the same command, run again, queues it under the "
+            "present one"
+        )
+    line = None if claim.line == COMPARISONS else claim.line
+    return Job(line, _side(sessions, claim.base), _side(sessions, claim.candidate))
+
+
+def calibration_of(sessions: sessionmaker[Session], job: Job, now: float) -> AgedCalibration | None:
+    """The newest calibration of the job's line and base; None where there is none."""
+    if job.line is None:
+        return None
+    with sessions() as session:
+        return latest(session, job.line, job.base.content_digest, now)
+
+
+def _side(sessions: sessionmaker[Session], version: Version) -> Side:
+    path = locate(sessions, version)
+    return Side(version.content_digest, version.weights_digest, path, str(path))

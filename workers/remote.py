@@ -1,0 +1,47 @@
+"""For who watches while workers in other processes compare. Free of torch."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from monitor.outbox import relay
+from monitor.schema import Diff, DiffState
+from monitor.settings import Settings
+from workers.celery_app import make_app, send
+from workers.claim import present_recipe
+
+_POLL_SECONDS = 1.0
+
+
+class RemoteWorker:
+    """Wakes workers for what is queued; with `wait`, `run_queued` returns when all has ended."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        settings: Settings,
+        report: Callable[[str], None],
+        *,
+        wait: bool,
+    ) -> None:
+        self._sessions, self._settings, self._report = sessions, settings, report
+        self._app = make_app(settings)
+        self._wait = wait
+
+    def recipe_digest(self) -> str:
+        """The recipe by which workers with the same settings compare. Raises InputsError."""
+        return present_recipe(self._settings)
+
+    def run_queued(self) -> None:
+        """Raises BrokerError when no worker can be woken; nothing is lost then."""
+        relay(self._sessions, lambda message: send(self._app, message), time.time())
+        while self._wait and self._under_way():
+            time.sleep(_POLL_SECONDS)
+
+    def _under_way(self) -> bool:
+        active = (DiffState.QUEUED, DiffState.RUNNING)
+        with self._sessions() as session:
+            count = select(func.count()).select_from(Diff).where(Diff.state.in_(active))
+            return session.scalar(count) != 0

@@ -1,0 +1,147 @@
+"""The long-running processes: a worker, which has one GPU to itself, and the reconciler.
+
+A worker is a Celery worker with one pool process. That process claims a diff and supervises the
+process that compares; neither it nor its parent ever imports torch. When one of the three is
+killed, those below it die too.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.sharedctypes import RawValue
+from typing import Any
+
+from celery import signals
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from monitor.database import open_database
+from monitor.errors import LatentwatchError
+from monitor.outbox import relay
+from monitor.reconcile import Decisions
+from monitor.reconcile import reconcile as reconcile_rows
+from monitor.roster import sign_in, sign_out
+from monitor.settings import Settings
+from workers.celery_app import make_app, queue_depths, send
+from workers.death import die_with_parent
+from workers.supervised import Workplace
+from workers.tasks import add_tasks
+
+logger = logging.getLogger(__name__)
+
+COMPARE_COMMAND = (sys.executable, "-m", "workers.diff_process")
+SIGN_IN_SECONDS = 10.0
+
+
+def run_worker(
+    settings: Settings,
+    name: str,
+    queues: Sequence[str],
+    gpu: str | None,
+    command: Sequence[str] = COMPARE_COMMAND,
+) -> None:
+    """Compare what comes in on `queues`, until SIGTERM; then save, give back and return.
+
+    `name` tells the workers of a host apart. `gpu` is the CUDA device that it has to itself, None
+    leaves CUDA_VISIBLE_DEVICES as it is. Raises BrokerError, DatabaseError.
+    """
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    app = make_app(settings)
+    sessions = open_database(settings.database_url)
+    engine: Engine = sessions.kw["bind"]
+    must_stop = RawValue("b", 0)  # shared with the pool process, and needs no lock in a handler
+    add_tasks(app, Workplace(sessions, settings, command, lambda: bool(must_stop.value)))
+    parent, started_at = os.getpid(), time.time()
+
+    def in_pool_process(**_: Any) -> None:
+        engine.dispose(close=False)  # its connections are the parent's
+        die_with_parent(parent)
+
+    def stop(**_: Any) -> None:
+        must_stop.value = 1
+
+    def tell() -> None:
+        try:
+            with sessions.begin() as session:
+                sign_in(session, name, queues, gpu, started_at, time.time())
+        except SQLAlchemyError:
+            logger.warning("the worker could not sign in", exc_info=True)
+
+    def ready(sender: Any, **_: Any) -> None:
+        # By the loop that takes messages: a worker that hangs there is seen to be silent.
+        tell()
+        sender.timer.call_repeatedly(SIGN_IN_SECONDS, tell)
+
+    def ended(**_: Any) -> None:
+        with sessions.begin() as session:
+            sign_out(session, name)
+
+    signals.worker_shutdown.connect(ended, weak=False)
+    signals.worker_process_init.connect(in_pool_process, weak=False)
+    signals.worker_shutting_down.connect(stop, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
+    app.worker_main(
+        [
+            *("worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO"),
+            *(f"--hostname={name}", f"--queues={','.join(queues)}"),
+            *("--without-gossip", "--without-mingle"),
+        ]
+    )
+
+
+def run_reconciler(
+    settings: Settings,
+    report: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Set right what died or got lost, and send what is due, for ever. One process leads.
+
+    Raises BrokerError when no broker is set; one that is away is waited for.
+    """
+    app, sessions = make_app(settings), open_database(settings.database_url)
+    told: str | None = None
+    while True:
+        problem = None
+        try:
+            reconcile_once(sessions, partial(queue_depths, app), partial(send, app), report)
+        except (LatentwatchError, SQLAlchemyError) as error:
+            problem = str(error)
+            if problem != told:
+                report(problem)
+        told = problem
+        sleep(settings.broker.reconcile_seconds)
+
+
+def reconcile_once(
+    sessions: sessionmaker[Session],
+    depths: Callable[[], Any],
+    send: Callable[[Any], None],
+    report: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
+) -> Decisions | None:
+    """One look. What died is set right even while the broker is away; then BrokerError is raised.
+
+    None when another process leads.
+    """
+    away: LatentwatchError | None = None
+    try:
+        known = depths()
+    except LatentwatchError as error:
+        known, away = {}, error
+    with sessions.begin() as session:
+        decisions = reconcile_rows(session, known, clock())
+    if decisions is None:
+        return None
+    for one in decisions.abandoned:
+        report(f"diff {one.diff_id}: {one.reason}")
+    for diff_id in decisions.resend:
+        report(f"diff {diff_id}: its message got lost and is sent again")
+    if away is not None:
+        raise away
+    relay(sessions, send, clock())
+    return decisions

@@ -1,0 +1,175 @@
+"""One queued diff from its claim to its result, compared in a process of its own."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.evidence import Evidence
+from alerts.verdict import Verdict, to_json
+from alerts.wording import verdict_word
+from monitor import jobs
+from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
+from monitor.owner import this_process
+from monitor.settings import Settings
+from workers.claim import Claim, calibration_of, claim_of, job_of
+from workers.diff_process import Assignment
+from workers.heartbeat import LEASE_SECONDS, Heartbeat
+from workers.outcome import Outcome, report_directory, write_outcome
+from workers.supervisor import Ending, Limits, environment_of_diffs, supervise
+
+logger = logging.getLogger(__name__)
+
+WRITE_SECONDS = 60.0
+"""How long a result is kept for a database that is away."""
+
+
+class Workplace(NamedTuple):
+    """What a worker process works with."""
+
+    sessions: sessionmaker[Session]
+    settings: Settings
+    command: Sequence[str]
+    """Of the process that compares; `workers.diff_process`."""
+    must_stop: Callable[[], bool]
+    clock: Callable[[], float] = time.time
+
+
+def run_due(place: Workplace, diff_id: int) -> None:
+    """Run the diff `diff_id` if it is queued and due; do nothing if not.
+
+    However it ends, what became of it is in its row, unless this process dies or another one has
+    taken it over.
+    """
+    with place.sessions.begin() as session:
+        diff = jobs.claim_due(session, diff_id, place.clock(), this_process(), LEASE_SECONDS)
+        claim = None if diff is None else claim_of(session, diff)
+    if claim is None:
+        logger.info("diff %d is not due: a message came twice or late", diff_id)
+        return
+    logger.info("%s is compared with %s", claim.name, claim.base.name)
+    try:
+        told = _run(place, claim)
+    except LeaseLostError as error:
+        told = str(error)
+    logger.info("%s: %s", claim.name, told)
+
+
+def _run(place: Workplace, claim: Claim) -> str:
+    """Compare, and write what came of it under the claim's fence; what that was, in words."""
+    try:
+        outcome = _outcome(_compare(place, claim))
+        if isinstance(outcome, Outcome):
+            write_outcome(report_directory(place.settings.data_dir, outcome.verdict), outcome)
+    except LeaseLostError:
+        raise
+    except CancelledError as error:
+        _write(place, lambda session, now: jobs.cancelled(session, *_key(claim), now))
+        return str(error)
+    except LatentwatchError as error:
+        outcome = Ending(refused=str(error))
+    except Exception as error:
+        logger.exception("diff %d ended unexpectedly", claim.diff_id)
+        outcome = Ending(crashed=f"{type(error).__name__}: {error}")
+    if isinstance(outcome, Outcome):
+        verdict, failure = outcome.verdict, outcome.failure
+        text = to_json(verdict)
+        _write(place, lambda session, now: jobs.finish(session, *_key(claim), text, now, failure))
+        return verdict_word(verdict)
+    if outcome.stopped:
+        _write(place, lambda session, now: jobs.release(session, *_key(claim), now))
+        return "stopped, and given back to the queue"
+    if outcome.refused is not None:
+        reason = outcome.refused
+        _write(place, lambda session, now: jobs.fail(session, *_key(claim), reason, now))
+        return f"could not be compared: {reason}"
+    crash = outcome.crashed or "ended without an outcome"
+    _write(place, lambda session, now: jobs.retry_later(session, *_key(claim), crash, now))
+    return crash
+
+
+def _compare(place: Workplace, claim: Claim) -> Ending:
+    settings = place.settings
+    with Heartbeat(
+        place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock
+    ) as heartbeat:
+        job = job_of(place.sessions, settings, claim)
+        if place.must_stop():
+            return Ending(stopped=True)
+        assignment = Assignment(
+            parent=os.getpid(),
+            job=job,
+            settings=settings.model_dump(
+                mode="json",
+                exclude={
+                    "broker": True,
+                    "database_url": True,
+                    "lines": True,
+                    "explainer": {"api_key"},
+                },
+            ),
+            calibration=calibration_of(place.sessions, job, place.clock()),
+        )
+
+        def hear(line: dict[str, Any]) -> None:
+            heartbeat.raise_if_ended()
+            if line.get("event") == "begin":
+                heartbeat.begin(line["stage"])
+            elif line.get("event") == "step":
+                heartbeat.step(line["what"], line["done"], line["total"])
+
+        broker = settings.broker
+        return supervise(
+            place.command,
+            environment_of_diffs(os.environ),
+            assignment.model_dump_json(),
+            hear,
+            place.must_stop,
+            Limits(broker.deadline_seconds, broker.silence_seconds, broker.grace_seconds),
+        )
+
+
+def _outcome(ending: Ending) -> Outcome | Ending:
+    if ending.outcome is None:
+        return ending
+    return Outcome(
+        Verdict.model_validate(ending.outcome["verdict"]),
+        Evidence.model_validate(ending.outcome["evidence"]),
+        ending.outcome["failure"],
+    )
+
+
+def _key(claim: Claim) -> tuple[int, int]:
+    return claim.diff_id, claim.fence
+
+
+def _write(place: Workplace, write: Callable[[Session, float], None]) -> None:
+    """Write a result; the work behind it is worth waiting for a database that is away."""
+    patience = time.monotonic() + WRITE_SECONDS
+    while True:
+        try:
+            with place.sessions.begin() as session:
+                write(session, place.clock())
+            return
+        except SQLAlchemyError:
+            if time.monotonic() > patience:
+                raise
+            logger.warning("the result can't be written yet", exc_info=True)
+            time.sleep(1.0)
+
+
+class _Unshown:
+    """Nobody watches the terminal of a worker; the row has it all."""
+
+    def begin(self, stage: str) -> None:
+        pass
+
+    def step(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def end(self, stage: str, seconds: float, reused: bool) -> None:
+        pass

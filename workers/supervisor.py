@@ -1,0 +1,164 @@
+"""Runs one process that compares, and sees to it that it ends: hung, killed or told to stop.
+
+Never imports torch. The process has a process group of its own, which is gone when this returns.
+"""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from workers.diff_process import STOPPED
+
+_TICK_SECONDS = 0.2
+
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
+_ENVIRONMENT_PREFIXES = (
+    *("CUDA_", "HF_HOME", "LC_", "LD_", "MKL_", "NVIDIA_", "OMP_", "PYTHON", "PYTORCH_", "TORCH"),
+    *("XDG_", "LATENTWATCH_EXPLAINER__"),
+)
+
+
+class Limits(NamedTuple):
+    """Seconds."""
+
+    deadline: float
+    silence: float
+    grace: float
+
+
+class Ending(NamedTuple):
+    """How the process ended; exactly one is set."""
+
+    outcome: dict[str, Any] | None = None
+    """Its last line."""
+    refused: str | None = None
+    """Why nothing can be decided; another try would end alike."""
+    crashed: str | None = None
+    """Why it ended early; another try may fare better."""
+    stopped: bool = False
+    """It was told to stop, and what it had done is saved."""
+
+
+def supervise(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    assignment: str,
+    hear: Callable[[dict[str, Any]], None],
+    must_stop: Callable[[], bool],
+    limits: Limits,
+) -> Ending:
+    """Run `command` with `assignment` on its standard input until it ends.
+
+    `hear` gets every line of progress, and an empty one a few times per second; what it raises
+    kills the process and is raised. When `must_stop` turns true, or after the deadline, the process
+    gets SIGTERM, and SIGKILL when the grace is over.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        return _until_it_ends(process, assignment, hear, must_stop, limits)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def environment_of_diffs(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of `environment` a process that opens untrusted checkpoints gets: no secrets of ours."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    return kept | {"HF_HUB_OFFLINE": "1"}
+
+
+def _until_it_ends(
+    process: subprocess.Popen[bytes],
+    assignment: str,
+    hear: Callable[[dict[str, Any]], None],
+    must_stop: Callable[[], bool],
+    limits: Limits,
+) -> Ending:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stream:
+        stream.write(assignment.encode())
+    started = heard = time.monotonic()
+    asked: float | None = None
+    stopping, why = False, ""
+    last: dict[str, Any] = {}
+    for line in _lines(process):
+        now = time.monotonic()
+        if line:
+            heard = now
+        if line.get("event") in ("outcome", "refused", "crashed"):
+            last = line
+        hear(line)
+        if asked is None and now > started + limits.deadline:
+            why = f"took longer than {limits.deadline:.0f} seconds"
+        stopping = stopping or must_stop()
+        if asked is None and (why or stopping):
+            asked = now
+            os.killpg(process.pid, signal.SIGTERM)
+        elif asked is not None and now > asked + limits.grace:
+            os.killpg(process.pid, signal.SIGKILL)
+        elif now > heard + limits.silence:
+            why = f"said nothing for {limits.silence:.0f} seconds"
+            os.killpg(process.pid, signal.SIGKILL)
+    return _ending(process.wait(), last, why, stopping)
+
+
+def _ending(code: int, last: dict[str, Any], why: str, stopping: bool) -> Ending:
+    if last.get("event") == "outcome":
+        return Ending(outcome=last)
+    if last.get("event") == "refused":
+        return Ending(refused=last["reason"])
+    if why and not stopping:
+        return Ending(crashed=f"the process {why}")
+    if stopping or code in (STOPPED, -signal.SIGTERM):
+        return Ending(stopped=True)
+    if last.get("event") == "crashed":
+        return Ending(crashed=last["reason"])
+    if code == -signal.SIGKILL:
+        return Ending(crashed="the process was killed, most likely for want of memory (SIGKILL)")
+    if code < 0:
+        return Ending(crashed=f"the process crashed ({signal.Signals(-code).name})")
+    return Ending(crashed=f"the process ended without an outcome (exit code {code})")
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """What the process tells, line by line; an empty dictionary whenever it said nothing."""
+    assert process.stdout is not None
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(_TICK_SECONDS):
+                yield {}
+                continue
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                return
+            *complete, pending = (pending + chunk).split(b"\n")
+            for line in complete:
+                yield _parsed(line)
+            yield {}
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(line)
+    except ValueError:  # cut off by a crash
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,14 @@
+"""What Celery calls. Thin: everything is in `workers.supervised`."""
+
+from celery import Celery
+
+from workers.celery_app import COMPARE
+from workers.supervised import Workplace, run_due
+
+
+def add_tasks(app: Celery, place: Workplace) -> None:
+    """Have workers of `app` compare at `place`."""
+
+    @app.task(name=COMPARE)
+    def compare(diff_id: int) -> None:
+        run_due(place, diff_id)
