@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -69,7 +69,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "global_keyprefix": settings.broker.key_prefix,
         },
-        task_queues=[Queue(name) for name in QUEUES],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         task_default_queue=GPU,
         task_create_missing_queues=False,
     )

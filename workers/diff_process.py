@@ -19,7 +19,6 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel, ConfigDict
 
-from alerts.calibration import AgedCalibration
 from alerts.verdict import to_json
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
@@ -42,10 +41,12 @@ class Assignment(BaseModel):
     job: Job
     settings: dict[str, Any]
     """Of `monitor.settings.Settings`, without those of database, broker and lines."""
-    calibration: AgedCalibration | None
+    calibration: dict[str, Any] | None
+    """Of `alerts.calibration.Calibration`."""
+    calibration_age_days: float = 0.0
 
 
-Compare = Callable[[Job, Settings, DiffProgress, AgedCalibration | None], Outcome]
+Compare = Callable[[Assignment, Settings, DiffProgress], Outcome]
 
 
 def serve(compare: Compare) -> None:
@@ -57,7 +58,7 @@ def serve(compare: Compare) -> None:
     threading.Thread(target=lines.keep_alive, daemon=True).start()
     try:
         settings = load_settings(None, **assignment.settings)
-        outcome = compare(assignment.job, settings, lines, assignment.calibration)
+        outcome = compare(assignment, settings, lines)
     except LatentwatchError as error:
         lines.tell(event="refused", reason=str(error))
     except Exception as error:
@@ -120,14 +121,17 @@ def _own_output() -> TextIO:
     return own
 
 
-def _compare(
-    job: Job, settings: Settings, progress: DiffProgress, calibration: AgedCalibration | None
-) -> Outcome:
+def _compare(assignment: Assignment, settings: Settings, progress: DiffProgress) -> Outcome:
+    from alerts.calibration import AgedCalibration, Calibration
     from workers.diff import run_diff
     from workers.store import LocalStore
 
+    calibration = None
+    if assignment.calibration is not None:
+        known = Calibration.model_validate(assignment.calibration)
+        calibration = AgedCalibration(known, assignment.calibration_age_days)
     store = LocalStore(settings.store_dir)
-    return run_diff(job, settings, store, progress, calibration=calibration)
+    return run_diff(assignment.job, settings, store, progress, calibration=calibration)
 
 
 if __name__ == "__main__":

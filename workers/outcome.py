@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from alerts.evidence import Evidence
 from alerts.json_file import read_json
-from alerts.report import write_report
 from alerts.slack_message import build_message
 from alerts.verdict import Verdict, to_json
 from monitor.settings import COMPARISONS
@@ -42,6 +41,8 @@ def write_outcome(directory: Path, outcome: Outcome) -> None:
 
     Each file appears in one step. Raises StoreError.
     """
+    from alerts.report import write_report  # brings matplotlib, which takes seconds
+
     message = build_message(outcome.verdict, outcome.evidence)
     try:
         directory.mkdir(parents=True, exist_ok=True)

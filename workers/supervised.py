@@ -100,6 +100,7 @@ def _compare(place: Workplace, claim: Claim) -> Ending:
         job = job_of(place.sessions, settings, claim)
         if place.must_stop():
             return Ending(stopped=True)
+        known = calibration_of(place.sessions, job, place.clock())
         assignment = Assignment(
             parent=os.getpid(),
             job=job,
@@ -112,7 +113,8 @@ def _compare(place: Workplace, claim: Claim) -> Ending:
                     "explainer": {"api_key"},
                 },
             ),
-            calibration=calibration_of(place.sessions, job, place.clock()),
+            calibration=None if known is None else known.calibration.model_dump(mode="json"),
+            calibration_age_days=0.0 if known is None else known.age_days,
         )
 
         def hear(line: dict[str, Any]) -> None:

@@ -9,20 +9,17 @@ import os
 import signal
 import time
 
-from alerts.calibration import AgedCalibration
 from alerts.evidence import Evidence
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings
 from tests.alerts import samples
-from workers.diff_process import serve
-from workers.job import Job
+from workers.diff_process import Assignment, serve
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 
 
-def compare(
-    job: Job, settings: Settings, progress: DiffProgress, calibration: AgedCalibration | None
-) -> Outcome:
+def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) -> Outcome:
+    job = assignment.job
     candidate = job.candidate.path
     kind = candidate.name.split("-")[0]
     with (candidate.parent / f"{candidate.name}.starts").open("a") as starts:
