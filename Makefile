@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo test lint clean
+.PHONY: help venv demo services test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -22,7 +22,19 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Plant a regression in a real model and watch it being caught (build/demo)
 	$(BIN)/python -m deploy.demo
 
-test: $(STAMP)  ## Run the tests
+# The tests start their own servers; only the programs have to be there.
+SERVERS := redis-server postgresql
+services:  ## Install redis-server and PostgreSQL for the tests (Debian, as root)
+	@if command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "the tests need the programs of $(SERVERS); install them with your package manager," \
+			"on Debian as root: apt-get install $(SERVERS)"; exit 2; \
+	else \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; \
+	fi
+
+test: $(STAMP) services  ## Run the tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)  ## Check style and types

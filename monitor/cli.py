@@ -123,7 +123,7 @@ def watch(
     else:
         from workers.remote import RemoteWorker
 
-        compare = RemoteWorker(sessions, settings, report, wait=once)
+        compare = RemoteWorker(sessions, settings, wait=once)
     around = Around(sessions, compare, report, time.time, time.sleep)
     if not once:
         watch_forever(settings, around)

@@ -1,7 +1,6 @@
 """For who watches while workers in other processes compare. Free of torch."""
 
 import time
-from collections.abc import Callable
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
@@ -22,11 +21,10 @@ class RemoteWorker:
         self,
         sessions: sessionmaker[Session],
         settings: Settings,
-        report: Callable[[str], None],
         *,
         wait: bool,
     ) -> None:
-        self._sessions, self._settings, self._report = sessions, settings, report
+        self._sessions, self._settings = sessions, settings
         self._app = make_app(settings)
         self._wait = wait
 
@@ -36,9 +34,13 @@ class RemoteWorker:
 
     def run_queued(self) -> None:
         """Raises BrokerError when no worker can be woken; nothing is lost then."""
-        relay(self._sessions, lambda message: send(self._app, message), time.time())
+        self._wake()
         while self._wait and self._under_way():
             time.sleep(_POLL_SECONDS)
+            self._wake()  # what is tried again after a crash
+
+    def _wake(self) -> None:
+        relay(self._sessions, lambda message: send(self._app, message), time.time())
 
     def _under_way(self) -> bool:
         active = (DiffState.QUEUED, DiffState.RUNNING)

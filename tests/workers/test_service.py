@@ -17,6 +17,7 @@ from monitor.outbox import Message, relay
 from monitor.reconcile import LOST_AFTER_SECONDS
 from monitor.schema import DiffState, Outgoing, WorkerRow
 from monitor.settings import Settings, load_settings
+from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer, new_database
 from tests.workers.service import COMMAND, FAKE_WORKER, Process, Pushes, Sessions, until
 from workers.celery_app import make_app, queue_depths, send
@@ -225,11 +226,8 @@ def test_a_watch_with_a_broker_has_its_workers_compare(
     pushes: Pushes, start: Callable[..., Process], tmp_path: Path
 ) -> None:
     config = tmp_path / "latentwatch.toml"
-    (tmp_path / "chat").mkdir()
-    (tmp_path / "base").rename(tmp_path / "chat" / "v1")
     pushes.root = tmp_path / "chat"
-    from tests.monitor.checkpoints import write_checkpoint
-
+    write_checkpoint(tmp_path / "chat" / "v1")
     write_checkpoint(tmp_path / "chat" / "v2", 7)
     config.write_text(
         '[[lines]]\nname = "chat"\ndirectory = "chat"\nquiet_seconds = 0.0\ntrusted = "v1"\n'
