@@ -212,3 +212,15 @@ def test_a_bad_key_is_not_repeated(
     with pytest.raises(SettingsError, match="explainer") as caught:
         load_settings()
     assert KEY not in str(caught.value)
+
+
+def test_a_broker_that_is_no_redis_is_refused_without_repeating_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_BROKER__URL", "amqp://watch:hunter2@rabbit")
+    with pytest.raises(SettingsError, match=r"LATENTWATCH_BROKER__URL: broker\.url") as caught:
+        load_settings(None)
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("LATENTWATCH_BROKER__URL", "redis://:hunter2@redis")
+    monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "postgresql://watch:hunter2@db/watch")
+    assert "hunter2" not in repr(load_settings(None))

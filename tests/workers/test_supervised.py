@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -185,3 +187,12 @@ def test_the_process_dies_with_its_parent(
     os.waitpid(child, 0)
     until(lambda: not psutil.pid_exists(pushes.starts("slow")[0]))
     assert pushes.row(diff_id).state == DiffState.RUNNING  # until the reconciler looks
+
+
+def test_neither_workers_nor_who_watches_them_import_torch() -> None:
+    script = (
+        "import sys, workers.remote, workers.service, workers.diff_process\n"
+        "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
