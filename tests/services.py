@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -67,17 +68,20 @@ class RedisServer:
 
 
 @contextmanager
-def postgres_server(directory: Path) -> Iterator[str]:
-    """A PostgreSQL cluster in `directory`; the URL of its server, to which `/NAME` is added."""
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server with an empty cluster; its URL, to which `/NAME` is added."""
+    # Not below pytest's directory, which is closed to the user as whom it has to run.
+    with tempfile.TemporaryDirectory(prefix="latentwatch-postgres-") as directory:
+        yield from _running_postgres(Path(directory))
+
+
+def _running_postgres(directory: Path) -> Iterator[str]:
     places = [path / "bin" for path in sorted(Path(POSTGRES_PLACES).glob("*"))]
     initdb = program("initdb", "postgresql", *places)
     postgres = program("postgres", "postgresql", *places)
     user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
     data, port = directory / "data", free_port()
     if user is not None:
-        for above in (directory, *directory.parents):
-            if above.owner() == "root" and above.stat().st_mode & 0o005 == 0:
-                above.chmod(above.stat().st_mode | 0o055)
         shutil.chown(directory, user)
     subprocess.run(
         [initdb, "-D", data, "-U", "latentwatch", "-A", "trust", "-E", "UTF8", "--no-sync"],
