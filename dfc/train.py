@@ -51,8 +51,8 @@ def train(
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
-    alone. Whatever ``progress`` raises ends the run after it was saved. Raises ValueError when
-    there are fewer usable tokens than one batch.
+    alone. A KeyboardInterrupt or SystemExit of ``progress`` saves the run at its step first; other
+    errors do not. Raises ValueError when there are fewer usable tokens than one batch.
     """
     normalisation = fit_normalisation(
         base_TD, candidate_TD, same_architecture=config.form == "tied"
@@ -87,7 +87,7 @@ def train(
         if progress is not None:
             try:
                 progress(run.step, config.steps)
-            except BaseException:  # whoever stops here goes on at this very step
+            except (KeyboardInterrupt, SystemExit):  # told to stop: goes on at this very step
                 if checkpoint is not None:
                     run.save(checkpoint)
                 raise
