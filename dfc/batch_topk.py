@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+SAMPLED_OF = 61
+"""One score in this many is looked at first; a prime, so that the sample is of all latents."""
+SAMPLE_SLACK = 1.2
+"""How many more than its share of the largest scores the sample's guess keeps."""
+
 
 def batch_topk_threshold(score_BF: Tensor, k: float) -> Tensor:
     """The smallest of the ``round(k·B)`` largest positive scores of the batch (a 0-dim tensor).
@@ -17,11 +22,26 @@ def batch_topk_threshold(score_BF: Tensor, k: float) -> Tensor:
     if wanted < 1:
         raise ValueError(f"k = {k} keeps no latent at all in a batch of {score_BF.shape[0]} tokens")
     flat = score_BF.detach().reshape(-1)
-    kept = torch.topk(flat, wanted, sorted=False).values.min()
+    kept = _smallest_of_largest(flat, wanted)
     return kept.clamp_min(torch.finfo(flat.dtype).tiny)
 
 
 def keep_above(code_BF: Tensor, score_BF: Tensor, threshold: Tensor) -> Tensor:
     """``code_BF`` where its score reaches ``threshold``, zero elsewhere (JumpReLU form at
     inference)."""
-    return code_BF * (score_BF >= threshold)
+    return torch.where(score_BF >= threshold, code_BF, 0.0)
+
+
+def _smallest_of_largest(flat_N: Tensor, wanted: int) -> Tensor:
+    """The smallest of the ``wanted`` largest values.
+
+    On a CPU a sample guesses it from below first, so that few values are left to be ordered; where
+    the guess was too high, all are.
+    """
+    sample_M = flat_N[::SAMPLED_OF]
+    guess = round(wanted / SAMPLED_OF * SAMPLE_SLACK) + 1
+    if not flat_N.is_cuda and guess < len(sample_M):
+        above_N = flat_N[flat_N >= sample_M.kthvalue(len(sample_M) - guess).values]
+        if len(above_N) >= wanted:
+            flat_N = above_N
+    return flat_N.kthvalue(len(flat_N) - wanted + 1).values

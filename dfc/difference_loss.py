@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dfc.model import Codes, Dfc, Misread
+from dfc.model import Codes, Dfc
+from dfc.sparse_products import write
 
 
 class Moving(NamedTuple):
@@ -18,6 +19,10 @@ class Moving(NamedTuple):
     """Orthonormal (``attribution.moving_directions``)."""
     variance: float
     """Mean square of the difference within them, over the positions as they are drawn."""
+
+    def of(self, x_ND: Tensor) -> Tensor:
+        """Each row's parts in these directions ``[N, R]``."""
+        return x_ND @ self.direction_RD.T
 
 
 def difference_loss(
@@ -40,38 +45,57 @@ def difference_loss(
     the words.
     """
     change_BD = candidate_BD - base_BD
-    new_BD = code.candidate_BF @ model.candidate.decoder
+    new_BD = write(code.candidate_BF, model.candidate.decoder)
     lost_BD = (new_BD.detach() - change_BD).float()
-    losses = []
+    old_BD = write(code.base_BF, model.base.decoder)
+    losses = [unexplained(change_BD, new_BD, variance), unexplained(lost_BD, old_BD, variance)]
     for target_BD, block_BF, decoder_FD in (
         (change_BD, code.candidate_BF, model.candidate.decoder),
         (lost_BD, code.base_BF, model.base.decoder),
     ):
-        losses.append(unexplained(target_BD, block_BF @ decoder_FD, variance))
-        for n in short_prefixes(model.config.prefixes, len(decoder_FD)):
-            left_BD = target_BD - (block_BF[:, :n] @ decoder_FD[:n]).float()
-            losses.append(
-                mean_square(left_BD) / variance if moving is None else _share(left_BD, moving)
-            )
+        losses += _prefix_losses(model, target_BD, block_BF, decoder_FD, variance, moving)
     return torch.stack(losses).mean()
 
 
-def silence_loss(model: Dfc, misread: Misread, moving: Moving) -> Tensor:
+def _prefix_losses(
+    model: Dfc,
+    target_BD: Tensor,
+    block_BF: Tensor,
+    decoder_FD: Tensor,
+    variance: float,
+    moving: Moving | None,
+) -> list[Tensor]:
+    """The unexplained share of each prefix; given ``moving``, all is taken to its directions first,
+    of which there are far fewer than the residual stream has."""
+    if moving is not None:
+        target_BD, decoder_FD = moving.of(target_BD), moving.of(decoder_FD)
+        variance = moving.variance
+    return [
+        unexplained(target_BD, block_BF[:, :n] @ decoder_FD[:n], variance)
+        for n in short_prefixes(model.config.prefixes, len(decoder_FD))
+    ]
+
+
+def silence_loss(
+    model: Dfc, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor, moving: Moving
+) -> Tensor:
     """Energy that the prefixes of each exclusive block would write within the moving directions on
     reading the other model, as a share of the difference's.
 
     An update is a function of the context, which both models see; a latent that reads the context
     alone would fire in the base as well. Penalised, it must read what only its own model has.
     """
-    blocks = (
+    prefixes = model.config.prefixes
+    misread = model.misread(base_BD, candidate_BD, threshold, max(prefixes, default=0))
+    shares = []
+    for block_BF, decoder_FD in (
         (misread.base_BF, model.base.decoder),
         (misread.candidate_BF, model.candidate.decoder),
-    )
-    shares = [
-        _share((block_BF[:, :n] @ decoder_FD[:n]).float(), moving)
-        for block_BF, decoder_FD in blocks
-        for n in short_prefixes(model.config.prefixes, len(decoder_FD))
-    ]
+    ):
+        written_FR = moving.of(decoder_FD)
+        for n in short_prefixes(prefixes, len(decoder_FD)):
+            energy = mean_square((block_BF[:, :n] @ written_FR[:n]).float())
+            shares.append(energy / moving.variance)
     return torch.stack(shares).mean() if shares else moving.direction_RD.new_zeros(())
 
 
@@ -88,7 +112,3 @@ def mean_square(x_BD: Tensor) -> Tensor:
 def short_prefixes(prefixes: Sequence[int], latents: int) -> list[int]:
     """The prefixes that are shorter than a block of ``latents``."""
     return [n for n in prefixes if n < latents]
-
-
-def _share(x_BD: Tensor, moving: Moving) -> Tensor:
-    return mean_square(x_BD @ moving.direction_RD.T) / moving.variance

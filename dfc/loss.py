@@ -99,8 +99,7 @@ def total_loss(
             model, base_BD, candidate_BD, kept, variance.difference, moving
         )
         if moving is not None and config.silence_weight > 0:
-            misread = model.misread(base_BD, candidate_BD, threshold)
-            silence = silence_loss(model, misread, moving)
+            silence = silence_loss(model, base_BD, candidate_BD, threshold, moving)
     total = (
         base
         + candidate

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dfc.batch_topk import batch_topk_threshold, keep_above
 from dfc.config import DfcConfig
+from dfc.sparse_products import read, write
 
 SHARED, BASE, CANDIDATE = 0, 1, 2
 """Order of the blocks in concatenated codes, in ``threshold`` and in reports."""
@@ -29,7 +30,8 @@ class Codes(NamedTuple):
 
 
 class Misread(NamedTuple):
-    """What the exclusive blocks read when shown the other model's activations."""
+    """What the first latents of the exclusive blocks read when shown the other model's
+    activations."""
 
     base_BF: Tensor
     candidate_BF: Tensor
@@ -52,8 +54,9 @@ class ExclusiveBlock(nn.Module):
         self.bias = nn.Parameter(torch.zeros(latents))
         self.decoder = nn.Parameter(directions_FD * decoder_norm)
 
-    def encode(self, x_BD: Tensor) -> Tensor:
-        return torch.relu(x_BD @ self.encoder.T + self.bias)
+    def encode(self, x_BD: Tensor, first: int | None = None) -> Tensor:
+        """All latents, or the ``first`` ones alone."""
+        return torch.relu(read(x_BD, self.encoder[:first]) + self.bias[:first])
 
 
 class Dfc(nn.Module):
@@ -100,11 +103,9 @@ class Dfc(nn.Module):
         The sum over models is the paper's average up to a factor that the weights absorb
         (section 2.1).
         """
-        shared_BF = torch.relu(
-            base_BD @ self.encoder_base.T
-            + candidate_BD @ self.encoder_candidate.T
-            + self.shared_bias
-        )
+        both_BD = torch.cat([base_BD, candidate_BD], dim=1)
+        encoder_FD = torch.cat([self.encoder_base, self.encoder_candidate], dim=1)
+        shared_BF = torch.relu(read(both_BD, encoder_FD) + self.shared_bias)
         return Codes(shared_BF, self.base.encode(base_BD), self.candidate.encode(candidate_BD))
 
     def decoder_norms(self) -> Codes:
@@ -138,12 +139,15 @@ class Dfc(nn.Module):
         blocks = zip(code, self.score(code), threshold, strict=True)
         return Codes(*(keep_above(c, s, t) for c, s, t in blocks))
 
-    def misread(self, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor) -> Misread:
-        """Show each exclusive block the other model (tied form: the widths are equal)."""
+    def misread(
+        self, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor, first: int
+    ) -> Misread:
+        """Show the ``first`` latents of each exclusive block the other model (tied form: the widths
+        are equal)."""
 
         def kept(block: ExclusiveBlock, x_BD: Tensor, limit: Tensor) -> Tensor:
-            code_BF = block.encode(x_BD)
-            score_BF = (code_BF * block.decoder.norm(dim=1)).detach().float()
+            code_BF = block.encode(x_BD, first)
+            score_BF = code_BF.detach().float() * block.decoder.detach()[:first].norm(dim=1)
             return keep_above(code_BF, score_BF, limit)
 
         return Misread(
@@ -151,9 +155,11 @@ class Dfc(nn.Module):
             kept(self.candidate, base_BD, threshold[CANDIDATE]),
         )
 
+    @torch.no_grad()
     def score(self, code: Codes) -> Codes:
+        """By what the latents of a batch are selected: how much each writes."""
         norms = self.decoder_norms()
-        return Codes(*((c * n).detach().float() for c, n in zip(code, norms, strict=True)))
+        return Codes(*(c.float() * n for c, n in zip(code, norms, strict=True)))
 
     def decode(
         self, code: Codes, bias: bool = True, learn_exclusive: bool = True
@@ -162,10 +168,10 @@ class Dfc(nn.Module):
         exclusive ones (equation 2). Without ``learn_exclusive`` no gradient reaches the
         exclusive blocks."""
         other = self.decoder_candidate
-        shared_base_BD = code.shared_BF @ self.decoder_base
-        shared_candidate_BD = shared_base_BD if other is None else code.shared_BF @ other
-        own_base_BD = code.base_BF @ self.base.decoder
-        own_candidate_BD = code.candidate_BF @ self.candidate.decoder
+        shared_base_BD = write(code.shared_BF, self.decoder_base)
+        shared_candidate_BD = shared_base_BD if other is None else write(code.shared_BF, other)
+        own_base_BD = write(code.base_BF, self.base.decoder)
+        own_candidate_BD = write(code.candidate_BF, self.candidate.decoder)
         if not learn_exclusive:
             own_base_BD, own_candidate_BD = own_base_BD.detach(), own_candidate_BD.detach()
         base_BD = shared_base_BD + own_base_BD

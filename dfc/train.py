@@ -79,7 +79,8 @@ def train(
         run.resume(checkpoint)
     while run.step < config.steps:
         index = run.batch_index(draw)
-        loss = run.update(base_ND[index], candidate_ND[index], variance, moving)
+        base_BD, candidate_BD = (x_ND.index_select(0, index) for x_ND in (base_ND, candidate_ND))
+        loss = run.update(base_BD, candidate_BD, variance, moving)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
             run.record(loss)
             if checkpoint is not None:

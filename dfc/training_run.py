@@ -97,7 +97,7 @@ class TrainingRun:
         started = running > 0
         mixed = THRESHOLD_DECAY * running + (1 - THRESHOLD_DECAY) * threshold
         running.copy_(torch.where(started, mixed, threshold))
-        fired_F = torch.cat([(block > 0).any(0) for block in kept])
+        fired_F = torch.cat([block.amax(0) > 0 for block in kept])
         self.silent_F = torch.where(fired_F, 0.0, self.silent_F + self.config.batch)
 
     def _check_gradients(self) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dfc.batch_topk import batch_topk_threshold, keep_above
+from dfc.batch_topk import SAMPLED_OF, batch_topk_threshold, keep_above
 from dfc.config import DfcConfig
 from dfc.difference_loss import Moving, difference_loss, short_prefixes, silence_loss
 from dfc.loss import Variance, aux_loss, total_loss
@@ -113,6 +113,21 @@ def test_batch_topk_keeps_k_per_token_on_average() -> None:
     assert set(kept[kept > 0].tolist()) == set(score_BF.flatten().topk(192).values.tolist())
 
 
+@pytest.mark.parametrize("order", ["drawn", "rising", "ties", "largest where none are sampled"])
+@pytest.mark.parametrize("k", [0.5, 3.0, 39.0])
+def test_the_threshold_is_that_of_all_scores_in_order(order: str, k: float) -> None:
+    score_BF = torch.rand(64, 40, generator=torch.Generator().manual_seed(0))
+    if order == "rising":
+        score_BF = score_BF.flatten().sort().values.view(64, 40)
+    elif order == "ties":
+        score_BF = (score_BF * 4).ceil()
+    elif order == "largest where none are sampled":
+        score_BF.view(-1)[::SAMPLED_OF] /= 10
+    wanted = round(k * 64)
+    expected = score_BF.flatten().sort(descending=True).values[wanted - 1]
+    assert batch_topk_threshold(score_BF, k) == expected
+
+
 def test_batch_topk_forces_no_silent_latent_to_fire() -> None:
     score_BF = torch.zeros(4, 10)
     score_BF[0, 0] = 1.0
@@ -157,10 +172,11 @@ def test_a_prefix_answers_for_the_moving_directions_alone() -> None:
 def test_silence_is_what_each_block_would_write_on_reading_the_other_model() -> None:
     dfc = model("tied", prefixes=(2,))
     base_BD, candidate_BD = torch.randn(16, 8), torch.randn(16, 8)
-    misread = dfc.misread(base_BD, candidate_BD, torch.full((3,), 0.1))
-    swapped = dfc.select(dfc.encode(candidate_BD, base_BD), torch.full((3,), 0.1))
-    assert torch.equal(misread.base_BF, swapped.base_BF)
-    assert torch.equal(misread.candidate_BF, swapped.candidate_BF)
+    threshold = torch.full((3,), 0.1)
+    misread = dfc.misread(base_BD, candidate_BD, threshold, first=3)
+    swapped = dfc.select(dfc.encode(candidate_BD, base_BD), threshold)
+    assert torch.allclose(misread.base_BF, swapped.base_BF[:, :3])
+    assert torch.allclose(misread.candidate_BF, swapped.candidate_BF[:, :3])
     moving = Moving(torch.eye(8)[:3], 2.0)
     energies = [
         (code_BF[:, :2] @ decoder_FD[:2])[:, :3].pow(2).sum(1).mean() / 2.0
@@ -169,7 +185,7 @@ def test_silence_is_what_each_block_would_write_on_reading_the_other_model() -> 
             (swapped.candidate_BF, dfc.candidate.decoder),
         )
     ]
-    found = silence_loss(dfc, misread, moving)
+    found = silence_loss(dfc, base_BD, candidate_BD, threshold, moving)
     assert found.item() == pytest.approx(sum(e.item() for e in energies) / 2, rel=1e-5) != 0
 
 
