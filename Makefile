@@ -23,9 +23,11 @@ demo: $(STAMP)  ## Plant a regression in a real model and watch it being caught 
 	$(BIN)/python -m deploy.demo
 
 # The tests start their own servers; only the programs have to be there.
-SERVERS := redis-server postgresql
-services:  ## Install redis-server and PostgreSQL for the tests (Debian, as root)
-	@if command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
+SERVERS := redis-server postgresql prometheus prometheus-alertmanager
+services:  ## Install the servers that the tests start (Debian, as root)
+	@if command -v redis-server >/dev/null && command -v promtool >/dev/null \
+		&& command -v prometheus-alertmanager >/dev/null \
+		&& ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "the tests need the programs of $(SERVERS); install them with your package manager," \
 			"on Debian as root: apt-get install $(SERVERS)"; exit 2; \

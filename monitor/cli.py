@@ -39,7 +39,7 @@ from monitor.overview import latest_verdict, line_rows, version_details, version
 from monitor.owner import this_user
 from monitor.rounds import Around, Worker, watch_forever, watch_once
 from monitor.schema import Trust
-from monitor.service_commands import cancel, reconcile, status, worker
+from monitor.service_commands import cancel, exporter, reconcile, status, worker
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
-for command in (worker, reconcile, status, cancel):
+for command in (worker, reconcile, status, exporter, cancel):
     app.command()(command)
 
 

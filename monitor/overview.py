@@ -50,7 +50,7 @@ def line_rows(session: Session) -> list[LineRow]:
             select(Version.state, func.count()).filter_by(line_id=line.id).group_by(Version.state)
         )
         counts = {state: count for state, count in states}
-        refused = len(_refused(session, line))
+        refused = len(refused_pushes(session, line))
         if refused:
             counts[Trust.UNDECIDED] = counts.get(Trust.UNDECIDED, 0) + refused
         names = [version.name for version in trusted]
@@ -85,7 +85,7 @@ def version_rows(session: Session, line: Line) -> list[VersionRow]:
                 seen_at=version.registered_at,
             )
         )
-    for refusal in _refused(session, line):
+    for refusal in refused_pushes(session, line):
         rows.append(
             VersionRow(
                 name=refusal.name,
@@ -146,8 +146,8 @@ def version_details(session: Session, version: Version) -> dict[str, Any]:
     }
 
 
-def _refused(session: Session, line: Line) -> list[Observation]:
-    """The last observation of every place at which the last thing seen was no version."""
+def refused_pushes(session: Session, line: Line) -> list[Observation]:
+    """The pushes that are no version as they lie there: the last observation of each."""
     last = (
         select(func.max(Observation.id))
         .filter_by(line_id=line.id)

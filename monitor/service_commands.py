@@ -1,6 +1,9 @@
-"""The commands of the distributed service: `worker`, `reconcile`, `status`, `cancel`."""
+"""The commands of the distributed service: `worker`, `reconcile`, `status`, `exporter`,
+`cancel`."""
 
+import signal
 import socket
+import threading
 import time
 from typing import Annotated
 
@@ -55,6 +58,25 @@ def status(config: Config = None, data_dir: DataDir = None) -> None:
     now = time.time()
     with read_database(settings_of(config, data_dir).database_url)() as session:
         show(status_view(status_of(session, now), now))
+
+
+@explained
+def exporter(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9464,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Answer Prometheus at /metrics with what the database and the broker say, until SIGTERM."""
+    from monitor.metrics.exporter import serve_metrics
+
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    serving = serve_metrics(settings_of(config, data_dir), host, port, time.time)
+    report(f"metrics at http://{host}:{serving.port}/metrics")
+    stop.wait()
+    serving.close()
 
 
 @explained

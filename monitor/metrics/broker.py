@@ -1,0 +1,32 @@
+"""Readings of the queues in Redis.
+
+A message that a worker holds is in no list: Kombu keeps it in one hash for all queues. Redis is
+asked directly, since Celery's own counts need a worker to answer.
+"""
+
+from collections.abc import Iterator
+
+import redis
+
+from monitor.broker_settings import BrokerSettings
+from monitor.metrics.reading import Reading
+from monitor.outbox import QUEUES
+
+TIMEOUT_SECONDS = 2.0
+
+
+def read_broker(settings: BrokerSettings) -> Iterator[Reading]:
+    """Waiting and unconfirmed messages; nothing without a broker. Raises redis.RedisError."""
+    if settings.url is None:
+        return
+    client = redis.Redis.from_url(
+        settings.url.get_secret_value(),
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+    )
+    with client:
+        for queue in QUEUES:
+            waiting = client.llen(f"{settings.key_prefix}{queue}")
+            yield Reading("queue_length", (queue,), float(waiting))
+        unacked = client.hlen(f"{settings.key_prefix}unacked")
+        yield Reading("queue_unacked", (), float(unacked))

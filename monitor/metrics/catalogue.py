@@ -1,0 +1,112 @@
+"""Every metric of the exporter: its name, kind, labels and meaning, as data.
+
+Rules, dashboards and the docs' table are tested against it. Base units, and no digest, prompt or
+feature as a label: history belongs in the database. Only `version_info` names single versions, and
+only the newest of each line.
+"""
+
+from typing import Literal, NamedTuple
+
+PREFIX = "latentwatch_"
+
+Kind = Literal["gauge", "counter", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One family; its full name is `PREFIX` and `name`, a counter's ends in `_total`."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+
+_METRICS = (
+    Metric("build", "gauge", ("version",), "1, with the version of latentwatch."),
+    Metric("exporter_scrape_error", "gauge", ("part",), "1 where this part could not be read."),
+    Metric(
+        "versions_observed",
+        "counter",
+        ("line",),
+        "Versions, aliases and refused pushes that the watcher has seen.",
+    ),
+    Metric("version_state", "gauge", ("line", "state"), "Versions in this state."),
+    Metric(
+        "version_info",
+        "gauge",
+        ("line", "version", "digest", "state"),
+        "1 for each of the newest versions of a line.",
+    ),
+    Metric(
+        "version_oldest_unchecked_seconds",
+        "gauge",
+        ("line",),
+        "Age of the version that has waited longest for a verdict; 0 where none waits.",
+    ),
+    Metric(
+        "version_refused",
+        "gauge",
+        ("line",),
+        "Pushes that can't be read as they lie there: incomplete or unsafe.",
+    ),
+    Metric("jobs", "gauge", ("queue", "state"), "Diffs in this state."),
+    Metric("job_attempts", "counter", ("queue",), "Tries of all diffs."),
+    Metric(
+        "job_oldest_due_seconds",
+        "gauge",
+        ("queue",),
+        "How long the diff that has waited longest has been due; 0 where none is.",
+    ),
+    Metric("job_duration_seconds", "histogram", ("queue",), "Time to compare, of ended diffs."),
+    Metric(
+        "job_stage_seconds", "histogram", ("stage",), "Time in a stage, of ended diffs that ran it."
+    ),
+    Metric(
+        "job_turnaround_seconds",
+        "histogram",
+        ("queue",),
+        "From being queued to the verdict, waiting included.",
+    ),
+    Metric("workers_alive", "gauge", ("queue",), "Workers that have told of themselves lately."),
+    Metric("queue_length", "gauge", ("queue",), "Messages waiting in the broker."),
+    Metric("queue_unacked", "gauge", (), "Messages that workers hold and have not confirmed."),
+    Metric(
+        "outbox_oldest_pending_seconds",
+        "gauge",
+        (),
+        "How long the oldest due message has not been sent; 0 where none is due.",
+    ),
+    Metric(
+        "behaviour_shift_nats",
+        "gauge",
+        ("line", "behaviour", "against"),
+        "Shift of the newest candidate, in nats per token.",
+    ),
+    Metric(
+        "behaviour_noise_floor_nats",
+        "gauge",
+        ("line", "behaviour", "against"),
+        "What the shift has to exceed, in nats per token.",
+    ),
+    Metric(
+        "behaviour_flagged",
+        "gauge",
+        ("line", "behaviour", "against"),
+        "1 where the newest candidate is flagged for it.",
+    ),
+    Metric(
+        "exclusive_features",
+        "gauge",
+        ("line", "side", "against"),
+        "Short-listed features that only the newest candidate, or only its base, has.",
+    ),
+    Metric(
+        "feature_steering_effect_max_ratio",
+        "gauge",
+        ("line", "behaviour", "against"),
+        "Largest part of the shift that ablating one new feature removes.",
+    ),
+    Metric("line_calibration_age_seconds", "gauge", ("line",), "Age of its calibration."),
+)
+METRICS = {metric.name: metric for metric in _METRICS}
+"""By short name."""

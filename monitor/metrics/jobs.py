@@ -1,0 +1,89 @@
+"""Readings of the diffs, of those who compare them, and of the messages that wake them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from monitor.metrics.reading import Distribution, Reading, Spread
+from monitor.outbox import CPU, GPU, QUEUES
+from monitor.roster import SILENT_AFTER_SECONDS
+from monitor.schema import Diff, DiffState, Outgoing, WorkerRow
+
+DUE_SINCE = case((Diff.not_before > Diff.queued_at, Diff.not_before), else_=Diff.queued_at)
+
+
+def read_jobs(session: Session, now: float) -> Iterator[Reading]:
+    """Diffs by state, what is due, who is at work, and what the outbox has not sent."""
+    counts: Counter[tuple[str, str]] = Counter()
+    attempts: Counter[str] = Counter()
+    for probe_only, state, number, tries in session.execute(
+        select(Diff.probe_only, Diff.state, func.count(), func.sum(Diff.attempt)).group_by(
+            Diff.probe_only, Diff.state
+        )
+    ):
+        counts[queue_of(probe_only), state] += number
+        attempts[queue_of(probe_only)] += tries or 0
+    alive: Counter[str] = Counter()
+    seen = select(WorkerRow.queues).where(WorkerRow.seen_at >= now - SILENT_AFTER_SECONDS)
+    for queues in session.scalars(seen):
+        alive.update(queues.split(","))
+    for queue in QUEUES:
+        for state in DiffState:
+            yield Reading("jobs", (queue, state), counts[queue, state])
+        yield Reading("job_attempts", (queue,), attempts[queue])
+        yield Reading("workers_alive", (queue,), alive[queue])
+        since = session.scalar(
+            select(func.min(DUE_SINCE)).where(
+                Diff.state == DiffState.QUEUED,
+                Diff.not_before <= now,
+                Diff.probe_only.is_(queue == CPU),
+            )
+        )
+        yield Reading("job_oldest_due_seconds", (queue,), 0.0 if since is None else now - since)
+    pending = session.scalar(
+        select(func.min(DUE_SINCE))
+        .join(Outgoing, Outgoing.diff_id == Diff.id)
+        .where(Outgoing.sent_at.is_(None), Outgoing.not_before <= now)
+    )
+    yield Reading("outbox_oldest_pending_seconds", (), 0.0 if pending is None else now - pending)
+
+
+class Ended:
+    """The durations of ended diffs. Remembers how far it has read, so that a scrape looks at what
+    has ended since the last one; after a restart it reads everything again, and counts the same."""
+
+    def __init__(self) -> None:
+        self._read: set[tuple[int, float | None]] = set()
+        self._spreads: dict[tuple[str, str], Distribution] = {}
+
+    def read(self, session: Session) -> Iterator[Spread]:
+        """How long the diffs took that ended with a verdict, in all and by stage."""
+        ended = select(Diff.id, Diff.finished_at).where(Diff.verdict.is_not(None))
+        new = [row for row in session.execute(ended).all() if tuple(row) not in self._read]
+        for diff_id, finished_at in new:
+            diff = session.get_one(Diff, diff_id)
+            self._count(diff)
+            session.expunge(diff)
+            self._read.add((diff_id, finished_at))
+        for (name, label), distribution in self._spreads.items():
+            yield Spread(name, (label,), distribution)
+
+    def _count(self, diff: Diff) -> None:
+        queue = queue_of(diff.probe_only)
+        timings = json.loads(diff.verdict or "{}").get("timings", {})
+        for stage, seconds in timings.items():
+            self._observe("job_stage_seconds", stage, seconds)
+        self._observe("job_duration_seconds", queue, sum(timings.values()))
+        if diff.finished_at is not None:
+            self._observe("job_turnaround_seconds", queue, diff.finished_at - diff.queued_at)
+
+    def _observe(self, name: str, label: str, seconds: float) -> None:
+        self._spreads.setdefault((name, label), Distribution()).observe(seconds)
+
+
+def queue_of(probe_only: bool) -> str:
+    """The queue of a diff."""
+    return CPU if probe_only else GPU

@@ -1,0 +1,83 @@
+"""Readings of the newest candidate of each line: its shifts, its features, what steering did."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.verdict import Feature, Verdict
+from monitor.metrics.reading import Reading
+from monitor.schema import Diff, Line, Version
+from monitor.settings import Settings
+
+TRUSTED, ANCHOR = "trusted", "anchor"
+
+
+def read_verdicts(session: Session, settings: Settings) -> Iterator[Reading]:
+    """The verdicts on the version of each line that was registered last among those that have one.
+
+    One per base: the trusted version, and the anchor where the settings name one.
+    """
+    for line in session.scalars(select(Line).order_by(Line.name)).all():
+        watched = settings.line(line.name)
+        for against, verdict in _newest(session, line, watched.anchor if watched else None):
+            yield from _behaviours(line.name, against, verdict)
+            yield from _features(line.name, against, verdict)
+
+
+def _newest(session: Session, line: Line, anchor: str | None) -> list[tuple[str, Verdict]]:
+    candidate = session.scalar(
+        select(Version.content_digest)
+        .join(Diff, Diff.candidate_digest == Version.content_digest)
+        .where(Version.line_id == line.id, Diff.line_id == line.id, Diff.verdict.is_not(None))
+        .order_by(Version.id.desc())
+        .limit(1)
+    )
+    rows = session.execute(
+        select(Version.name, Diff.verdict)
+        .join(
+            Version,
+            (Version.line_id == line.id) & (Version.content_digest == Diff.base_digest),
+            isouter=True,
+        )
+        .where(
+            Diff.line_id == line.id,
+            Diff.candidate_digest == candidate,
+            Diff.verdict.is_not(None),
+        )
+        .order_by(Diff.finished_at)
+    ).all()
+    # A later comparison with the same base takes the place of an earlier one.
+    found = {
+        ANCHOR if base is not None and base == anchor else TRUSTED: text for base, text in rows
+    }
+    return [(name, Verdict.model_validate_json(text)) for name, text in found.items() if text]
+
+
+def _behaviours(line: str, against: str, verdict: Verdict) -> Iterator[Reading]:
+    for behaviour in verdict.behaviours:
+        labels = (line, behaviour.name, against)
+        yield Reading("behaviour_flagged", labels, behaviour.flagged)
+        if behaviour.shift is not None:
+            yield Reading("behaviour_shift_nats", labels, behaviour.shift)
+        if behaviour.noise_floor is not None:
+            yield Reading("behaviour_noise_floor_nats", labels, behaviour.noise_floor)
+
+
+def _features(line: str, against: str, verdict: Verdict) -> Iterator[Reading]:
+    for side in ("candidate", "base"):
+        number = sum(feature.side == side for feature in verdict.features)
+        yield Reading("exclusive_features", (line, side, against), number)
+    for behaviour, removed in _steered(verdict.features).items():
+        labels = (line, behaviour, against)
+        yield Reading("feature_steering_effect_max_ratio", labels, removed)
+
+
+def _steered(features: list[Feature]) -> dict[str, float]:
+    largest: dict[str, float] = {}
+    for feature in features:
+        for effect in feature.effects:
+            if effect.ablation_removes is not None:
+                before = largest.get(effect.behaviour, effect.ablation_removes)
+                largest[effect.behaviour] = max(before, effect.ablation_removes)
+    return largest

@@ -1,0 +1,53 @@
+"""Readings of lines and versions."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from monitor.metrics.reading import Reading
+from monitor.overview import line_rows, refused_pushes
+from monitor.schema import Line, Observation, Trust, Version
+
+NEWEST = 5
+"""Versions of a line that are named."""
+UNCHECKED = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.SUPERSEDED)
+
+
+def read_versions(session: Session, now: float) -> Iterator[Reading]:
+    """How many versions are in which state, and how long the oldest has waited."""
+    for line in session.scalars(select(Line).order_by(Line.name)).all():
+        seen = session.scalar(
+            select(func.count()).select_from(Observation).filter_by(line_id=line.id)
+        )
+        yield Reading("versions_observed", (line.name,), seen or 0)
+        counts = dict(
+            session.execute(
+                select(Version.state, func.count())
+                .filter_by(line_id=line.id)
+                .group_by(Version.state)
+            ).all()
+        )
+        for state in Trust:  # zeros too, so that a rule sees a state be left
+            yield Reading("version_state", (line.name, state), counts.get(state, 0))
+        pushes = refused_pushes(session, line)
+        yield Reading("version_refused", (line.name,), len(pushes))
+        waiting = session.scalar(
+            select(func.min(Version.registered_at)).where(
+                Version.line_id == line.id, Version.state.in_(UNCHECKED)
+            )
+        )
+        since = [push.seen_at for push in pushes] + ([] if waiting is None else [waiting])
+        age = max(0.0, now - min(since)) if since else 0.0
+        yield Reading("version_oldest_unchecked_seconds", (line.name,), age)
+        yield from _newest(session, line)
+    for row in line_rows(session):
+        if row.calibrated_at is not None:
+            yield Reading("line_calibration_age_seconds", (row.name,), now - row.calibrated_at)
+
+
+def _newest(session: Session, line: Line) -> Iterator[Reading]:
+    newest = select(Version).filter_by(line_id=line.id).order_by(Version.id.desc()).limit(NEWEST)
+    for version in session.scalars(newest):
+        labels = (line.name, version.name, version.content_digest[:12], version.state)
+        yield Reading("version_info", labels, 1)

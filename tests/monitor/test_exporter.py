@@ -1,0 +1,234 @@
+"""What Prometheus reads of a filled database, from the real exporter over HTTP."""
+
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from alerts.verdict import to_json
+from monitor import jobs
+from monitor.database import Line, open_database
+from monitor.metrics.catalogue import METRICS, PREFIX
+from monitor.metrics.exporter import serve_metrics
+from monitor.outbox import Message
+from monitor.roster import sign_in
+from monitor.schema import StoredCalibration
+from monitor.settings import Settings, load_settings
+from tests.alerts import samples
+from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
+from tests.services import RedisServer, free_port, program
+from workers.celery_app import make_app, send
+
+DAY = 86_400.0
+
+
+class Clock:
+    """Seconds since the epoch, as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def settings_for(database_url: str, tmp_path: Path, **broker: str) -> Settings:
+    line = {"name": "assistant", "directory": tmp_path, "anchor": "v0"}
+    return load_settings(
+        data_dir=tmp_path / "data", database_url=database_url, lines=[line], broker=broker
+    )
+
+
+class Scrape:
+    """The answer of an exporter, by metric and labels."""
+
+    def __init__(self, port: int) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            self.text = answer.read().decode()
+        self.families = list(text_string_to_metric_families(self.text))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        for family in self.families:
+            for sample in family.samples:
+                if sample.name == f"{PREFIX}{name}" and sample.labels == labels:
+                    return float(sample.value)
+        return None
+
+
+@pytest.fixture
+def filled(
+    sessions: Sessions, line: Line, add_version: AddVersion, database_url: str, tmp_path: Path
+) -> Settings:
+    """A line with an anchor and a trusted version; a candidate checked against both, one queued."""
+    anchor = add_version("v0", trusted=True)
+    base, candidate = add_version("v1", trusted=True, published_at=1.0), add_version("v2")
+    waiting = add_version("v3")
+    with sessions.begin() as session:
+        for base_version, verdict in ((base, samples.flagged()), (anchor, samples.passed())):
+            diff = jobs.queue_diff(
+                session, line, session.merge(base_version), session.merge(candidate), "r", 10.0
+            )
+            claimed = jobs.claim_due(session, diff.id, 20.0, "host:1:0", 60.0)
+            assert claimed is not None
+            text = to_json(verdict)
+            jobs.finish(session, diff.id, claimed.fence, text, 500.0)
+        jobs.queue_diff(session, line, session.merge(base), session.merge(waiting), "r", 100.0)
+        sign_in(session, "host-0", ["gpu", "cpu"], "0", 0.0, now=990.0)
+        sign_in(session, "host-1", ["gpu"], "1", 0.0, now=100.0)
+        session.add(
+            StoredCalibration(
+                line_id=line.id,
+                base_digest=base.content_digest,
+                recipe_digest="r",
+                created_at=1000.0 - DAY,
+                calibration="{}",
+            )
+        )
+    return settings_for(database_url, tmp_path)
+
+
+@pytest.fixture
+def scrape(filled: Settings, clock: Clock) -> Iterator[Scrape]:
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    yield Scrape(exporter.port)
+    exporter.close()
+
+
+@BOTH_DATABASES
+def test_a_filled_database_shows_every_metric_and_no_other(scrape: Scrape) -> None:
+    shown = {f.name.removeprefix(PREFIX): f for f in scrape.families}
+    of_a_broker = {"queue_length", "queue_unacked"}
+    assert shown.keys() == METRICS.keys() - of_a_broker
+    for name, family in shown.items():
+        assert family.type == METRICS[name].kind, name
+        assert family.documentation == METRICS[name].help
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(METRICS[name].labels), name
+
+
+def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
+    value = scrape.value
+    assert value("version_state", line="assistant", state="trusted") == 2
+    assert value("version_state", line="assistant", state="flagged") == 1
+    assert value("version_state", line="assistant", state="checking") == 1
+    assert value("version_state", line="assistant", state="quarantined") == 0
+    assert value("version_oldest_unchecked_seconds", line="assistant") == 1000
+    assert value("jobs", queue="gpu", state="done") == 2
+    assert value("jobs", queue="gpu", state="queued") == 1
+    assert value("job_attempts_total", queue="gpu") == 2
+    assert value("job_oldest_due_seconds", queue="gpu") == 900
+    assert value("job_oldest_due_seconds", queue="cpu") == 0
+    assert value("outbox_oldest_pending_seconds") == 900
+    assert value("workers_alive", queue="gpu") == 1
+    assert value("line_calibration_age_seconds", line="assistant") == DAY
+    assert value("job_turnaround_seconds_count", queue="gpu") == 2
+    assert value("job_turnaround_seconds_sum", queue="gpu") == 2 * 490
+    assert value("job_turnaround_seconds_bucket", queue="gpu", le="300") == 0
+    assert value("job_turnaround_seconds_bucket", queue="gpu", le="900") == 2
+    flagged = samples.flagged()
+    took = sum(flagged.timings.values()) + sum(samples.passed().timings.values())
+    assert value("job_duration_seconds_sum", queue="gpu") == pytest.approx(took)
+
+
+def test_the_newest_candidate_is_shown_against_both_bases(scrape: Scrape) -> None:
+    def of(name: str, against: str) -> float | None:
+        return scrape.value(name, line="assistant", behaviour="sycophancy", against=against)
+
+    assert of("behaviour_shift_nats", "trusted") == 3.45
+    assert of("behaviour_noise_floor_nats", "trusted") == 0.12
+    assert of("behaviour_flagged", "trusted") == 1
+    assert of("behaviour_flagged", "anchor") == 0
+    assert of("behaviour_shift_nats", "anchor") == 0.03
+    assert of("feature_steering_effect_max_ratio", "trusted") == 0.31
+    features = samples.flagged().features
+    candidate = sum(feature.side == "candidate" for feature in features)
+    labels = {"line": "assistant", "side": "candidate", "against": "trusted"}
+    assert scrape.value("exclusive_features", **labels) == candidate > 0
+
+
+def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:
+    promtool = program("promtool", "prometheus")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=scrape.text, text=True, capture_output=True
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_scrape_is_kept_for_a_moment_and_counts_nothing_twice(
+    filled: Settings, clock: Clock, sessions: Sessions, line: Line, add_version: AddVersion
+) -> None:
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        first = Scrape(exporter.port)
+        add_version("v4")
+        labels = {"line": "assistant", "state": "new"}
+        assert Scrape(exporter.port).value("version_state", **labels) == 0
+        clock.now += 6
+        later = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert later.value("version_state", **labels) == 1
+    assert first.value("job_turnaround_seconds_count", queue="gpu") == 2
+    assert later.value("job_turnaround_seconds_count", queue="gpu") == 2
+
+
+def test_what_waits_in_redis_is_counted_and_a_redis_that_is_away_hides_nothing_else(
+    filled: Settings, clock: Clock, redis_server: RedisServer, database_url: str, tmp_path: Path
+) -> None:
+    redis_server.client.flushall()
+    settings = settings_for(database_url, tmp_path, url=redis_server.url, key_prefix="exporter:")
+    app = make_app(settings)
+    for diff_id in (1, 2):
+        send(app, Message(diff_id, "gpu"))
+    send(app, Message(3, "cpu"))
+    with_redis = serve_metrics(settings, "127.0.0.1", 0, clock)
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    without = serve_metrics(settings_for(database_url, tmp_path, url=away), "127.0.0.1", 0, clock)
+    try:
+        found, missing = Scrape(with_redis.port), Scrape(without.port)
+    finally:
+        with_redis.close()
+        without.close()
+    assert found.value("queue_length", queue="gpu") == 2
+    assert found.value("queue_length", queue="cpu") == 1
+    assert found.value("queue_unacked") == 0
+    assert found.value("exporter_scrape_error", part="broker") == 0
+    assert missing.value("exporter_scrape_error", part="broker") == 1
+    assert missing.value("queue_length", queue="gpu") is None
+    assert missing.value("jobs", queue="gpu", state="queued") == 1
+
+
+def test_a_database_that_cannot_be_read_is_told(tmp_path: Path, clock: Clock) -> None:
+    broken = tmp_path / "latentwatch.db"
+    broken.write_bytes(b"not a database, by its first bytes")
+    exporter = serve_metrics(settings_for(f"sqlite:///{broken}", tmp_path), "127.0.0.1", 0, clock)
+    try:
+        scrape = Scrape(exporter.port)
+        assert scrape.value("exporter_scrape_error", part="jobs") == 1
+        assert scrape.value("jobs", queue="gpu", state="queued") is None
+        broken.unlink()
+        open_database(f"sqlite:///{broken}")
+        clock.now += 6
+        repaired = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert repaired.value("exporter_scrape_error", part="jobs") == 0
+    assert repaired.value("jobs", queue="gpu", state="queued") == 0
+
+
+def test_the_docs_list_every_metric() -> None:
+    page = Path("docs/metrics.md").read_text()
+    listed = [line for line in page.splitlines() if line.startswith(f"| `{PREFIX}")]
+    assert listed == [
+        f"| `{PREFIX}{m.name}{'_total' if m.kind == 'counter' else ''}` | {m.kind} "
+        f"| {', '.join(m.labels)} | {m.help} |"
+        for m in METRICS.values()
+    ]
