@@ -58,6 +58,14 @@ class Registered(NamedTuple):
     """It was not the version that was last seen at its place."""
 
 
+def note_look(session: Session, name: str, problem: str | None, now: float) -> None:
+    """That the watcher looked at the line `name`, or what kept it from that."""
+    line = ensure_line(session, name, now)
+    line.look_problem = problem
+    if problem is None:
+        line.looked_at = now
+
+
 def register(session: Session, line: Line, push: Push, now: float) -> Registered:
     """The version with the content of `push`, made if it is new, and an observation of it.
 

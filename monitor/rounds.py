@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.admission import admit, rule_of, source_of
 from monitor.errors import LatentwatchError
-from monitor.intake import ensure_line, last_observation
+from monitor.intake import ensure_line, last_observation, note_look
 from monitor.pairing import bases, queue_versions, trust_first
 from monitor.schema import Line, Trust, Version
 from monitor.settings import LineSettings, Settings
@@ -118,6 +118,8 @@ class LineWatch:
                 news = admit(self._around.sessions, self.settings.name, self._source, event, now)
                 if news:
                     self._around.report(news)
+        with self._around.sessions.begin() as session:
+            note_look(session, self.settings.name, self.problem, now)
 
     def queue(self, recipe_digest: str, failed_before: float) -> None:
         """Queue what has to be compared of what lay there at the last look."""

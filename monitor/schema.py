@@ -45,6 +45,10 @@ class Line(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[float]
+    looked_at: Mapped[float | None]
+    """When the watcher last saw what lies there."""
+    look_problem: Mapped[str | None]
+    """What kept it from looking the last time it tried."""
 
 
 class Version(Base):

@@ -25,6 +25,13 @@ _METRICS = (
     Metric("build", "gauge", ("version",), "1, with the version of latentwatch."),
     Metric("exporter_scrape_error", "gauge", ("part",), "1 where this part could not be read."),
     Metric(
+        "watcher_last_success_timestamp_seconds",
+        "gauge",
+        ("line",),
+        "When the watcher last saw what lies there; 0 where it never did.",
+    ),
+    Metric("watcher_problem", "gauge", ("line",), "1 where its last look failed."),
+    Metric(
         "versions_observed",
         "counter",
         ("line",),

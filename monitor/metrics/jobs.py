@@ -18,9 +18,9 @@ DUE_SINCE = case((Diff.not_before > Diff.queued_at, Diff.not_before), else_=Diff
 def read_jobs(session: Session, now: float) -> Iterator[Reading]:
     """Diffs by state, what is due, who is at work, and what the outbox has not sent."""
     counts: Counter[tuple[str, str]] = Counter()
-    attempts: Counter[str] = Counter()
+    attempts: Counter[str] = Counter()  # by the fence: the number of a try begins anew
     for probe_only, state, number, tries in session.execute(
-        select(Diff.probe_only, Diff.state, func.count(), func.sum(Diff.attempt)).group_by(
+        select(Diff.probe_only, Diff.state, func.count(), func.sum(Diff.fence)).group_by(
             Diff.probe_only, Diff.state
         )
     ):

@@ -17,6 +17,9 @@ UNCHECKED = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.SUPERSEDED)
 def read_versions(session: Session, now: float) -> Iterator[Reading]:
     """How many versions are in which state, and how long the oldest has waited."""
     for line in session.scalars(select(Line).order_by(Line.name)).all():
+        looked_at = line.looked_at or 0.0
+        yield Reading("watcher_last_success_timestamp_seconds", (line.name,), looked_at)
+        yield Reading("watcher_problem", (line.name,), line.look_problem is not None)
         seen = session.scalar(
             select(func.count()).select_from(Observation).filter_by(line_id=line.id)
         )

@@ -324,6 +324,23 @@ def test_a_line_that_cannot_be_listed_does_not_stop_the_others(watched: Watched)
     assert any("ghost: can't be listed" in sentence for sentence in watched.said)
 
 
+def test_when_a_line_was_last_seen_is_kept_with_what_prevents_it_now(watched: Watched) -> None:
+    def line() -> Line:
+        with watched.sessions() as session:
+            return session.scalars(select(Line).filter_by(name="chat")).one()
+
+    watched.push("v1", 1)
+    watched.watch()
+    seen = line()
+    assert (seen.looked_at, seen.look_problem) == (watched.clock.now, None)
+    watched.clock.now += 100
+    shutil.move(watched.directory, watched.directory.with_name("elsewhere"))
+    watched.watch()
+    lost = line()
+    assert lost.looked_at == seen.looked_at
+    assert lost.look_problem is not None and "can't be listed" in lost.look_problem
+
+
 def test_one_round_waits_for_the_quiet_period(watched: Watched) -> None:
     watched.configure(quiet_seconds=50.0, quiet_polls=5)
     watched.push("v1", 0)
