@@ -1,14 +1,14 @@
 """A real database per test, SQLite unless it asks for PostgreSQL, and rows to begin with."""
 
-import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import Line, Trust, Version, open_database
-from monitor.lineage import move
+from monitor.database import Line, Version, open_database
+from tests.monitor.filled import new_version
 from tests.services import new_database
 
 Sessions = sessionmaker[Session]
@@ -44,27 +44,4 @@ def line(sessions: Sessions) -> Line:
 def add_version(sessions: Sessions, line: Line) -> AddVersion:
     """Register a version by name, trusted when asked for, published at `published_at`."""
 
-    def add(
-        name: str, *, trusted: bool = False, weights: str | None = None, published_at: float = 0.0
-    ) -> Version:
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        with sessions.begin() as session:
-            version = Version(
-                line_id=line.id,
-                name=name,
-                locator=f"/models/{name}",
-                content_digest=digest,
-                weights_digest=weights or digest,
-                tokenizer_digest="tokenizer",
-                shape="LlamaForCausalLM 2x8",
-                published_at=published_at,
-                registered_at=0.0,
-                state=Trust.NEW,
-                state_at=0.0,
-            )
-            session.add(version)
-            if trusted:
-                move(session, version, Trust.TRUSTED, actor="ann", reason="released", now=1.0)
-        return version
-
-    return add
+    return partial(new_version, sessions, line)

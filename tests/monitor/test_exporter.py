@@ -7,22 +7,18 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import select
 
-from alerts.verdict import to_json
-from monitor import jobs
 from monitor.database import Line, open_database
 from monitor.metrics.catalogue import METRICS, PREFIX
 from monitor.metrics.exporter import serve_metrics
 from monitor.outbox import Message
-from monitor.roster import sign_in
-from monitor.schema import StoredCalibration
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
-from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
+from tests.monitor.conftest import BOTH_DATABASES, Sessions
+from tests.monitor.filled import DAY, fill, new_version
 from tests.services import RedisServer, free_port, program
 from workers.celery_app import make_app, send
-
-DAY = 86_400.0
 
 
 class Clock:
@@ -64,34 +60,8 @@ class Scrape:
 
 
 @pytest.fixture
-def filled(
-    sessions: Sessions, line: Line, add_version: AddVersion, database_url: str, tmp_path: Path
-) -> Settings:
-    """A line with an anchor and a trusted version; a candidate checked against both, one queued."""
-    anchor = add_version("v0", trusted=True)
-    base, candidate = add_version("v1", trusted=True, published_at=1.0), add_version("v2")
-    waiting = add_version("v3")
-    with sessions.begin() as session:
-        for base_version, verdict in ((base, samples.flagged()), (anchor, samples.passed())):
-            diff = jobs.queue_diff(
-                session, line, session.merge(base_version), session.merge(candidate), "r", 10.0
-            )
-            claimed = jobs.claim_due(session, diff.id, 20.0, "host:1:0", 60.0)
-            assert claimed is not None
-            text = to_json(verdict)
-            jobs.finish(session, diff.id, claimed.fence, text, 500.0)
-        jobs.queue_diff(session, line, session.merge(base), session.merge(waiting), "r", 100.0)
-        sign_in(session, "host-0", ["gpu", "cpu"], "0", 0.0, now=990.0)
-        sign_in(session, "host-1", ["gpu"], "1", 0.0, now=100.0)
-        session.add(
-            StoredCalibration(
-                line_id=line.id,
-                base_digest=base.content_digest,
-                recipe_digest="r",
-                created_at=1000.0 - DAY,
-                calibration="{}",
-            )
-        )
+def filled(sessions: Sessions, clock: Clock, database_url: str, tmp_path: Path) -> Settings:
+    fill(sessions, clock.now)
     return settings_for(database_url, tmp_path)
 
 
@@ -163,12 +133,14 @@ def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:
 
 
 def test_a_scrape_is_kept_for_a_moment_and_counts_nothing_twice(
-    filled: Settings, clock: Clock, sessions: Sessions, line: Line, add_version: AddVersion
+    filled: Settings, clock: Clock, sessions: Sessions
 ) -> None:
     exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
     try:
         first = Scrape(exporter.port)
-        add_version("v4")
+        with sessions() as session:
+            line = session.scalars(select(Line)).one()
+        new_version(sessions, line, "v4")
         labels = {"line": "assistant", "state": "new"}
         assert Scrape(exporter.port).value("version_state", **labels) == 0
         clock.now += 6

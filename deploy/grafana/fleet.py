@@ -1,0 +1,103 @@
+"""Dashboard of all lines: what is unchecked, what is flagged, and whether anybody looks."""
+
+from deploy.grafana.panel import Dashboard, Panel, Query
+
+FLEET = Dashboard(
+    "latentwatch-fleet",
+    "latentwatch: fleet",
+    "All lines at a glance.",
+    (
+        Panel(
+            "Flagged versions",
+            "Versions that wait for a reviewer's decision.",
+            (Query('sum(latentwatch_version_state{state="flagged"})'),),
+            kind="stat",
+            width=6,
+            height=4,
+            thresholds=((1, "red"),),
+        ),
+        Panel(
+            "Oldest unchecked",
+            "Age of the version that has waited longest for a verdict, over all lines.",
+            (Query("max(latentwatch_version_oldest_unchecked_seconds)"),),
+            kind="stat",
+            unit="s",
+            width=6,
+            height=4,
+            thresholds=((21_600, "orange"), (86_400, "red")),
+        ),
+        Panel(
+            "Refused pushes",
+            "Pushes that can't be read as they lie there.",
+            (Query("sum(latentwatch_version_refused)"),),
+            kind="stat",
+            width=6,
+            height=4,
+            thresholds=((1, "orange"),),
+        ),
+        Panel(
+            "Last look",
+            "How long ago the line was looked at that was looked at longest ago.",
+            (Query("time() - min(latentwatch_watcher_last_success_timestamp_seconds)"),),
+            kind="stat",
+            unit="s",
+            width=6,
+            height=4,
+            thresholds=((300, "orange"), (600, "red")),
+        ),
+        Panel(
+            "Versions by state",
+            "New, checking, undecided and superseded ones are unchecked.",
+            (Query("sum by (state) (latentwatch_version_state) > 0", "{{state}}"),),
+        ),
+        Panel(
+            "Oldest unchecked, by line",
+            "Zero where nothing waits.",
+            (Query("latentwatch_version_oldest_unchecked_seconds", "{{line}}"),),
+            unit="s",
+        ),
+        Panel(
+            "Shift over noise floor, largest of each line",
+            "The newest candidate against the trusted version; beyond 1 a shift may be flagged.",
+            (
+                Query(
+                    "max by (line) (latentwatch:behaviour_shift:over_noise_floor"
+                    '{against="trusted"})',
+                    "{{line}}",
+                ),
+            ),
+            thresholds=((1, "red"),),
+        ),
+        Panel(
+            "Pushes seen per day",
+            "Versions, aliases and refused pushes.",
+            (
+                Query(
+                    "sum by (line) (increase(latentwatch_versions_observed_total[1d]))", "{{line}}"
+                ),
+            ),
+        ),
+        Panel(
+            "Newest versions",
+            "The five newest of each line.",
+            (Query("latentwatch_version_info"),),
+            kind="table",
+            width=24,
+        ),
+        Panel(
+            "Lines that can't be looked at",
+            "1 where the last look failed; `latentwatch lines` says why.",
+            (Query("latentwatch_watcher_problem", "{{line}}"),),
+            kind="bargauge",
+            thresholds=((1, "red"),),
+        ),
+        Panel(
+            "Age of calibrations",
+            "A line that was never calibrated is missing.",
+            (Query("latentwatch_line_calibration_age_seconds", "{{line}}"),),
+            kind="bargauge",
+            unit="s",
+            thresholds=((7_776_000, "orange"),),
+        ),
+    ),
+)

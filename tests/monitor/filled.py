@@ -1,0 +1,84 @@
+"""A database with something of everything that the exporter shows."""
+
+import hashlib
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.verdict import to_json
+from monitor import jobs
+from monitor.lineage import move
+from monitor.roster import sign_in
+from monitor.schema import Line, StoredCalibration, Trust, Version
+from tests.alerts import samples
+
+DAY = 86_400.0
+
+
+def new_version(
+    sessions: sessionmaker[Session],
+    line: Line,
+    name: str,
+    *,
+    trusted: bool = False,
+    weights: str | None = None,
+    published_at: float = 0.0,
+) -> Version:
+    """Register a version of `line`; its digest follows from its name."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    with sessions.begin() as session:
+        version = Version(
+            line_id=line.id,
+            name=name,
+            locator=f"/models/{name}",
+            content_digest=digest,
+            weights_digest=weights or digest,
+            tokenizer_digest="tokenizer",
+            shape="LlamaForCausalLM 2x8",
+            published_at=published_at,
+            registered_at=0.0,
+            state=Trust.NEW,
+            state_at=0.0,
+        )
+        session.add(version)
+        if trusted:
+            move(session, version, Trust.TRUSTED, actor="ann", reason="released", now=1.0)
+    return version
+
+
+def fill(sessions: sessionmaker[Session], now: float) -> int:
+    """The line assistant with an anchor v0 and a trusted v1: v2 was flagged against v1 and passed
+    against v0, v3 waits. Returns the id of the waiting diff."""
+    with sessions.begin() as session:
+        line = Line(name="assistant", created_at=0.0, looked_at=now - 5.0)
+        session.add(line)
+    anchor = new_version(sessions, line, "v0", trusted=True)
+    base = new_version(sessions, line, "v1", trusted=True, published_at=1.0)
+    candidate, waiting = (new_version(sessions, line, name) for name in ("v2", "v3"))
+    for base_version, verdict in ((base, samples.flagged()), (anchor, samples.passed())):
+        with sessions.begin() as session:
+            versions = (session.merge(version) for version in (base_version, candidate))
+            diff_id = jobs.queue_diff(session, line, *versions, "r", now - 990).id
+        finish(sessions, diff_id, to_json(verdict), now - 500)
+    with sessions.begin() as session:
+        versions = (session.merge(version) for version in (base, waiting))
+        diff = jobs.queue_diff(session, line, *versions, "r", now - 900)
+        sign_in(session, "host-0", ["gpu", "cpu"], "0", 0.0, now=now - 10)
+        sign_in(session, "host-1", ["gpu"], "1", 0.0, now=now - 900)
+        session.add(
+            StoredCalibration(
+                line_id=line.id,
+                base_digest=base.content_digest,
+                recipe_digest="r",
+                created_at=now - DAY,
+                calibration="{}",
+            )
+        )
+    return diff.id
+
+
+def finish(sessions: sessionmaker[Session], diff_id: int, verdict: str, now: float) -> None:
+    """Claim the diff and end it with `verdict`."""
+    with sessions.begin() as session:
+        claimed = jobs.claim_due(session, diff_id, now - 1.0, "host:1:0", 60.0)
+        assert claimed is not None
+        jobs.finish(session, diff_id, claimed.fence, verdict, now)
