@@ -63,10 +63,9 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     from workers.results import StoredResults
 
     settings = settings_of(config, data_dir)
-    slack = settings.alerts.slack
     if not settings.alerts.routes:
         raise SettingsError("alerts.routes: there is none; add [[alerts.routes]] with a channel")
-    if slack.app_token is None and slack.signing_secret is None:
+    if not settings.alerts.slack.takes_answers:
         report(
             "answers are not taken, so alerts come without buttons: set app_token (Socket Mode) or "
             "signing_secret (HTTP) of alerts.slack"

@@ -33,6 +33,11 @@ class SlackSettings(BaseModel):
     api_url: HttpUrl = HttpUrl(SLACK_API)
     timeout_seconds: float = Field(default=10.0, gt=0)
 
+    @property
+    def takes_answers(self) -> bool:
+        """Whether there is a way for answers to come in; without one, alerts have no buttons."""
+        return self.app_token is not None or self.signing_secret is not None
+
     @field_validator("api_url")
     @classmethod
     def _ends_with_a_slash(cls, url: HttpUrl) -> HttpUrl:

@@ -178,7 +178,7 @@ class Poster:
             view.verdict,
             evidence,
             alert=view.alert,
-            alert_id=token_of(row),
+            alert_id=token_of(row) if self._settings.slack.takes_answers else None,
             report_url=self._results.report_url(view.verdict) if view.measured else None,
             examples=self._settings.examples,
             mention=None if route is None else route.mention,

@@ -79,7 +79,7 @@ def _listening(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
             yield Finding(False, "app token", f"{error}; it needs the scope connections:write")
     if slack.signing_secret is not None:
         yield Finding(True, "signing secret", f"set; answers are taken at {slack.listen}")
-    if slack.app_token is None and slack.signing_secret is None:
+    if not slack.takes_answers:
         said = "neither app_token nor signing_secret is set: alerts have no buttons"
         yield Finding(False, "answers", said)
 

@@ -31,6 +31,7 @@ class Interactions:
         self._workspace = workspace
         self.request_url: str | None = None
         """Where payloads are posted while nobody is connected."""
+        self.answer_seconds = ANSWER_SECONDS
         self._sockets: list[WebSocket] = []
         self._waiting: dict[str, tuple[Event, dict[str, Any]]] = {}
 
@@ -121,7 +122,7 @@ class Interactions:
         text = {"envelope_id": envelope, "type": "interactive", "payload": payload}
         try:
             self._sockets[-1].send(json.dumps(text | {"accepts_response_payload": True}))
-            if not answered.wait(ANSWER_SECONDS):
+            if not answered.wait(self.answer_seconds):
                 raise NotAnsweredError("the app did not acknowledge within three seconds")
         finally:
             del self._waiting[envelope]
@@ -136,7 +137,7 @@ class Interactions:
         headers = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": str(signature)}
         request = urllib.request.Request(url, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+            with urllib.request.urlopen(request, timeout=self.answer_seconds) as response:
                 text = response.read()
         except (OSError, urllib.error.URLError) as error:
             raise NotAnsweredError(f"the app did not acknowledge: {error}") from error
