@@ -5,7 +5,7 @@ are labelled where they stand, and colour never carries a meaning alone.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from markupsafe import Markup
@@ -25,24 +25,28 @@ _LABEL = 36  # characters that fit beside a value
 def shift_plot(behaviours: Sequence[Behaviour], name: str) -> Markup:
     """Shift per behaviour with its 95 % interval, over the band of the noise floor."""
     figure = blank(_ROW * len(behaviours) + 40)
-    axes = figure.add_subplot()
+    draw_shifts(figure.add_subplot(), behaviours, ROLES)
+    told = "; ".join(f"{readable(b.name)} {signed(b.shift)}" for b in behaviours)
+    return to_svg(figure, name, "Shift of each behaviour", f"{told}.")
+
+
+def draw_shifts(axes: Axes, behaviours: Sequence[Behaviour], colours: Mapping[str, str]) -> None:
+    """The content of `shift_plot`, in any colours."""
     _rows(axes, [readable(b.name) for b in behaviours])
     for row, b in enumerate(behaviours):
-        axes.vlines(0, row - 0.3, row + 0.3, color=ROLES["rule"], linewidth=1)
+        axes.vlines(0, row - 0.3, row + 0.3, color=colours["rule"], linewidth=1)
         if b.noise_floor is not None:
-            axes.barh(row, 2 * b.noise_floor, 0.4, -b.noise_floor, color=ROLES["band"])
+            axes.barh(row, 2 * b.noise_floor, 0.4, -b.noise_floor, color=colours["band"])
         role = "candidate" if b.flagged else "ink"
         if b.ci_low is not None and b.ci_high is not None:
-            axes.hlines(row, b.ci_low, b.ci_high, color=ROLES[role], linewidth=2)
+            axes.hlines(row, b.ci_low, b.ci_high, color=colours[role], linewidth=2)
         if b.shift is not None:
             marker = "D" if b.flagged else "o"
-            axes.plot(b.shift, row, marker, color=ROLES[role], markersize=6.5)
+            axes.plot(b.shift, row, marker, color=colours[role], markersize=6.5)
         value = NOT_MEASURED if b.shift is None else signed(b.shift)
         _above(axes, row, value, weight="bold" if b.flagged else "normal")
     axes.margins(x=0.04)
     axes.set_xlabel("candidate minus base, nats per token")
-    told = "; ".join(f"{readable(b.name)} {signed(b.shift)}" for b in behaviours)
-    return to_svg(figure, name, "Shift of each behaviour", f"{told}.")
 
 
 @styled
@@ -111,26 +115,37 @@ def dose_plot(dose: DoseResponse, maximum_nll_rise: float | None, name: str) -> 
     """
     figure = blank(330)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    for strength, controls in zip(dose.strengths, dose.control_effects, strict=True):
-        upper.plot([strength] * len(controls), controls, "_", color=ROLES["chance"], markersize=9)
-    _curve(upper, dose.strengths, dose.effects, "candidate")
-    _curve(lower, dose.strengths, dose.nll_rises, "ink")
-    limit = math.inf if maximum_nll_rise is None else maximum_nll_rise
-    for strength, effect, rise in zip(dose.strengths, dose.effects, dose.nll_rises, strict=True):
-        if effect is not None and rise is not None and rise > limit:
-            upper.plot(strength, effect, "o", color=ROLES["candidate"], mfc=ROLES["paper"])
-    if maximum_nll_rise is not None:
-        lower.axhline(limit, color=ROLES["muted"], linewidth=1, linestyle=(0, (4, 3)))
-        at = lower.get_yaxis_transform()
-        lower.text(0.01, limit, f"limit {limit:g}", transform=at, va="bottom")
-    _unit(upper, "change of the score, nats per token")
-    _unit(lower, "loss on neutral text, nats per token")
-    lower.set_xlabel("strength (−1 removes the feature, 0 is unedited)")
+    draw_dose(upper, lower, dose, maximum_nll_rise, ROLES)
     told = "; ".join(
         f"at {signed(s, 1)} {signed(e)}" for s, e in zip(dose.strengths, dose.effects, strict=True)
     )
     title = f"Dose-response of {one_line(dose.feature)} on {readable(one_line(dose.behaviour))}"
     return to_svg(figure, name, title, f"{told}.")
+
+
+def draw_dose(
+    upper: Axes,
+    lower: Axes,
+    dose: DoseResponse,
+    maximum_nll_rise: float | None,
+    colours: Mapping[str, str],
+) -> None:
+    """The content of `dose_plot`, in any colours."""
+    for strength, controls in zip(dose.strengths, dose.control_effects, strict=True):
+        upper.plot([strength] * len(controls), controls, "_", color=colours["chance"], markersize=9)
+    _curve(upper, dose.strengths, dose.effects, "candidate", colours)
+    _curve(lower, dose.strengths, dose.nll_rises, "ink", colours)
+    limit = math.inf if maximum_nll_rise is None else maximum_nll_rise
+    for strength, effect, rise in zip(dose.strengths, dose.effects, dose.nll_rises, strict=True):
+        if effect is not None and rise is not None and rise > limit:
+            upper.plot(strength, effect, "o", color=colours["candidate"], mfc=colours["paper"])
+    if maximum_nll_rise is not None:
+        lower.axhline(limit, color=colours["muted"], linewidth=1, linestyle=(0, (4, 3)))
+        at = lower.get_yaxis_transform()
+        lower.text(0.01, limit, f"limit {limit:g}", transform=at, va="bottom")
+    _unit(upper, "change of the score, nats per token", colours)
+    _unit(lower, "loss on neutral text, nats per token", colours)
+    lower.set_xlabel("strength (−1 removes the feature, 0 is unedited)")
 
 
 @styled
@@ -180,17 +195,21 @@ def _rows(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def _curve(
-    axes: Axes, strengths: Sequence[float], values: Sequence[float | None], role: str
+    axes: Axes,
+    strengths: Sequence[float],
+    values: Sequence[float | None],
+    role: str,
+    colours: Mapping[str, str],
 ) -> None:
-    axes.axhline(0, color=ROLES["rule"], linewidth=1)
+    axes.axhline(0, color=colours["rule"], linewidth=1)
     known = sorted((s, v) for s, v in zip(strengths, values, strict=True) if v is not None)
     if known:
-        axes.plot(*zip(*known, strict=True), "o-", color=ROLES[role], markersize=5)
+        axes.plot(*zip(*known, strict=True), "o-", color=colours[role], markersize=5)
 
 
-def _unit(axes: Axes, text: str) -> None:
+def _unit(axes: Axes, text: str, colours: Mapping[str, str] = ROLES) -> None:
     """What the vertical axis shows, upright and above it."""
-    axes.set_title(text, loc="left", color=ROLES["muted"], size=11, pad=10)
+    axes.set_title(text, loc="left", color=colours["muted"], size=11, pad=10)
 
 
 def _above(axes: Axes, row: int, value: str, weight: str = "normal") -> None:

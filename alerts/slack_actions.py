@@ -11,6 +11,7 @@ from slack_sdk.models.blocks import (
     StaticSelectElement,
 )
 
+from alerts.alert import Alert, AlertState
 from alerts.verdict import Verdict
 
 ACKNOWLEDGE = "acknowledge"
@@ -18,26 +19,42 @@ TRUST = "trust"
 QUARANTINE = "quarantine"
 SNOOZE = "snooze"
 OPEN = "open"
-SNOOZES = {"4h": "for 4 hours", "24h": "for 24 hours", "next": "until the next version"}
+SNOOZES = {
+    "4h": "for 4 hours",
+    "24h": "for 24 hours",
+    "next": "until the next version, a week at most",
+}
+SNOOZE_SECONDS = {"4h": 4 * 3600.0, "24h": 24 * 3600.0, "next": 7 * 24 * 3600.0}
+UNTIL_NEXT = "next"
 
 
-def action_blocks(verdict: Verdict, alert_id: str | None, report_url: str | None) -> list[Block]:
+def action_blocks(
+    verdict: Verdict, alert_id: str | None, report_url: str | None, alert: Alert | None = None
+) -> list[Block]:
     """One row of buttons, or nothing where there is neither an alert nor a page.
 
     The id is the value of the buttons and the id of the block, which is where a menu's answer
-    carries it. A passed version has no alert that could be acknowledged or snoozed.
+    carries it. A passed version has no alert that could be acknowledged or snoozed, and one that is
+    resolved waits for nothing.
     """
     elements: list[InteractiveElement] = []
-    if alert_id is not None:
+    if alert_id is not None and (alert is None or alert.unresolved):
+        proposed = alert is not None and alert.proposed_by is not None
         decide = [
-            _decision(TRUST, "Trust version", alert_id, "It becomes the base of the next check."),
+            _decision(
+                TRUST,
+                "Agree: trust version" if proposed else "Trust version",
+                alert_id,
+                "It becomes the base of the next check.",
+            ),
             _decision(QUARANTINE, "Quarantine", alert_id, "It must not be used.", style="danger"),
         ]
         if verdict.verdict == "passed":
             elements += decide
         else:
-            acknowledge = _button(ACKNOWLEDGE, "Acknowledge", alert_id, style="primary")
-            elements += [acknowledge, *decide, _snooze()]
+            if alert is None or alert.state != AlertState.ACKNOWLEDGED:
+                elements.append(_button(ACKNOWLEDGE, "Acknowledge", alert_id, style="primary"))
+            elements += [*decide, _snooze()]
     if report_url is not None:
         elements.append(ButtonElement(text="Open report", action_id=OPEN, url=report_url))
     return [ActionsBlock(elements=elements, block_id=alert_id)] if elements else []

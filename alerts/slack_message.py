@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock
 
 from alerts import slack_sections, wording
+from alerts.alert import Alert, Finding
 from alerts.evidence import Evidence
+from alerts.routing import Examples, GroupId
 from alerts.slack_actions import action_blocks
+from alerts.slack_status import status_block, symbol
 from alerts.slack_text import literal, render_text
 from alerts.verdict import Verdict
 
@@ -39,41 +42,53 @@ def build_message(
     verdict: Verdict,
     evidence: Evidence | None = None,
     *,
+    alert: Alert | None = None,
     alert_id: str | None = None,
     report_url: str | None = None,
-    show_answers: bool = True,
+    examples: Examples = "full",
+    mention: GroupId | None = None,
 ) -> SlackMessage:
     """The message for `verdict`, at most MESSAGE_LIMIT characters as JSON.
 
-    `alert_id` is the opaque value that the buttons send back; without one there are no buttons to
-    decide with. `show_answers` is False where model text must not leave for Slack: then the message
-    has neither answers nor labels and tokens of features, but their ids and figures. Raises
-    SlackObjectFormationError when an argument breaks one of Slack's own limits.
+    `alert` is where the alert about it stands. `alert_id` is the opaque value that the buttons send
+    back; without one there are no buttons to decide with. `examples` limits model text: "none" has
+    neither answers nor labels and tokens of features, but their ids and figures. `mention` is a
+    user group that is called. Raises SlackObjectFormationError when an argument breaks one of
+    Slack's own limits.
     """
     evidence = evidence or Evidence()
-    action = slack_sections.words(f"*{wording.recommended_action(verdict)}*")
+    title = _title(verdict, alert)
+    waits = alert is None or alert.unresolved
+    action = [slack_sections.words(f"*{wording.recommended_action(verdict)}*")] if waits else []
     uncalibrated = filter(None, [verdict.calibration_caveat])
     parts = [
-        _Part("header", [HeaderBlock(text=literal(_title(verdict), 150))]),
+        _Part("header", [HeaderBlock(text=literal(title, 150))]),
         _Part("versions", [slack_sections.versions(verdict)]),
         _Part("reasons", slack_sections.listing("Reasons", verdict.reasons), 1),
         _Part("behaviours", slack_sections.behaviours(verdict), 2),
-        _Part("features", slack_sections.features(verdict, evidence, show_answers), 3),
-        _Part("answers", slack_sections.answers(verdict, evidence) if show_answers else [], 4),
+        _Part("features", slack_sections.features(verdict, evidence, examples != "none"), 3),
+        _Part("answers", slack_sections.answers(verdict, evidence, examples), 4),
         _Part("caveats", slack_sections.listing("Caveats", [*evidence.caveats, *uncalibrated]), 1),
-        _Part("action", [action, *action_blocks(verdict, alert_id, report_url)]),
+        _Part("state", [status_block(alert, mention)] if alert is not None else []),
+        _Part("action", [*action, *action_blocks(verdict, alert_id, report_url, alert)]),
     ]
     why = verdict.reasons[:1] if verdict.verdict == "undecided" else []
-    summary = [f"{literal(sentence, 300)}." for sentence in (_title(verdict), *why)]
+    summary = [f"{literal(sentence, 300)}." for sentence in (title, *why)]
     text = " ".join([*summary, wording.recommended_action(verdict), report_url or ""]).strip()
     return SlackMessage(text, _fit(parts, MESSAGE_LIMIT - len(text)))
 
 
-def _title(verdict: Verdict) -> str:
-    word = wording.verdict_word(verdict)
-    return f"{word.replace(verdict.verdict.capitalize(), verdict.verdict.upper())}: " + (
-        wording.headline(verdict)
+def _title(verdict: Verdict, alert: Alert | None) -> str:
+    word = wording.verdict_word(verdict).replace(
+        verdict.verdict.capitalize(), verdict.verdict.upper()
     )
+    title = f"{word}: {wording.headline(verdict)}"
+    if alert is None:
+        return title
+    if alert.finding == Finding.UNCHECKED:
+        candidate = wording.short_digest(verdict.candidate.digest)
+        title = f"UNCHECKED: {verdict.line} @ {candidate}: nothing has been measured yet"
+    return f"{symbol(alert)} {title}"
 
 
 def _fit(parts: list[_Part], limit: int) -> list[dict[str, Any]]:

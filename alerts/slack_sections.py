@@ -9,6 +9,7 @@ from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, 
 
 from alerts import wording
 from alerts.evidence import Answer, DoseResponse, Evidence
+from alerts.routing import Examples
 from alerts.slack_text import code, literal
 from alerts.verdict import Behaviour, Feature, FeatureEffect, Verdict
 
@@ -112,21 +113,27 @@ def _dose(dose: DoseResponse) -> str:
     return f"dose-response {', '.join(points)}" if points else ""
 
 
-def answers(verdict: Verdict, evidence: Evidence) -> list[Block]:
+def answers(verdict: Verdict, evidence: Evidence, examples: Examples) -> list[Block]:
     """One prompt with the answers of both models, of a flagged behaviour where there is one."""
     flagged = {b.name for b in verdict.behaviours if b.flagged}
     ordered = sorted(evidence.answers, key=lambda answer: answer.behaviour not in flagged)
-    return [words("*The same prompt, answered by each*"), _answer(ordered[0])] if ordered else []
+    if not ordered or examples == "none":
+        return []
+    title = words("*The same prompt, answered by each*")
+    return [title, _answer(ordered[0], redacted=examples == "redacted")]
 
 
-def _answer(answer: Answer) -> Block:
+def _answer(answer: Answer, redacted: bool) -> Block:
     rows = {
-        "Prompt": answer.prompt,
         "Base": answer.base,
         "Candidate": answer.candidate,
         "Candidate without the features": answer.candidate_ablated,
     }
-    lines = [f"{k}: {literal(v, _ANSWER)}" for k, v in rows.items() if v is not None]
+    lines = [f"Prompt: {literal(answer.prompt, _ANSWER)}"]
+    for name, said in rows.items():
+        if said is not None:
+            length = wording.count(len(said.split()), "word")
+            lines.append(f"{name}: {f'[{length}]' if redacted else literal(said, _ANSWER)}")
     return SectionBlock(text=PlainTextObject(text="\n".join(lines), emoji=False))
 
 

@@ -14,6 +14,7 @@ from alerts.verdict import exit_code, to_json
 from deploy.bench.cli import app as bench
 from monitor import tables
 from monitor.admission import admit_named
+from monitor.alert_commands import alerts, doctor
 from monitor.console import UNDECIDED, explained, report, show, write
 from monitor.database import open_database, read_database
 from monitor.errors import SettingsError, UnknownVersionError
@@ -46,8 +47,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(alerts, name="alerts")
 app.add_typer(bench, name="bench")
-for command in (worker, reconcile, status, exporter, cancel):
+for command in (worker, reconcile, status, exporter, cancel, doctor):
     app.command()(command)
 
 

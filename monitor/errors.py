@@ -51,3 +51,7 @@ class CancelledError(LatentwatchError):
 
 class BrokerError(LatentwatchError):
     """The broker that wakes workers is not set or can't be reached."""
+
+
+class AlertingError(LatentwatchError):
+    """Alerts can't be sent, or answers to them can't be taken."""

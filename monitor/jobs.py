@@ -10,6 +10,7 @@ import json
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
+from monitor.alerting import diff_ended
 from monitor.errors import LeaseLostError
 from monitor.lineage import LATENTWATCH, move
 from monitor.outbox import forget, wake
@@ -245,7 +246,9 @@ def _close(session: Session, diff_id: int, fence: int, now: float, **values: obj
 
 def _ended(session: Session, diff_id: int, now: float) -> None:
     forget(session, diff_id)
-    settle(session, session.get_one(Diff, diff_id, populate_existing=True), now)
+    diff = session.get_one(Diff, diff_id, populate_existing=True)
+    settle(session, diff, now)
+    diff_ended(session, diff, now)
 
 
 def _write(session: Session, diff_id: int, fence: int, **values: object) -> None:

@@ -1,22 +1,27 @@
 """Trust: which moves are legal, the audit log of the moves, and the base of the next diff.
 
 A person decides with a reason; latentwatch itself never trusts a version and never takes back a
-person's decision or a flag. The audit log is a hash chain: every row's hash covers the row before
-it, so a row changed or removed in the middle shows. (Rows cut off the end don't; keep the last
-hash elsewhere to see that.)
+person's decision or a flag.
 """
-
-import hashlib
-import json
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.alert import LATENTWATCH
+from monitor.alerting import subject_of, version_decided
+from monitor.audit import broken_links, record
 from monitor.errors import IllegalMoveError, NoTrustedVersionError
-from monitor.schema import Audit, Line, Trust, Version
+from monitor.schema import AlertRow, Audit, Line, Trust, Version
 
-LATENTWATCH = "latentwatch"
-"""The actor of the moves that no person makes."""
+__all__ = [
+    "AUTOMATIC_MOVES",
+    "LATENTWATCH",
+    "PERSONS_MOVES",
+    "move",
+    "trusted_base",
+    "verify_audit",
+    "was_ever_trusted",
+]
 
 _DECIDABLE = (Trust.NEW, Trust.PASSED, Trust.FLAGGED, Trust.UNDECIDED)
 
@@ -59,39 +64,31 @@ def move(
     if not reason.strip():
         raise IllegalMoveError(f"{version.name}: a move to {to} needs a reason; give --reason")
     version.state, version.state_at, version.reason = to, now, reason
-    last = session.scalar(select(Audit).order_by(Audit.id.desc()).limit(1))
-    row = Audit(
-        version_id=version.id,
-        from_state=before,
-        to_state=to,
-        actor=actor,
-        reason=reason,
-        at=now,
-        previous_hash=last.hash if last else "",
-    )
-    row.hash = _row_hash(row)
-    session.add(row)
-    session.flush()
+    row = record(session, before, to, actor=actor, reason=reason, now=now, version_id=version.id)
+    version_decided(session, version, actor=actor, reason=reason, now=now)
     return row
 
 
 def verify_audit(session: Session) -> list[str]:
     """What is wrong with the audit log, one sentence per finding; empty when it is intact.
 
-    Checks the hash chain, and that every version is in the state of its last audit row.
+    Checks the hash chain, and that every version and every alert is in the state of its last row.
     """
-    problems, previous = [], ""
-    states: dict[int, str] = {}
+    problems = broken_links(session)
+    states: dict[int | str | None, str] = {}
     for row in session.scalars(select(Audit).order_by(Audit.id)):
-        if row.previous_hash != previous or row.hash != _row_hash(row):
-            problems.append(f"audit row {row.id} was changed, or a row before it was removed")
-        previous = row.hash
-        states[row.version_id] = row.to_state
+        states[row.subject or row.version_id] = row.to_state
     for version in session.scalars(select(Version)):
         recorded = states.get(version.id, Trust.NEW)
         if version.state != recorded:
             problems.append(
                 f"version {version.name} is {version.state} but the log says {recorded}"
+            )
+    for alert in session.scalars(select(AlertRow)):
+        recorded = states.get(subject_of(alert), "nothing")
+        if alert.state != recorded:
+            problems.append(
+                f"alert {alert.fingerprint} is {alert.state} but the log says {recorded}"
             )
     return problems
 
@@ -132,16 +129,3 @@ def _why_not(before: Trust, to: Trust) -> str:
     if before == Trust.CHECKING:
         return f"it can't become {to} while it is being checked; wait for the verdict"
     return f"a version that is {before} can't become {to}"
-
-
-def _row_hash(row: Audit) -> str:
-    fields = [
-        row.previous_hash,
-        row.version_id,
-        row.from_state,
-        row.to_state,
-        row.actor,
-        row.reason,
-        row.at,
-    ]
-    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

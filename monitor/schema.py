@@ -1,5 +1,5 @@
 """The tables of the database: lines, versions, observations, diffs with their outbox, calibrations,
-the audit log, file digests, and who is at work.
+the audit log, alerts with their messages, file digests, and who is at work.
 
 Times are seconds since the epoch (UTC). The schema's history is in `monitor/migrations`.
 """
@@ -181,12 +181,15 @@ class StoredCalibration(Base):
 
 
 class Audit(Base):
-    """One move of a version's trust state; rows are only ever added (triggers see to it)."""
+    """One move of a version's trust state, or of something else that people answer for; rows are
+    only ever added (triggers see to it)."""
 
     __tablename__ = "audit"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    subject: Mapped[str | None] = mapped_column(index=True)
+    """What moved where it is no version, as `alert:FINGERPRINT`."""
     from_state: Mapped[str]
     to_state: Mapped[str]
     actor: Mapped[str]
@@ -194,6 +197,71 @@ class Audit(Base):
     at: Mapped[float]
     previous_hash: Mapped[str]
     hash: Mapped[str] = mapped_column(unique=True)
+
+
+class AlertRow(Base):
+    """An alert (`alerts.alert`), one per line, base and candidate."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(unique=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
+    base_digest: Mapped[str]
+    """Empty where the line has no trusted version to compare with."""
+    candidate_digest: Mapped[str]
+    diff_id: Mapped[int | None] = mapped_column(ForeignKey("diffs.id"))
+    """The comparison that ended last; None where none has."""
+    opened_at: Mapped[float]
+    finding: Mapped[str]
+    severity: Mapped[str]
+    state: Mapped[str]
+    revision: Mapped[int]
+    """How many audit rows it has."""
+    changed_by: Mapped[str]
+    changed_at: Mapped[float]
+    reason: Mapped[str]
+    found: Mapped[str]
+    snoozed_until: Mapped[float | None]
+    until_next: Mapped[bool]
+    proposed_by: Mapped[str | None]
+    planned: Mapped[int] = mapped_column(default=0)
+    """The revision up to which messages were planned."""
+
+
+class AlertMessage(Base):
+    """A message about an alert that is, or is to be, in a channel: the outbox of the alerts."""
+
+    __tablename__ = "alert_messages"
+    __table_args__ = (UniqueConstraint("channel", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"))
+    thread_id: Mapped[int | None] = mapped_column(ForeignKey("alert_messages.id"))
+    """The message in whose thread it stands; None where it stands in the channel."""
+    channel: Mapped[str]
+    kind: Mapped[str]
+    """`monitor.alert_outbox.Kind`."""
+    key: Mapped[str]
+    """By which it is found again in the channel."""
+    text: Mapped[str]
+    """Of a reply; an alert's own message is made when it is sent."""
+    rank: Mapped[int]
+    """The attention that the alert needed when this was planned; the highest goes first."""
+    broadcast: Mapped[bool]
+    """It stands in a thread and in the channel too."""
+    wanted: Mapped[int]
+    """The revision of the alert that it is to show."""
+    sent: Mapped[int]
+    """The revision that it shows; 0 before it was sent."""
+    reference: Mapped[str | None]
+    """Under which the channel knows it."""
+    tries: Mapped[int]
+    attempted_at: Mapped[float | None]
+    """Of a first sending whose end is not known."""
+    not_before: Mapped[float]
+    error: Mapped[str | None]
+    """Why it could not be sent the last time."""
 
 
 class FileDigest(Base):

@@ -3,6 +3,7 @@
 Where the values come from is in `monitor.settings_file`. Unknown keys are errors.
 """
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.alert_settings import AlertSettings
 from monitor.broker_settings import BrokerSettings
 from monitor.explainer_settings import ExplainerSettings
 from monitor.settings_file import (
@@ -160,6 +162,7 @@ class Settings(BaseSettings):
     """Not part of the recipe: no figure depends on it."""
     broker: BrokerSettings = BrokerSettings()
     """Not part of the recipe either."""
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("data_dir")
     @classmethod
@@ -167,6 +170,14 @@ class Settings(BaseSettings):
         if "?" in str(data_dir):
             raise ValueError("must not contain '?', which ends the path in a database URL")
         return data_dir
+
+    @model_validator(mode="after")
+    def _routes_name_watched_lines(self) -> Self:
+        for route in self.alerts.routes:
+            for glob in route.lines:
+                if not any(fnmatchcase(line.name, glob) for line in self.lines) and glob != "*":
+                    raise ValueError(f"alerts.routes: no line is called {glob!r}")
+        return self
 
     @model_validator(mode="after")
     def _distinct_lines(self) -> Self:

@@ -14,7 +14,13 @@ from pydantic_settings import SettingsError as SourceParseError
 from monitor.errors import SettingsError
 
 ENV_PREFIX = "LATENTWATCH_"
-_SECRET = frozenset({"explainer", "explainer.api_key", "broker", "broker.url", "database_url"})
+_SLACK_SECRETS = ("bot_token", "app_token", "signing_secret")
+_SECRET = frozenset(
+    {
+        *("explainer", "explainer.api_key", "broker", "broker.url", "database_url"),
+        *("alerts", "alerts.slack", *(f"alerts.slack.{name}" for name in _SLACK_SECRETS)),
+    }
+)
 """Keys whose value is not repeated in an error."""
 
 
@@ -37,13 +43,21 @@ def read_settings_file(config: Path) -> dict[str, Any]:
             ]
     for line in _tables(values.get("lines")):
         _anchor(line, ("directory",), base)
-    for explainer in _tables(values.get("explainer")):
-        if "api_key" in explainer:
-            raise SettingsError(
-                f"{config}: explainer.api_key: a key must not lie in a file; remove it and set "
-                f"{ENV_PREFIX}EXPLAINER__API_KEY"
-            )
+    _refuse_secrets(config, values.get("explainer"), "explainer", ("api_key",))
+    for alerts in _tables(values.get("alerts")):
+        _refuse_secrets(config, alerts.get("slack"), "alerts.slack", _SLACK_SECRETS)
     return values
+
+
+def _refuse_secrets(config: Path, value: Any, at: str, names: tuple[str, ...]) -> None:
+    for table in _tables(value):
+        for name in names:
+            if name in table:
+                variable = f"{ENV_PREFIX}{at}.{name}".upper().replace(".", "__")
+                raise SettingsError(
+                    f"{config}: {at}.{name}: a key must not lie in a file; remove it and set "
+                    f"{variable}"
+                )
 
 
 def refuse_unknown_variables(fields: set[str]) -> None:

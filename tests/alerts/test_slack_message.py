@@ -134,7 +134,7 @@ def test_model_text_can_be_kept_out_of_slack() -> None:
     stored["explanations"] = [told | dict.fromkeys(("description", "difference"), words)]
     verdict, evidence = Verdict.model_validate(data), Evidence.model_validate(stored)
     assert words in json.dumps(message(verdict, evidence).blocks)
-    sent = message(verdict, evidence, show_answers=False)
+    sent = message(verdict, evidence, examples="none")
     assert words not in sent.text + json.dumps(sent.blocks)
     shown = render_text(sent.blocks)
     assert "candidate-10 new; removing it takes 31" in shown and "+3.45" in shown

@@ -1,0 +1,80 @@
+"""Where an alert stands, as the line of its message that changes with every answer."""
+
+from datetime import UTC, datetime
+
+from slack_sdk.models.blocks import Block
+
+from alerts.alert import Alert, AlertState, Finding
+from alerts.plain_text import one_line
+from alerts.routing import GroupId
+from alerts.slack_sections import words
+from alerts.slack_text import literal
+
+SLACK = "slack:"
+"""How an actor of the audit log begins who answered in Slack; the user's id follows."""
+
+_REASON = 500
+_SYMBOLS = {
+    AlertState.ACKNOWLEDGED: "👀",
+    AlertState.SNOOZED: "💤",
+    AlertState.TRUSTED: "✅",
+    AlertState.QUARANTINED: "⛔",
+    AlertState.CLEARED: "✅",
+    AlertState.SUPERSEDED: "➡️",
+}
+
+
+def symbol(alert: Alert) -> str:
+    """One character that says where it stands, and while it is open how bad it is."""
+    if alert.state != AlertState.OPEN:
+        return _SYMBOLS[alert.state]
+    if alert.finding != Finding.FLAGGED:
+        return "⚪"
+    return "🔴" if alert.severity == "critical" else "🟠"
+
+
+def status_block(alert: Alert, mention: GroupId | None) -> Block:
+    """The line itself; while the alert is open it calls the user group `mention`."""
+    called = f" {group(mention)}" if mention and alert.state == AlertState.OPEN else ""
+    return words(f"{symbol(alert)} {sentence(alert)}{called}")
+
+
+def sentence(alert: Alert) -> str:
+    """Who did what, when and why, as formatted text."""
+    who, when = person(alert.changed_by), moment(alert.changed_at)
+    why = literal(alert.reason, _REASON)
+    match alert.state:
+        case AlertState.OPEN | AlertState.ACKNOWLEDGED if alert.proposed_by is not None:
+            return (
+                f"{person(alert.proposed_by)} wants to *trust* this version ({when}): {why}. "
+                "A second reviewer has to agree."
+            )
+        case AlertState.OPEN:
+            return f"*Open* since {moment(alert.opened_at)}. Nobody has acknowledged it."
+        case AlertState.ACKNOWLEDGED:
+            return f"*Acknowledged* by {who}, {when}."
+        case AlertState.SNOOZED:
+            until = moment(alert.snoozed_until or alert.changed_at)
+            return f"*Snoozed* by {who} {why}: until {until} at the latest."
+        case AlertState.TRUSTED | AlertState.QUARANTINED:
+            return f"*{alert.state.capitalize()}* by {who}, {when}: {why}"
+        case AlertState.CLEARED | AlertState.SUPERSEDED:
+            return f"*{alert.state.capitalize()}*, {when}: {why}"
+
+
+def person(actor: str) -> str:
+    """An actor of the audit log, as Slack shows people."""
+    if actor.startswith(SLACK):
+        return f"<@{actor.removeprefix(SLACK)}>"
+    return literal(one_line(actor), 100)
+
+
+def group(mention: GroupId) -> str:
+    """What calls a user group."""
+    return f"<!subteam^{mention}>"
+
+
+def moment(seconds: float) -> str:
+    """A time, which Slack shows in the reader's own zone."""
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(seconds)}^{{date_short_pretty}} {{time}}|{text}>"

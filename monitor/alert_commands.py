@@ -1,0 +1,96 @@
+"""The commands about alerts: `alerts list`, `alerts test`, `alerts serve`, and `doctor`."""
+
+import json
+import signal
+import time
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from monitor.alert_list import alert_rows, alerts_table
+from monitor.console import BAD_INPUT, explained, report, show, write
+from monitor.database import open_database, read_database
+from monitor.errors import AlertingError, SettingsError
+from monitor.options import Config, DataDir, TextOrJson, settings_of
+
+alerts = typer.Typer(no_args_is_help=True, help="Alerts: list them, send them, take the answers.")
+
+
+@alerts.command(name="list")
+@explained
+def list_alerts(
+    every: Annotated[bool, typer.Option("--all", help="Those that are resolved too.")] = False,
+    format_: TextOrJson = "text",
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List the alerts that wait for an answer, the worst first, and whether they were sent."""
+    with read_database(settings_of(config, data_dir).database_url)() as session:
+        rows = alert_rows(session, every)
+    if format_ == "json":
+        write(json.dumps([row._asdict() for row in rows], ensure_ascii=False, indent=2))
+    else:
+        show(alerts_table(rows))
+
+
+@alerts.command(name="test")
+@explained
+def post_sample(
+    channel: Annotated[str, typer.Option(help="Id of the channel, such as C0123ABCD.")],
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Post a sample alert, with a picture in its thread and buttons that do nothing."""
+    from alerts.channel import ChannelError
+    from monitor.sample_alert import post_sample_alert
+
+    try:
+        where = post_sample_alert(settings_of(config, data_dir).alerts, channel, time.time())
+    except ChannelError as error:
+        raise AlertingError(
+            f"{channel}: {error}; `latentwatch doctor` says what is missing"
+        ) from error
+    write(f"posted to {channel}: message {where}")
+
+
+@alerts.command()
+@explained
+def serve(config: Config = None, data_dir: DataDir = None) -> None:
+    """Send alerts and take reviewers' answers, until SIGTERM; of several, one sends."""
+    from monitor.pager import Pager
+    from workers.results import StoredResults
+
+    settings = settings_of(config, data_dir)
+    if not settings.alerts.routes:
+        raise SettingsError("alerts.routes: there is none; add [[alerts.routes]] with a channel")
+    if not settings.alerts.slack.takes_answers:
+        report(
+            "answers are not taken, so alerts come without buttons: set app_token (Socket Mode) or "
+            "signing_secret (HTTP) of alerts.slack"
+        )
+    url = settings.alerts.report_url
+    results = StoredResults(settings.data_dir, None if url is None else str(url))
+    sessions = open_database(settings.database_url)
+    stop = Event()
+
+    def ended(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ended)
+    Pager(sessions, settings.alerts, results, report).run(stop)
+
+
+@explained
+def doctor(config: Config = None, data_dir: DataDir = None) -> None:
+    """Check what alerts need of Slack: tokens, scopes, channels, groups, clock. Exits with 2 if
+    something is missing."""
+    from monitor.slack_doctor import examine
+
+    findings = examine(settings_of(config, data_dir).alerts, time.time)
+    for finding in findings:
+        write(f"{'ok     ' if finding.ok else 'PROBLEM'} {finding.what}: {finding.said}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(BAD_INPUT)

@@ -1,0 +1,95 @@
+"""Alerts as a table for the terminal, with what became of their messages."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.table import Table
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.alert import UNRESOLVED, rank
+from alerts.wording import short_digest
+from monitor.alert_outbox import Kind, messages_of
+from monitor.alerting import alert_of
+from monitor.schema import AlertRow, Line, Version
+from monitor.tables import add_row, moment, new_table
+
+
+class AlertListed(NamedTuple):
+    """One alert; times in seconds since the epoch."""
+
+    fingerprint: str
+    line: str
+    version: str
+    digest: str
+    base: str
+    finding: str
+    severity: str
+    state: str
+    opened_at: float
+    changed_by: str
+    changed_at: float
+    reason: str
+    found: str
+    messages: dict[str, str]
+    """By channel: sent, waiting, or why it could not be sent."""
+
+
+def alert_rows(session: Session, resolved_too: bool) -> list[AlertListed]:
+    """The alerts, those first that need most attention and have waited longest."""
+    chosen = select(AlertRow, Line.name).join(Line, Line.id == AlertRow.line_id)
+    if not resolved_too:
+        chosen = chosen.where(AlertRow.state.in_(UNRESOLVED))
+    found = session.execute(chosen).all()
+    found = sorted(found, key=lambda one: (-rank(alert_of(one[0])), one[0].opened_at))
+    return [_listed(session, row, line) for row, line in found]
+
+
+def alerts_table(rows: Sequence[AlertListed]) -> Table:
+    """One row per alert."""
+    table = new_table("alert", "line", "version", "finding", "state", "since", "why", "sent")
+    for row in rows:
+        finding = f"{row.finding} ({row.severity})" if row.finding == "flagged" else row.finding
+        state = row.state if row.state == "open" else f"{row.state} by {row.changed_by}"
+        sent = ", ".join(f"{channel}: {what}" for channel, what in row.messages.items())
+        why = row.found if row.state == "open" else row.reason
+        since = moment(row.changed_at)
+        add_row(
+            table,
+            row.fingerprint[:12],
+            row.line,
+            f"{row.version} ({short_digest(row.digest)})",
+            finding,
+            state,
+            since,
+            why,
+            sent or "no",
+        )
+    return table
+
+
+def _listed(session: Session, row: AlertRow, line: str) -> AlertListed:
+    version = session.scalar(
+        select(Version.name).filter_by(line_id=row.line_id, content_digest=row.candidate_digest)
+    )
+    messages = {
+        message.channel: message.error or ("sent" if message.sent else "waiting")
+        for message in messages_of(session, row)
+        if message.kind == Kind.ALERT
+    }
+    return AlertListed(
+        row.fingerprint,
+        line,
+        version or "unknown",
+        row.candidate_digest,
+        row.base_digest,
+        row.finding,
+        row.severity,
+        row.state,
+        row.opened_at,
+        row.changed_by,
+        row.changed_at,
+        row.reason,
+        row.found,
+        messages,
+    )

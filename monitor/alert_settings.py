@@ -1,0 +1,73 @@
+"""What an operator can set about alerts: where they go, who answers them, and Slack's secrets."""
+
+from typing import Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from alerts.routing import Examples, GroupId, Route, UserId
+
+SLACK_API = "https://slack.com/api/"
+
+
+class SlackSettings(BaseModel):
+    """The Slack app. Its secrets come from the environment only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bot_token: SecretStr | None = None
+    """`xoxb-`; None posts nothing."""
+    app_token: SecretStr | None = None
+    """`xapp-`: answers come over Socket Mode, which needs no address that Slack can reach."""
+    signing_secret: SecretStr | None = None
+    """Answers come over HTTP, and are signed with this."""
+    listen: str = Field(default="127.0.0.1:3000", pattern=r"^[^:]+:\d{1,5}$")
+    """Where the HTTP endpoint listens; put a proxy with TLS before it."""
+    api_url: HttpUrl = HttpUrl(SLACK_API)
+    timeout_seconds: float = Field(default=10.0, gt=0)
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether there is a way for answers to come in; without one, alerts have no buttons."""
+        return self.app_token is not None or self.signing_secret is not None
+
+    @field_validator("api_url")
+    @classmethod
+    def _ends_with_a_slash(cls, url: HttpUrl) -> HttpUrl:
+        return url if str(url).endswith("/") else HttpUrl(f"{url}/")
+
+
+class AlertSettings(BaseModel):
+    """Alerts and the people who answer them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    routes: list[Route] = []
+    reviewers: list[UserId | GroupId] = []
+    """Slack users and user groups whose answers count; nobody else's do."""
+    two_reviewers: bool = False
+    """A flagged version is trusted only when a second reviewer agrees."""
+    examples: Examples = "full"
+    report_url: HttpUrl | None = None
+    """Where `reports` of the data directory is served, for the button that opens a report."""
+    unchecked_seconds: float = Field(default=21_600.0, gt=0)
+    """How long a version may be without a verdict before that is an alert."""
+    slack: SlackSettings = SlackSettings()
+
+    @model_validator(mode="after")
+    def _every_alert_has_a_place(self) -> Self:
+        if self.routes and not self.routes[-1].takes_everything:
+            raise ValueError(
+                "routes: the last one must take what no other takes: give it a channel, and "
+                "neither lines, behaviours nor severities"
+            )
+        if self.slack.bot_token is not None and not self.routes:
+            raise ValueError("routes: there is a bot_token but no route; add [[alerts.routes]]")
+        return self

@@ -1,0 +1,81 @@
+"""What a reviewer gets to see of an alert: its verdict, or in its place why there is none."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.alert import Alert, Finding
+from alerts.routing import Route, routes_of
+from alerts.verdict import Checkpoint, RecipeSummary, Verdict
+from monitor.alert_outbox import Router
+from monitor.alerting import alert_of
+from monitor.schema import AlertRow, Diff, Line, Version
+
+
+class AlertView(NamedTuple):
+    """An alert and what it rests on."""
+
+    alert: Alert
+    verdict: Verdict
+    measured: bool
+    """False where the verdict only stands for a missing one, so that there is no report."""
+
+
+def view_of(session: Session, row: AlertRow) -> AlertView:
+    """The view of one alert."""
+    line = session.get_one(Line, row.line_id)
+    diff = None if row.diff_id is None else session.get_one(Diff, row.diff_id)
+    alert = alert_of(row)
+    if diff is not None and diff.verdict is not None and alert.finding != Finding.UNCHECKED:
+        verdict = Verdict.model_validate_json(diff.verdict)
+        if alert.finding == verdict.verdict:
+            return AlertView(alert, verdict, True)
+    return AlertView(alert, _missing(session, row, line, diff), False)
+
+
+def behaviours_of(verdict: Verdict) -> list[str]:
+    """The behaviours that are flagged, as routes name them."""
+    flagged = [b.name for b in verdict.behaviours if b.flagged]
+    own = verdict.own_words
+    return [*flagged, "own_words"] if own is not None and own.flagged else flagged
+
+
+def router_of(session: Session, routes: Sequence[Route]) -> Router:
+    """Where alerts go by `routes`."""
+
+    def router(row: AlertRow) -> list[Route]:
+        verdict = view_of(session, row).verdict
+        line = session.get_one(Line, row.line_id).name
+        severity = alert_of(row).severity
+        return routes_of(routes, line, behaviours_of(verdict), severity)
+
+    return router
+
+
+def _missing(session: Session, row: AlertRow, line: Line, diff: Diff | None) -> Verdict:
+    recipe = "none" if diff is None else diff.recipe_digest
+    return Verdict(
+        schema="latentwatch.verdict/1",
+        line=line.name,
+        base=_checkpoint(session, row, row.base_digest),
+        candidate=_checkpoint(session, row, row.candidate_digest),
+        recipe=RecipeSummary(digest=recipe, layer=None, tokens=None, seeds=[]),
+        verdict="undecided",
+        severity=None,
+        reasons=[row.found],
+        behaviours=[],
+        features=[],
+        timings={},
+        versions={},
+    )
+
+
+def _checkpoint(session: Session, row: AlertRow, digest: str) -> Checkpoint:
+    locator = session.scalar(
+        select(Version.locator).filter_by(line_id=row.line_id, content_digest=digest)
+    )
+    if locator is None:
+        return Checkpoint(digest="none", locator="no version is trusted")
+    return Checkpoint(digest=digest, locator=locator)

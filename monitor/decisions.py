@@ -1,0 +1,129 @@
+"""What reviewers answer to an alert, and what comes of it.
+
+Whatever they decide goes through `monitor.lineage.move`, as on the command line. Who may answer is
+checked here, at the last moment, and nowhere else.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.alert import (
+    Acknowledge,
+    AlertState,
+    Decided,
+    Finding,
+    Propose,
+    Refusal,
+    Snooze,
+    step,
+)
+from alerts.slack_actions import (
+    ACKNOWLEDGE,
+    QUARANTINE,
+    SNOOZE_SECONDS,
+    SNOOZES,
+    TRUST,
+    UNTIL_NEXT,
+)
+from alerts.slack_interaction import Click, Submission
+from alerts.slack_status import SLACK
+from alerts.wording import short_digest
+from monitor.alert_settings import AlertSettings
+from monitor.alert_token import Token, read_token
+from monitor.alerting import alert_of, apply
+from monitor.errors import IllegalMoveError
+from monitor.lineage import move
+from monitor.schema import AlertRow, Line, Trust, Version
+
+Members = Callable[[str], frozenset[str]]
+"""The users of a user group."""
+
+
+class Ask(NamedTuple):
+    """A reason is needed first; `version` says of what."""
+
+    version: str
+
+
+class Done(NamedTuple):
+    """It has happened."""
+
+
+Answer = Ask | Done | Refusal
+
+
+def answer(
+    sessions: sessionmaker[Session],
+    settings: AlertSettings,
+    members: Members,
+    given: Click | Submission,
+    now: float,
+) -> Answer:
+    """Do what a reviewer wants, or say what is missing or why it may not be."""
+    if not may_answer(settings, members, given.user):
+        return Refusal("you are not a reviewer of these alerts; alerts.reviewers lists them")
+    token = read_token(given.token)
+    with sessions.begin() as session:
+        row = token and session.scalar(select(AlertRow).filter_by(fingerprint=token.fingerprint))
+        if not row or not token:
+            return Refusal("this alert is not known here; it may be of another installation")
+        if isinstance(given, Submission):
+            return _decide(session, settings, row, token, given, now) or Done()
+        actor = SLACK + given.user
+        if given.action in (TRUST, QUARANTINE):
+            late = step(alert_of(row), Acknowledge(actor, token.revision), now)
+            return late if isinstance(late, Refusal) else Ask(_name(session, row))
+        if given.action == ACKNOWLEDGE:
+            return apply(session, row, Acknowledge(actor, token.revision), now) or Done()
+        option = given.option or UNTIL_NEXT
+        until = now + SNOOZE_SECONDS[option]
+        snooze = Snooze(actor, token.revision, until, option == UNTIL_NEXT, SNOOZES[option])
+        return apply(session, row, snooze, now) or Done()
+
+
+def may_answer(settings: AlertSettings, members: Members, user: str) -> bool:
+    """Whether `user` is one of the reviewers, by name or as a member of a group."""
+    return user in settings.reviewers or any(
+        user in members(group) for group in settings.reviewers if group.startswith("S")
+    )
+
+
+def _decide(
+    session: Session,
+    settings: AlertSettings,
+    row: AlertRow,
+    token: Token,
+    given: Submission,
+    now: float,
+) -> Refusal | None:
+    actor, reason = SLACK + given.user, given.reason.strip()
+    if not reason:
+        return Refusal("a decision needs a reason")
+    to = AlertState.TRUSTED if given.action == TRUST else AlertState.QUARANTINED
+    alert = alert_of(row)
+    late = step(alert, Decided(actor, to, reason, token.revision), now)
+    if isinstance(late, Refusal):
+        return late
+    version = session.scalars(
+        select(Version).filter_by(line_id=row.line_id, content_digest=row.candidate_digest)
+    ).one()
+    needs_two = settings.two_reviewers and alert.finding == Finding.FLAGGED
+    if to == AlertState.TRUSTED and needs_two and alert.proposed_by in (None, actor):
+        return apply(session, row, Propose(actor, token.revision, reason), now)
+    if version.state != Trust(to):
+        try:
+            move(session, version, Trust(to), actor=actor, reason=reason, now=now)
+        except IllegalMoveError as error:
+            return Refusal(str(error))
+    return apply(session, row, Decided(actor, to, reason), now)
+
+
+def _name(session: Session, row: AlertRow) -> str:
+    line = session.get_one(Line, row.line_id)
+    name = session.scalar(
+        select(Version.name).filter_by(line_id=row.line_id, content_digest=row.candidate_digest)
+    )
+    return f"{line.name}: {name} ({short_digest(row.candidate_digest)})"

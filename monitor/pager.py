@@ -1,0 +1,159 @@
+"""The process that brings alerts to reviewers and takes their answers.
+
+Several may run: all take answers, one sends.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from socketserver import ThreadingMixIn
+from threading import Event, Thread
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from slack_sdk import WebClient
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.channel import ChannelError
+from alerts.slack_channel import SlackChannel
+from alerts.slack_client import web_client
+from alerts.slack_http import SlackEndpoint
+from alerts.slack_interaction import Handler
+from alerts.slack_socket import socket_mode
+from monitor.alert_clock import tick
+from monitor.alert_outbox import plan
+from monitor.alert_settings import AlertSettings, SlackSettings
+from monitor.alert_view import router_of
+from monitor.alerting import catch_up
+from monitor.errors import AlertingError, SettingsError
+from monitor.leader import lead
+from monitor.owner import this_process
+from monitor.poster import Poster, Results
+from monitor.slack_desk import GroupMembers, SlackDesk
+
+logger = logging.getLogger(__name__)
+
+ROLE = "pager"
+LEAD_SECONDS, TICK_SECONDS = 60.0, 10.0
+PAUSE_SECONDS = 0.5
+
+
+def slack_client(slack: SlackSettings) -> WebClient:
+    """The client of the workspace. Raises SettingsError where there is no token."""
+    if slack.bot_token is None:
+        raise SettingsError(
+            "alerts.slack.bot_token: is not set; set LATENTWATCH_ALERTS__SLACK__BOT_TOKEN to the "
+            "bot token of your Slack app (xoxb-...)"
+        )
+    return web_client(slack.bot_token.get_secret_value(), str(slack.api_url), slack.timeout_seconds)
+
+
+class Pager:
+    """Sends, at most as often as it is asked to; `run` does so until `stop` is set."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        settings: AlertSettings,
+        results: Results,
+        report: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sessions, self._settings, self._clock = sessions, settings, clock
+        self._report = report
+        self._client = slack_client(settings.slack)
+        self._poster = Poster(
+            sessions, SlackChannel(self._client), settings, results, report, clock
+        )
+        self._next_tick = 0.0
+        self._leads = False
+        self._wake = Event()
+
+    def step(self) -> int:
+        """Plan and send what is due; how many messages were sent. Raises SQLAlchemyError."""
+        now = self._clock()
+        with self._sessions.begin() as session:
+            router = router_of(session, self._settings.routes)
+            if now >= self._next_tick:
+                self._leads = lead(session, ROLE, this_process(), now, LEAD_SECONDS)
+                self._next_tick = now + TICK_SECONDS
+                if self._leads:
+                    tick(session, router, self._settings.unchecked_seconds, now)
+            if not self._leads:
+                return 0
+            plan(session, router, now)
+        return self._poster.send_due()
+
+    def run(self, stop: Event) -> None:
+        """Take answers and send, until `stop` is set. Raises AlertingError at the start."""
+        told: str | None = None
+        with self._sessions.begin() as session:
+            catch_up(session, self._clock())
+        with ExitStack() as listening:
+            for listener in self._listeners():
+                listening.enter_context(listener)
+            while not stop.is_set():
+                problem = None
+                try:
+                    self.step()
+                except SQLAlchemyError as error:
+                    problem = f"the database can't be used: {error}"
+                    if problem != told:
+                        self._report(problem)
+                told = problem
+                self._wake.wait(PAUSE_SECONDS)
+                self._wake.clear()
+
+    def _listeners(self) -> Iterator[AbstractContextManager[None]]:
+        slack = self._settings.slack
+        members = GroupMembers(self._client, self._clock)
+        desk = SlackDesk(
+            self._sessions, self._settings, self._client, members, self._wake.set, self._clock
+        )
+        if slack.app_token is not None:
+            yield _over_socket(slack.app_token.get_secret_value(), self._client, desk.receive)
+        if slack.signing_secret is not None:
+            secret = slack.signing_secret.get_secret_value()
+            yield _over_http(slack.listen, SlackEndpoint(secret, desk.receive, self._clock))
+
+
+@contextmanager
+def _over_socket(app_token: str, client: WebClient, handler: Handler) -> Iterator[None]:
+    try:
+        with socket_mode(app_token, client, handler):
+            yield
+    except ChannelError as error:
+        raise AlertingError(
+            f"Socket Mode: {error}; check alerts.slack.app_token (xapp-..., with the scope "
+            "connections:write) and that Socket Mode is enabled for the app"
+        ) from error
+
+
+@contextmanager
+def _over_http(listen: str, endpoint: SlackEndpoint) -> Iterator[None]:
+    host, port = listen.split(":")
+    try:
+        server = make_server(host, int(port), endpoint, _Server, _Quiet)
+    except OSError as error:
+        raise AlertingError(
+            f"alerts.slack.listen: can't listen on {listen}: {error.strerror}; choose another one"
+        ) from error
+    with server:
+        Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10
+    """Seconds that a client may take to send its request."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        logger.debug(format, *args)

@@ -1,0 +1,41 @@
+"""A made-up alert, for `latentwatch alerts test`."""
+
+import json
+import time
+from importlib import resources
+
+from alerts.alert import Finding, Measured, begin
+from alerts.channel import Posting
+from alerts.evidence import Evidence
+from alerts.picture import evidence_picture
+from alerts.slack_channel import SlackChannel
+from alerts.slack_message import build_message
+from alerts.verdict import Verdict
+from monitor.alert_settings import AlertSettings
+from monitor.pager import slack_client
+
+TITLE = "This is a sample: no model was checked, and nobody has to do anything."
+
+
+def post_sample_alert(settings: AlertSettings, channel: str, now: float) -> str:
+    """Post the sample with its picture; the message's timestamp. Raises a ChannelError."""
+    slack = SlackChannel(slack_client(settings.slack))
+    verdict, evidence = sample()
+    alert = begin(Measured(Finding.FLAGGED, "critical", TITLE), now)
+    built = build_message(verdict, evidence, alert=alert, examples=settings.examples)
+    key = f"sample.{now:.3f}"
+    reference = slack.post(Posting(channel, key, f"{TITLE} {built.text}", built.blocks))
+    time.sleep(1.0)  # a channel takes one message a second
+    picture = evidence_picture(verdict, evidence)
+    slack.post(Posting(channel, key, "The figures", (), reference, picture=picture))
+    return reference
+
+
+def sample() -> tuple[Verdict, Evidence]:
+    """The verdict and the evidence, from a file of this package."""
+    text = (resources.files("monitor") / "sample_alert.json").read_text("utf-8")
+    parts = json.loads(text)
+    return (
+        Verdict.model_validate(parts["verdict"]),
+        Evidence.model_validate(parts["evidence"]),
+    )

@@ -1,0 +1,112 @@
+"""Takes what reviewers do in Slack, has it decided, and tells them what became of it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from slack_sdk import WebClient
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.alert import Refusal
+from alerts.channel import ChannelError
+from alerts.slack_channel import told
+from alerts.slack_interaction import Click, Reply, Submission, read_interaction
+from alerts.slack_modal import REASON_BLOCK, answer_modal, reason_modal
+from alerts.slack_status import moment, person
+from alerts.slack_text import literal
+from monitor.alert_settings import AlertSettings
+from monitor.decisions import Ask, Members, answer
+
+logger = logging.getLogger(__name__)
+
+
+class SlackDesk:
+    """Where the interactions of one workspace arrive."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        settings: AlertSettings,
+        client: WebClient,
+        members: Members,
+        changed: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`changed` is called after every decision, so that the message follows at once."""
+        self._sessions, self._settings = sessions, settings
+        self._client, self._members = client, members
+        self._changed, self._clock = changed, clock
+
+    def receive(self, payload: dict[str, Any]) -> Reply:
+        """What Slack gets at once, and what remains to be done."""
+        given = read_interaction(payload)
+        if isinstance(given, Click):
+            return Reply(None, lambda: self._clicked(given))
+        if isinstance(given, Submission):
+            return self._submitted(given)
+        return Reply(None, None)
+
+    def _clicked(self, click: Click) -> None:
+        result = self._answer(click)
+        try:
+            if isinstance(result, Ask):
+                view = reason_modal(click.action, click.token, click.channel, result.version)
+                told(lambda: self._client.views_open(trigger_id=click.trigger_id, view=view))
+            elif isinstance(result, Refusal):
+                text = sentence(result, self._clock())
+                told(
+                    lambda: self._client.chat_postEphemeral(
+                        channel=click.channel, user=click.user, text=text
+                    )
+                )
+        except ChannelError as error:
+            logger.warning("%s could not be answered in Slack: %s", click.user, error)
+
+    def _submitted(self, submission: Submission) -> Reply:
+        if not submission.reason.strip():
+            errors = {REASON_BLOCK: "A decision needs a reason."}
+            return Reply({"response_action": "errors", "errors": errors}, None)
+        result = self._answer(submission)
+        if isinstance(result, Refusal):
+            view = answer_modal(sentence(result, self._clock()))
+            return Reply({"response_action": "update", "view": view}, None)
+        return Reply(None, None)
+
+    def _answer(self, given: Click | Submission) -> Any:
+        try:
+            result = answer(self._sessions, self._settings, self._members, given, self._clock())
+        except ChannelError as error:
+            return Refusal(f"it could not be checked whether you are a reviewer: {error}")
+        if not isinstance(result, Refusal | Ask):
+            self._changed()
+        return result
+
+
+class GroupMembers:
+    """The users of user groups, asked for once a minute at most."""
+
+    def __init__(
+        self, client: WebClient, clock: Callable[[], float], seconds: float = 60.0
+    ) -> None:
+        self._client, self._clock, self._seconds = client, clock, seconds
+        self._known: dict[str, tuple[float, frozenset[str]]] = {}
+
+    def __call__(self, group: str) -> frozenset[str]:
+        """The users of `group`. Raises a ChannelError."""
+        asked_at, users = self._known.get(group, (-self._seconds, frozenset()))
+        if self._clock() - asked_at >= self._seconds:
+            found = told(lambda: self._client.usergroups_users_list(usergroup=group))
+            users = frozenset(map(str, found["users"]))
+            self._known[group] = (self._clock(), users)
+        return users
+
+
+def sentence(refusal: Refusal, now: float) -> str:
+    """A refusal as a person reads it in Slack."""
+    why = literal(refusal.reason, 500)
+    if refusal.by is None or refusal.at is None:
+        return f"Nothing was changed: {why}."
+    return (
+        f"Nothing was changed: it was {why} by {person(refusal.by)}, {moment(refusal.at)}. "
+        "Look at the message again; it shows where the alert stands."
+    )

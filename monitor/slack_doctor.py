@@ -1,0 +1,133 @@
+"""Checks that Slack has everything that alerts need, and says what is missing where."""
+
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from slack_sdk import WebClient
+
+from alerts.channel import ChannelError
+from alerts.slack_channel import told
+from monitor.alert_settings import AlertSettings
+from monitor.pager import slack_client
+
+SCOPES = ("chat:write", "files:write", "channels:read", "channels:history")
+PRIVATE_SCOPES = ("groups:read", "groups:history")
+GROUP_SCOPES = ("usergroups:read",)
+CLOCK_SECONDS = 60.0
+"""Slack's signatures are valid for five minutes; past a fifth of that something is wrong."""
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    ok: bool
+    what: str
+    said: str
+
+
+def examine(settings: AlertSettings, clock: Callable[[], float] = time.time) -> list[Finding]:
+    """Look at tokens, scopes, clock, channels and groups. Raises SettingsError without a token."""
+    client = slack_client(settings.slack)
+    try:
+        answer = told(client.auth_test)
+    except ChannelError as error:
+        return [Finding(False, "bot token", f"{error}; install the app and copy its bot token")]
+    said = f"{answer['user']} in {answer['team']}"
+    return [
+        Finding(True, "bot token", said),
+        _scopes(settings, answer.headers),
+        _clock(answer.headers, clock()),
+        *_listening(settings, client),
+        *_channels(settings, client),
+        *_groups(settings, client),
+        _reviewers(settings),
+    ]
+
+
+def _scopes(settings: AlertSettings, headers: Any) -> Finding:
+    granted = set(_header(headers, "x-oauth-scopes").replace(" ", "").split(","))
+    channels = {route.channel[0] for route in settings.routes}
+    needed = [*SCOPES, *(PRIVATE_SCOPES if "G" in channels else ())]
+    needed += GROUP_SCOPES if _group_ids(settings) else ()
+    missing = [scope for scope in needed if scope not in granted]
+    if missing:
+        remedy = "add them under OAuth & Permissions and install the app again"
+        return Finding(False, "scopes", f"missing: {', '.join(missing)}; {remedy}")
+    return Finding(True, "scopes", ", ".join(needed))
+
+
+def _clock(headers: Any, now: float) -> Finding:
+    try:
+        away = now - parsedate_to_datetime(_header(headers, "date")).timestamp()
+    except ValueError:
+        return Finding(False, "clock", "Slack did not tell its time")
+    said = f"{abs(away):.0f} s {'ahead of' if away > 0 else 'behind'} Slack's"
+    return Finding(abs(away) <= CLOCK_SECONDS, "clock", said)
+
+
+def _listening(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
+    slack = settings.slack
+    if slack.app_token is not None:
+        token = slack.app_token.get_secret_value()
+        try:
+            told(lambda: client.apps_connections_open(app_token=token))
+            yield Finding(True, "app token", "Socket Mode can be opened")
+        except ChannelError as error:
+            yield Finding(False, "app token", f"{error}; it needs the scope connections:write")
+    if slack.signing_secret is not None:
+        yield Finding(True, "signing secret", f"set; answers are taken at {slack.listen}")
+    if not slack.takes_answers:
+        said = "neither app_token nor signing_secret is set: alerts have no buttons"
+        yield Finding(False, "answers", said)
+
+
+def _channels(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
+    if not settings.routes:
+        yield Finding(False, "routes", "there are none; add [[alerts.routes]] with a channel")
+    for channel in sorted({route.channel for route in settings.routes}):
+        try:
+            known = told(partial(client.conversations_info, channel=channel))
+        except ChannelError as error:
+            yield Finding(False, f"channel {channel}", str(error))
+            continue
+        name, joined = known["channel"]["name"], known["channel"]["is_member"]
+        said = f"#{name}" if joined else f"#{name}: the bot is no member; /invite it there"
+        yield Finding(bool(joined), f"channel {channel}", said)
+
+
+def _groups(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
+    wanted = _group_ids(settings)
+    if not wanted:
+        return
+    try:
+        known = {g["id"]: g["handle"] for g in told(client.usergroups_list)["usergroups"]}
+    except ChannelError as error:
+        yield Finding(False, "user groups", str(error))
+        return
+    for group in wanted:
+        said = f"@{known[group]}" if group in known else "there is no such user group"
+        yield Finding(group in known, f"user group {group}", said)
+
+
+def _reviewers(settings: AlertSettings) -> Finding:
+    if not settings.reviewers:
+        return Finding(False, "reviewers", "alerts.reviewers is empty: nobody may answer")
+    return Finding(True, "reviewers", ", ".join(settings.reviewers))
+
+
+def _group_ids(settings: AlertSettings) -> list[str]:
+    groups = {one for one in settings.reviewers if one.startswith("S")}
+    for route in settings.routes:
+        groups |= {rung.mention for rung in route.ladder}
+        groups |= {route.mention} if route.mention else set()
+    return sorted(groups)
+
+
+def _header(headers: Any, name: str) -> str:
+    for key, value in headers.items():
+        if key.lower() == name:
+            return str(value[0] if isinstance(value, list) else value)
+    return ""

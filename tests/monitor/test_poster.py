@@ -1,0 +1,175 @@
+"""Messages of alerts: one per alert whatever fails, kept up to date, at the channel's pace."""
+
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import select
+
+from deploy.fake_slack.faults import Fault, Kind
+from monitor import poster
+from monitor.schema import AlertMessage
+from tests.alerts import samples
+from tests.monitor.alerting import ALERTS, Desk, desk
+
+__all__ = ["desk"]
+
+
+def errors(desk: Desk) -> list[str]:
+    with desk.sessions() as session:
+        return [m.error for m in session.scalars(select(AlertMessage)) if m.error is not None]
+
+
+def test_a_flagged_version_is_posted_once_with_its_picture_in_the_thread(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    desk.send_all(desk.pager())
+    [message] = desk.posted()
+    assert message["blocks"][0]["text"]["text"].startswith("🔴 FLAGGED (critical): assistant @ ")
+    assert message["metadata"]["event_payload"]["key"] == desk.alert().fingerprint
+    assert [reply["files"][0]["title"] for reply in desk.thread()] == ["The figures"]
+    assert desk.workspace.calls.count("chat.postMessage") == 1
+    assert errors(desk) == [] and desk.reports == []
+
+
+def test_a_passed_version_is_no_alert(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.passed())
+    desk.send_all(desk.pager())
+    assert desk.posted() == []
+
+
+def test_a_check_that_failed_is_an_alert_and_is_cleared_by_one_that_passes(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", None)
+    pager = desk.pager()
+    desk.send_all(pager)
+    [message] = desk.posted()
+    assert message["text"].startswith("⚪ UNDECIDED: assistant @")
+    assert "no space left" in message["text"]
+    desk.check(base, "v2", samples.passed())
+    desk.send_all(pager)
+    [message] = desk.posted()
+    assert message["text"].startswith("✅") and "Cleared" in str(message["blocks"])
+
+
+@pytest.mark.parametrize("kind", ["lost", "broken", "slow"])
+def test_an_answer_that_never_came_posts_no_second_message(desk: Desk, kind: Kind) -> None:
+    desk.workspace.faults.add(Fault("chat.postMessage", kind, seconds=1.5))
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    pager = desk.pager(slack={"timeout_seconds": 1.0})
+    pager.step()
+    assert errors(desk) and len(desk.reports) == 1
+    desk.clock.now += poster.SETTLE_SECONDS - 1
+    pager.step()
+    assert "conversations.history" not in desk.workspace.calls  # a late request may still arrive
+    desk.send_all(pager)
+    assert len(desk.posted()) == 1 and errors(desk) == []
+    tries = desk.workspace.calls.count("chat.postMessage")
+    assert tries == (2 if kind == "broken" else 1)
+
+
+def test_a_process_that_was_killed_while_it_posted_posts_no_second_message(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    killed = desk.pager()
+    killed._poster._channel.post = _post_and_die(killed)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        killed.step()
+    assert len(desk.posted()) == 1
+    pager = desk.pager()
+    pager.step()
+    assert desk.workspace.calls.count("chat.postMessage") == 1
+    desk.clock.now += poster.SETTLE_SECONDS
+    desk.send_all(pager)
+    assert len(desk.posted()) == 1 and errors(desk) == []
+
+
+def _post_and_die(pager):  # type: ignore[no-untyped-def]
+    post = pager._poster._channel.post
+
+    def dies(posting):  # type: ignore[no-untyped-def]
+        post(posting)
+        raise KeyboardInterrupt
+
+    return dies
+
+
+def test_the_wait_that_slack_asks_for_is_kept(desk: Desk) -> None:
+    desk.workspace.faults.add(Fault("chat.postMessage", "limited", seconds=20.0))
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    pager = desk.pager()
+    pager.step()
+    desk.clock.now += 19.0
+    pager.step()
+    assert desk.workspace.calls.count("chat.postMessage") == 1
+    desk.clock.now += 1.0
+    pager.step()
+    assert len(desk.posted()) == 1 and desk.reports == []
+
+
+def test_many_alerts_are_sent_one_a_second_and_slack_never_has_to_refuse(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    for number in range(12):
+        desk.check(base, f"v{number + 2}", samples.flagged())
+    pager = desk.pager()
+    sent_at = []
+    for _ in range(60):
+        if pager.step():
+            sent_at.append(desk.clock.now)
+        desk.clock.now += 0.5
+    assert len(desk.posted()) == 12 and errors(desk) == []
+    assert min(later - at for at, later in pairwise(sent_at)) >= 1.0
+    assert desk.workspace.calls.count("chat.postMessage") == 12
+
+
+def test_a_channel_that_refuses_delays_no_other_and_is_reported(desk: Desk) -> None:
+    routes = [
+        {"channel": "C0OTHER", "behaviours": ["sycophancy"]},
+        {"channel": ALERTS},
+    ]
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    desk.check(base, "v3", None)
+    desk.send_all(desk.pager(routes=routes))
+    assert len(desk.posted()) == 1
+    assert errors(desk) == ["Slack says not_in_channel"]
+    assert desk.reports == [
+        "C0OTHER: a message about an alert could not be sent: Slack says not_in_channel"
+    ]
+
+
+def test_a_message_that_somebody_deleted_is_posted_anew_while_it_waits(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", None)
+    pager = desk.pager()
+    desk.send_all(pager)
+    desk.workspace.messages[ALERTS].clear()
+    desk.check(base, "v2", samples.flagged(), recipe="r2")
+    desk.send_all(pager)
+    assert desk.posted()[0]["text"].startswith("🔴 FLAGGED")
+
+
+def test_what_gets_worse_is_said_in_the_channel_again(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", None)
+    pager = desk.pager()
+    desk.send_all(pager)
+    desk.check(base, "v2", samples.flagged(), recipe="r2")
+    desk.send_all(pager)
+    alert, again = desk.posted()
+    assert alert["text"].startswith("🔴 FLAGGED (critical)")
+    assert again["subtype"] == "thread_broadcast" and "worse now: critical" in again["text"]
+
+
+def test_two_pagers_post_once(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    first, second = desk.pager(), desk.pager()
+    for _ in range(10):
+        first.step()
+        second.step()
+        desk.clock.now += 1.0
+    assert len(desk.posted()) == 1
+    assert desk.workspace.calls.count("chat.postMessage") == 1
