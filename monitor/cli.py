@@ -2,15 +2,19 @@
 
 import json
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from sqlalchemy.orm import Session, sessionmaker
 
+from alerts.json_file import read_json
+from alerts.junit import to_junit
 from alerts.markdown import to_markdown
-from alerts.verdict import exit_code, to_json
+from alerts.sarif import to_sarif
+from alerts.verdict import Verdict, exit_code, to_json
 from deploy.bench.cli import app as bench
 from monitor import tables
 from monitor.admission import admit_named
@@ -34,6 +38,7 @@ from monitor.options import (
     Reason,
     TextOrJson,
     VersionName,
+    named_path,
     settings_of,
 )
 from monitor.overview import latest_verdict, line_rows, version_details, version_rows
@@ -81,6 +86,10 @@ def check(
     line: Annotated[str | None, typer.Option(help="Line that the candidate belongs to.")] = None,
     format_: OutputFormat = Format.TEXT,
     out: Out = None,
+    fail_on: Annotated[
+        Literal["warning", "critical"],
+        typer.Option(help="From which severity on a flagged version exits with 1."),
+    ] = "warning",
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -90,13 +99,40 @@ def check(
 
     settings = settings_of(config, data_dir)
     verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
-    if format_ == Format.JSON:
-        write(to_json(verdict))
-    elif format_ == Format.MARKDOWN:
-        write(to_markdown(verdict))
+    _print_verdict(verdict, format_)
+    raise typer.Exit(0 if _is_bearable(verdict, fail_on) else exit_code(verdict))
+
+
+@app.command()
+@explained
+def render(
+    verdict: Annotated[
+        Path, typer.Argument(parser=named_path, help="verdict.json, as `check` writes it.")
+    ],
+    format_: OutputFormat = Format.TEXT,
+) -> None:
+    """Print a verdict that was kept, in any format. Compares nothing and exits with 0."""
+    _print_verdict(read_json(verdict, Verdict), format_)
+
+
+def _print_verdict(verdict: Verdict, format_: Format) -> None:
+    if format_ in _WRITTEN:
+        write(_WRITTEN[format_](verdict))
     else:
         show(tables.verdict_view(verdict))
-    raise typer.Exit(exit_code(verdict))
+
+
+_WRITTEN: dict[Format, Callable[[Verdict], str]] = {
+    Format.JSON: to_json,
+    Format.MARKDOWN: to_markdown,
+    Format.JUNIT: to_junit,
+    Format.SARIF: to_sarif,
+}
+
+
+def _is_bearable(verdict: Verdict, fail_on: str) -> bool:
+    """Whether a flagged verdict is below the severity that fails. An undecided one never is."""
+    return verdict.severity == "warning" and fail_on == "critical"
 
 
 @app.command()

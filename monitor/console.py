@@ -10,6 +10,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from alerts.json_file import InvalidFileError
 from alerts.plain_text import strip_controls
 from monitor.errors import LatentwatchError
 
@@ -48,7 +49,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except LatentwatchError as error:
+        except (LatentwatchError, InvalidFileError) as error:
             report(f"error: {error}")
             raise typer.Exit(BAD_INPUT) from error
         except (typer.Exit, typer.Abort, BrokenPipeError):

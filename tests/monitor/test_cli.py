@@ -17,6 +17,7 @@ from alerts.verdict import Verdict
 from monitor.cli import app
 from monitor.database import Audit, Diff, Line, Observation, Version, open_database
 from monitor.schema import StoredCalibration
+from tests.alerts import samples
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 
@@ -76,6 +77,38 @@ def test_check_answers_with_a_verdict_and_its_code(name: str, code: int, outcome
     markdown = run("check", name, "--baseline", "base", "--format", "markdown")
     assert markdown.exit_code == code and markdown.stdout.startswith("## latentwatch")
     assert count(Diff) == 1
+    for format_, begin in (("junit", "<?xml"), ("sarif", "{"), ("markdown", "## latentwatch")):
+        direct = run("check", name, "--baseline", "base", "--format", format_)
+        Path("verdict.json").write_text(result.stdout)
+        kept = run("render", "verdict.json", "--format", format_)
+        assert (direct.exit_code, kept.exit_code) == (code, 0)
+        assert direct.stdout == kept.stdout and kept.stdout.startswith(begin)
+
+
+@pytest.mark.parametrize(
+    "name, severity, fail_on, code",
+    [
+        ("bad", "critical", "critical", 1),
+        ("bad", "warning", "critical", 0),
+        ("bad", "warning", "warning", 1),
+        ("odd", None, "critical", 3),
+    ],
+)
+def test_a_gate_may_let_warnings_pass_and_never_what_is_undecided(
+    name: str, severity: str | None, fail_on: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = samples.flagged() if severity else samples.undecided()
+    verdict = sample.model_copy(update={"severity": severity})
+    monkeypatch.setattr("workers.check.check_pair", lambda *_: verdict)
+    result = run("check", name, "--baseline", "base", "--fail-on", fail_on, "--format", "json")
+    assert result.exit_code == code
+    assert Verdict.model_validate_json(result.stdout).severity == severity
+
+
+def test_a_kept_verdict_that_is_none_is_refused_by_name() -> None:
+    Path("verdict.json").write_text('{"schema": "something else"}')
+    result = run("render", "verdict.json")
+    assert result.exit_code == 2 and "verdict.json" in result.stderr
 
 
 def test_check_of_equal_content_passes_and_registers_nothing() -> None:

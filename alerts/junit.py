@@ -1,0 +1,73 @@
+"""A verdict as JUnit XML, which every CI system shows: one test case per behaviour.
+
+A behaviour that was not measured is a skipped case; a verdict that is undecided is an error of the
+case called verdict, so that no viewer counts it as a pass.
+"""
+
+from xml.etree import ElementTree as Xml
+
+from alerts.plain_text import one_line
+from alerts.verdict import Behaviour, Verdict
+from alerts.wording import headline, interval, number, p_value, readable, signed
+
+VERDICT = "verdict"
+
+
+def to_junit(verdict: Verdict) -> str:
+    """The verdict as one test suite. Ends with a newline."""
+    suite = Xml.Element("testsuite", name="latentwatch", time=f"{_seconds(verdict):.3f}")
+    _verdict(suite, verdict)
+    for behaviour in verdict.behaviours:
+        _behaviour(suite, behaviour)
+    if verdict.own_words is not None:
+        case = _case(suite, "own words")
+        if verdict.own_words.flagged:
+            _say(case, "failure", "The candidate has a new habit of speech, see the verdict.")
+    for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    root = Xml.Element("testsuites")
+    root.append(suite)
+    Xml.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
+
+
+def _verdict(suite: Xml.Element, verdict: Verdict) -> None:
+    case = _case(suite, VERDICT)
+    reasons = "\n".join(_text(reason) for reason in verdict.reasons)
+    if verdict.verdict == "undecided":
+        _say(case, "error", headline(verdict), reasons)
+    elif verdict.verdict == "flagged":
+        _say(case, "failure", headline(verdict), reasons)
+
+
+def _behaviour(suite: Xml.Element, behaviour: Behaviour) -> None:
+    case = _case(suite, readable(behaviour.name))
+    figures = (
+        f"shift {signed(behaviour.shift)} nats per token "
+        f"({interval(behaviour.ci_low, behaviour.ci_high)}), noise floor "
+        f"{number(behaviour.noise_floor)}, {p_value(behaviour.p_corrected)}"
+    )
+    if behaviour.flagged:
+        _say(case, "failure", figures)
+    elif behaviour.shift is None:
+        _say(case, "skipped", "not measured")
+    else:
+        Xml.SubElement(case, "system-out").text = figures
+
+
+def _case(suite: Xml.Element, name: str) -> Xml.Element:
+    return Xml.SubElement(suite, "testcase", classname="latentwatch", name=_text(name), time="0")
+
+
+def _say(case: Xml.Element, tag: str, message: str, text: str = "") -> None:
+    Xml.SubElement(case, tag, message=_text(message)).text = text
+
+
+def _text(text: str) -> str:
+    """On one line, without the two characters beyond controls that XML can't carry."""
+    return one_line(text).translate({0xFFFE: None, 0xFFFF: None})
+
+
+def _seconds(verdict: Verdict) -> float:
+    return sum(verdict.timings.values())
