@@ -1,0 +1,30 @@
+#!/bin/sh
+# A gate on one push: check CANDIDATE, leave every report in REPORTS, exit as the check did
+# (0 passed, 1 flagged, 2 bad input, 3 undecided).
+#
+#   gate.sh CANDIDATE BASELINE REPORTS [OPTIONS OF latentwatch check]
+#
+# BASELINE is a directory, or "trusted" with --line NAME among the options.
+set -u
+if [ "$#" -lt 3 ]; then
+  echo "usage: gate.sh CANDIDATE BASELINE REPORTS [OPTIONS OF latentwatch check]" >&2
+  exit 2
+fi
+candidate=$1 baseline=$2 reports=$3
+shift 3
+
+mkdir -p "$reports" || exit 2
+latentwatch check "$candidate" --baseline "$baseline" --format json --out "$reports" "$@" \
+  > "$reports/latentwatch.json"
+code=$?
+if [ ! -s "$reports/latentwatch.json" ]; then
+  rm -f "$reports/latentwatch.json"
+  # Without a verdict nothing was checked, whatever the exit code says.
+  [ "$code" -eq 0 ] && code=3
+  exit "$code"
+fi
+for format in markdown:md junit:xml sarif:sarif; do
+  latentwatch render "$reports/latentwatch.json" --format "${format%:*}" \
+    > "$reports/latentwatch.${format#*:}" || code=3
+done
+exit "$code"
