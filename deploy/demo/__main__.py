@@ -2,7 +2,9 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,6 +13,7 @@ from transformers.utils import logging
 from alerts.wording import duration
 from deploy.demo.line import build_line
 from deploy.demo.outcome import show, surprises
+from deploy.demo.review import ReviewError, review
 from deploy.demo.smollm2 import DownloadError
 from deploy.demo.watching import WatchError, watch_line
 
@@ -18,7 +21,7 @@ BUILD = Path("build") / "demo"
 
 
 def main() -> int:
-    """Build, watch, show. Exit code 0 as promised, 1 with other verdicts, 2 without verdicts."""
+    """Build, watch, show, answer. Exit code 0 as promised, 1 with other verdicts, 2 without."""
     console = Console()
     logging.disable_progress_bar()
     begun = time.monotonic()
@@ -38,7 +41,18 @@ def main() -> int:
     unexpected = surprises(watched.verdicts)
     for sentence in unexpected:
         console.print(sentence, style="red", markup=False)
+    console.rule("4. Answer the alert")
+    try:
+        review(BUILD, lambda sentence: console.print(sentence, markup=False), _until_stopped())
+    except ReviewError as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
     return 1 if unexpected else 0
+
+
+def _until_stopped() -> Callable[[], None] | None:
+    """Waits for Ctrl-C where somebody is there to press it."""
+    return Event().wait if sys.stdin.isatty() else None
 
 
 def _progress(console: Console) -> Progress:

@@ -14,6 +14,17 @@ from deploy.fake_slack.workspace import Workspace
 
 _SPECIAL = re.compile(r"<([^<>\n]+)>")
 _KEPT = re.compile("\ue000(\\d+)\ue001")
+_EMOJI = {
+    "🔴": ("●", "#d0021b"),
+    "🟠": ("●", "#e8912d"),
+    "⚪": ("○", "#616061"),
+    "👀": ("◉", "#1264a3"),
+    "💤": ("z", "#616061"),
+    "✅": ("✓", "#007a5a"),
+    "⛔": ("⊘", "#d0021b"),
+    "➡️": ("→", "#616061"),
+}
+"""Slack has pictures of its own for these, so they look alike where the font has none."""
 _STYLES = (
     (re.compile(r"(?<![\w`])`([^`\n]+)`"), r"<code>\1</code>"),
     (re.compile(r"(?<!\w)\*(\S(?:[^*\n]*\S)?)\*(?!\w)"), r"<b>\1</b>"),
@@ -25,7 +36,7 @@ _STYLES = (
 def to_html(part: dict[str, Any], workspace: Workspace) -> Markup:
     """A text object, formatted where it is `mrkdwn`."""
     if part["type"] != "mrkdwn":
-        return Markup(escape(unescape(part["text"])).replace("\n", "<br>"))
+        return _lines(escape(unescape(part["text"])))
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
@@ -35,8 +46,13 @@ def to_html(part: dict[str, Any], workspace: Workspace) -> Markup:
     text = escape(unescape(_SPECIAL.sub(keep, part["text"])))
     for pattern, html in _STYLES:
         text = pattern.sub(html, text)
-    text = text.replace("\n", "<br>")
-    return Markup(_KEPT.sub(lambda match: kept[int(match[1])], text))
+    return _lines(_KEPT.sub(lambda match: kept[int(match[1])], text))
+
+
+def _lines(html: str) -> Markup:
+    for emoji, (sign, colour) in _EMOJI.items():
+        html = html.replace(emoji, f'<i class="emoji" style="color: {colour}">{sign}</i>')
+    return Markup(html.replace("\n", "<br>"))
 
 
 def _special(content: str, workspace: Workspace) -> str:

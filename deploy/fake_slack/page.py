@@ -42,9 +42,7 @@ def _render(name: str, workspace: Workspace, channel: str, user: str, thread: st
             user=workspace.users[user],
             users=workspace.users.values(),
             messages=[_message(workspace, channel, m) for m in workspace.in_channel(channel)],
-            thread=[
-                _message(workspace, channel, m) for m in ([parent, *replies] if parent else [])
-            ],
+            thread=[_message(workspace, channel, m) for m in replies],
             thread_ts=thread if parent else None,
             only_you=seen[-1:],
             view=workspace.views.get(user),

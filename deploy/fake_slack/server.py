@@ -217,7 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
 def _arguments(headers: Any, body: bytes) -> dict[str, Any]:
     """The arguments of a call, which Slack takes as JSON or as a form with JSON in it."""
     if headers.get("Content-Type", "").startswith("application/json"):
-        return {name: value for name, value in json.loads(body).items() if value is not None}
+        return {
+            name: value for name, value in json.loads(body or b"{}").items() if value is not None
+        }
     form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
     return {
         name: json.loads(value) if name in ("files", "view", "blocks", "metadata") else value

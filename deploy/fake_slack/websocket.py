@@ -62,5 +62,4 @@ class WebSocket:
         else:
             length = struct.pack("!BQ", 127, size)
         with self._lock:
-            self._writer.write(bytes([0x80 | kind]) + length + data)
-            self._writer.flush()
+            self._writer.write(bytes([0x80 | kind]) + length + data)  # it has no buffer

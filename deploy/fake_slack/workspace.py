@@ -1,7 +1,7 @@
 """The state of a fake workspace: people, channels, messages, files and open dialogs."""
 
-import itertools
 import time
+import uuid
 from collections.abc import Callable
 from threading import RLock
 from typing import Any, NamedTuple
@@ -81,12 +81,11 @@ class Workspace:
         self.triggers: dict[str, Trigger] = {}
         self.calls: list[str] = []
         """Methods that were called, in order, whatever came of it."""
-        self._numbers = itertools.count(1)
         self._last_ts = 0
 
     def new_id(self, prefix: str) -> str:
         """An id that was not used before."""
-        return f"{prefix}{next(self._numbers):06}"
+        return f"{prefix}{uuid.uuid4().hex[:10].upper()}"
 
     def new_ts(self) -> str:
         """The timestamp of a new message, which is its id too: unique and rising."""

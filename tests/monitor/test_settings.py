@@ -224,3 +224,41 @@ def test_a_broker_that_is_no_redis_is_refused_without_repeating_its_password(
     monkeypatch.setenv("LATENTWATCH_BROKER__URL", "redis://:hunter2@redis")
     monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "postgresql://watch:hunter2@db/watch")
     assert "hunter2" not in repr(load_settings(None))
+
+
+ROUTE = '[[alerts.routes]]\nchannel = "C0ALERTS"\n'
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (ROUTE + 'lines = ["chat"]\n', r"alerts: routes: the last one must take what no other"),
+        (ROUTE + 'severities = ["critical"]\n', r"alerts: routes: the last one must take"),
+        ('[[alerts.routes]]\nchannel = "C0B"\nlines = ["ghost"]\n' + ROUTE, r"called 'ghost'"),
+        (
+            '[[alerts.routes]]\nchannel = "#alerts"\n',
+            r"alerts\.routes\.0\.channel: .*match pattern",
+        ),
+        (ROUTE + 'mention = "@safety"\n', r"alerts\.routes\.0\.mention: .*match pattern"),
+        (ROUTE + "[alerts]\nquiet = 1\n", r"alerts\.quiet: Extra"),
+        ('[alerts]\nexamples = "some"\n', r"alerts\.examples: .*'none', 'redacted' or 'full'"),
+        ('[alerts.slack]\nlisten = "3000"\n', r"alerts\.slack\.listen: .*match pattern"),
+        ('[alerts.slack]\napp_token = "x"\n', r"must not lie in a file.*ALERTS__SLACK__APP_TOKEN"),
+    ],
+)
+def test_unusable_alert_settings_are_refused_at_the_start(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write(tmp_path, text))
+
+
+def test_secrets_of_slack_come_from_the_environment_and_are_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", "xoxb-secret")
+    with pytest.raises(SettingsError, match="there is a bot_token but no route") as refused:
+        load_settings()
+    settings = load_settings(write(tmp_path, ROUTE))
+    assert settings.alerts.slack.bot_token is not None
+    assert "xoxb-secret" not in f"{refused.value}{settings!r}{settings.model_dump_json()}"

@@ -1,0 +1,165 @@
+"""What time does to alerts: overdue checks, reminders, the ladder; and what is grouped."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from alerts.alert import Finding
+from alerts.routing import Route
+from monitor.alert_clock import remind
+from monitor.database import Trust, Version
+from monitor.lineage import move
+from monitor.schema import AlertRow
+from tests.alerts import samples
+from tests.monitor.alerting import ALERTS, START, Desk, desk
+
+__all__ = ["desk"]
+
+ROUTE = Route.model_validate(
+    {
+        "channel": ALERTS,
+        "repeat_seconds": 3600,
+        "ladder": [
+            {"after_seconds": 900, "mention": "S0SAFETY"},
+            {"after_seconds": 2700, "mention": "S0LEADS"},
+        ],
+    }
+)
+
+
+def registered(desk: Desk, at: float) -> None:
+    with desk.sessions.begin() as session:
+        session.execute(text(f"UPDATE versions SET registered_at = {at}"))
+
+
+def alerts(desk: Desk) -> list[AlertRow]:
+    with desk.sessions() as session:
+        return list(session.scalars(select(AlertRow).order_by(AlertRow.id)))
+
+
+@pytest.mark.parametrize("base", [True, False])
+def test_a_version_that_waits_too_long_is_an_alert_and_its_verdict_changes_it(
+    desk: Desk, base: bool
+) -> None:
+    trusted = desk.add_version("v1", trusted=True) if base else None
+    desk.add_version("v2")
+    registered(desk, START)
+    pager = desk.pager(unchecked_seconds=600)
+    desk.clock.now += 590.0
+    desk.send_all(pager)
+    assert desk.posted() == []
+    desk.clock.now += 10.0
+    desk.send_all(pager)
+    [message] = desk.posted()
+    assert message["text"].startswith("⚪ UNCHECKED: assistant @")
+    assert "has had no verdict for over 10 min" in message["text"]
+    if trusted is not None:
+        desk.check(trusted, "v2", samples.flagged())
+        desk.send_all(pager)
+        assert message["text"].startswith("🔴 FLAGGED (critical)")
+        assert [row.finding for row in alerts(desk)] == [Finding.FLAGGED]
+
+
+def test_an_overdue_check_without_a_base_gives_way_to_the_one_with_a_base(desk: Desk) -> None:
+    desk.add_version("v2")
+    registered(desk, START)
+    desk.clock.now += 601.0
+    pager = desk.pager(unchecked_seconds=600)
+    pager.step()
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    assert [(row.finding, row.state) for row in alerts(desk)] == [
+        ("unchecked", "superseded"),
+        ("flagged", "open"),
+    ]
+
+
+def test_the_ladder_is_climbed_and_the_alert_repeated_while_nobody_acknowledges() -> None:
+    def said(waited: float) -> list[str]:
+        return [reminder.text for reminder in remind(ROUTE, START, START, START + waited)]
+
+    assert said(899) == []
+    assert [text.split()[0] for text in said(900)] == ["<!subteam^S0SAFETY>"]
+    assert [text.split()[0] for text in said(2700)] == ["<!subteam^S0SAFETY>", "<!subteam^S0LEADS>"]
+    assert said(3600)[2].startswith("Still open after 1 h 0 min")
+    keys = [remind(ROUTE, START, START, START + waited)[-1].key for waited in (3600, 7199, 7200)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_reminders_are_said_once_in_the_thread_and_end_with_an_answer(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    pager = desk.pager(routes=[ROUTE.model_dump()])
+    desk.send_all(pager)
+    for _ in range(4):
+        desk.clock.now += 300.0
+        desk.send_all(pager)
+    [reminder] = [m for m in desk.thread() if "subteam" in m["text"]]
+    assert reminder["subtype"] == "thread_broadcast"
+    with desk.sessions.begin() as session:
+        version = session.scalars(select(Version).filter_by(name="v2")).one()
+        move(session, version, Trust.QUARANTINED, actor="ann", reason="leaks", now=desk.clock())
+    desk.clock.now += 90_000.0
+    desk.send_all(pager)
+    said = [m["text"] for m in desk.thread()]
+    assert sum("subteam" in text for text in said) == 1
+    assert any(text.startswith("ann quarantined") and "leaks" in text for text in said)
+
+
+def test_alerts_about_one_candidate_share_a_thread(desk: Desk) -> None:
+    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
+    desk.check(first, "v2", None)
+    pager = desk.pager()
+    desk.send_all(pager)
+    desk.check(anchor, "v2", samples.flagged())
+    desk.send_all(pager)
+    parent, worse = desk.posted()
+    assert parent["text"].startswith("⚪ UNDECIDED")
+    assert worse["text"].startswith("🔴 FLAGGED") and worse["thread_ts"] == parent["ts"]
+    assert any(message.get("files") for message in desk.thread())
+
+
+def test_what_was_decided_before_it_was_posted_pages_nobody(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    with desk.sessions.begin() as session:
+        version = session.scalars(select(Version).filter_by(name="v2")).one()
+        move(session, version, Trust.QUARANTINED, actor="ann", reason="leaks", now=START)
+    desk.send_all(desk.pager())
+    assert desk.posted() == []
+
+
+def test_a_quarantined_candidate_raises_nothing_more(desk: Desk) -> None:
+    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
+    desk.check(first, "v2", samples.flagged())
+    with desk.sessions.begin() as session:
+        version = session.scalars(select(Version).filter_by(name="v2")).one()
+        move(session, version, Trust.QUARANTINED, actor="ann", reason="leaks", now=START)
+    desk.check(anchor, "v2", samples.flagged())
+    assert [row.state for row in alerts(desk)] == ["quarantined"]
+
+
+def test_a_comparison_with_what_is_not_trusted_is_no_alert(desk: Desk) -> None:
+    desk.check(desk.add_version("v1"), "v2", samples.flagged())
+    assert alerts(desk) == []
+
+
+def test_a_flag_from_before_there_were_alerts_is_raised_at_the_start(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    with desk.sessions.begin() as session:
+        session.execute(text("DELETE FROM alerts"))
+    assert alerts(desk) == []
+    stop = _StopAtOnce()
+    desk.pager(slack={"app_token": None, "signing_secret": None}).run(stop)  # type: ignore[arg-type]
+    assert [row.finding for row in alerts(desk)] == [Finding.FLAGGED]
+
+
+class _StopAtOnce:
+    def is_set(self) -> bool:
+        return True
+
+
+def test_without_a_way_to_answer_there_are_no_buttons_but_the_link(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    desk.send_all(desk.pager(slack={"app_token": None, "signing_secret": None}))
+    [message] = desk.posted()
+    elements: list[Any] = message["blocks"][-1]["elements"]
+    assert [element["action_id"] for element in elements] == ["open"]

@@ -1,0 +1,143 @@
+"""The commands about alerts: what they print and how they end."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy.fake_slack.faults import Fault
+from deploy.fake_slack.server import FakeSlack, fake_slack
+from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
+from monitor.cli import app
+from monitor.slack_doctor import examine
+from tests.alerts import samples
+from tests.monitor.alerting import ALERTS, Clock, Desk, alert_settings, desk
+
+__all__ = ["desk"]
+
+ROUTES = '[alerts]\nreviewers = ["U0ADA"]\n[[alerts.routes]]\nchannel = "{}"\nmention = "{}"\n'
+
+
+def run(*args: str) -> Any:
+    result = CliRunner().invoke(app, args)
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.fixture
+def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlack]:
+    monkeypatch.chdir(tmp_path)
+    with fake_slack() as running:
+        monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", BOT_TOKEN)
+        monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", APP_TOKEN)
+        monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__API_URL", running.api_url)
+        routed()
+        yield running
+
+
+def routed(channel: str = ALERTS, group: str = "S0SAFETY") -> None:
+    Path("latentwatch.toml").write_text(ROUTES.format(channel, group))
+
+
+def test_the_doctor_finds_nothing_where_all_is_set_up(slack: FakeSlack) -> None:
+    result = run("doctor")
+    assert result.exit_code == 0, result.stdout
+    assert "PROBLEM" not in result.stdout
+    for told in ("latentwatch in Fake workspace", "#model-alerts", "@safety-reviewers", "Socket"):
+        assert told in result.stdout
+
+
+def test_the_doctor_names_everything_that_is_missing(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack.workspace.scopes = ("chat:write", "channels:read", "usergroups:read", "channels:history")
+    routed("C0OTHER", "S0GONE")
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", "xapp-wrong")
+    result = run("doctor")
+    assert result.exit_code == 2
+    problems = [line for line in result.stdout.splitlines() if line.startswith("PROBLEM")]
+    assert [line.split(":")[0] for line in problems] == [
+        "PROBLEM scopes",
+        "PROBLEM app token",
+        "PROBLEM channel C0OTHER",
+        "PROBLEM user group S0GONE",
+    ]
+    assert "missing: files:write;" in problems[0] and "/invite it" in problems[2]
+    assert "xapp-wrong" not in result.stdout
+
+
+def test_the_doctor_says_that_a_token_is_wrong_and_shows_it_nowhere(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", "xoxb-wrong")
+    result = run("doctor")
+    assert result.exit_code == 2 and "invalid_auth" in result.stdout
+    assert "xoxb-wrong" not in result.stdout + result.stderr
+
+
+def test_a_clock_that_is_off_is_found() -> None:
+    with fake_slack(Workspace(Clock())) as slack:
+        for off, ok in ((59.0, True), (61.0, False), (-61.0, False)):
+            clock = Clock()
+            clock.now += off
+            [found] = [f for f in examine(alert_settings(slack), clock) if f.what == "clock"]
+            assert found.ok == ok, found
+
+
+def test_a_sample_is_posted_with_its_picture(slack: FakeSlack) -> None:
+    result = run("alerts", "test", "--channel", ALERTS)
+    assert result.exit_code == 0 and "posted to C0ALERTS" in result.stdout
+    [message] = slack.workspace.in_channel(ALERTS)
+    assert message["text"].startswith("This is a sample")
+    assert "sample" in message["blocks"][0]["text"]["text"]
+    [reply] = slack.workspace.thread(ALERTS, message["ts"])
+    content = slack.workspace.files[reply["files"][0]["id"]]["content"]
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_a_sample_that_can_not_be_posted_says_why(slack: FakeSlack) -> None:
+    result = run("alerts", "test", "--channel", "C0OTHER")
+    assert result.exit_code == 2
+    assert "C0OTHER: Slack says not_in_channel; `latentwatch doctor`" in result.stderr
+    slack.workspace.faults.add(Fault("chat.postMessage", "broken"))
+    assert "Slack answered 500" in run("alerts", "test", "--channel", ALERTS).stderr
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["alerts", "test", "--channel", "C0A"]])
+def test_without_a_token_the_variable_is_named(
+    slack: FakeSlack, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN")
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "set LATENTWATCH_ALERTS__SLACK__BOT_TOKEN" in result.stderr
+
+
+def test_serving_needs_a_route(slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN")
+    Path("latentwatch.toml").write_text("")
+    result = run("alerts", "serve")
+    assert result.exit_code == 2 and "add [[alerts.routes]]" in result.stderr
+
+
+def test_alerts_are_listed_the_worst_first_with_what_became_of_their_messages(
+    desk: Desk, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", None)
+    desk.check(base, "v3", samples.flagged())
+    desk.send_all(desk.pager())
+    found = json.loads(run("alerts", "list", "--format", "json", "--data-dir", "data").stdout)
+    assert [(row["version"], row["finding"], row["messages"]) for row in found] == [
+        ("v3", "flagged", {ALERTS: "sent"}),
+        ("v2", "undecided", {ALERTS: "sent"}),
+    ]
+    decision = ("quarantine", "assistant", found[0]["digest"], "--reason", "flatters")
+    assert run(*decision, "--data-dir", "data").exit_code == 0
+    left = run("alerts", "list", "--data-dir", "data").stdout
+    assert "v2" in left and "v3" not in left and "no space left" in left
+    assert "quarantined by" in run("alerts", "list", "--all", "--data-dir", "data").stdout
