@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from monitor.errors import LeaseLostError
 from monitor.lineage import LATENTWATCH, move
-from monitor.outbox import forget, wake
+from monitor.moments import has_come_sql
+from monitor.outbox import LONGEST_WAIT_SECONDS, forget, wake
 from monitor.owner import is_dead
 from monitor.progress import Step
 from monitor.schema import Diff, DiffState, Line, Trust, Version
@@ -21,8 +22,9 @@ from monitor.settlement import OUTCOMES, settle
 MAX_ATTEMPTS = 5
 """Tries that ended by a crash after which a diff is given up, until it is queued again or asked
 for."""
-BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 30.0, 3600.0
-"""Wait after the first such try, doubled after every further one, and the longest wait."""
+BACKOFF_SECONDS = 30.0
+"""Wait after the first such try, doubled after every further one up to LONGEST_WAIT_SECONDS."""
+LONGEST_LEASE_SECONDS = 600.0
 
 _ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
 _NOBODY: dict[str, object] = {"owner": None, "lease_until": None, "stage": None, "progress": None}
@@ -91,7 +93,10 @@ def claim_next(
     """
     abandoned = and_(
         Diff.state == DiffState.RUNNING,
-        or_(Diff.lease_until <= now, Diff.owner.in_(dead_owners(session))),
+        or_(
+            has_come_sql(Diff.lease_until, now, LONGEST_LEASE_SECONDS),
+            Diff.owner.in_(dead_owners(session)),
+        ),
     )
     for diff in session.scalars(
         select(Diff).where(abandoned, Diff.cancel_reason.is_not(None))
@@ -101,7 +106,7 @@ def claim_next(
     if diff_id is not None:
         wanted.append(Diff.id == diff_id)
     else:
-        wanted.append(Diff.not_before <= now)
+        wanted.append(has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS))
         _give_up(session, select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS), now)
     oldest = select(Diff.id).where(*wanted).order_by(Diff.queued_at, Diff.id).limit(1)
     return _claim(session, Diff.id == oldest.scalar_subquery(), now, owner, lease_seconds)
@@ -111,7 +116,11 @@ def claim_due(
     session: Session, diff_id: int, now: float, owner: str, lease_seconds: float
 ) -> Diff | None:
     """Claim the diff `diff_id` if it is queued and due; None, and nothing changes, if not."""
-    due = and_(Diff.id == diff_id, Diff.state == DiffState.QUEUED, Diff.not_before <= now)
+    due = and_(
+        Diff.id == diff_id,
+        Diff.state == DiffState.QUEUED,
+        has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS),
+    )
     return _claim(session, due, now, owner, lease_seconds)
 
 
@@ -169,7 +178,7 @@ def retry_later(session: Session, diff_id: int, fence: int, reason: str, now: fl
     if diff.attempt >= MAX_ATTEMPTS and diff.cancel_reason is None:
         fail(session, diff_id, fence, f"given up after {diff.attempt} tries: {reason}", now)
     else:
-        wait = min(BACKOFF_SECONDS * 2.0 ** (diff.attempt - 1), MAX_BACKOFF_SECONDS)
+        wait = min(BACKOFF_SECONDS * 2.0 ** (diff.attempt - 1), LONGEST_WAIT_SECONDS)
         _requeue(session, diff_id, fence, now, error=reason, not_before=now + wait)
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from monitor.database import Audit, Diff, Line, Observation, Trust, Version
 from monitor.lineage import move, verify_audit
 from monitor.overview import VersionRow, version_rows
-from monitor.rounds import RETRY_SECONDS, Around, watch_forever, watch_once
+from monitor.rounds import RETRY_SECONDS, Around, LineWatch, watch_forever, watch_once
 from monitor.settings import LineSettings, Settings
 from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint
 from tests.monitor.conftest import Sessions
@@ -411,3 +412,25 @@ def test_two_watchers_at_once_make_one_version_and_one_diff(watched: Watched) ->
     assert watch_once(watched.settings, watched.around._replace(worker=racing)) == 0
     assert watched.count(Version) == 2 and watched.count(Diff) == 1
     assert racing.ran == [] and watched.worker.ran == ["good-2"]
+
+
+def test_a_push_that_a_database_outage_kept_out_is_taken_in_by_the_next_round(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    line = LineWatch(watched.settings.lines[0], watched.around)
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT secret", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("monitor.rounds.admit", away)
+        line.look()
+        line.look()
+    said = "chat: good-2 could not be taken in: the database can't be used: server closed"
+    assert [sentence for sentence in watched.said if sentence.startswith(said)] == [
+        said + " the connection"
+    ]
+    line.look()
+    assert line.failures == {} and watched.states() == {"v1": "new", "good-2": "new"}
