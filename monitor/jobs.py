@@ -7,7 +7,7 @@ transaction; `now` is in seconds since the epoch.
 
 import json
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.errors import LeaseLostError
@@ -69,7 +69,7 @@ def queue_diff(
         wake(session, diff)
     if base.state == Trust.TRUSTED:
         again = (Trust.PASSED, Trust.UNDECIDED) if diff.state in _ACTIVE else (Trust.UNDECIDED,)
-        if candidate.state in (Trust.NEW, *again):
+        if candidate.state in (Trust.NEW, Trust.SUPERSEDED, *again):
             reason = f"compared with {base.name}"
             move(session, candidate, Trust.CHECKING, actor=LATENTWATCH, reason=reason, now=now)
             settle(session, diff, now)
@@ -85,7 +85,9 @@ def is_retriable(diff: Diff) -> bool:
 def claim_next(
     session: Session, now: float, owner: str, lease_seconds: float, diff_id: int | None = None
 ) -> Diff | None:
-    """Claim the oldest diff that is queued or whose owner is gone; None when there is none.
+    """Claim a diff that is queued or whose owner is gone; None when there is none.
+
+    Of each line the newest version comes first; of two lines the one that has waited longer.
 
     An owner is gone when its lease has run out, or at once when it was a process of this host and
     is dead. `owner` is `monitor.owner.this_process()`; `diff_id` asks for that diff only, however
@@ -108,28 +110,44 @@ def claim_next(
     else:
         wanted.append(has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS))
         _give_up(session, select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS), now)
-    oldest = select(Diff.id).where(*wanted).order_by(Diff.queued_at, Diff.id).limit(1)
-    return _claim(session, Diff.id == oldest.scalar_subquery(), now, owner, lease_seconds)
+    return _claim_first(session, and_(*wanted), now, owner, lease_seconds)
 
 
 def claim_due(
     session: Session, diff_id: int, now: float, owner: str, lease_seconds: float
 ) -> Diff | None:
-    """Claim the diff `diff_id` if it is queued and due; None, and nothing changes, if not."""
+    """Claim what comes first in the queue of the diff `diff_id`; None when nothing there is due.
+
+    For who was woken by a message: each wakes one worker, and which diff it names does not matter.
+    """
+    queue = select(Diff.probe_only).where(Diff.id == diff_id).scalar_subquery()
     due = and_(
-        Diff.id == diff_id,
+        Diff.probe_only == queue,
         Diff.state == DiffState.QUEUED,
         has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS),
     )
-    return _claim(session, due, now, owner, lease_seconds)
+    return _claim_first(session, due, now, owner, lease_seconds)
 
 
-def _claim(
-    session: Session, which: ColumnElement[bool], now: float, owner: str, lease_seconds: float
+def _claim_first(
+    session: Session, wanted: ColumnElement[bool], now: float, owner: str, lease_seconds: float
 ) -> Diff | None:
+    newest_first = func.dense_rank().over(
+        partition_by=Diff.line_id, order_by=(Version.published_at.desc(), Version.id.desc())
+    )
+    first = (
+        select(Diff.id)
+        .join(
+            Version,
+            and_(Version.line_id == Diff.line_id, Version.content_digest == Diff.candidate_digest),
+        )
+        .where(wanted)
+        .order_by(newest_first, Diff.queued_at, Diff.id)
+        .limit(1)
+    )
     return session.scalar(
         update(Diff)
-        .where(which)
+        .where(Diff.id == first.scalar_subquery())
         .values(
             state=DiffState.RUNNING,
             owner=owner,

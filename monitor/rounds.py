@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.admission import admit, rule_of, source_of
+from monitor.backlog import skip_oldest
 from monitor.database import in_words
 from monitor.errors import LatentwatchError
 from monitor.intake import ensure_line, last_observation
@@ -58,7 +59,7 @@ def watch_once(settings: Settings, around: Around) -> int:
     polls as the line's settings ask.
     """
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around) for line in settings.lines]
+    lines = [LineWatch(line, around, settings.max_waiting) for line in settings.lines]
     flagged_before = _flagged(around.sessions)
     started = around.clock()
     for line in lines:
@@ -84,7 +85,7 @@ def watch_once(settings: Settings, around: Around) -> int:
 def watch_forever(settings: Settings, around: Around) -> None:
     """Round after round, with a pause in between."""
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around) for line in settings.lines]
+    lines = [LineWatch(line, around, settings.max_waiting) for line in settings.lines]
     failed_before = around.clock()
     while True:
         for line in lines:
@@ -100,14 +101,14 @@ def watch_forever(settings: Settings, around: Around) -> None:
 class LineWatch:
     """One watched line, with what was seen of it."""
 
-    def __init__(self, settings: LineSettings, around: Around) -> None:
+    def __init__(self, settings: LineSettings, around: Around, max_waiting: int) -> None:
         self.settings = settings
         self.state: State = {}
         self.problem: str | None = None
         """What keeps the whole line from being checked."""
         self.failures: dict[str, str] = {}
         """Pushes that could not be taken in, by name, and why; they are tried again."""
-        self._around = around
+        self._around, self._max_waiting = around, max_waiting
         self._source = source_of(settings)
         self._reported: str | None = None
 
@@ -142,6 +143,7 @@ class LineWatch:
         if self.problem is not None:
             return
         now = self._around.clock()
+        skipped: list[Version] = []
         with self._problems(), self._around.sessions.begin() as session:
             line = ensure_line(session, self.settings.name, now)
             trust_first(session, line, self.settings, now)
@@ -154,6 +156,10 @@ class LineWatch:
                 failed_before=failed_before,
                 now=now,
             )
+            skipped = skip_oldest(session, line, self._max_waiting, now)
+        for version in skipped:
+            said = f"{version.name} is {version.state}, {version.reason}"
+            self._around.report(f"{self.settings.name}: {said}")
 
     def present(self, session: Session) -> Iterator[Version | None]:
         """The versions that lay there at the last look; None for a push that is none."""

@@ -62,6 +62,7 @@ class Watcher:
         self._line = LineWatch(
             around.settings.lines[0],
             Around(around.sessions, around, lambda _: None, around.clock, lambda _: None),
+            around.settings.max_waiting,
         )
         self._failed_before = around.clock()
         self._turn = 0
