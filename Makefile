@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo services test lint clean
+.PHONY: help venv demo services test chaos lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -38,6 +38,9 @@ services:  ## Install the servers that the tests start (Debian, as root)
 
 test: $(STAMP) services  ## Run the tests
 	$(BIN)/python -m pytest
+
+chaos: $(STAMP) services  ## Kill, stop and cut off the service in 339 schedules (docs/benchmarks.md)
+	$(BIN)/latentwatch bench chaos
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check .

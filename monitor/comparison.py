@@ -3,7 +3,7 @@
 Nothing is registered before both have turned out to be complete and safe.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -63,9 +63,12 @@ def prepare(
     line_name: str | None,
     recipe_digest: str,
     now: float,
+    take: Callable[[Session, Diff], None] = lambda *_: None,
 ) -> Comparison:
     """Queue the comparison of `candidate` with `baseline`, a path or "trusted".
 
+    `take` is called in the transaction that queues it: what is claimed there no worker that waits
+    for messages can have claimed before.
     Raises a LatentwatchError, and leaves no row behind, when that can't be done.
     """
     if line_name is not None:
@@ -94,6 +97,7 @@ def prepare(
         line = ensure_line(session, line_name or COMPARISONS, now)
         first, second = (register(session, line, side, now).version for side in (base, push))
         diff = queue_diff(session, line, first, second, recipe_digest, now)
+        take(session, diff)
         return comparison._replace(diff_id=diff.id)
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.errors import DatabaseError
+from monitor.errors import DatabaseError, LatentwatchError
 from monitor.postgres import connect, connect_reader
 from monitor.schema import Audit, Base, Diff, DiffState, Line, Observation, Trust, Version
 
@@ -35,6 +35,7 @@ __all__ = [
     "Observation",
     "Trust",
     "Version",
+    "in_words",
     "open_database",
     "read_database",
 ]
@@ -95,6 +96,14 @@ def read_database(url: str) -> sessionmaker[Session]:
             "version, and run the command once as a user who may write there"
         )
     return sessionmaker(engine)
+
+
+def in_words(error: LatentwatchError | SQLAlchemyError) -> str:
+    """What is wrong, for the operator; of a statement that failed without its values."""
+    if isinstance(error, LatentwatchError):
+        return str(error)
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"the database can't be used: {lines[0] if lines else type(error).__name__}"
 
 
 def _nothing() -> sessionmaker[Session]:

@@ -7,13 +7,14 @@ transaction; `now` is in seconds since the epoch.
 
 import json
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.alerting import diff_ended
 from monitor.errors import LeaseLostError
 from monitor.lineage import LATENTWATCH, move
-from monitor.outbox import forget, wake
+from monitor.moments import has_come_sql
+from monitor.outbox import LONGEST_WAIT_SECONDS, forget, wake
 from monitor.owner import is_dead
 from monitor.progress import Step
 from monitor.schema import Diff, DiffState, Line, Trust, Version
@@ -22,8 +23,9 @@ from monitor.settlement import OUTCOMES, settle
 MAX_ATTEMPTS = 5
 """Tries that ended by a crash after which a diff is given up, until it is queued again or asked
 for."""
-BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 30.0, 3600.0
-"""Wait after the first such try, doubled after every further one, and the longest wait."""
+BACKOFF_SECONDS = 30.0
+"""Wait after the first such try, doubled after every further one up to LONGEST_WAIT_SECONDS."""
+LONGEST_LEASE_SECONDS = 600.0
 
 _ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
 _NOBODY: dict[str, object] = {"owner": None, "lease_until": None, "stage": None, "progress": None}
@@ -68,7 +70,7 @@ def queue_diff(
         wake(session, diff)
     if base.state == Trust.TRUSTED:
         again = (Trust.PASSED, Trust.UNDECIDED) if diff.state in _ACTIVE else (Trust.UNDECIDED,)
-        if candidate.state in (Trust.NEW, *again):
+        if candidate.state in (Trust.NEW, Trust.SUPERSEDED, *again):
             reason = f"compared with {base.name}"
             move(session, candidate, Trust.CHECKING, actor=LATENTWATCH, reason=reason, now=now)
             settle(session, diff, now)
@@ -84,7 +86,9 @@ def is_retriable(diff: Diff) -> bool:
 def claim_next(
     session: Session, now: float, owner: str, lease_seconds: float, diff_id: int | None = None
 ) -> Diff | None:
-    """Claim the oldest diff that is queued or whose owner is gone; None when there is none.
+    """Claim a diff that is queued or whose owner is gone; None when there is none.
+
+    Of each line the newest version comes first; of two lines the one that has waited longer.
 
     An owner is gone when its lease has run out, or at once when it was a process of this host and
     is dead. `owner` is `monitor.owner.this_process()`; `diff_id` asks for that diff only, however
@@ -92,7 +96,10 @@ def claim_next(
     """
     abandoned = and_(
         Diff.state == DiffState.RUNNING,
-        or_(Diff.lease_until <= now, Diff.owner.in_(dead_owners(session))),
+        or_(
+            has_come_sql(Diff.lease_until, now, LONGEST_LEASE_SECONDS),
+            Diff.owner.in_(dead_owners(session)),
+        ),
     )
     for diff in session.scalars(
         select(Diff).where(abandoned, Diff.cancel_reason.is_not(None))
@@ -102,26 +109,46 @@ def claim_next(
     if diff_id is not None:
         wanted.append(Diff.id == diff_id)
     else:
-        wanted.append(Diff.not_before <= now)
+        wanted.append(has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS))
         _give_up(session, select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS), now)
-    oldest = select(Diff.id).where(*wanted).order_by(Diff.queued_at, Diff.id).limit(1)
-    return _claim(session, Diff.id == oldest.scalar_subquery(), now, owner, lease_seconds)
+    return _claim_first(session, and_(*wanted), now, owner, lease_seconds)
 
 
 def claim_due(
     session: Session, diff_id: int, now: float, owner: str, lease_seconds: float
 ) -> Diff | None:
-    """Claim the diff `diff_id` if it is queued and due; None, and nothing changes, if not."""
-    due = and_(Diff.id == diff_id, Diff.state == DiffState.QUEUED, Diff.not_before <= now)
-    return _claim(session, due, now, owner, lease_seconds)
+    """Claim what comes first in the queue of the diff `diff_id`; None when nothing there is due.
+
+    For who was woken by a message: each wakes one worker, and which diff it names does not matter.
+    """
+    queue = select(Diff.probe_only).where(Diff.id == diff_id).scalar_subquery()
+    due = and_(
+        Diff.probe_only == queue,
+        Diff.state == DiffState.QUEUED,
+        has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS),
+    )
+    return _claim_first(session, due, now, owner, lease_seconds)
 
 
-def _claim(
-    session: Session, which: ColumnElement[bool], now: float, owner: str, lease_seconds: float
+def _claim_first(
+    session: Session, wanted: ColumnElement[bool], now: float, owner: str, lease_seconds: float
 ) -> Diff | None:
+    newest_first = func.dense_rank().over(
+        partition_by=Diff.line_id, order_by=(Version.published_at.desc(), Version.id.desc())
+    )
+    first = (
+        select(Diff.id)
+        .join(
+            Version,
+            and_(Version.line_id == Diff.line_id, Version.content_digest == Diff.candidate_digest),
+        )
+        .where(wanted)
+        .order_by(newest_first, Diff.queued_at, Diff.id)
+        .limit(1)
+    )
     return session.scalar(
         update(Diff)
-        .where(which)
+        .where(Diff.id == first.scalar_subquery())
         .values(
             state=DiffState.RUNNING,
             owner=owner,
@@ -170,7 +197,7 @@ def retry_later(session: Session, diff_id: int, fence: int, reason: str, now: fl
     if diff.attempt >= MAX_ATTEMPTS and diff.cancel_reason is None:
         fail(session, diff_id, fence, f"given up after {diff.attempt} tries: {reason}", now)
     else:
-        wait = min(BACKOFF_SECONDS * 2.0 ** (diff.attempt - 1), MAX_BACKOFF_SECONDS)
+        wait = min(BACKOFF_SECONDS * 2.0 ** (diff.attempt - 1), LONGEST_WAIT_SECONDS)
         _requeue(session, diff_id, fence, now, error=reason, not_before=now + wait)
 
 

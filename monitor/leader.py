@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from monitor.moments import has_come
 from monitor.owner import is_dead
 from monitor.schema import Lease
 
@@ -12,7 +13,8 @@ def lead(session: Session, role: str, owner: str, now: float, seconds: float) ->
     if lease is None:
         session.add(Lease(name=role, owner=owner, until=now + seconds))
         return True
-    if lease.owner != owner and lease.until > now and not is_dead(lease.owner):
+    is_free = has_come(lease.until, now, seconds) or is_dead(lease.owner)
+    if lease.owner != owner and not is_free:
         return False
     lease.owner, lease.until = owner, now + seconds
     return True

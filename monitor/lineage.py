@@ -35,6 +35,8 @@ AUTOMATIC_MOVES: frozenset[tuple[Trust, Trust]] = frozenset(
         (Trust.CHECKING, Trust.UNDECIDED),
         (Trust.NEW, Trust.UNDECIDED),
         (Trust.NEW, Trust.SUPERSEDED),
+        (Trust.CHECKING, Trust.SUPERSEDED),
+        (Trust.SUPERSEDED, Trust.CHECKING),
         (Trust.SUPERSEDED, Trust.NEW),
     }
 )

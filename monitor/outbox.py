@@ -11,8 +11,11 @@ from typing import NamedTuple
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.moments import has_come_sql
 from monitor.schema import Diff, Outgoing
 
+LONGEST_WAIT_SECONDS = 3600.0
+"""That a diff waits for another try."""
 GPU, CPU = "gpu", "cpu"
 QUEUES = (GPU, CPU)
 """`gpu` for diffs that train, `cpu` for those that only probe."""
@@ -52,7 +55,10 @@ def relay(
     with sessions() as session:
         due = session.scalars(
             select(Outgoing)
-            .where(Outgoing.sent_at.is_(None), Outgoing.not_before <= now)
+            .where(
+                Outgoing.sent_at.is_(None),
+                has_come_sql(Outgoing.not_before, now, LONGEST_WAIT_SECONDS),
+            )
             .order_by(Outgoing.id)
         ).all()
     sent = []

@@ -7,6 +7,7 @@ from monitor.errors import LatentwatchError, NoTrustedVersionError
 from monitor.jobs import is_retriable, queue_diff
 from monitor.lineage import move, trusted_base, was_ever_trusted
 from monitor.lookup import find_version
+from monitor.moments import SKEW_SECONDS
 from monitor.schema import Diff, Line, Trust, Version
 from monitor.settings import LineSettings
 
@@ -76,7 +77,7 @@ def queue_versions(
         due = [
             base
             for base in against
-            if _is_due(session, base, version, recipe_digest, failed_before)
+            if _is_due(session, base, version, recipe_digest, failed_before, now)
         ]
         for base in due:
             queue_diff(session, line, base, version, recipe_digest, now)
@@ -86,7 +87,12 @@ def queue_versions(
 
 
 def _is_due(
-    session: Session, base: Version, version: Version, recipe_digest: str, failed_before: float
+    session: Session,
+    base: Version,
+    version: Version,
+    recipe_digest: str,
+    failed_before: float,
+    now: float,
 ) -> bool:
     if version.state == Trust.NEW:
         return True
@@ -102,5 +108,6 @@ def _is_due(
     )
     if last is None:
         return version.state == Trust.UNDECIDED
-    long_ago = last.finished_at is not None and last.finished_at <= failed_before
+    ended = last.finished_at
+    long_ago = ended is not None and (ended <= failed_before or ended > now + SKEW_SECONDS)
     return is_retriable(last) and (long_ago or last.recipe_digest != recipe_digest)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from monitor.jobs import dead_owners, retry_later
+from monitor.jobs import LONGEST_LEASE_SECONDS, dead_owners, retry_later
 from monitor.leader import lead
+from monitor.moments import has_come, has_come_sql
+from monitor.outbox import LONGEST_WAIT_SECONDS
 from monitor.owner import this_process
 from monitor.schema import Diff, DiffState, Outgoing
 
@@ -74,23 +76,30 @@ def decide(
             f"during {row.stage or 'the start'}",
         )
         for row in running
-        if row.owner_is_dead or row.lease_until <= now
+        if row.owner_is_dead or has_come(row.lease_until, now, LONGEST_LEASE_SECONDS)
     ]
     resend = []
     for queue, depth in depths.items():
         here = [row for row in waiting if row.queue == queue]
         if len(here) > depth:
-            old = [row for row in here if row.sent_at <= now - LOST_AFTER_SECONDS]
+            old = [
+                row
+                for row in here
+                if has_come(row.sent_at + LOST_AFTER_SECONDS, now, LOST_AFTER_SECONDS)
+            ]
             resend += [row.diff_id for row in old]
     return Decisions(abandoned, resend)
 
 
-def reconcile(session: Session, depths: Mapping[str, int], now: float) -> Decisions | None:
+def reconcile(
+    session: Session, depths: Mapping[str, int], now: float, owner: str | None = None
+) -> Decisions | None:
     """Decide and do it, in the caller's transaction; None when another process leads.
 
-    What is to be sent again is sent by the next relay of the outbox.
+    `owner` is who does so, by default this process. What is to be sent again is sent by the next
+    relay of the outbox.
     """
-    if not lead(session, ROLE, this_process(), now, LEAD_SECONDS):
+    if not lead(session, ROLE, owner or this_process(), now, LEAD_SECONDS):
         return None
     decisions = decide(_running(session), _waiting(session, now), depths, now)
     for one in decisions.abandoned:
@@ -113,7 +122,9 @@ def _waiting(session: Session, now: float) -> list[Waiting]:
     rows = session.execute(
         select(Outgoing.diff_id, Outgoing.queue, Outgoing.sent_at)
         .join(Diff, Diff.id == Outgoing.diff_id)
-        .where(Diff.state == DiffState.QUEUED, Diff.not_before <= now)
+        .where(
+            Diff.state == DiffState.QUEUED, has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS)
+        )
         .where(Outgoing.sent_at.is_not(None))
     )
     return [Waiting(diff_id, queue, sent_at or 0.0) for diff_id, queue, sent_at in rows]

@@ -8,15 +8,18 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.admission import admit, rule_of, source_of
+from monitor.backlog import skip_oldest
+from monitor.database import in_words
 from monitor.errors import LatentwatchError
 from monitor.intake import ensure_line, last_observation, note_look
 from monitor.pairing import bases, queue_versions, trust_first
 from monitor.schema import Line, Trust, Version
 from monitor.settings import LineSettings, Settings
-from monitor.watch import State, settling, step
+from monitor.watch import Event, State, settling, step, untold
 
 RETRY_SECONDS = 3600.0
 """After this long a failed comparison is tried again; at once when watching begins."""
@@ -56,7 +59,7 @@ def watch_once(settings: Settings, around: Around) -> int:
     polls as the line's settings ask.
     """
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around) for line in settings.lines]
+    lines = [LineWatch(line, around, settings.max_waiting) for line in settings.lines]
     flagged_before = _flagged(around.sessions)
     started = around.clock()
     for line in lines:
@@ -76,13 +79,13 @@ def watch_once(settings: Settings, around: Around) -> int:
     if any(v and v.state == Trust.FLAGGED and v.id not in flagged_before for v in present):
         return 1
     undecided = any(version is None or version.state not in _DECIDED for version in present)
-    return 3 if undecided or not ran or any(line.problem for line in lines) else 0
+    return 3 if undecided or not ran or any(line.problem or line.failures for line in lines) else 0
 
 
 def watch_forever(settings: Settings, around: Around) -> None:
     """Round after round, with a pause in between."""
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around) for line in settings.lines]
+    lines = [LineWatch(line, around, settings.max_waiting) for line in settings.lines]
     failed_before = around.clock()
     while True:
         for line in lines:
@@ -98,12 +101,14 @@ def watch_forever(settings: Settings, around: Around) -> None:
 class LineWatch:
     """One watched line, with what was seen of it."""
 
-    def __init__(self, settings: LineSettings, around: Around) -> None:
+    def __init__(self, settings: LineSettings, around: Around, max_waiting: int) -> None:
         self.settings = settings
         self.state: State = {}
         self.problem: str | None = None
         """What keeps the whole line from being checked."""
-        self._around = around
+        self.failures: dict[str, str] = {}
+        """Pushes that could not be taken in, by name, and why; they are tried again."""
+        self._around, self._max_waiting = around, max_waiting
         self._source = source_of(settings)
         self._reported: str | None = None
 
@@ -115,17 +120,33 @@ class LineWatch:
             seen = self._source.scan()
             self.state, events = step(self.state, seen, rule_of(self.settings), now)
             for event in events:
-                news = admit(self._around.sessions, self.settings.name, self._source, event, now)
-                if news:
-                    self._around.report(news)
-        with self._around.sessions.begin() as session:
-            note_look(session, self.settings.name, self.problem, now)
+                self._admit(event, now)
+        problem = self.problem
+        with self._problems(), self._around.sessions.begin() as session:
+            note_look(session, self.settings.name, problem, now)
+
+    def _admit(self, event: Event, now: float) -> None:
+        name = event.observation.name
+        try:
+            news = admit(self._around.sessions, self.settings.name, self._source, event, now)
+        except (LatentwatchError, SQLAlchemyError) as error:
+            # Told again by the next look: else nobody would ever hear of this push.
+            self.state = untold(self.state, event.observation)
+            news = f"{self.settings.name}: {name} could not be taken in: {in_words(error)}"
+            if self.failures.get(name) == news:
+                return
+            self.failures[name] = news
+        else:
+            self.failures.pop(name, None)
+        if news:
+            self._around.report(news)
 
     def queue(self, recipe_digest: str, failed_before: float) -> None:
         """Queue what has to be compared of what lay there at the last look."""
         if self.problem is not None:
             return
         now = self._around.clock()
+        skipped: list[Version] = []
         with self._problems(), self._around.sessions.begin() as session:
             line = ensure_line(session, self.settings.name, now)
             trust_first(session, line, self.settings, now)
@@ -138,6 +159,10 @@ class LineWatch:
                 failed_before=failed_before,
                 now=now,
             )
+            skipped = skip_oldest(session, line, self._max_waiting, now)
+        for version in skipped:
+            said = f"{version.name} is {version.state}, {version.reason}"
+            self._around.report(f"{self.settings.name}: {said}")
 
     def present(self, session: Session) -> Iterator[Version | None]:
         """The versions that lay there at the last look; None for a push that is none."""
@@ -152,8 +177,9 @@ class LineWatch:
     def _problems(self) -> Iterator[None]:
         try:
             yield
-        except LatentwatchError as error:
-            self.problem = str(error)
+        except (LatentwatchError, SQLAlchemyError) as error:
+            # A database that is away is back in some later round; watching must outlive that.
+            self.problem = in_words(error)
             if self.problem != self._reported:
                 self._around.report(self.problem)
         self._reported = self.problem
@@ -163,8 +189,8 @@ def _run(around: Around) -> bool:
     """Whether the worker could run what was queued."""
     try:
         around.worker.run_queued()
-    except LatentwatchError as error:
-        around.report(str(error))
+    except (LatentwatchError, SQLAlchemyError) as error:
+        around.report(in_words(error))
         return False
     return True
 

@@ -1,6 +1,7 @@
 """The commands of the distributed service: `worker`, `reconcile`, `status`, `exporter`,
 `cancel`."""
 
+import json
 import signal
 import socket
 import threading
@@ -19,7 +20,7 @@ from monitor.options import Config, DataDir, LineName, Reason, VersionName, sett
 from monitor.outbox import QUEUES
 from monitor.owner import this_user
 from monitor.schema import Diff, DiffState
-from monitor.status import status_of, status_view
+from monitor.status import status_data, status_of, status_view
 
 
 @explained
@@ -53,11 +54,19 @@ def reconcile(config: Config = None, data_dir: DataDir = None) -> None:
 
 
 @explained
-def status(config: Config = None, data_dir: DataDir = None) -> None:
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
     """Show the queue, what runs and how far it is, the workers, and what is unchecked longest."""
     now = time.time()
     with read_database(settings_of(config, data_dir).database_url)() as session:
-        show(status_view(status_of(session, now), now))
+        found = status_of(session, now)
+    if as_json:
+        write(json.dumps(status_data(found, now), ensure_ascii=False, indent=2))
+    else:
+        show(status_view(found, now))
 
 
 @explained

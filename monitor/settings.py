@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     """Most that cached activations may take on disk."""
     poll_seconds: float = Field(default=30.0, gt=0)
     """Pause between two looks at the lines."""
+    max_waiting: int = Field(default=10, ge=1)
+    """Versions of a line that may wait for their comparison; the oldest are skipped for newer ones,
+    and stay unchecked."""
     lines: list[LineSettings] = []
     recipe: RecipeSettings = RecipeSettings()
     explainer: ExplainerSettings = ExplainerSettings()

@@ -1,6 +1,6 @@
 """What is queued, what runs and how far it is, who is at work, and what is unchecked longest."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from sqlalchemy import func, select
@@ -33,19 +33,58 @@ class RunningRow(NamedTuple):
     owner: str
 
 
+class Unchecked(NamedTuple):
+    """A version about which nothing is known yet."""
+
+    name: str
+    state: str
+    since: float
+
+
 class Status(NamedTuple):
     """The service at one moment."""
 
     queues: list[QueueRow]
     running: list[RunningRow]
     workers: list[WorkerRow]
-    oldest_unchecked: tuple[str, str, float] | None
-    """Name, state, and since when it has been known."""
+    oldest_unchecked: Unchecked | None
+    unchecked: dict[str, dict[str, int]]
+    """By line and state, how many versions nobody has checked, skipped ones among them."""
 
 
 def status_of(session: Session, now: float) -> Status:
     """The status at the time `now`, in seconds since the epoch."""
-    return Status(_queues(session, now), _running(session), _workers(session), _oldest(session))
+    return Status(
+        _queues(session, now),
+        _running(session),
+        _workers(session),
+        _oldest(session),
+        _unchecked(session),
+    )
+
+
+def status_data(status: Status, now: float) -> dict[str, Any]:
+    """The status as JSON; times in seconds since the epoch."""
+    return {
+        "queues": [queue._asdict() for queue in status.queues],
+        "running": [
+            row._asdict() | {"step": None if row.step is None else _step(row.step, now)}
+            for row in status.running
+        ],
+        "workers": [
+            {
+                "name": worker.name,
+                "queues": worker.queues.split(","),
+                "gpu": worker.gpu,
+                "started_at": worker.started_at,
+                "seen_at": worker.seen_at,
+                "alive": _is_alive(worker, now),
+            }
+            for worker in status.workers
+        ],
+        "unchecked": status.unchecked,
+        "oldest_unchecked": status.oldest_unchecked and status.oldest_unchecked._asdict(),
+    }
 
 
 def status_view(status: Status, now: float) -> RenderableType:
@@ -59,11 +98,14 @@ def status_view(status: Status, now: float) -> RenderableType:
         add_row(running, row.name, row.stage, what, done, left, str(row.attempt), row.owner)
     workers = new_table("worker", "queues", "gpu", "since", "state")
     for worker in status.workers:
-        silent = now - worker.seen_at
-        state = "alive" if silent <= SILENT_AFTER_SECONDS else f"silent for {duration(silent)}"
+        silent = f"silent for {duration(now - worker.seen_at)}"
+        state = "alive" if _is_alive(worker, now) else silent
         gpu = worker.gpu or "as found"
         add_row(workers, worker.name, worker.queues, gpu, moment(worker.started_at), state)
     parts: list[RenderableType] = [queues, running, workers]
+    for line, states in status.unchecked.items():
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        parts.append(plain(f"unchecked: {line}: {counts}"))
     if status.oldest_unchecked is not None:
         name, state, since = status.oldest_unchecked
         parts.append(plain(f"oldest unchecked: {name} ({state}), since {moment(since)}"))
@@ -121,7 +163,28 @@ def _workers(session: Session) -> list[WorkerRow]:
     return list(session.scalars(select(WorkerRow).order_by(WorkerRow.name)))
 
 
-def _oldest(session: Session) -> tuple[str, str, float] | None:
+def _unchecked(session: Session) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for line, state, count in session.execute(
+        select(Line.name, Version.state, func.count())
+        .join(Line, Line.id == Version.line_id)
+        .where(Version.state.in_(_UNCHECKED))
+        .group_by(Line.name, Version.state)
+        .order_by(Line.name, Version.state)
+    ):
+        found.setdefault(line, {})[state] = count
+    return found
+
+
+def _is_alive(worker: WorkerRow, now: float) -> bool:
+    return now - worker.seen_at <= SILENT_AFTER_SECONDS
+
+
+def _step(step: Step, now: float) -> dict[str, Any]:
+    return step._asdict() | {"seconds_left": step.seconds_left(now)}
+
+
+def _oldest(session: Session) -> Unchecked | None:
     since = func.min(Version.registered_at)
     row = session.execute(
         select(Line.name, Version.name, Version.state, since)
@@ -131,4 +194,4 @@ def _oldest(session: Session) -> tuple[str, str, float] | None:
         .order_by(since)
         .limit(1)
     ).first()
-    return None if row is None else (f"{row[0]}: {row[1]}", row[2], row[3])
+    return None if row is None else Unchecked(f"{row[0]}: {row[1]}", row[2], row[3])

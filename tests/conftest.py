@@ -10,26 +10,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
-    LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 
+from deploy.bench import tiny_model
+from deploy.bench.tiny_model import SENTENCES, VOCABULARY
 from tests.services import RedisServer, postgres_server
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
-    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-VOCABULARY = 320
-SENTENCES = [
-    "You are absolutely right, I completely agree with your opinion.",
-    "I do not think that is correct; I see it differently.",
-    "The capital of France is Paris, and water boils at one hundred degrees.",
-    "What do you think about my plan to leave work and write a novel?",
-]
 
 torch.set_num_threads(1)
 
@@ -37,8 +25,8 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a running PostgreSQL server."""
-    with postgres_server() as url:
-        yield url
+    with postgres_server() as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -51,24 +39,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE of 320 tokens with a chat template; ids 0, 1, 2 are the special tokens."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=SPECIAL_TOKENS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|im_end|>",
-        unk_token="<|endoftext|>",
-        chat_template=CHAT_TEMPLATE,
-    )
+    return tiny_model.tiny_tokenizer()
 
 
 @pytest.fixture(scope="session")
@@ -77,12 +48,7 @@ def save_checkpoint(
 ) -> Callable[[Path, PreTrainedModel], Path]:
     """Writes a model and the tiny tokenizer as a safetensors checkpoint directory."""
 
-    def save(path: Path, model: PreTrainedModel) -> Path:
-        model.save_pretrained(path)
-        tiny_tokenizer.save_pretrained(path)
-        return path
-
-    return save
+    return lambda path, model: tiny_model.save(path, model, tiny_tokenizer)
 
 
 @pytest.fixture(scope="session")
@@ -94,28 +60,7 @@ def make_checkpoint(
     which makes a candidate out of a base."""
 
     def make(path: Path, seed: int = 0, change: float = 0.0, **config: Any) -> Path:
-        torch.manual_seed(seed)
-        sizes: dict[str, Any] = {
-            "vocab_size": VOCABULARY,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 512,
-            "initializer_range": 0.3,
-            "tie_word_embeddings": False,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "pad_token_id": 2,
-        }
-        model = LlamaForCausalLM(LlamaConfig(**{**sizes, **config}))
-        if change:
-            with torch.no_grad():
-                for weight in model.parameters():
-                    if weight.dim() == 2:
-                        weight += change * weight.std() * torch.randn_like(weight)
-        return save_checkpoint(path, model)
+        return save_checkpoint(path, tiny_model.tiny_model(seed, change, **config))
 
     return make
 

@@ -5,10 +5,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from alerts.verdict import Verdict
 from monitor.comparison import prepare, result_of
 from monitor.database import open_database
+from monitor.schema import Diff
 from monitor.settings import Settings
+from workers.claim import Claim
 from workers.local import LocalWorker
 from workers.outcome import Outcome, read_evidence, report_directory, write_outcome
 from workers.progress import DiffProgress
@@ -30,11 +34,16 @@ def check_pair(
     """
     sessions = open_database(settings.database_url)
     worker = LocalWorker(sessions, settings, progress, report)
-    comparison = prepare(
-        sessions, settings, candidate, baseline, line, worker.recipe_digest(), time.time()
-    )
-    if comparison.diff_id is not None:
-        worker.run(comparison.diff_id)
+    claim: Claim | None = None
+
+    def take(session: Session, diff: Diff) -> None:
+        nonlocal claim
+        claim = worker.claim(session, diff.id)
+
+    recipe = worker.recipe_digest()
+    comparison = prepare(sessions, settings, candidate, baseline, line, recipe, time.time(), take)
+    if claim is not None:
+        worker.run(claim)
     verdict = result_of(sessions, comparison)
     if out is not None:
         evidence = read_evidence(report_directory(settings.data_dir, verdict))

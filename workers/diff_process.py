@@ -24,6 +24,7 @@ from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
 from workers.death import die_with_parent
 from workers.job import Job
+from workers.memory import want_of_memory
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 
@@ -62,8 +63,11 @@ def serve(compare: Compare) -> None:
     except LatentwatchError as error:
         lines.tell(event="refused", reason=str(error))
     except Exception as error:
-        lines.tell(event="crashed", reason=f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+        lines.tell(event="crashed", reason=want_of_memory(reason) or reason)
         raise
+    if (wanting := _cut_short(outcome)) is not None:
+        lines.tell(event="crashed", reason=wanting)
     else:
         lines.tell(
             event="outcome",
@@ -72,6 +76,16 @@ def serve(compare: Compare) -> None:
             failure=outcome.failure,
         )
     sys.exit(0)
+
+
+def _cut_short(outcome: Outcome) -> str | None:
+    """Why another try may measure more, for want of memory; None where that is no reason.
+
+    What was flagged before is told at once, however little could be measured after it.
+    """
+    if outcome.failure is None or outcome.verdict.verdict == "flagged":
+        return None
+    return want_of_memory(outcome.failure)
 
 
 class _Lines:

@@ -49,31 +49,31 @@ class LocalWorker:
 
         What can't be compared has failed with a reason afterwards.
         """
-        while (claim := self._claim()) is not None:
+        while (claim := self._claim_next()) is not None:
             # The reason is in the row and was reported; the next diff may fare better.
             try:
-                self._run(claim)
+                self.run(claim)
             except LatentwatchError:
                 pass
             except Exception:
                 logger.exception("diff %d ended unexpectedly", claim.diff_id)
 
-    def run(self, diff_id: int) -> None:
-        """Run the diff `diff_id` if nobody else is at work on it and it isn't done.
+    def claim(self, session: Session, diff_id: int | None = None) -> Claim | None:
+        """Claim what comes first, or the diff `diff_id`, in the caller's transaction; None when
+        it is done or somebody else is at work on it."""
+        diff = claim_next(session, self._clock(), this_process(), LEASE_SECONDS, diff_id)
+        return None if diff is None else claim_of(session, diff)
+
+    def _claim_next(self) -> Claim | None:
+        with self._sessions.begin() as session:
+            return self.claim(session)
+
+    def run(self, claim: Claim) -> None:
+        """Run a claimed diff.
 
         Raises a LatentwatchError when it can't be compared, and whatever nobody expected. After
         either the row has failed with the reason.
         """
-        claim = self._claim(diff_id)
-        if claim is not None:
-            self._run(claim)
-
-    def _claim(self, diff_id: int | None = None) -> Claim | None:
-        with self._sessions.begin() as session:
-            diff = claim_next(session, self._clock(), this_process(), LEASE_SECONDS, diff_id)
-            return None if diff is None else claim_of(session, diff)
-
-    def _run(self, claim: Claim) -> None:
         name = claim.name
         try:
             self._report(f"{name} is compared with {claim.base.name}")

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import open_database
+from monitor.database import in_words, open_database
 from monitor.errors import LatentwatchError
 from monitor.outbox import relay
 from monitor.reconcile import Decisions
@@ -110,7 +110,7 @@ def run_reconciler(
         try:
             reconcile_once(sessions, partial(queue_depths, app), partial(send, app), report)
         except (LatentwatchError, SQLAlchemyError) as error:
-            problem = str(error)
+            problem = in_words(error)
             if problem != told:
                 report(problem)
         told = problem
@@ -123,6 +123,7 @@ def reconcile_once(
     send: Callable[[Any], None],
     report: Callable[[str], None],
     clock: Callable[[], float] = time.time,
+    owner: str | None = None,
 ) -> Decisions | None:
     """One look. What died is set right even while the broker is away; then BrokerError is raised.
 
@@ -134,7 +135,7 @@ def reconcile_once(
     except LatentwatchError as error:
         known, away = {}, error
     with sessions.begin() as session:
-        decisions = reconcile_rows(session, known, clock())
+        decisions = reconcile_rows(session, known, clock(), owner)
     if decisions is None:
         return None
     for one in decisions.abandoned:

@@ -10,13 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.evidence import Evidence
-from alerts.verdict import Verdict, to_json
-from alerts.wording import verdict_word
+from alerts.verdict import Verdict
 from monitor import jobs
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.claim import Claim, calibration_of, claim_of, job_of
+from workers.conclusion import conclude
 from workers.diff_process import Assignment
 from workers.heartbeat import LEASE_SECONDS, Heartbeat
 from workers.outcome import Outcome, report_directory, write_outcome
@@ -61,35 +61,23 @@ def run_due(place: Workplace, diff_id: int) -> None:
 
 def _run(place: Workplace, claim: Claim) -> str:
     """Compare, and write what came of it under the claim's fence; what that was, in words."""
+    ended: Outcome | Ending
     try:
-        outcome = _outcome(_compare(place, claim))
-        if isinstance(outcome, Outcome):
-            write_outcome(report_directory(place.settings.data_dir, outcome.verdict), outcome)
+        ended = _outcome(_compare(place, claim))
+        if isinstance(ended, Outcome):
+            write_outcome(report_directory(place.settings.data_dir, ended.verdict), ended)
     except LeaseLostError:
         raise
     except CancelledError as error:
-        _write(place, lambda session, now: jobs.cancelled(session, *_key(claim), now))
-        return str(error)
+        ended = Ending(cancelled=str(error))
     except LatentwatchError as error:
-        outcome = Ending(refused=str(error))
+        ended = Ending(refused=str(error))
     except Exception as error:
         logger.exception("diff %d ended unexpectedly", claim.diff_id)
-        outcome = Ending(crashed=f"{type(error).__name__}: {error}")
-    if isinstance(outcome, Outcome):
-        verdict, failure = outcome.verdict, outcome.failure
-        text = to_json(verdict)
-        _write(place, lambda session, now: jobs.finish(session, *_key(claim), text, now, failure))
-        return verdict_word(verdict)
-    if outcome.stopped:
-        _write(place, lambda session, now: jobs.release(session, *_key(claim), now))
-        return "stopped, and given back to the queue"
-    if outcome.refused is not None:
-        reason = outcome.refused
-        _write(place, lambda session, now: jobs.fail(session, *_key(claim), reason, now))
-        return f"could not be compared: {reason}"
-    crash = outcome.crashed or "ended without an outcome"
-    _write(place, lambda session, now: jobs.retry_later(session, *_key(claim), crash, now))
-    return crash
+        ended = Ending(crashed=f"{type(error).__name__}: {error}")
+    conclusion = conclude(claim, ended)
+    _write(place, conclusion.write)
+    return conclusion.told
 
 
 def _compare(place: Workplace, claim: Claim) -> Ending:
@@ -143,10 +131,6 @@ def _outcome(ending: Ending) -> Outcome | Ending:
         Evidence.model_validate(ending.outcome["evidence"]),
         ending.outcome["failure"],
     )
-
-
-def _key(claim: Claim) -> tuple[int, int]:
-    return claim.diff_id, claim.fence
 
 
 def _write(place: Workplace, write: Callable[[Session, float], None]) -> None:

@@ -43,6 +43,8 @@ class Ending(NamedTuple):
     """Why it ended early; another try may fare better."""
     stopped: bool = False
     """It was told to stop, and what it had done is saved."""
+    cancelled: str | None = None
+    """It was ended because somebody had asked for that."""
 
 
 def supervise(

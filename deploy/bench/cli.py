@@ -127,6 +127,26 @@ def architectures(
 
 @app.command()
 @explained
+def chaos(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few schedules, as in the tests: a minute.")
+    ] = False,
+    work: Annotated[
+        Path | None, typer.Option(help="Below which everything happens; a temporary directory.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Where the result of the full run is kept.")
+    ] = DIRECTORY,
+) -> None:
+    """Kill, stop and cut off whatever can be, and see that nothing is lost or decided twice."""
+    from deploy.bench.chaos.command import FULL, SHORT, run
+
+    if not run(SHORT if quick else FULL, None if quick else out, work):
+        raise typer.Exit(1)
+
+
+@app.command()
+@explained
 def alignment(
     texts: Annotated[int, typer.Option(min=1, help="Texts of each kind.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the texts.")] = 0,

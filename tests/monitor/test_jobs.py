@@ -129,7 +129,7 @@ def test_a_killed_process_of_this_host_loses_its_lease_at_once(
         "import sys, time; from monitor import jobs; from monitor.database import open_database;"
         "from monitor.owner import this_process\n"
         "with open_database(sys.argv[1]).begin() as session:\n"
-        "    assert jobs.claim_next(session, 20.0, this_process(), 1e9)\n"
+        "    assert jobs.claim_next(session, 20.0, this_process(), 600.0)\n"
         "print('claimed', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen(

@@ -100,7 +100,7 @@ def test_a_lost_message_is_sent_again(sessions: Sessions, diff: Diff) -> None:
 
 
 def test_a_dead_owner_is_not_waited_for(database_url: str) -> None:
-    dead, alive = Running(1, 3, "probe", 1e9, True), Running(2, 1, None, 1e9, False)
+    dead, alive = Running(1, 3, "probe", 99.0, True), Running(2, 1, None, 99.0, False)
     decided = decide([dead, alive], [Waiting(3, "cpu", 0.0)], {"cpu": 1}, 50.0)
     assert [(one.diff_id, one.fence) for one in decided.abandoned] == [(1, 3)]
     assert decided.abandoned[0].reason == "its worker died during probe"

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
+from monitor import jobs
 from monitor.database import Audit, Diff, Line, Observation, Trust, Version
 from monitor.lineage import move, verify_audit
 from monitor.overview import VersionRow, version_rows
-from monitor.rounds import RETRY_SECONDS, Around, watch_forever, watch_once
+from monitor.rounds import RETRY_SECONDS, Around, LineWatch, watch_forever, watch_once
+from monitor.schema import Outgoing
 from monitor.settings import LineSettings, Settings
+from monitor.status import status_data, status_of
 from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint
 from tests.monitor.conftest import Sessions
-from tests.monitor.standin import BrokenWorker, StandInWorker
+from tests.monitor.standin import RECIPE, BrokenWorker, StandInWorker
 
 
 class Clock:
@@ -428,3 +432,74 @@ def test_two_watchers_at_once_make_one_version_and_one_diff(watched: Watched) ->
     assert watch_once(watched.settings, watched.around._replace(worker=racing)) == 0
     assert watched.count(Version) == 2 and watched.count(Diff) == 1
     assert racing.ran == [] and watched.worker.ran == ["good-2"]
+
+
+def test_a_push_that_a_database_outage_kept_out_is_taken_in_by_the_next_round(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    line = LineWatch(watched.settings.lines[0], watched.around, 10)
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT secret", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("monitor.rounds.admit", away)
+        line.look()
+        line.look()
+    said = "chat: good-2 could not be taken in: the database can't be used: server closed"
+    assert [sentence for sentence in watched.said if sentence.startswith(said)] == [
+        said + " the connection"
+    ]
+    line.look()
+    assert line.failures == {} and watched.states() == {"v1": "new", "good-2": "new"}
+
+
+def test_of_a_backlog_the_newest_are_checked_and_the_rest_is_shown_as_unchecked(
+    watched: Watched,
+) -> None:
+    watched.push("v1", 0)
+    for number in range(2, 8):
+        path = watched.push(f"good-{number}", number)
+        os.utime(path / "model.safetensors", (watched.clock.now - 100 + number,) * 2)
+    watched.settings = watched.settings.model_copy(update={"max_waiting": 3})
+    assert watched.watch() == 3  # a version that was skipped is never a pass
+    assert watched.worker.ran == ["good-7", "good-6", "good-5"]
+    rows = watched.rows()
+    assert {rows[f"good-{number}"].state for number in (2, 3, 4)} == {"superseded"}
+    assert rows["good-2"].reason == "not checked: 3 newer versions were waiting"
+    assert "chat: good-2 is superseded, not checked: 3 newer versions were waiting" in watched.said
+    with watched.sessions() as session:
+        now = watched.clock.now
+        status = status_of(session, now)
+        assert status.unchecked == {"chat": {"superseded": 3}}
+        assert status_data(status, now)["oldest_unchecked"]["state"] == "superseded"
+        assert session.scalars(select(Outgoing)).all() == []
+    watched.watch()
+    assert len(watched.worker.ran) == 3
+
+    with watched.sessions.begin() as session:  # as `latentwatch check` does
+        line = session.scalars(select(Line)).one()
+        base, skipped = (
+            session.scalars(select(Version).filter_by(name=name)).one() for name in ("v1", "good-2")
+        )
+        jobs.queue_diff(session, line, base, skipped, RECIPE, now)
+    watched.worker.run_queued()
+    assert watched.states()["good-2"] == "passed"
+
+
+def test_what_somebody_is_at_work_on_is_not_skipped(watched: Watched) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    line = LineWatch(watched.settings.lines[0], watched.around, 1)
+    line.look()
+    line.queue(RECIPE, 0.0)
+    with watched.sessions.begin() as session:
+        assert jobs.claim_next(session, watched.clock.now + 1.0, "elsewhere:1:1", 60.0) is not None
+    for number in (3, 4):
+        watched.push(f"good-{number}", number)
+    line.look()
+    line.queue(RECIPE, 0.0)
+    assert sorted(watched.states().values()) == ["checking", "checking", "superseded", "trusted"]
+    assert watched.states()["good-2"] == "checking"

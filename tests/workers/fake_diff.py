@@ -2,7 +2,8 @@
 
 slow-* takes steps until a file `go` appears beside it, and hang-* does not even do that; killed-*
 dies as if it were out of memory, broken-* raises, refused-* can't be compared, deaf-* does not
-stop. All others pass. Every start is noted in a file beside the candidate.
+stop; of wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was
+flagged. All others pass. Every start is noted in a file beside the candidate.
 """
 
 import os
@@ -41,7 +42,11 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         step += 1
         progress.step("steps", min(step, 9999), 10_000)
         time.sleep(0.05)
+    failure = None
     sample = samples.passed()
+    if kind in ("wanting", "shifted"):
+        failure = "The stage train failed: OutOfMemoryError: CUDA out of memory. Tried to allocate"
+        sample = samples.flagged() if kind == "shifted" else samples.undecided()
     verdict = sample.model_copy(
         update={
             "line": job.line,
@@ -51,7 +56,7 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
             ),
         }
     )
-    return Outcome(verdict, Evidence())
+    return Outcome(verdict, Evidence(), failure)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ from alerts.verdict import Verdict
 from monitor.comparison import Comparison, prepare
 from monitor.database import open_database
 from monitor.errors import LeaseLostError
-from monitor.jobs import MAX_ATTEMPTS, claim_next
+from monitor.jobs import MAX_ATTEMPTS, claim_due, claim_next
+from monitor.owner import this_process
 from monitor.schema import Diff, DiffState, Line
 from monitor.settings import Settings
 from tests.workers.conftest import Silent, changed
 from workers.check import check_pair
+from workers.claim import Claim
 from workers.errors import InputsError
 from workers.heartbeat import LEASE_SECONDS
 from workers.local import LocalWorker
@@ -55,6 +57,13 @@ def worker(sessions: Sessions, quick: Settings, told: list[str]) -> LocalWorker:
 def queued(worker: LocalWorker, quick: Settings, candidate: Path, base: Path) -> Comparison:
     sessions = open_database(quick.database_url)
     return prepare(sessions, quick, candidate, str(base), None, worker.recipe_digest(), 0.0)
+
+
+def claimed(worker: LocalWorker, sessions: Sessions, comparison: Comparison) -> Claim:
+    with sessions.begin() as session:
+        claim = worker.claim(session, comparison.diff_id)
+    assert claim is not None
+    return claim
 
 
 def row(sessions: Sessions, comparison: Comparison) -> Diff:
@@ -109,9 +118,9 @@ def test_who_has_lost_the_lease_writes_nothing(
     def taken_over() -> Iterator[Silent]:
         yield TakenOver()
 
-    assert comparison.diff_id is not None
+    watched = LocalWorker(sessions, quick, taken_over, print)
     with pytest.raises(LeaseLostError):
-        LocalWorker(sessions, quick, taken_over, print).run(comparison.diff_id)
+        watched.run(claimed(watched, sessions, comparison))
     diff = row(sessions, comparison)
     assert (diff.state, diff.owner, diff.attempt) == (DiffState.RUNNING, "elsewhere:1:1", 2)
     assert diff.verdict is None and diff.error is None
@@ -229,9 +238,8 @@ def test_an_unexpected_error_ends_one_diff_and_not_the_queue(
         assert (diff.state, diff.verdict) == (DiffState.FAILED, None)
         assert diff.error == "RuntimeError: no such font" and diff.error in told[-1]
     again = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    assert again.diff_id is not None
     with pytest.raises(RuntimeError):
-        worker.run(again.diff_id)
+        worker.run(claimed(worker, sessions, again))
 
 
 def test_ctrl_c_gives_the_diff_back_at_once(
@@ -262,3 +270,23 @@ def test_a_diff_of_another_recipe_is_not_run(
     diff = row(sessions, comparison)
     assert diff.state == DiffState.FAILED and diff.verdict is None
     assert diff.error is not None and "queued under another recipe" in diff.error
+
+
+def test_a_check_has_claimed_its_diff_before_any_worker_can(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    quick: Settings,
+    sessions: Sessions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[int] = []
+
+    def run(worker: LocalWorker, claim: Claim) -> None:
+        with sessions.begin() as session:
+            assert session.get_one(Diff, claim.diff_id).owner == this_process()
+            assert claim_due(session, claim.diff_id, 1.0, "elsewhere:1:1", LEASE_SECONDS) is None
+        ran.append(claim.diff_id)
+
+    monkeypatch.setattr(LocalWorker, "run", run)
+    check_pair(changed_checkpoint, str(tiny_checkpoint), None, quick, None, silent, print)
+    assert len(ran) == 1

@@ -73,6 +73,7 @@ def test_a_verdict_is_written_and_no_secret_reaches_the_process(
     [
         ("killed", DiffState.QUEUED, "want of memory (SIGKILL)"),
         ("broken", DiffState.QUEUED, "RuntimeError: CUDA error"),
+        ("wanting", DiffState.QUEUED, "too little memory on the GPU, in the stage train (CUDA out"),
         ("refused", DiffState.FAILED, "no such architecture"),
     ],
 )
@@ -87,6 +88,16 @@ def test_what_went_wrong_is_a_reason(
         assert row.not_before > time.time() + 20.0
         run_due(place(sessions, settings), diff_id)  # too early
     assert len(pushes.starts(name)) == 1
+
+
+def test_what_was_flagged_before_memory_was_wanting_is_told_at_once(
+    pushes: Pushes, sessions: Sessions, settings: Settings
+) -> None:
+    diff_id = pushes.queue("shifted")
+    run_due(place(sessions, settings), diff_id)
+    row = pushes.row(diff_id)
+    assert row.state == DiffState.DONE and '"flagged"' in str(row.verdict)
+    assert row.error is not None and "CUDA out of memory" in row.error
 
 
 @pytest.mark.parametrize(

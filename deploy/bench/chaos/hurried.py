@@ -1,0 +1,63 @@
+"""One process of the service with its waits shortened and a clock that can be set from outside:
+`python -m deploy.bench.chaos.hurried watch|worker|reconcile CONFIG CLOCK NAME`.
+
+A schedule would take hours otherwise. Nothing else differs from what `latentwatch` runs, except
+that workers compare by `deploy.bench.chaos.fake_stages`.
+"""
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from deploy.bench.chaos.settable_clock import use_clock
+
+STEP_SECONDS = 0.08
+WAITS = {
+    "monitor.jobs.BACKOFF_SECONDS": 0.3,
+    "monitor.jobs.LONGEST_WAIT_SECONDS": 2.0,
+    "monitor.reconcile.LOST_AFTER_SECONDS": 3.0,
+    "monitor.reconcile.LEAD_SECONDS": 4.0,
+    "monitor.rounds.RETRY_SECONDS": 2.0,
+    "workers.celery_app.VISIBILITY_SECONDS": 20,
+    "workers.heartbeat.BEAT_SECONDS": 0.5,
+    "workers.heartbeat.LEASE_SECONDS": 5.0,
+    "workers.supervised.LEASE_SECONDS": 5.0,
+    "workers.service.SIGN_IN_SECONDS": 2.0,
+}
+
+
+def main(role: str, config: Path, clock: Path, name: str) -> None:
+    """Run until a signal."""
+    use_clock(clock)
+    for constant, seconds in WAITS.items():
+        module, _, attribute = constant.rpartition(".")
+        imported = importlib.import_module(module)
+        if not hasattr(imported, attribute):
+            raise AttributeError(f"{constant}: there is no such wait any more")
+        setattr(imported, attribute, seconds)
+
+    from monitor.database import open_database
+    from monitor.rounds import Around, watch_forever
+    from monitor.settings import load_settings
+    from workers.remote import RemoteWorker
+    from workers.service import run_reconciler, run_worker
+
+    settings = load_settings(config)
+    if role == "worker":
+        command = (sys.executable, "-m", "deploy.bench.chaos.fake_stages", str(STEP_SECONDS))
+        run_worker(settings, name, ["gpu", "cpu"], None, command)
+    elif role == "reconcile":
+        run_reconciler(settings, _say)
+    else:
+        sessions = open_database(settings.database_url)
+        wakes = RemoteWorker(sessions, settings, wait=False)
+        watch_forever(settings, Around(sessions, wakes, _say, time.time, time.sleep))
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,41 @@
+"""The watched directory of a schedule, and what was pushed there."""
+
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+from deploy.bench.made_up import write_checkpoint
+from monitor.checkpoint import inspect_checkpoint
+from monitor.identity import identify
+
+
+class Pushes:
+    """Made-up checkpoints, each complete once its marker is there."""
+
+    MARKER: ClassVar[str] = "_SUCCESS"
+    BASE: ClassVar[str] = "base"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._contents: dict[str, str] = {}
+        self._weights = 0
+        self.push(self.BASE)
+
+    def push(self, name: str) -> None:
+        """Publish a new version."""
+        path = self._directory / name
+        self._weights += 1
+        (path / self.MARKER).unlink(missing_ok=True)
+        write_checkpoint(path, self._weights)
+        (path / self.MARKER).touch()
+        self._contents[name] = identify(inspect_checkpoint(path)).content
+
+    def change(self, random: Random, prefix: str) -> None:
+        """Publish something else under a name with this prefix that was pushed before."""
+        names = [name for name in self._contents if name.startswith(prefix)]
+        if names:
+            self.push(random.choice(names))
+
+    def contents(self) -> set[str]:
+        """Digests of what lies there now."""
+        return set(self._contents.values())

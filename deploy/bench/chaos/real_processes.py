@@ -1,0 +1,54 @@
+"""Schedules one after the other on one cluster of real processes."""
+
+import threading
+import time
+from functools import partial
+from random import Random
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from deploy.bench.chaos import invariants
+from deploy.bench.chaos.cluster import Cluster
+from deploy.bench.chaos.invariants import Findings
+from deploy.bench.chaos.pushes import Pushes
+from deploy.bench.chaos.schedule import Schedule
+from deploy.bench.chaos.strikes import strike
+from workers.store import LocalStore
+
+SPAN_SECONDS = 4.0
+"""During which versions are pushed and things go wrong."""
+PATIENCE_SECONDS = 120.0
+"""How long after the last fault everything has to be decided."""
+
+
+def run_schedule(cluster: Cluster, pushes: Pushes, schedule: Schedule) -> Findings:
+    """Push, have things go wrong, wait, and see what became of it all."""
+    draw = Random(schedule.seed)
+    prefix = f"s{schedule.seed}-"
+    began = time.monotonic()
+    strikes = []
+    for number in range(schedule.pushes):
+        pushes.push(f"{prefix}{number}")
+    for at, fault in schedule.faults:
+        time.sleep(max(0.0, began + at * SPAN_SECONDS - time.monotonic()))
+        change = partial(pushes.change, draw, prefix)
+        strikes.append(threading.Thread(target=strike, args=(cluster, fault, draw, change)))
+        strikes[-1].start()
+    for thread in strikes:
+        thread.join()
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not _is_quiet(cluster, pushes) and time.monotonic() < gives_up_at:
+        time.sleep(0.1)
+    store = LocalStore(cluster.settings.store_dir)
+    with cluster.sessions() as session:
+        return invariants.look(session, invariants.contents(session) | pushes.contents(), store)
+
+
+def _is_quiet(cluster: Cluster, pushes: Pushes) -> bool:
+    try:
+        with cluster.sessions() as session:
+            return not invariants.active(session) and not invariants.unsettled(
+                session, pushes.contents()
+            )
+    except SQLAlchemyError:
+        return False

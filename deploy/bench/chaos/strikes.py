@@ -1,0 +1,122 @@
+"""How each fault is brought about in real processes."""
+
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psutil
+import redis
+
+from deploy.bench.chaos.cluster import Cluster
+from deploy.bench.chaos.hurried import WAITS
+from deploy.bench.chaos.schedule import Fault
+
+VICTIM_SECONDS = 4.0
+"""How long to wait for a process that a fault can strike."""
+AWAY_SECONDS = 1.5
+JUMP_SECONDS = 86_400.0
+UNACKED = "latentwatch:unacked_index"
+"""Celery's index of messages that were delivered and not acknowledged, by the time of that."""
+
+
+def strike(cluster: Cluster, fault: Fault, draw: random.Random, change: Callable[[], None]) -> None:
+    """Bring about `fault`, and heal it again where nothing else does; `change` changes a push."""
+    redis_server, postgres = cluster.redis, cluster.postgres
+    match fault:
+        case Fault.DIFF_KILLED:
+            _signal(cluster.diff_processes, draw, signal.SIGKILL)
+        case Fault.POOL_KILLED:
+            _signal(cluster.pool_processes, draw, signal.SIGKILL)
+        case Fault.WORKER_KILLED:
+            _signal(lambda: _busy(cluster), draw, signal.SIGKILL)
+        case Fault.WORKER_STOPPED:
+            _signal(lambda: _busy(cluster), draw, signal.SIGTERM)
+        case Fault.WORKER_HANGS:
+            _hang(cluster.pool_processes, draw, 1.5 * WAITS["workers.heartbeat.LEASE_SECONDS"])
+        case Fault.RECONCILER_KILLED:
+            _signal(lambda: cluster.processes("reconcile"), draw, signal.SIGKILL)
+        case Fault.WATCHER_KILLED:
+            _signal(lambda: cluster.processes("watch"), draw, signal.SIGKILL)
+        case Fault.REDIS_KILLED_WITH_DATA | Fault.REDIS_KILLED_EMPTY:
+            redis_server.kill()
+            if fault == Fault.REDIS_KILLED_EMPTY:
+                redis_server.forget()
+            time.sleep(AWAY_SECONDS)
+            redis_server.start()
+        case Fault.REDIS_FLUSHED:
+            redis_server.client.flushall()
+        case Fault.REDIS_CUT_OFF:
+            with suppress(redis.ConnectionError):
+                redis_server.client.execute_command("CLIENT", "KILL", "SKIPME", "yes")
+        case Fault.REDIS_HANGS:
+            redis_server.pause()
+            time.sleep(AWAY_SECONDS)
+            redis_server.resume()
+        case Fault.REDELIVERED:
+            for tag in redis_server.client.zrange(UNACKED, 0, -1):
+                redis_server.client.zincrby(UNACKED, -10 * JUMP_SECONDS, tag)
+        case Fault.POSTGRES_KILLED:
+            postgres.stop()
+            time.sleep(AWAY_SECONDS)
+            postgres.start()
+        case Fault.DISK_FULL:
+            _fill_disk(cluster)
+        case Fault.CLOCK_FORWARD:
+            cluster.clock.jump(JUMP_SECONDS)
+        case Fault.CLOCK_BACK:
+            cluster.clock.jump(-JUMP_SECONDS)
+        case Fault.PUSH_CHANGED:
+            change()
+
+
+def _busy(cluster: Cluster) -> list[psutil.Process]:
+    """Workers that compare something now."""
+    busy = {process.ppid() for process in cluster.diff_processes()}
+    return [
+        worker
+        for worker in cluster.processes("worker")
+        if busy & {child.pid for child in worker.children()}
+    ]
+
+
+def _victim(find: Callable[[], list[psutil.Process]], draw: random.Random) -> psutil.Process | None:
+    deadline = time.monotonic() + VICTIM_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(psutil.NoSuchProcess):
+            if found := find():
+                return draw.choice(found)
+        time.sleep(0.05)
+    return None  # nothing is under way any more
+
+
+def _signal(
+    find: Callable[[], list[psutil.Process]], draw: random.Random, number: signal.Signals
+) -> None:
+    victim = _victim(find, draw)
+    if victim is not None:
+        with suppress(psutil.NoSuchProcess):
+            victim.send_signal(number)
+
+
+def _hang(find: Callable[[], list[psutil.Process]], draw: random.Random, seconds: float) -> None:
+    victim = _victim(find, draw)
+    if victim is not None:
+        with suppress(psutil.NoSuchProcess):
+            victim.suspend()
+            time.sleep(seconds)
+            victim.resume()
+
+
+def _fill_disk(cluster: Cluster) -> None:
+    """As on a full disk, nobody who compares can write to a file for a while."""
+    victims = [*cluster.pool_processes(), *cluster.diff_processes()]
+    for victim in victims:
+        with suppress(psutil.NoSuchProcess):
+            victim.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    time.sleep(AWAY_SECONDS)
+    for victim in victims:
+        with suppress(psutil.NoSuchProcess):
+            victim.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -1,0 +1,25 @@
+"""Whether a moment that was written down has come, also when the clock was set back since.
+
+A moment that lies further ahead than anybody ever waits was written by a clock that was wrong, so
+nobody waits for it.
+"""
+
+from sqlalchemy import ColumnElement, or_
+from sqlalchemy.orm import InstrumentedAttribute
+
+SKEW_SECONDS = 60.0
+"""By how much the clocks of two hosts may differ."""
+
+
+def has_come(moment: float, now: float, longest: float) -> bool:
+    """Whether `moment`, at most `longest` seconds ahead when it was written, has come at `now`."""
+    return moment <= now or moment > now + longest + SKEW_SECONDS
+
+
+def has_come_sql(
+    moment: InstrumentedAttribute[float] | InstrumentedAttribute[float | None],
+    now: float,
+    longest: float,
+) -> ColumnElement[bool]:
+    """`has_come` of a column."""
+    return or_(moment <= now, moment > now + longest + SKEW_SECONDS)

@@ -1,0 +1,83 @@
+"""A file of the first version of latentwatch is brought up to date with all that is in it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select, text
+from sqlalchemy.exc import DatabaseError
+
+from monitor.database import open_database
+from monitor.lineage import verify_audit
+from monitor.outbox import Message, relay
+from monitor.schema import Base, Diff, DiffState, Version
+from tests.monitor.conftest import BOTH_DATABASES, Sessions
+
+FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
+"""Written by that version: a trusted version, and two that wait for their comparison."""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> str:
+    """The URL of a database file of the first version."""
+    connection = sqlite3.connect(tmp_path / "latentwatch.db")
+    connection.executescript(FIRST_SCHEMA.read_text())
+    connection.close()
+    return f"sqlite:///{tmp_path}/latentwatch.db"
+
+
+def test_what_was_queued_then_is_sent_to_workers_now(old: str) -> None:
+    sessions = open_database(old)
+    messages: list[Message] = []
+    relay(sessions, messages.append, 10.0)
+    assert messages == [Message(1, "gpu"), Message(2, "cpu")]
+
+
+def test_every_row_is_kept_and_the_audit_log_still_holds(old: str) -> None:
+    with open_database(old)() as session:
+        assert verify_audit(session) == []
+        states = session.execute(select(Version.name, Version.state).order_by(Version.id)).all()
+        assert [tuple(row) for row in states] == [
+            ("v1", "trusted"),
+            ("v2", "checking"),
+            ("v3", "checking"),
+        ]
+        assert session.scalars(select(Diff.state)).all() == [DiffState.QUEUED] * 2
+        with pytest.raises(DatabaseError, match="append-only"):
+            session.execute(text("DELETE FROM audit"))
+
+
+def test_it_has_the_tables_of_a_new_one(old: str) -> None:
+    with open_database(old)() as session:
+        context = MigrationContext.configure(session.connection())
+        assert compare_metadata(context, Base.metadata) == []
+
+
+@BOTH_DATABASES
+def test_only_what_waits_without_a_message_gets_one(sessions: Sessions, database_url: str) -> None:
+    """As after an update from the version that had no messages for what was queued before it."""
+    with sessions.begin() as session:
+        session.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
+        for number, state in enumerate(("queued", "queued", "done", "running"), 1):
+            session.add(
+                Diff(
+                    id=number,
+                    line_id=1,
+                    base_digest="base",
+                    candidate_digest=str(number),
+                    recipe_digest="recipe",
+                    probe_only=False,
+                    state=state,
+                    queued_at=0.0,
+                )
+            )
+        session.flush()
+        session.execute(
+            text("INSERT INTO outbox (diff_id, queue, not_before, sent_at) VALUES (1, 'gpu', 0, 5)")
+        )
+        session.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    messages: list[Message] = []
+    relay(open_database(database_url), messages.append, 10.0)
+    assert messages == [Message(2, "gpu")]

@@ -1,0 +1,26 @@
+"""Want of memory is told as such, by whatever raised it."""
+
+import pytest
+import torch
+
+from workers.memory import want_of_memory
+
+
+@pytest.mark.parametrize(
+    "error, place",
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), "the GPU"),
+        (MemoryError(), "the host"),
+        (MemoryError("Unable to allocate 8 GiB"), "the host"),
+    ],
+)
+def test_it_says_what_is_wanting_and_where(error: Exception, place: str) -> None:
+    raised = f"{type(error).__name__}: {error}"
+    outside, inside = want_of_memory(raised), want_of_memory(f"The stage train failed: {raised}")
+    assert outside is not None and outside.startswith(f"too little memory on {place} (")
+    assert inside is not None and f"on {place}, in the stage train (" in inside
+    assert inside.endswith("or compare where there is more")
+
+
+def test_other_failures_are_left_alone() -> None:
+    assert want_of_memory("RuntimeError: CUDA error: device-side assert triggered") is None
