@@ -24,7 +24,14 @@ demo: $(STAMP)  ## Plant a regression in a real model and watch it being caught 
 
 # The tests start their own servers; only the programs have to be there.
 SERVERS := redis-server postgresql
-services:  ## Install redis-server and PostgreSQL for the tests (Debian, as root)
+# Servers that are Python programs have an environment of their own, apart from our packages.
+PYTHON_SERVERS := build/servers/.installed
+$(PYTHON_SERVERS): tests/servers.txt
+	$(PYTHON) -m venv build/servers
+	build/servers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+services: $(PYTHON_SERVERS)  ## Install redis-server and PostgreSQL (Debian, as root), MLflow and an S3 server, for the tests
 	@if command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "the tests need the programs of $(SERVERS); install them with your package manager," \

@@ -15,7 +15,7 @@ from monitor.errors import CheckpointRefusedError
 from monitor.model_config import check_model_config, refuse_code_keys
 from monitor.source import FileStat, Listing
 from monitor.strict_json import read_json_object
-from monitor.weights import INDEX, WeightFile, read_weight_files, refuse_unsafe_weights
+from monitor.weights import INDEX, SINGLE, WeightFile, read_weight_files, refuse_unsafe_weights
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -64,6 +64,26 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     if listing.problem is not None:
         raise CheckpointRefusedError(listing.problem)
     names = {file.path for file in listing.files}
+    config, shape = read_description(path, names)
+    weights = read_weight_files(path, names)
+    if config["num_hidden_layers"] > sum(len(file.header.tensors) for file in weights):
+        raise CheckpointRefusedError(f"{CONFIG}: num_hidden_layers exceeds the number of tensors")
+    counted = {file.name for file in weights} | ({INDEX} & names)
+    return Checkpoint(
+        path=path,
+        listing=listing,
+        shape=shape,
+        weights=weights,
+        files=tuple(file for file in listing.files if file.path in counted or _counts(file.path)),
+        tokenizer=read_json_object(path / TOKENIZER),
+    )
+
+
+def read_description(path: Path, names: set[str]) -> tuple[dict[str, Any], str]:
+    """Configuration and shape of the checkpoint at `path` with the files `names`; no weights.
+
+    Raises CheckpointRefusedError for whatever its names and small files already show.
+    """
     if not names:
         raise CheckpointRefusedError("is empty")
     for name in sorted(names):
@@ -80,18 +100,7 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     for name in _MAY_NAME_CODE:
         if name in names:
             refuse_code_keys(read_json_object(path / name), name)
-    weights = read_weight_files(path, names)
-    if config["num_hidden_layers"] > sum(len(file.header.tensors) for file in weights):
-        raise CheckpointRefusedError(f"{CONFIG}: num_hidden_layers exceeds the number of tensors")
-    counted = {file.name for file in weights} | ({INDEX} & names)
-    return Checkpoint(
-        path=path,
-        listing=listing,
-        shape=shape,
-        weights=weights,
-        files=tuple(file for file in listing.files if file.path in counted or _counts(file.path)),
-        tokenizer=read_json_object(path / TOKENIZER),
-    )
+    return config, shape
 
 
 def link_files(checkpoint: Checkpoint, directory: Path) -> None:
@@ -100,6 +109,17 @@ def link_files(checkpoint: Checkpoint, directory: Path) -> None:
         link = directory / file.path
         link.parent.mkdir(parents=True, exist_ok=True)
         os.symlink((checkpoint.path / file.path).resolve(), link)
+
+
+def looks_complete(names: set[str]) -> bool:
+    """Whether files of these names may be a whole checkpoint; only their contents can tell."""
+    return {CONFIG, TOKENIZER} <= names and (SINGLE in names or INDEX in names)
+
+
+def may_count(path: str) -> bool:
+    """Whether a file of this path can be one that counts, before any index has been read."""
+    weights = "/" not in path and (path.endswith(".safetensors") or path == INDEX)
+    return weights or _counts(path)
 
 
 def _counts(path: str) -> bool:

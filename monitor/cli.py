@@ -17,6 +17,7 @@ from monitor.admission import admit_named
 from monitor.console import UNDECIDED, explained, report, show, write
 from monitor.database import open_database, read_database
 from monitor.errors import SettingsError, UnknownVersionError
+from monitor.fetching import fetching
 from monitor.lineage import move, verify_audit
 from monitor.lookup import find_line, find_version
 from monitor.options import (
@@ -87,7 +88,8 @@ def check(
     from workers.progress import terminal_progress
 
     settings = settings_of(config, data_dir)
-    verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
+    with fetching(settings):
+        verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
     if format_ == Format.JSON:
         write(to_json(verdict))
     elif format_ == Format.MARKDOWN:
@@ -109,6 +111,7 @@ def watch(
     Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
     something could not be decided.
     """
+    from monitor.webhook_server import Alarm, listening
     from workers.progress import terminal_progress
 
     settings = settings_of(config, data_dir)
@@ -126,12 +129,16 @@ def watch(
         compare = RemoteWorker(sessions, settings, wait=once)
     around = Around(sessions, compare, report, time.time, time.sleep)
     if not once:
-        watch_forever(settings, around)
+        alarm = Alarm()
+        with listening(settings.webhooks, alarm.ring) as port:
+            if port is not None:
+                report(f"messages are taken at port {port} of {settings.webhooks.host}")
+            watch_forever(settings, around._replace(sleep=alarm.sleep))
     code = watch_once(settings, around)
     with sessions() as session:
         seen = {row.name for row in line_rows(session)}
         for watched in settings.lines:
-            if watched.name in seen:  # else its directory could not be listed, which was reported
+            if watched.name in seen:  # else its place could not be listed, which was reported
                 _show_versions(session, watched.name)
     raise typer.Exit(code)
 
@@ -152,7 +159,8 @@ def calibrate(
     from workers.progress import terminal_progress
 
     settings = settings_of(config, data_dir)
-    calibration = calibrate_line(line, version, copies, settings, terminal_progress)
+    with fetching(settings):
+        calibration = calibrate_line(line, version, copies, settings, terminal_progress)
     if format_ == "json":
         write(calibration.model_dump_json(indent=2))
     else:
@@ -219,7 +227,7 @@ def trust(
     sessions = open_database(settings.database_url)
     watched = settings.line(line)
     if watched is not None:
-        admit_named(sessions, watched, version, time.time())
+        admit_named(sessions, settings, watched, version, time.time())
     _decide(sessions, line, version, Trust.TRUSTED, reason)
 
 

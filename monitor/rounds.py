@@ -10,13 +10,15 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.admission import admit, rule_of, source_of
-from monitor.errors import LatentwatchError
+from monitor.admission import admit, rule_of
+from monitor.errors import LatentwatchError, SourceError
+from monitor.fetching import source_of
 from monitor.intake import ensure_line, last_observation
-from monitor.pairing import bases, queue_versions, trust_first
+from monitor.pairing import bases, queue_versions, trust_endorsed, trust_first
 from monitor.schema import Line, Trust, Version
 from monitor.settings import LineSettings, Settings
-from monitor.watch import State, settling, step
+from monitor.source import Observation, Source
+from monitor.watch import Event, State, settling, step, untold
 
 RETRY_SECONDS = 3600.0
 """After this long a failed comparison is tried again; at once when watching begins."""
@@ -56,7 +58,7 @@ def watch_once(settings: Settings, around: Around) -> int:
     polls as the line's settings ask.
     """
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around) for line in settings.lines]
+    lines = [LineWatch(line, source_of(line, settings), around) for line in settings.lines]
     flagged_before = _flagged(around.sessions)
     started = around.clock()
     for line in lines:
@@ -76,13 +78,14 @@ def watch_once(settings: Settings, around: Around) -> int:
     if any(v and v.state == Trust.FLAGGED and v.id not in flagged_before for v in present):
         return 1
     undecided = any(version is None or version.state not in _DECIDED for version in present)
-    return 3 if undecided or not ran or any(line.problem for line in lines) else 0
+    unseen = any(line.problem or line.unread for line in lines)
+    return 3 if undecided or not ran or unseen else 0
 
 
 def watch_forever(settings: Settings, around: Around) -> None:
     """Round after round, with a pause in between."""
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around) for line in settings.lines]
+    lines = [LineWatch(line, source_of(line, settings), around) for line in settings.lines]
     failed_before = around.clock()
     while True:
         for line in lines:
@@ -98,26 +101,44 @@ def watch_forever(settings: Settings, around: Around) -> None:
 class LineWatch:
     """One watched line, with what was seen of it."""
 
-    def __init__(self, settings: LineSettings, around: Around) -> None:
+    def __init__(self, settings: LineSettings, source: Source, around: Around) -> None:
         self.settings = settings
         self.state: State = {}
         self.problem: str | None = None
         """What keeps the whole line from being checked."""
+        self.unread: list[str] = []
+        """Why pushes of the last look could not be fetched; the next look tries again."""
         self._around = around
-        self._source = source_of(settings)
+        self._source = source
+        self._endorsed: list[Observation] = []
+        self._told: set[str] = set()
         self._reported: str | None = None
 
     def look(self) -> None:
         """Register what is complete, and record what is not."""
         now = self._around.clock()
         self.problem = None
+        before, self.unread = self.unread, []
         with self._problems():
-            seen = self._source.scan()
+            seen = list(self._source.scan())
+            self._endorsed = [one for one in seen if one.endorsed_by is not None]
             self.state, events = step(self.state, seen, rule_of(self.settings), now)
             for event in events:
-                news = admit(self._around.sessions, self.settings.name, self._source, event, now)
-                if news:
-                    self._around.report(news)
+                self._admit(event, now)
+        for problem in self.unread:
+            if problem not in before:
+                self._around.report(problem)
+
+    def _admit(self, event: Event, now: float) -> None:
+        try:
+            news = admit(self._around.sessions, self.settings.name, self._source, event, now)
+        except SourceError as error:
+            # The others may be read, and this one at the next look.
+            self.state = untold(self.state, event.observation)
+            self.unread.append(f"{self.settings.name}: {event.observation.name}: {error}")
+            return
+        if news:
+            self._around.report(news)
 
     def queue(self, recipe_digest: str, failed_before: float) -> None:
         """Queue what has to be compared of what lay there at the last look."""
@@ -127,6 +148,8 @@ class LineWatch:
         with self._problems(), self._around.sessions.begin() as session:
             line = ensure_line(session, self.settings.name, now)
             trust_first(session, line, self.settings, now)
+            for endorsed in self._endorsed:
+                self._trust(session, line, endorsed, now)
             queue_versions(
                 session,
                 line,
@@ -136,6 +159,18 @@ class LineWatch:
                 failed_before=failed_before,
                 now=now,
             )
+
+    def _trust(self, session: Session, line: Line, seen: Observation, now: float) -> None:
+        last = last_observation(session, line, seen.name, seen.locator)
+        if last is None or last.version_id is None or seen.endorsed_by is None:
+            return
+        version = session.get_one(Version, last.version_id)
+        trust_endorsed(session, version, seen.endorsed_by, self._report_once, now)
+
+    def _report_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._around.report(f"{self.settings.name}: {sentence}")
 
     def present(self, session: Session) -> Iterator[Version | None]:
         """The versions that lay there at the last look; None for a push that is none."""

@@ -14,8 +14,19 @@ from pydantic_settings import SettingsError as SourceParseError
 from monitor.errors import SettingsError
 
 ENV_PREFIX = "LATENTWATCH_"
-_SECRET = frozenset({"explainer", "explainer.api_key", "broker", "broker.url", "database_url"})
+_SECRET = frozenset(
+    {
+        *("explainer", "explainer.api_key", "broker", "broker.url", "database_url"),
+        *("hub", "hub.token", "mlflow.tracking_uri", "webhooks"),
+        *("webhooks.secret", "webhooks.hub_secret", "webhooks.mlflow_secret"),
+    }
+)
 """Keys whose value is not repeated in an error."""
+_NOT_IN_A_FILE = (
+    ("explainer", "api_key"),
+    ("hub", "token"),
+    *(("webhooks", key) for key in ("secret", "hub_secret", "mlflow_secret")),
+)
 
 
 def read_settings_file(config: Path) -> dict[str, Any]:
@@ -37,11 +48,11 @@ def read_settings_file(config: Path) -> dict[str, Any]:
             ]
     for line in _tables(values.get("lines")):
         _anchor(line, ("directory",), base)
-    for explainer in _tables(values.get("explainer")):
-        if "api_key" in explainer:
+    for name, key in _NOT_IN_A_FILE:
+        if any(key in table for table in _tables(values.get(name))):
             raise SettingsError(
-                f"{config}: explainer.api_key: a key must not lie in a file; remove it and set "
-                f"{ENV_PREFIX}EXPLAINER__API_KEY"
+                f"{config}: {name}.{key}: a key must not lie in a file; remove it and set "
+                f"{ENV_PREFIX}{name.upper()}__{key.upper()}"
             )
     return values
 

@@ -64,6 +64,12 @@ def step(
     return known, events
 
 
+def untold(state: State, observation: Observation) -> State:
+    """`state` as if nothing had been said about `observation`, so that the next look says it."""
+    place = Place(observation.name, observation.locator)
+    return {**state, place: state[place]._replace(told=None)}
+
+
 def settling(state: State) -> bool:
     """Whether a push of `state` is only waiting for the quiet period to pass."""
     return any(isinstance(known.told, NotReady) and known.told.settling for known in state.values())

@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tests.services import RedisServer, postgres_server
+from tests.services import RedisServer, mlflow_server, postgres_server, s3_server
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
@@ -38,6 +38,20 @@ torch.set_num_threads(1)
 def postgres() -> Iterator[str]:
     """The URL of a running PostgreSQL server."""
     with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running S3 server."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running MLflow server."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
         yield url
 
 

@@ -13,7 +13,8 @@ from alerts.evidence import Evidence
 from alerts.verdict import Verdict, to_json
 from alerts.wording import verdict_word
 from monitor import jobs
-from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
+from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
+from monitor.fetching import fetching
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.claim import Claim, calibration_of, claim_of, job_of
@@ -70,6 +71,8 @@ def _run(place: Workplace, claim: Claim) -> str:
     except CancelledError as error:
         _write(place, lambda session, now: jobs.cancelled(session, *_key(claim), now))
         return str(error)
+    except SourceError as error:  # the place is away for now
+        outcome = Ending(crashed=str(error))
     except LatentwatchError as error:
         outcome = Ending(refused=str(error))
     except Exception as error:
@@ -94,9 +97,10 @@ def _run(place: Workplace, claim: Claim) -> str:
 
 def _compare(place: Workplace, claim: Claim) -> Ending:
     settings = place.settings
-    with Heartbeat(
-        place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock
-    ) as heartbeat:
+    with (
+        fetching(settings),
+        Heartbeat(place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock) as heartbeat,
+    ):
         job = job_of(place.sessions, settings, claim)
         if place.must_stop():
             return Ending(stopped=True)
@@ -111,6 +115,9 @@ def _compare(place: Workplace, claim: Claim) -> Ending:
                     "database_url": True,
                     "lines": True,
                     "explainer": {"api_key"},
+                    "hub": True,
+                    "mlflow": True,
+                    "webhooks": True,
                 },
             ),
             calibration=None if known is None else known.calibration.model_dump(mode="json"),
