@@ -16,7 +16,7 @@ from monitor import tables
 from monitor.admission import admit_named
 from monitor.console import UNDECIDED, explained, report, show, write
 from monitor.database import open_database, read_database
-from monitor.errors import SettingsError, UnknownVersionError
+from monitor.errors import SettingsError, SourceError, UnknownVersionError
 from monitor.fetching import fetching
 from monitor.lineage import move, verify_audit
 from monitor.lookup import find_line, find_version
@@ -227,7 +227,10 @@ def trust(
     sessions = open_database(settings.database_url)
     watched = settings.line(line)
     if watched is not None:
-        admit_named(sessions, settings, watched, version, time.time())
+        try:
+            admit_named(sessions, settings, watched, version, time.time())
+        except SourceError as error:  # what is known already can be trusted all the same
+            report(str(error))
     _decide(sessions, line, version, Trust.TRUSTED, reason)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from monitor.adapter import ADAPTER_WEIGHTS, is_adapter
 from monitor.checkpoint import read_description
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.remote_file import RemoteFile, blob_name, fingerprint, new_hash, wanted
@@ -161,8 +162,10 @@ def downloaded(
     small = [file for file in files if not file.path.endswith(".safetensors")]
     with cache.fetched(place, small, read) as path:
         names = {file.path for file in files}
-        read_description(path, names)
-        _, shards = named_shards(path, names)
+        shards = [ADAPTER_WEIGHTS]
+        if not is_adapter(names):
+            read_description(path, names)
+            _, shards = named_shards(path, names)
         counted = [file for file in files if file in small or file.path in shards]
         with cache.fetched(place, counted, read):
             yield path

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from monitor.adapter_source import AdapterSource
 from monitor.directory import DirectorySource
 from monitor.downloads import DownloadCache
 from monitor.errors import SourceError
@@ -23,6 +24,11 @@ from monitor.source_settings import HubLine, MlflowLine, ObjectsLine
 def source_of(line: LineSettings, settings: Settings) -> Source:
     """Where the versions of `line` appear."""
     cache = DownloadCache(settings.data_dir / "downloads", settings.download_bytes)
+    source = _place_of(line, settings, cache)
+    return source if line.adapters is None else AdapterSource(source, line.adapters, cache)
+
+
+def _place_of(line: LineSettings, settings: Settings, cache: DownloadCache) -> Source:
     match line.source:
         case Path() as directory:
             return DirectorySource(directory, line.include)

@@ -20,6 +20,7 @@ from monitor.remote_file import MAX_FILES, RemoteFile
 from monitor.source_settings import HubSettings
 
 PUBLIC_HUB = "https://huggingface.co"
+MAX_PAGES = 1000
 MAX_WAIT_SECONDS = 600.0
 """How long at most a Hub that says it is overrun is left alone."""
 _REMEDIES = {
@@ -60,7 +61,8 @@ class HubClient:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Follows to where large files lie; the token stays with the Hub's own host.
         self._client = httpx2.Client(timeout=settings.timeout_seconds, follow_redirects=True)
-        self._clock, self._not_before = clock, 0.0
+        self._clock = clock
+        self._wait = self._not_before = 0.0
 
     def refs(self) -> list[Ref]:
         """Branches, tags and pull requests with their commits."""
@@ -87,7 +89,9 @@ class HubClient:
         """All files of the commit `sha`."""
         files: list[RemoteFile] = []
         url: str | None = f"{self._api}/tree/{sha}?recursive=true"
-        while url is not None and len(files) <= MAX_FILES:
+        for _ in range(MAX_PAGES):
+            if url is None or len(files) > MAX_FILES:
+                break
             with self._answer(url) as answer:
                 answer.read()
                 url = _next_page(answer)
@@ -120,9 +124,8 @@ class HubClient:
     def _answer(
         self, url: str, headers: dict[str, str] | None = None, query: dict[str, str] | None = None
     ) -> Iterator[httpx2.Response]:
-        wait = self._not_before - self._clock()
-        if wait > 0:
-            raise SourceError(f"{self._where}: it asked to be left alone for {wait:.0f} s more")
+        if self._clock() < self._not_before:
+            raise SourceError(f"{self._where}: it asked to be left alone for {self._wait:.0f} s")
         try:
             with self._client.stream(
                 "GET", url, headers={**self._headers, **(headers or {})}, params=query or None
@@ -138,7 +141,8 @@ class HubClient:
         if status < 400:
             return
         if status in (429, 503):
-            self._not_before = self._clock() + _retry_after(answer)
+            self._wait = _retry_after(answer)
+            self._not_before = self._clock() + self._wait
         remedy = _REMEDIES.get(status, "the next look tries again")
         raise SourceError(f"{self._where}: answers {status} {answer.reason_phrase}; {remedy}")
 

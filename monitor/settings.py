@@ -30,6 +30,7 @@ from monitor.settings_file import (
     refuse_unknown_variables,
 )
 from monitor.source_settings import (
+    AdaptersOfLine,
     HubLine,
     HubSettings,
     MlflowLine,
@@ -78,6 +79,8 @@ class LineSettings(BaseModel):
     hub: HubLine | None = None
     objects: ObjectsLine | None = None
     mlflow: MlflowLine | None = None
+    adapters: AdaptersOfLine | None = None
+    """Without it adapters are refused."""
     include: str = "*"
     """Glob for the names of versions."""
     ready_marker: PlainName | None = None

@@ -48,6 +48,8 @@ def read_settings_file(config: Path) -> dict[str, Any]:
             ]
     for line in _tables(values.get("lines")):
         _anchor(line, ("directory",), base)
+        for adapters in _tables(line.get("adapters")):
+            _anchor(adapters, ("base",), base)
     for name, key in _NOT_IN_A_FILE:
         if any(key in table for table in _tables(values.get(name))):
             raise SettingsError(

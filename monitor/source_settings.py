@@ -106,6 +106,15 @@ class MlflowLine(_Table):
         return f"MLflow: {self.model}"
 
 
+class AdaptersOfLine(_Table):
+    """The model that LoRA adapters of a line are made for; each is checked as merged into it."""
+
+    base: NamedPath
+    """Its directory, under the same path wherever comparisons run; seen as the version `base`."""
+    names: list[VersionName] = []
+    """What `base_model_name_or_path` of an adapter may say, besides that path."""
+
+
 class HubSettings(_Table):
     """The Hub that all lines use."""
 

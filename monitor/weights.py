@@ -38,10 +38,6 @@ def refuse_unsafe_weights(names: set[str]) -> None:
                 f"{name}: only safetensors weights are read, because loading other formats can run "
                 "code; save with safe_serialization=True and remove this file"
             )
-        if name.startswith("adapter_"):
-            raise CheckpointRefusedError(
-                f"{name}: adapters are not supported; merge it into the model and publish that"
-            )
 
 
 def read_weight_files(path: Path, names: set[str]) -> tuple[WeightFile, ...]:

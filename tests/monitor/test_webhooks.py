@@ -6,15 +6,20 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from monitor.errors import SettingsError
+from monitor.rounds import watch_forever
 from monitor.settings import load_settings
 from monitor.webhook_server import MAX_BODY, Alarm, listening
 from monitor.webhook_settings import WebhookSettings
 from monitor.webhooks import WINDOW_SECONDS, Message, RefusedMessageError, Replays, generic, mlflow
+from tests.monitor.checkpoints import write_checkpoint
+from tests.monitor.conftest import Sessions
+from tests.monitor.watched import WatchedLine
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -125,6 +130,34 @@ def test_an_alarm_ends_the_pause() -> None:
     alarm.sleep(60.0)
     assert 1.0 <= time.monotonic() - started < 30.0
     timer.join()
+
+
+def test_a_message_makes_the_next_look_come_sooner(tmp_path: Path, sessions: Sessions) -> None:
+    write_checkpoint(tmp_path / "chat" / "v1")
+    line = WatchedLine(
+        tmp_path / "data", sessions, {"directory": tmp_path / "chat", "trusted": "v1"}
+    )
+    alarm = Alarm()
+    pauses = 0
+
+    class StoppedError(Exception):
+        pass
+
+    with listening(WebhookSettings(host="127.0.0.1", port=0), alarm.ring) as port:
+
+        def sleep(seconds: float) -> None:
+            nonlocal pauses
+            pauses += 1
+            if pauses == 2:
+                raise StoppedError
+            write_checkpoint(tmp_path / "chat" / "good-2", 1)
+            url = f"http://127.0.0.1:{port}/v1/events"
+            assert httpx2.post(url, content=BODY).status_code == 204
+            alarm.sleep(3600.0)
+
+        with pytest.raises(StoppedError):
+            watch_forever(line.settings, line.around._replace(sleep=sleep))
+    assert line.states() == {"v1": "trusted", "good-2": "passed"}
 
 
 def test_a_port_that_is_taken_is_named(bell: Bell) -> None:
