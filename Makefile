@@ -24,7 +24,14 @@ demo: $(STAMP)  ## Plant a regression in a real model and watch it being caught 
 
 # The tests start their own servers; only the programs have to be there.
 SERVERS := redis-server postgresql prometheus prometheus-alertmanager
-services:  ## Install the servers that the tests start (Debian, as root)
+# Servers that are Python programs have an environment of their own, apart from our packages.
+PYTHON_SERVERS := build/servers/.installed
+$(PYTHON_SERVERS): tests/servers.txt
+	$(PYTHON) -m venv build/servers
+	build/servers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian, as root)
 	@if command -v redis-server >/dev/null && command -v promtool >/dev/null \
 		&& command -v prometheus-alertmanager >/dev/null \
 		&& ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \

@@ -1,19 +1,26 @@
 """A push that a source shows becomes a version of its line, or a refusal with its reason."""
 
+from pathlib import Path
+
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.directory import DirectorySource
 from monitor.errors import CheckpointRefusedError
-from monitor.intake import ensure_line, identify_push, refuse, register
+from monitor.fetching import source_of
+from monitor.intake import (
+    Push,
+    Registered,
+    ensure_line,
+    identify_download,
+    identify_push,
+    refuse,
+    register,
+    register_alias,
+)
 from monitor.readiness import Rule
-from monitor.settings import LineSettings
-from monitor.source import Source
+from monitor.settings import LineSettings, Settings
+from monitor.source import Observation, Source
 from monitor.watch import Complete, Event, step
-
-
-def source_of(settings: LineSettings) -> Source:
-    """Where the versions of the line appear."""
-    return DirectorySource(settings.directory, settings.include)
+from monitor.weights import refuse_unsafe_weights
 
 
 def rule_of(settings: LineSettings) -> Rule:
@@ -24,39 +31,66 @@ def rule_of(settings: LineSettings) -> Rule:
 def admit(
     sessions: sessionmaker[Session], line_name: str, source: Source, event: Event, now: float
 ) -> str | None:
-    """Register or refuse the push of `event`; a sentence about it when there is any news."""
+    """Register or refuse the push of `event`; a sentence about it when there is any news.
+
+    Raises SourceError, and records nothing, when its files can't be fetched now.
+    """
     seen = event.observation
-    push, reason = None, ""
-    if isinstance(event, Complete):
-        try:
-            path = source.open(seen)
-            push = identify_push(sessions, path, seen.name, seen.locator, seen.listing)
-        except CheckpointRefusedError as error:
-            reason = str(error)
-    else:
-        reason = event.reason
-    with sessions.begin() as session:
-        line = ensure_line(session, line_name, now)
-        if push is None:
-            news = refuse(session, line, seen.name, seen.locator, reason, now)
-            return f"{line_name}: {seen.name} is not checked: {reason}" if news else None
-        version, news = register(session, line, push, now)
-        if not news:
-            return None
-        alias = "" if version.name == seen.name else f", the same as {version.name}"
-        digest = version.content_digest[:12]
-        return f"{line_name}: {seen.name} is version {digest}{alias} ({version.state})"
+    try:
+        if not isinstance(event, Complete):
+            raise CheckpointRefusedError(event.reason)
+        found = _registered(sessions, line_name, source, seen, now)
+    except CheckpointRefusedError as error:
+        with sessions.begin() as session:
+            line = ensure_line(session, line_name, now)
+            news = refuse(session, line, seen.name, seen.locator, str(error), now)
+        return f"{line_name}: {seen.name} is not checked: {error}" if news else None
+    version, news = found
+    if not news:
+        return None
+    alias = "" if version.name == seen.name else f", the same as {version.name}"
+    digest = version.content_digest[:12]
+    return f"{line_name}: {seen.name} is version {digest}{alias} ({version.state})"
 
 
 def admit_named(
-    sessions: sessionmaker[Session], settings: LineSettings, name: str, now: float
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    line: LineSettings,
+    name: str,
+    now: float,
 ) -> None:
     """Admit the push called `name` of a watched line, if it is there, ahead of the next round.
 
-    A refusal is recorded, not raised.
+    A refusal is recorded, not raised. Raises SourceError.
     """
-    source = source_of(settings)
+    source = source_of(line, settings)
     seen = [observation for observation in source.scan() if observation.name == name]
-    _, events = step({}, seen, rule_of(settings), now)
+    _, events = step({}, seen, rule_of(line), now)
     for event in events:
-        admit(sessions, settings.name, source, event, now)
+        admit(sessions, line.name, source, event, now)
+
+
+def _registered(
+    sessions: sessionmaker[Session],
+    line_name: str,
+    source: Source,
+    seen: Observation,
+    now: float,
+) -> Registered:
+    # By all its names: a pickle that is never fetched makes a push unsafe too.
+    refuse_unsafe_weights({file.path for file in seen.listing.files})
+    with sessions.begin() as session:
+        known = register_alias(session, ensure_line(session, line_name, now), seen, now)
+    if known is not None:
+        return known
+    with source.open(seen.locator) as path:
+        push = _identified(sessions, path, seen)
+    with sessions.begin() as session:
+        return register(session, ensure_line(session, line_name, now), push, now)
+
+
+def _identified(sessions: sessionmaker[Session], path: Path, seen: Observation) -> Push:
+    if seen.fingerprint is None:
+        return identify_push(sessions, path, seen.name, seen.locator, seen.listing)
+    return identify_download(sessions, path, seen)

@@ -46,7 +46,7 @@ def version_to_calibrate(
         raise SettingsError(f"--line {line_name!a}: {error}") from error
     watched = settings.line(line_name)
     if watched is not None and watched.trusted is not None:
-        trust_named_first(sessions, watched, now)
+        trust_named_first(sessions, settings, watched, now)
     with sessions() as session:
         line = find_line(session, line_name)
         if wanted is None:

@@ -10,18 +10,20 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from monitor.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
 from monitor.directory import is_unfinished, list_directory
 from monitor.errors import CheckpointRefusedError
 from monitor.model_config import check_model_config, refuse_code_keys
 from monitor.source import FileStat, Listing
 from monitor.strict_json import read_json_object
-from monitor.weights import INDEX, WeightFile, read_weight_files, refuse_unsafe_weights
+from monitor.weights import INDEX, SINGLE, WeightFile, read_weight_files, refuse_unsafe_weights
 
 CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
 TOKENIZER = "tokenizer.json"
 BEHAVIOUR_FILES = (
     CONFIG,
-    "generation_config.json",
+    GENERATION_CONFIG,
     TOKENIZER,
     "tokenizer.model",
     "tokenizer_config.json",
@@ -34,7 +36,7 @@ BEHAVIOUR_FILES = (
     "additional_chat_templates/*.jinja",
 )
 """Files besides the weights that can change what the model says, as globs of paths."""
-_MAY_NAME_CODE = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+_MAY_NAME_CODE = (GENERATION_CONFIG, "tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True)
@@ -64,22 +66,7 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     if listing.problem is not None:
         raise CheckpointRefusedError(listing.problem)
     names = {file.path for file in listing.files}
-    if not names:
-        raise CheckpointRefusedError("is empty")
-    for name in sorted(names):
-        if any(is_unfinished(part) for part in name.split("/")):
-            raise CheckpointRefusedError(f"still being written: {name!r} is there")
-    refuse_unsafe_weights(names)
-    for needed in (CONFIG, TOKENIZER):
-        if needed not in names:
-            raise CheckpointRefusedError(
-                f"{needed}: is not there; still being written, or saved without it"
-            )
-    config = read_json_object(path / CONFIG)
-    shape = check_model_config(config)
-    for name in _MAY_NAME_CODE:
-        if name in names:
-            refuse_code_keys(read_json_object(path / name), name)
+    config, shape = read_description(path, names)
     weights = read_weight_files(path, names)
     if config["num_hidden_layers"] > sum(len(file.header.tensors) for file in weights):
         raise CheckpointRefusedError(f"{CONFIG}: num_hidden_layers exceeds the number of tensors")
@@ -94,12 +81,58 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     )
 
 
+def read_description(path: Path, names: set[str]) -> tuple[dict[str, Any], str]:
+    """Configuration and shape of the checkpoint at `path` with the files `names`; no weights.
+
+    Raises CheckpointRefusedError for whatever its names and small files already show.
+    """
+    if not names:
+        raise CheckpointRefusedError("is empty")
+    for name in sorted(names):
+        if any(is_unfinished(part) for part in name.split("/")):
+            raise CheckpointRefusedError(f"still being written: {name!r} is there")
+    refuse_unsafe_weights(names)
+    for name in sorted(name for name in names if name.startswith("adapter_")):
+        raise CheckpointRefusedError(
+            f"{name}: an adapter lies here, and its line names no base for adapters, or a model is "
+            "beside it; set adapters.base of the line, or merge it into the model and publish that"
+        )
+    for needed in (CONFIG, TOKENIZER):
+        if needed not in names:
+            raise CheckpointRefusedError(
+                f"{needed}: is not there; still being written, or saved without it"
+            )
+    config = read_json_object(path / CONFIG)
+    shape = check_model_config(config)
+    for name in _MAY_NAME_CODE:
+        if name in names:
+            refuse_code_keys(read_json_object(path / name), name)
+    return config, shape
+
+
 def link_files(checkpoint: Checkpoint, directory: Path) -> None:
     """Make the existing, empty `directory` show the files that count, as links, and no others."""
     for file in checkpoint.files:
         link = directory / file.path
         link.parent.mkdir(parents=True, exist_ok=True)
         os.symlink((checkpoint.path / file.path).resolve(), link)
+
+
+def looks_complete(names: set[str]) -> bool:
+    """Whether files of these names may be a whole checkpoint; only their contents can tell."""
+    whole = {CONFIG, TOKENIZER} <= names and (SINGLE in names or INDEX in names)
+    return whole or (is_adapter(names) and ADAPTER_WEIGHTS in names)
+
+
+def may_count(path: str) -> bool:
+    """Whether a file of this path can be one that counts, before any index has been read."""
+    weights = "/" not in path and (path.endswith(".safetensors") or path == INDEX)
+    return weights or path == ADAPTER_CONFIG or _counts(path)
+
+
+def counts_beside_weights(path: str) -> bool:
+    """Whether a file that lies beside an adapter takes the place of that of its base."""
+    return _counts(path) and path not in (CONFIG, GENERATION_CONFIG)
 
 
 def _counts(path: str) -> bool:

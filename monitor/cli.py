@@ -21,7 +21,8 @@ from monitor.admission import admit_named
 from monitor.alert_commands import alerts, doctor
 from monitor.console import UNDECIDED, explained, report, show, write
 from monitor.database import open_database, read_database
-from monitor.errors import SettingsError, UnknownVersionError
+from monitor.errors import SettingsError, SourceError, UnknownVersionError
+from monitor.fetching import fetching
 from monitor.lineage import move, verify_audit
 from monitor.lookup import find_line, find_version
 from monitor.options import (
@@ -98,7 +99,8 @@ def check(
     from workers.progress import terminal_progress
 
     settings = settings_of(config, data_dir)
-    verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
+    with fetching(settings):
+        verdict = check_pair(candidate, baseline, line, settings, out, terminal_progress, report)
     _print_verdict(verdict, format_)
     raise typer.Exit(0 if _is_bearable(verdict, fail_on) else exit_code(verdict))
 
@@ -147,6 +149,7 @@ def watch(
     Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
     something could not be decided.
     """
+    from monitor.webhook_server import Alarm, listening
     from workers.progress import terminal_progress
 
     settings = settings_of(config, data_dir)
@@ -164,12 +167,16 @@ def watch(
         compare = RemoteWorker(sessions, settings, wait=once)
     around = Around(sessions, compare, report, time.time, time.sleep)
     if not once:
-        watch_forever(settings, around)
+        alarm = Alarm()
+        with listening(settings.webhooks, alarm.ring) as port:
+            if port is not None:
+                report(f"messages are taken at port {port} of {settings.webhooks.host}")
+            watch_forever(settings, around._replace(sleep=alarm.sleep))
     code = watch_once(settings, around)
     with sessions() as session:
         seen = {row.name for row in line_rows(session)}
         for watched in settings.lines:
-            if watched.name in seen:  # else its directory could not be listed, which was reported
+            if watched.name in seen:  # else its place could not be listed, which was reported
                 _show_versions(session, watched.name)
     raise typer.Exit(code)
 
@@ -190,7 +197,8 @@ def calibrate(
     from workers.progress import terminal_progress
 
     settings = settings_of(config, data_dir)
-    calibration = calibrate_line(line, version, copies, settings, terminal_progress)
+    with fetching(settings):
+        calibration = calibrate_line(line, version, copies, settings, terminal_progress)
     if format_ == "json":
         write(calibration.model_dump_json(indent=2))
     else:
@@ -257,7 +265,10 @@ def trust(
     sessions = open_database(settings.database_url)
     watched = settings.line(line)
     if watched is not None:
-        admit_named(sessions, watched, version, time.time())
+        try:
+            admit_named(sessions, settings, watched, version, time.time())
+        except SourceError as error:  # what is known already can be trusted all the same
+            report(str(error))
     _decide(sessions, line, version, Trust.TRUSTED, reason)
 
 

@@ -143,18 +143,20 @@ def _trusted(
         )
     watched = settings.line(line_name)
     if watched is not None and watched.trusted is not None:
-        trust_named_first(sessions, watched, now)
+        trust_named_first(sessions, settings, watched, now)
     with sessions() as session:
         base = trusted_base(session, find_line(session, line_name))
     path = locate(sessions, base)
     return identify_push(sessions, path, base.name, str(path), list_directory(path, Path("/")))
 
 
-def trust_named_first(sessions: sessionmaker[Session], watched: LineSettings, now: float) -> None:
+def trust_named_first(
+    sessions: sessionmaker[Session], settings: Settings, watched: LineSettings, now: float
+) -> None:
     """Trust the version that the settings name before the line was ever watched."""
     with sessions.begin() as session:
         if was_ever_trusted(session, ensure_line(session, watched.name, now)):
             return
-    admit_named(sessions, watched, str(watched.trusted), now)
+    admit_named(sessions, settings, watched, str(watched.trusted), now)
     with sessions.begin() as session:
         trust_first(session, ensure_line(session, watched.name, now), watched, now)

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -42,9 +43,9 @@ class DirectorySource:
         ]
         return sorted(found, key=lambda seen: (seen.listing.newest(), seen.name))
 
-    def open(self, observation: Observation) -> Path:
+    def open(self, locator: str) -> AbstractContextManager[Path]:
         """The directory itself."""
-        return Path(observation.locator)
+        return nullcontext(Path(locator))
 
 
 def is_unfinished(name: str) -> bool:

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.checkpoint import Checkpoint, inspect_checkpoint
 from monitor.digest_cache import DatabaseDigestCache
 from monitor.directory import list_directory
-from monitor.errors import CheckpointChangedError, CheckpointRefusedError
+from monitor.errors import CheckpointChangedError, CheckpointRefusedError, SourceError
+from monitor.fetching import is_remote, open_place
 from monitor.identity import Identity, identify
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Line, Observation, Trust, Version
 from monitor.source import Listing
+from monitor.source import Observation as Seen
 
 
 class Push(NamedTuple):
@@ -26,6 +28,10 @@ class Push(NamedTuple):
     locator: str
     checkpoint: Checkpoint
     identity: Identity
+    published_at: float
+    """In seconds since the epoch."""
+    fingerprint: str | None = None
+    """What a remote place said about the files; None where they are local."""
 
 
 def identify_push(
@@ -37,7 +43,16 @@ def identify_push(
 ) -> Push:
     """Read the checkpoint at `path`. Raises CheckpointRefusedError; registers nothing."""
     checkpoint = inspect_checkpoint(path, listing)
-    return Push(name, locator, checkpoint, identify(checkpoint, DatabaseDigestCache(sessions)))
+    identity = identify(checkpoint, DatabaseDigestCache(sessions))
+    return Push(name, locator, checkpoint, identity, checkpoint.listing.newest())
+
+
+def identify_download(sessions: sessionmaker[Session], path: Path, seen: Seen) -> Push:
+    """As `identify_push`, for what was downloaded to `path`, where its files have other times."""
+    push = identify_push(
+        sessions, path, seen.name, seen.locator, list_directory(path, root=Path("/"))
+    )
+    return push._replace(published_at=seen.listing.newest(), fingerprint=seen.fingerprint)
 
 
 def ensure_line(session: Session, name: str, now: float) -> Line:
@@ -84,22 +99,34 @@ def register(session: Session, line: Line, push: Push, now: float) -> Registered
             weights_digest=push.identity.weights,
             tokenizer_digest=push.identity.tokenizer,
             shape=push.checkpoint.shape,
-            published_at=push.checkpoint.listing.newest(),
+            published_at=push.published_at,
             registered_at=now,
             state=Trust.NEW,
             state_at=now,
         )
         session.add(version)
         session.flush()
-    last = last_observation(session, line, push.name, push.locator)
-    if last is not None and last.version_id == version.id:
-        return Registered(version, news=False)
-    if last is not None and last.version_id is not None:
-        _supersede(session, session.get_one(Version, last.version_id), push.name, now)
-    if version.state == Trust.SUPERSEDED:
-        move(session, version, Trust.NEW, actor=LATENTWATCH, reason="seen again", now=now)
-    _observe(session, line, push.name, push.locator, now, version_id=version.id)
-    return Registered(version, news=True)
+    news = _see(session, line, version, push.name, push.locator, push.fingerprint, now)
+    return Registered(version, news)
+
+
+def register_alias(session: Session, line: Line, seen: Seen, now: float) -> Registered | None:
+    """The version whose files had the fingerprint of `seen`, with one more observation of it.
+
+    None where the line has no such version: its files have to be read.
+    """
+    if seen.fingerprint is None:
+        return None
+    version = session.scalar(
+        select(Version)
+        .join(Observation, Observation.version_id == Version.id)
+        .where(Observation.line_id == line.id, Observation.fingerprint == seen.fingerprint)
+        .limit(1)
+    )
+    if version is None:
+        return None
+    news = _see(session, line, version, seen.name, seen.locator, seen.fingerprint, now)
+    return Registered(version, news)
 
 
 def refuse(session: Session, line: Line, name: str, locator: str, reason: str, now: float) -> bool:
@@ -124,28 +151,62 @@ def last_observation(session: Session, line: Line, name: str, locator: str) -> O
 def locate(sessions: sessionmaker[Session], version: Version) -> Path:
     """A directory that holds the files of `version` now, out of all where it was ever seen.
 
-    Raises CheckpointChangedError when there is none.
+    Places on this machine come first; others are opened within a `fetching` block. Raises
+    CheckpointChangedError when no place has them any more, and SourceError when one that may have
+    them can't be reached now.
     """
     with sessions() as session:
+        line_name = session.get_one(Line, version.line_id).name
         seen = session.scalars(
             select(Observation.locator).filter_by(version_id=version.id).order_by(Observation.id)
         ).all()
     problem = "it was never seen anywhere"
-    for locator in dict.fromkeys(seen):
-        # Links were judged when it was registered; now the digest decides.
-        listing = list_directory(Path(locator), root=Path("/"))
+    away: SourceError | None = None
+    for locator in sorted(dict.fromkeys(seen), key=is_remote):
         try:
-            push = identify_push(sessions, Path(locator), version.name, locator, listing)
+            path = open_place(line_name, locator)
+            # Links were judged when it was registered; now the digest decides.
+            listing = list_directory(path, root=Path("/"))
+            push = identify_push(sessions, path, version.name, locator, listing)
         except CheckpointRefusedError as error:
             problem = f"{locator}: {error}"
             continue
+        except SourceError as error:
+            away = error
+            continue
         if push.identity.content == version.content_digest:
-            return Path(locator)
+            return path
         problem = f"{locator}: holds other files now"
+    if away is not None:
+        raise SourceError(f"{version.name}: its files can't be fetched now: {away}") from away
     raise CheckpointChangedError(
         f"{version.name}: its files are nowhere to be found any more ({problem}); "
         "publish them again"
     )
+
+
+def _see(
+    session: Session,
+    line: Line,
+    version: Version,
+    name: str,
+    locator: str,
+    fingerprint: str | None,
+    now: float,
+) -> bool:
+    """Observe `version` at a place, unless it was the last thing seen there; whether that is new.
+
+    What was there before is superseded where that was never checked.
+    """
+    last = last_observation(session, line, name, locator)
+    if last is not None and last.version_id == version.id and last.fingerprint == fingerprint:
+        return False
+    if last is not None and last.version_id not in (None, version.id):
+        _supersede(session, session.get_one(Version, last.version_id), name, now)
+    if version.state == Trust.SUPERSEDED:
+        move(session, version, Trust.NEW, actor=LATENTWATCH, reason="seen again", now=now)
+    _observe(session, line, name, locator, now, version_id=version.id, fingerprint=fingerprint)
+    return last is None or last.version_id != version.id
 
 
 def _supersede(session: Session, old: Version, name: str, now: float) -> None:
@@ -166,6 +227,7 @@ def _observe(
     *,
     version_id: int | None = None,
     reason: str | None = None,
+    fingerprint: str | None = None,
 ) -> None:
     session.add(
         Observation(
@@ -174,6 +236,7 @@ def _observe(
             name=name,
             locator=locator,
             reason=reason,
+            fingerprint=fingerprint,
             seen_at=now,
         )
     )

@@ -1,5 +1,7 @@
 """With what a version is compared, and whether that is due."""
 
+from collections.abc import Callable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -14,6 +16,7 @@ from monitor.settings import LineSettings
 BY_SETTINGS = "settings"
 """The actor of the trust that the settings give to a line's first version."""
 
+_ENDORSABLE = (Trust.NEW, Trust.PASSED, Trust.UNDECIDED)
 _UNSETTLED = (Trust.NEW, Trust.UNDECIDED, Trust.FLAGGED)
 
 
@@ -33,6 +36,25 @@ def trust_first(session: Session, line: Line, settings: LineSettings, now: float
     if version.state == Trust.NEW:
         reason = "named as the trusted version in the settings"
         move(session, version, Trust.TRUSTED, actor=BY_SETTINGS, reason=reason, now=now)
+
+
+def trust_endorsed(
+    session: Session, version: Version, endorsed_by: str, report: Callable[[str], None], now: float
+) -> None:
+    """Trust the version that its place says is trusted, as the settings of the line allow.
+
+    What was flagged or quarantined here stays so, which is reported; only a person changes that.
+    """
+    if version.state == Trust.TRUSTED:
+        return
+    if version.state in _ENDORSABLE:
+        reason = f"{endorsed_by} names it"
+        move(session, version, Trust.TRUSTED, actor=endorsed_by, reason=reason, now=now)
+    elif version.state != Trust.CHECKING:
+        report(
+            f"{version.name} is {version.state} and stays so although {endorsed_by} names it; "
+            "decide with `latentwatch trust`"
+        )
 
 
 def bases(session: Session, line: Line, settings: LineSettings) -> list[Version]:

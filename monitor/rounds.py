@@ -11,14 +11,16 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.admission import admit, rule_of, source_of
+from monitor.admission import admit, rule_of
 from monitor.backlog import skip_oldest
 from monitor.database import in_words
 from monitor.errors import LatentwatchError
+from monitor.fetching import source_of
 from monitor.intake import ensure_line, last_observation, note_look
-from monitor.pairing import bases, queue_versions, trust_first
+from monitor.pairing import bases, queue_versions, trust_endorsed, trust_first
 from monitor.schema import Line, Trust, Version
 from monitor.settings import LineSettings, Settings
+from monitor.source import Observation
 from monitor.watch import Event, State, settling, step, untold
 
 RETRY_SECONDS = 3600.0
@@ -59,7 +61,7 @@ def watch_once(settings: Settings, around: Around) -> int:
     polls as the line's settings ask.
     """
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around, settings.max_waiting) for line in settings.lines]
+    lines = [LineWatch(line, settings, around) for line in settings.lines]
     flagged_before = _flagged(around.sessions)
     started = around.clock()
     for line in lines:
@@ -85,7 +87,7 @@ def watch_once(settings: Settings, around: Around) -> int:
 def watch_forever(settings: Settings, around: Around) -> None:
     """Round after round, with a pause in between."""
     recipe = around.worker.recipe_digest()
-    lines = [LineWatch(line, around, settings.max_waiting) for line in settings.lines]
+    lines = [LineWatch(line, settings, around) for line in settings.lines]
     failed_before = around.clock()
     while True:
         for line in lines:
@@ -101,15 +103,17 @@ def watch_forever(settings: Settings, around: Around) -> None:
 class LineWatch:
     """One watched line, with what was seen of it."""
 
-    def __init__(self, settings: LineSettings, around: Around, max_waiting: int) -> None:
+    def __init__(self, settings: LineSettings, whole: Settings, around: Around) -> None:
         self.settings = settings
         self.state: State = {}
         self.problem: str | None = None
         """What keeps the whole line from being checked."""
         self.failures: dict[str, str] = {}
         """Pushes that could not be taken in, by name, and why; they are tried again."""
-        self._around, self._max_waiting = around, max_waiting
-        self._source = source_of(settings)
+        self._around, self._max_waiting = around, whole.max_waiting
+        self._source = source_of(settings, whole)
+        self._endorsed: list[Observation] = []
+        self._told: set[str] = set()
         self._reported: str | None = None
 
     def look(self) -> None:
@@ -117,7 +121,8 @@ class LineWatch:
         now = self._around.clock()
         self.problem = None
         with self._problems():
-            seen = self._source.scan()
+            seen = list(self._source.scan())
+            self._endorsed = [one for one in seen if one.endorsed_by is not None]
             self.state, events = step(self.state, seen, rule_of(self.settings), now)
             for event in events:
                 self._admit(event, now)
@@ -150,6 +155,8 @@ class LineWatch:
         with self._problems(), self._around.sessions.begin() as session:
             line = ensure_line(session, self.settings.name, now)
             trust_first(session, line, self.settings, now)
+            for endorsed in self._endorsed:
+                self._trust(session, line, endorsed, now)
             queue_versions(
                 session,
                 line,
@@ -163,6 +170,18 @@ class LineWatch:
         for version in skipped:
             said = f"{version.name} is {version.state}, {version.reason}"
             self._around.report(f"{self.settings.name}: {said}")
+
+    def _trust(self, session: Session, line: Line, seen: Observation, now: float) -> None:
+        last = last_observation(session, line, seen.name, seen.locator)
+        if last is None or last.version_id is None or seen.endorsed_by is None:
+            return
+        version = session.get_one(Version, last.version_id)
+        trust_endorsed(session, version, seen.endorsed_by, self._report_once, now)
+
+    def _report_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._around.report(f"{self.settings.name}: {sentence}")
 
     def present(self, session: Session) -> Iterator[Version | None]:
         """The versions that lay there at the last look; None for a push that is none."""

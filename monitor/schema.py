@@ -90,6 +90,8 @@ class Observation(Base):
     locator: Mapped[str]
     reason: Mapped[str | None]
     """Why it was refused; None where it was not."""
+    fingerprint: Mapped[str | None]
+    """Of `monitor.source.Observation`: what a remote place said about the files of a version."""
     seen_at: Mapped[float]
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
@@ -32,6 +31,19 @@ from monitor.settings_file import (
     read_settings_file,
     refuse_unknown_variables,
 )
+from monitor.source_settings import (
+    AdaptersOfLine,
+    HubLine,
+    HubSettings,
+    MlflowLine,
+    MlflowSettings,
+    NamedPath,
+    ObjectsLine,
+    PlainName,
+    VersionName,
+    plain_name,
+)
+from monitor.webhook_settings import WebhookSettings
 
 BUNDLED_SUITES = (
     "sycophancy",
@@ -51,27 +63,11 @@ COMPARISONS = "comparisons"
 """The line in which `latentwatch check` keeps what it compared outside any watched line."""
 
 
-def _plain_name(name: str) -> str:
-    if not name.isprintable() or name in {"", ".", ".."} or "/" in name or "\\" in name:
-        raise ValueError("must be a plain name without slashes")
-    return name
-
-
 def usable_line_name(name: str) -> str:
     """`name`, if a line may be called so: it is part of paths. Raises ValueError."""
     if name == COMPARISONS:
         raise ValueError(f"the name {COMPARISONS!r} is kept for `latentwatch check`")
-    return _plain_name(name)
-
-
-def _not_empty(path: Any) -> Any:
-    if path == "":
-        raise ValueError("an empty path would be the working directory; name that one by '.'")
-    return path
-
-
-NamedPath = Annotated[Path, BeforeValidator(_not_empty)]
-PlainName = Annotated[str, AfterValidator(_plain_name)]
+    return plain_name(name)
 
 
 class LineSettings(BaseModel):
@@ -80,8 +76,13 @@ class LineSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, AfterValidator(usable_line_name)]
-    directory: NamedPath
+    directory: NamedPath | None = None
     """Its immediate subdirectories are the versions."""
+    hub: HubLine | None = None
+    objects: ObjectsLine | None = None
+    mlflow: MlflowLine | None = None
+    adapters: AdaptersOfLine | None = None
+    """Without it adapters are refused."""
     include: str = "*"
     """Glob for the names of versions."""
     ready_marker: PlainName | None = None
@@ -90,10 +91,35 @@ class LineSettings(BaseModel):
     """How long no file of a push may have changed."""
     quiet_polls: int = Field(default=2, ge=1)
     """Over how many polls that has to be seen, unless the files' times say it already."""
-    trusted: PlainName | None = None
+    trusted: VersionName | None = None
     """Version that is trusted at the start; later on `latentwatch trust` decides."""
-    anchor: PlainName | None = None
+    anchor: VersionName | None = None
     """Trusted version with which every push is compared too, so that small steps can't add up."""
+
+    @property
+    def source(self) -> Path | HubLine | ObjectsLine | MlflowLine:
+        """The one place where its versions appear."""
+        return next(place for place in self._places().values() if place is not None)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        places = self._places()
+        named = [key for key, place in places.items() if place is not None]
+        if len(named) != 1:
+            found = " and ".join(named) or "none"
+            raise ValueError(
+                f"line {self.name}: names {found} as its source; name exactly one of "
+                f"{', '.join(places)}"
+            )
+        return self
+
+    def _places(self) -> dict[str, Path | HubLine | ObjectsLine | MlflowLine | None]:
+        return {
+            "directory": self.directory,
+            "hub": self.hub,
+            "objects": self.objects,
+            "mlflow": self.mlflow,
+        }
 
 
 class RecipeSettings(BaseModel):
@@ -154,12 +180,17 @@ class Settings(BaseSettings):
     """Results of the stages, by key."""
     cache_bytes: int = Field(default=20 * 2**30, ge=0)
     """Most that cached activations may take on disk."""
+    download_bytes: int = Field(default=200 * 2**30, gt=0)
+    """Most that downloaded checkpoints may take on disk."""
     poll_seconds: float = Field(default=30.0, gt=0)
     """Pause between two looks at the lines."""
     max_waiting: int = Field(default=10, ge=1)
     """Versions of a line that may wait for their comparison; the oldest are skipped for newer ones,
     and stay unchecked."""
     lines: list[LineSettings] = []
+    hub: HubSettings = HubSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     recipe: RecipeSettings = RecipeSettings()
     explainer: ExplainerSettings = ExplainerSettings()
     """Not part of the recipe: no figure depends on it."""

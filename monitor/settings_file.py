@@ -19,9 +19,16 @@ _SECRET = frozenset(
     {
         *("explainer", "explainer.api_key", "broker", "broker.url", "database_url"),
         *("alerts", "alerts.slack", *(f"alerts.slack.{name}" for name in _SLACK_SECRETS)),
+        *("hub", "hub.token", "mlflow.tracking_uri", "webhooks"),
+        *("webhooks.secret", "webhooks.hub_secret", "webhooks.mlflow_secret"),
     }
 )
 """Keys whose value is not repeated in an error."""
+_NOT_IN_A_FILE = {
+    "explainer": ("api_key",),
+    "hub": ("token",),
+    "webhooks": ("secret", "hub_secret", "mlflow_secret"),
+}
 
 
 def read_settings_file(config: Path) -> dict[str, Any]:
@@ -43,7 +50,10 @@ def read_settings_file(config: Path) -> dict[str, Any]:
             ]
     for line in _tables(values.get("lines")):
         _anchor(line, ("directory",), base)
-    _refuse_secrets(config, values.get("explainer"), "explainer", ("api_key",))
+        for adapters in _tables(line.get("adapters")):
+            _anchor(adapters, ("base",), base)
+    for table, keys in _NOT_IN_A_FILE.items():
+        _refuse_secrets(config, values.get(table), table, keys)
     for alerts in _tables(values.get("alerts")):
         _refuse_secrets(config, alerts.get("slack"), "alerts.slack", _SLACK_SECRETS)
     return values

@@ -1,6 +1,7 @@
 """The seam to a place where versions are published: what is there now, and opening one of them."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -37,8 +38,15 @@ class Observation:
     name: str
     """What people call it."""
     locator: str
-    """Where it is; not its identity, which is the digest of its files."""
+    """Where it is, as immutable as the place allows: a commit rather than a branch. An absolute
+    path for a local directory, else it begins with a scheme. Not its identity, which is the digest
+    of its files."""
     listing: Listing
+    fingerprint: str | None = None
+    """Digest of what the place says about its files, without having read them: seen again in the
+    same line, they are the same files. None where they are local, and are read every time."""
+    endorsed_by: str | None = None
+    """What at the place says that this is the trusted version; None where nothing does."""
 
 
 class Source(Protocol):
@@ -48,6 +56,11 @@ class Source(Protocol):
         """What lies there now. Raises SourceError when the place can't be listed."""
         ...
 
-    def open(self, observation: Observation) -> Path:
-        """The local directory that holds the files of `observation`."""
+    def open(self, locator: str) -> AbstractContextManager[Path]:
+        """The local directory with the files of `locator`, which stay until the block ends.
+
+        Any process that has the line's settings can do that, not only the one that saw it. Raises
+        SourceError when it doesn't work now and may later, CheckpointRefusedError when it never
+        will.
+        """
         ...

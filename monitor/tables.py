@@ -42,16 +42,16 @@ _STYLES = {
 
 def lines_table(rows: Sequence[LineRow], settings: Settings) -> Table:
     """One row per line, also for those that are watched but were not looked at yet."""
-    table = new_table("line", "trusted", "calibrated", "versions", "directory")
+    table = new_table("line", "trusted", "calibrated", "versions", "source")
     known = {row.name: row for row in rows}
     watched = {line.name: line for line in settings.lines}
     for name in sorted(known.keys() | watched.keys()):
         row = known.get(name, LineRow(name, [], {}))
         counts = ", ".join(f"{count} {state}" for state, count in sorted(row.states.items()))
-        directory = str(watched[name].directory) if name in watched else "not watched"
+        source = str(watched[name].source) if name in watched else "not watched"
         calibrated = "no" if row.calibrated_at is None else moment(row.calibrated_at)
         trusted = ", ".join(row.trusted) or "none"
-        add_row(table, name, trusted, calibrated, counts or "none yet", directory)
+        add_row(table, name, trusted, calibrated, counts or "none yet", source)
     return table
 
 

@@ -38,16 +38,37 @@ def refuse_unsafe_weights(names: set[str]) -> None:
                 f"{name}: only safetensors weights are read, because loading other formats can run "
                 "code; save with safe_serialization=True and remove this file"
             )
-        if name.startswith("adapter_"):
-            raise CheckpointRefusedError(
-                f"{name}: adapters are not supported; merge it into the model and publish that"
-            )
 
 
 def read_weight_files(path: Path, names: set[str]) -> tuple[WeightFile, ...]:
     """The weight files of the checkpoint at `path`, which holds the files `names`.
 
     Raises CheckpointRefusedError when a file or tensor is missing, double or truncated.
+    """
+    weight_map, shards = named_shards(path, names)
+    files = tuple(WeightFile(shard, read_header(path / shard)) for shard in shards)
+    found: dict[str, str] = {}
+    for file in files:
+        for tensor in file.header.tensors:
+            if tensor.name in found:
+                raise CheckpointRefusedError(
+                    f"{file.name}: tensor {tensor.name[:80]!r} is also in {found[tensor.name]}"
+                )
+            found[tensor.name] = file.name
+    for name, shard in weight_map.items():
+        if found.get(name) != shard:
+            raise CheckpointRefusedError(
+                f"{shard}: {INDEX} puts tensor {name[:80]!r} there, but the shard lacks it"
+            )
+    if not found:
+        raise CheckpointRefusedError(f"{shards[0]}: holds no tensors")
+    return files
+
+
+def named_shards(path: Path, names: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Which shard each tensor is in by the index, {} without one, and the shards' names.
+
+    Reads no weights. Raises CheckpointRefusedError when a shard is not among `names`.
     """
     if SINGLE in names and INDEX in names:
         raise CheckpointRefusedError(
@@ -67,23 +88,7 @@ def read_weight_files(path: Path, names: set[str]) -> tuple[WeightFile, ...]:
         raise CheckpointRefusedError(
             f"{SINGLE} is not there, and no {INDEX} either; still being written, or no checkpoint"
         )
-    files = tuple(WeightFile(shard, read_header(path / shard)) for shard in shards)
-    found: dict[str, str] = {}
-    for file in files:
-        for tensor in file.header.tensors:
-            if tensor.name in found:
-                raise CheckpointRefusedError(
-                    f"{file.name}: tensor {tensor.name[:80]!r} is also in {found[tensor.name]}"
-                )
-            found[tensor.name] = file.name
-    for name, shard in weight_map.items():
-        if found.get(name) != shard:
-            raise CheckpointRefusedError(
-                f"{shard}: {INDEX} puts tensor {name[:80]!r} there, but the shard lacks it"
-            )
-    if not found:
-        raise CheckpointRefusedError(f"{shards[0]}: holds no tensors")
-    return files
+    return weight_map, shards
 
 
 def _weight_map(index: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from transformers import (
 
 from deploy.bench import tiny_model
 from deploy.bench.tiny_model import SENTENCES, VOCABULARY
-from tests.services import RedisServer, postgres_server
+from tests.services import RedisServer, mlflow_server, postgres_server, s3_server
 
 torch.set_num_threads(1)
 
@@ -27,6 +27,20 @@ def postgres() -> Iterator[str]:
     """The URL of a running PostgreSQL server."""
     with postgres_server() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running S3 server."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running MLflow server."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
 
 
 @pytest.fixture

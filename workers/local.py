@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.verdict import to_json
 from alerts.wording import verdict_word
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
+from monitor.fetching import fetching
 from monitor.jobs import cancelled, claim_next, fail, finish, release
 from monitor.owner import this_process
 from monitor.settings import Settings
@@ -110,6 +111,7 @@ class LocalWorker:
 
     def _compare(self, claim: Claim) -> Outcome:
         with (
+            fetching(self._settings),
             self._progress() as progress,
             Heartbeat(
                 self._sessions, claim.diff_id, claim.fence, progress, self._clock

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor import jobs
-from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
+from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
+from monitor.fetching import fetching
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.claim import Claim, calibration_of, claim_of, job_of
@@ -70,6 +71,8 @@ def _run(place: Workplace, claim: Claim) -> str:
         raise
     except CancelledError as error:
         ended = Ending(cancelled=str(error))
+    except SourceError as error:  # the place is away for now
+        ended = Ending(crashed=str(error))
     except LatentwatchError as error:
         ended = Ending(refused=str(error))
     except Exception as error:
@@ -82,9 +85,10 @@ def _run(place: Workplace, claim: Claim) -> str:
 
 def _compare(place: Workplace, claim: Claim) -> Ending:
     settings = place.settings
-    with Heartbeat(
-        place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock
-    ) as heartbeat:
+    with (
+        fetching(settings),
+        Heartbeat(place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock) as heartbeat,
+    ):
         job = job_of(place.sessions, settings, claim)
         if place.must_stop():
             return Ending(stopped=True)
@@ -99,6 +103,9 @@ def _compare(place: Workplace, claim: Claim) -> Ending:
                     "database_url": True,
                     "lines": True,
                     "explainer": {"api_key"},
+                    "hub": True,
+                    "mlflow": True,
+                    "webhooks": True,
                 },
             ),
             calibration=None if known is None else known.calibration.model_dump(mode="json"),

@@ -267,6 +267,14 @@ def test_a_line_from_first_look_to_decision() -> None:
     assert again.exit_code == 2 and "it is trusted already" in again.stderr
 
 
+def test_a_known_version_can_be_trusted_while_its_place_is_away() -> None:
+    directory = watched(v1=0, good_2=1)
+    assert run("watch", "--once").exit_code == 0
+    directory.rename("away")
+    result = run("trust", "chat", "good-2", "--reason", "released")
+    assert result.exit_code == 0 and "can't be listed" in result.stderr
+
+
 def test_a_version_can_be_trusted_before_the_line_was_ever_watched() -> None:
     watched(v7=0)
     result = run("trust", "chat", "v7", "--reason", "released last year")

@@ -41,7 +41,8 @@ def test_subdirectories_that_match_are_versions_in_order_of_time(tmp_path: Path)
     source = DirectorySource(tmp_path, "*step-*")
     seen = list(source.scan())
     assert [observation.name for observation in seen] == ["step-10", "step-9", "step-11"]
-    assert source.open(seen[0]) == tmp_path / "step-10"
+    with source.open(seen[0].locator) as path:
+        assert path == tmp_path / "step-10"
     assert seen[0].listing.newest() == 0.0 and seen[2].listing.newest() == 2.0
 
 

@@ -2,87 +2,37 @@
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from monitor import jobs
 from monitor.database import Audit, Diff, Line, Observation, Trust, Version
-from monitor.lineage import move, verify_audit
-from monitor.overview import VersionRow, version_rows
-from monitor.rounds import RETRY_SECONDS, Around, LineWatch, watch_forever, watch_once
+from monitor.lineage import verify_audit
+from monitor.rounds import RETRY_SECONDS, LineWatch, watch_forever, watch_once
 from monitor.schema import Outgoing
-from monitor.settings import LineSettings, Settings
+from monitor.settings import LineSettings
 from monitor.status import status_data, status_of
 from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.standin import RECIPE, BrokenWorker, StandInWorker
+from tests.monitor.watched import WatchedLine
 
 
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = time.time() + 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-class Watched:
-    """A line called chat in a directory, and everything to watch it with."""
+class Watched(WatchedLine):
+    """A line called chat in a directory."""
 
     def __init__(self, directory: Path, sessions: Sessions) -> None:
-        self.directory = directory
         directory.mkdir()
-        self.sessions = sessions
-        self.clock = Clock()
-        self.settings = Settings(data_dir=directory.parent / "data")
-        self.worker = StandInWorker(sessions, self.settings)
-        self.worker.clock = lambda: self.clock.now + 1.0
-        self.said: list[str] = []
-        self.configure()
-
-    def configure(self, **changes: object) -> None:
-        values = {"name": "chat", "directory": self.directory, "trusted": "v1", **changes}
-        line = LineSettings.model_validate(values)
-        self.settings = self.settings.model_copy(update={"lines": [line]})
+        self.directory = directory
+        line = {"directory": directory, "trusted": "v1"}
+        super().__init__(directory.parent / "data", sessions, line)
 
     def push(self, name: str, seed: int, shards: int = 1) -> Path:
         return write_checkpoint(self.directory / name, seed, shards)
-
-    @property
-    def around(self) -> Around:
-        return Around(self.sessions, self.worker, self.said.append, self.clock, self.clock.sleep)
-
-    def watch(self) -> int:
-        return watch_once(self.settings, self.around)
-
-    def rows(self) -> dict[str, VersionRow]:
-        with self.sessions() as session:
-            line = session.scalars(select(Line).filter_by(name="chat")).one()
-            return {row.name: row for row in version_rows(session, line)}
-
-    def states(self) -> dict[str, str]:
-        return {name: row.state for name, row in self.rows().items()}
-
-    def count(self, table: type) -> int:
-        with self.sessions() as session:
-            return session.scalar(select(func.count()).select_from(table)) or 0
-
-    def decide(self, name: str, to: Trust) -> None:
-        with self.sessions.begin() as session:
-            version = session.scalars(select(Version).filter_by(name=name)).one()
-            move(session, version, to, actor="ann", reason="decided", now=self.clock.now)
 
 
 @pytest.fixture
@@ -439,7 +389,7 @@ def test_a_push_that_a_database_outage_kept_out_is_taken_in_by_the_next_round(
 ) -> None:
     watched.push("v1", 0)
     watched.push("good-2", 1)
-    line = LineWatch(watched.settings.lines[0], watched.around, 10)
+    line = LineWatch(watched.settings.lines[0], watched.settings, watched.around)
 
     def away(*_: object) -> None:
         raise OperationalError("SELECT secret", {}, Exception("server closed the connection"))
@@ -492,7 +442,8 @@ def test_of_a_backlog_the_newest_are_checked_and_the_rest_is_shown_as_unchecked(
 def test_what_somebody_is_at_work_on_is_not_skipped(watched: Watched) -> None:
     watched.push("v1", 0)
     watched.push("good-2", 1)
-    line = LineWatch(watched.settings.lines[0], watched.around, 1)
+    one_waiting = watched.settings.model_copy(update={"max_waiting": 1})
+    line = LineWatch(watched.settings.lines[0], one_waiting, watched.around)
     line.look()
     line.queue(RECIPE, 0.0)
     with watched.sessions.begin() as session:

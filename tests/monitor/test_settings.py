@@ -111,7 +111,7 @@ def test_a_mistake_in_the_file_is_named(
         (
             "LATENTWATCH_LINES",
             '[{"name": "a"}]',
-            r"LATENTWATCH_LINES: lines\.0\.directory",
+            r"LATENTWATCH_LINES: lines\.0: line a: names none as its source; name exactly one of",
         ),
         ("LATENTWATCH_LINES", "[", 'field "lines".*as JSON, such as'),
         ("LATENTWATCH_RECIPE__SEEDS", "0,1", 'field "recipe".*as JSON, such as'),
@@ -262,3 +262,61 @@ def test_secrets_of_slack_come_from_the_environment_and_are_shown_nowhere(
     settings = load_settings(write(tmp_path, ROUTE))
     assert settings.alerts.slack.bot_token is not None
     assert "xoxb-secret" not in f"{refused.value}{settings!r}{settings.model_dump_json()}"
+
+
+def test_a_line_names_exactly_one_source(tmp_path: Path) -> None:
+    settings = load_settings(
+        write(
+            tmp_path,
+            """
+            [[lines]]
+            name = "hub"
+            hub = { repo = "acme/chat", refs = ["main", "v*"] }
+            trusted = "main@0123456789ab"
+            [[lines]]
+            name = "store"
+            objects = { url = "s3://bucket/chat/" }
+            [[lines]]
+            name = "registry"
+            [lines.mlflow]
+            model = "chat"
+            """,
+        )
+    )
+    assert [str(line.source) for line in settings.lines] == [
+        "Hub: acme/chat",
+        "s3://bucket/chat",
+        "MLflow: chat",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('directory = "d"\nhub = { repo = "a/b" }', "lines.0: line a: names directory and hub as"),
+        ('hub = { repo = "b" }', r"lines\.0\.hub\.repo"),
+        ('hub = { repo = "../../b" }', r"lines\.0\.hub\.repo"),
+        ('hub = { repo = "a/b", branch = "main" }', r"lines\.0\.hub\.branch: Extra"),
+        ('hub = { repo = "a/b", commits = 0 }', r"lines\.0\.hub\.commits"),
+        ('mlflow = { model = "" }', r"lines\.0\.mlflow\.model"),
+    ],
+)
+def test_a_mistake_about_a_source_is_named(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write(tmp_path, f'[[lines]]\nname = "a"\n{line}'))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (f'[hub]\ntoken = "{KEY}"', r"hub\.token: a key must not lie in a file.*HUB__TOKEN"),
+        (f'[webhooks]\nsecret = "{KEY}"', r"webhooks\.secret: a key must not .*WEBHOOKS__SECRET"),
+        (f'[mlflow]\ntracking_uri = "http://u:{KEY}@h"', "must hold no name or password"),
+    ],
+)
+def test_a_secret_of_a_source_is_refused_in_the_file(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings(write(tmp_path, table))
+    assert KEY not in str(caught.value)

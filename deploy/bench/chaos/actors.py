@@ -61,8 +61,8 @@ class Watcher:
         around = self._around
         self._line = LineWatch(
             around.settings.lines[0],
+            around.settings,
             Around(around.sessions, around, lambda _: None, around.clock, lambda _: None),
-            around.settings.max_waiting,
         )
         self._failed_before = around.clock()
         self._turn = 0

@@ -80,7 +80,9 @@ def _on_processes(count: int, root: Path) -> Iterator[Ran]:
     if count == 0:
         return
     with running_cluster(root / "cluster") as cluster:
-        pushes = Pushes(cluster.settings.lines[0].directory)
+        directory = cluster.settings.lines[0].directory
+        assert directory is not None
+        pushes = Pushes(directory)
         for seed in range(_FIRST_REAL_SEED, _FIRST_REAL_SEED + count):
             schedule = draw(seed)
             yield Ran("processes", schedule, run_schedule(cluster, pushes, schedule))

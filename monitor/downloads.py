@@ -1,0 +1,215 @@
+"""Files of remote pushes on local disk: by digest, resumed, checked, and within a size limit.
+
+A file lies once under `blobs`, whatever pushes hold it; a push is a directory of relative links
+under `pushes`, which only ever grows and is never changed. Only files that count for a checkpoint
+are fetched. What a process has open is locked and not dropped, until the process ends or dies.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from monitor.adapter import ADAPTER_WEIGHTS, is_adapter
+from monitor.checkpoint import read_description
+from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.remote_file import RemoteFile, blob_name, fingerprint, new_hash, wanted
+from monitor.weights import named_shards
+
+_PART = ".part"
+_CHUNK = 1 << 22
+
+Read = Callable[[RemoteFile, int], Iterable[bytes]]
+"""Yields the bytes of a file from an offset on; may end early, or raise OSError or SourceError."""
+
+
+class DownloadCache:
+    """Downloads below `directory`, of `max_bytes` in all; one process at a time fetches."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self.directory = directory
+        self.max_bytes = max_bytes
+        self._blobs, self._pushes = directory / "blobs", directory / "pushes"
+
+    @contextmanager
+    def fetched(self, place: str, files: Iterable[RemoteFile], read: Read) -> Iterator[Path]:
+        """A directory with those of `files` that count for a checkpoint, until the block ends.
+
+        `place` names the push: the same name always comes with the same files, or with some of
+        them. Only what is not here yet is read. Raises CheckpointRefusedError for unsafe names and
+        pushes above the limit, SourceError when a file does not arrive whole; what has arrived
+        stays for the next call.
+        """
+        needed = wanted(files)
+        push = self._pushes / hashlib.sha256(place.encode()).hexdigest()
+        with ExitStack() as stack:
+            with self._locked():
+                stack.enter_context(_in_use(push))
+                self._make_room(push, needed)
+                for file in needed:
+                    if not (self._blobs / blob_name(file)).exists():
+                        self._download(file, read)
+                    _link(push / file.path, self._blobs / blob_name(file))
+                os.utime(push)
+            yield push
+
+    def _download(self, file: RemoteFile, read: Read) -> None:
+        part = self._blobs / f"{blob_name(file)}{_PART}"
+        with part.open("ab") as stream:
+            try:
+                # Ask again for as long as that gives more bytes: servers cut long answers.
+                while (before := stream.tell()) < file.size:
+                    for chunk in read(file, before):
+                        stream.write(chunk)
+                        if stream.tell() > file.size:
+                            break
+                    if stream.tell() == before:
+                        break
+            except (OSError, SourceError) as error:
+                stream.flush()
+                arrived = stream.tell()
+                if arrived >= file.size:
+                    part.unlink()  # the reader found out at its end that it read something else
+                raise SourceError(
+                    f"{file.path}: download stopped at {arrived:,} of {file.size:,} bytes "
+                    f"({error}); the next look goes on from there"
+                ) from error
+        arrived = part.stat().st_size
+        if arrived < file.size:
+            raise SourceError(
+                f"{file.path}: download stopped at {arrived:,} of {file.size:,} bytes; the next "
+                "look goes on from there"
+            )
+        if arrived > file.size or not _has_its_digest(part, file):
+            part.unlink()
+            raise SourceError(
+                f"{file.path}: what was downloaded is not what the store lists (size or digest "
+                "differs); it was thrown away, and the next look begins anew"
+            )
+        part.rename(self._blobs / blob_name(file))
+
+    def _make_room(self, push: Path, needed: list[RemoteFile]) -> None:
+        """Drop the pushes that were opened longest ago, and nobody has open, until all fits."""
+        kept = {blob_name(file): file.size for file in needed}
+        total = sum(kept.values())
+        if total > self.max_bytes:
+            raise CheckpointRefusedError(
+                f"needs {total:,} bytes, but the download cache may take {self.max_bytes:,}; "
+                "raise download_bytes or publish a smaller checkpoint"
+            )
+        others = sorted(
+            (path for path in self._pushes.iterdir() if path.is_dir() and path != push),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
+        droppable = [path for path in others if not _is_in_use(path)]
+        while self._used_besides(kept) + total > self.max_bytes:
+            if droppable:
+                dropped = droppable.pop(0)
+                others.remove(dropped)
+                shutil.rmtree(dropped)
+                _lock_file(dropped).unlink(missing_ok=True)
+            linked = {os.path.basename(os.readlink(link)) for p in others for link in _links(p)}
+            unneeded = [
+                blob
+                for blob in self._blobs.iterdir()
+                if blob.name.removesuffix(_PART) not in kept and blob.name not in linked
+            ]
+            for blob in unneeded:
+                blob.unlink()
+            if not droppable and not unneeded and self._used_besides(kept) + total > self.max_bytes:
+                raise SourceError(
+                    f"no room for {total:,} bytes: the rest of the download cache's "
+                    f"{self.max_bytes:,} is in use; raise download_bytes, or wait for what runs"
+                )
+
+    def _used_besides(self, kept: dict[str, int]) -> int:
+        return sum(
+            blob.stat().st_size
+            for blob in self._blobs.iterdir()
+            if blob.name.removesuffix(_PART) not in kept
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self._blobs.mkdir(parents=True, exist_ok=True)
+            self._pushes.mkdir(exist_ok=True)
+            lock = (self.directory / "lock").open("w")
+        except OSError as error:
+            raise SourceError(f"{self.directory}: can't be used for downloads: {error}") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            except OSError as error:
+                raise SourceError(f"{self.directory}: can't be written: {error}") from error
+
+
+@contextmanager
+def downloaded(
+    cache: DownloadCache, locator: str, files: Iterable[RemoteFile], read: Read
+) -> Iterator[Path]:
+    """The directory with those of `files` that count, until the block ends.
+
+    What its small files show to be refused is refused before the weights are fetched. Raises
+    SourceError, CheckpointRefusedError.
+    """
+    files = list(files)
+    place = f"{locator}\n{fingerprint(files)}"
+    small = [file for file in files if not file.path.endswith(".safetensors")]
+    with cache.fetched(place, small, read) as path:
+        names = {file.path for file in files}
+        shards = [ADAPTER_WEIGHTS]
+        if not is_adapter(names):
+            read_description(path, names)
+            _, shards = named_shards(path, names)
+        counted = [file for file in files if file in small or file.path in shards]
+        with cache.fetched(place, counted, read):
+            yield path
+
+
+def _lock_file(push: Path) -> Path:
+    return push.with_name(f"{push.name}.lock")
+
+
+@contextmanager
+def _in_use(push: Path) -> Iterator[None]:
+    push.mkdir(exist_ok=True)
+    with _lock_file(push).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def _is_in_use(push: Path) -> bool:
+    with _lock_file(push).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _link(link: Path, blob: Path) -> None:
+    target = os.path.relpath(blob, link.parent)
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target)
+
+
+def _links(push: Path) -> Iterator[Path]:
+    return (path for path in push.rglob("*") if path.is_symlink())
+
+
+def _has_its_digest(path: Path, file: RemoteFile) -> bool:
+    check = new_hash(file)
+    if check is None:
+        return True
+    found, expected = check
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            found.update(chunk)
+    return bool(found.hexdigest() == expected)

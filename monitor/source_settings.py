@@ -1,0 +1,155 @@
+"""What an operator can set about the places where versions are published, one class per kind."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    field_validator,
+)
+
+STORES = ("s3", "gs", "abfs", "file", "memory")
+"""Schemes of object stores."""
+_SECRET_WORDS = ("secret", "key", "token", "password", "sas", "credential")
+
+
+def _not_empty(path: Any) -> Any:
+    if path == "":
+        raise ValueError("an empty path would be the working directory; name that one by '.'")
+    return path
+
+
+def plain_name(name: str) -> str:
+    """`name`, if it can be the name of a file. Raises ValueError."""
+    if not name.isprintable() or name in {"", ".", ".."} or "/" in name or "\\" in name:
+        raise ValueError("must be a plain name without slashes")
+    return name
+
+
+def _shown_name(name: str) -> str:
+    if not name.isprintable() or not name.strip():
+        raise ValueError("must be a name that can be shown")
+    return name
+
+
+NamedPath = Annotated[Path, BeforeValidator(_not_empty)]
+PlainName = Annotated[str, AfterValidator(plain_name)]
+VersionName = Annotated[str, AfterValidator(_shown_name)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HubLine(_Table):
+    """A repository on the Hugging Face Hub; its commits are the versions."""
+
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    """As `organisation/name`."""
+    refs: list[str] = Field(default=["main"], min_length=1)
+    """Globs for branches and tags, such as `main` or `v*`; `refs/pr/*` for pull requests."""
+    commits: int = Field(default=10, ge=1, le=100)
+    """Of each branch, the newest commits that are looked at: more than come between two looks."""
+
+    def __str__(self) -> str:
+        return f"Hub: {self.repo}"
+
+
+class ObjectsLine(_Table):
+    """A prefix in an object store; what lies one level below it are the versions."""
+
+    url: str
+    """Such as `s3://bucket/prefix`."""
+    options: dict[str, Any] = {}
+    """For the store's client, such as `endpoint_url`. Secrets come from the environment."""
+
+    def __str__(self) -> str:
+        return self.url
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        scheme, separator, place = url.partition("://")
+        if scheme not in STORES or not separator or not place.strip("/"):
+            raise ValueError(f"must be {', '.join(f'{s}://...' for s in STORES)}")
+        if "@" in place.split("/")[0] and scheme != "abfs":
+            raise ValueError("must hold no name or password; set those of the store's own client")
+        return url.rstrip("/")
+
+    @field_validator("options")
+    @classmethod
+    def _no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name in options:
+            if any(word in name.lower() for word in _SECRET_WORDS):
+                raise ValueError(
+                    f"{name} must not lie in the settings; remove it and set the environment "
+                    "variables of the store's own client, such as AWS_SECRET_ACCESS_KEY"
+                )
+        return options
+
+
+class MlflowLine(_Table):
+    """A registered model of an MLflow server; its model versions are the versions."""
+
+    model: VersionName
+    trusted_alias: str | None = Field(default=None, min_length=1)
+    """Whatever version has this alias is trusted, such as `champion`: whoever may set the alias
+    decides then, except about what was flagged or quarantined here."""
+
+    def __str__(self) -> str:
+        return f"MLflow: {self.model}"
+
+
+class AdaptersOfLine(_Table):
+    """The model that LoRA adapters of a line are made for; each is checked as merged into it."""
+
+    base: NamedPath
+    """Its directory, under the same path wherever comparisons run; seen as the version `base`."""
+    names: list[VersionName] = []
+    """What `base_model_name_or_path` of an adapter may say, besides that path."""
+
+
+class HubSettings(_Table):
+    """The Hub that all lines use."""
+
+    endpoint: HttpUrl | None = None
+    """None takes HF_ENDPOINT, then https://huggingface.co."""
+    token: SecretStr | None = None
+    """From the environment only; without it HF_TOKEN is taken."""
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    """How long it may say nothing."""
+
+    @field_validator("token")
+    @classmethod
+    def _usable(cls, token: SecretStr | None) -> SecretStr | None:
+        text = token.get_secret_value() if token else "-"
+        if not (text.isascii() and text.isprintable() and text == "".join(text.split()) != ""):
+            raise ValueError("must be plain ASCII without blanks")
+        return token
+
+
+class MlflowSettings(_Table):
+    """The MLflow server that all lines use; its credentials are MLFLOW_TRACKING_* variables."""
+
+    tracking_uri: str | None = None
+    """None takes MLFLOW_TRACKING_URI."""
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _a_server(cls, uri: str | None) -> str | None:
+        if uri is not None:
+            scheme, _, place = uri.partition("://")
+            if scheme not in ("http", "https") or not place:
+                raise ValueError("must begin with http:// or https://")
+            if "@" in place.split("/")[0]:
+                raise ValueError(
+                    "must hold no name or password; set MLFLOW_TRACKING_USERNAME and "
+                    "MLFLOW_TRACKING_PASSWORD"
+                )
+        return uri

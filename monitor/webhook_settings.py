@@ -1,0 +1,60 @@
+"""What an operator can set about messages that wake the watch; without an address none is taken."""
+
+import ipaddress
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from monitor.webhooks import generic
+
+LEAST_SECRET = 16
+
+
+class WebhookSettings(BaseModel):
+    """Where messages are taken, and the secrets of their senders, from the environment only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str | None = None
+    """Address to listen at; None takes no messages."""
+    port: int = Field(default=8787, ge=0, le=65535)
+    secret: SecretStr | None = None
+    """Of senders that sign by the Standard Webhooks specification, at /v1/events."""
+    hub_secret: SecretStr | None = None
+    """Of the Hugging Face Hub, at /v1/hub."""
+    mlflow_secret: SecretStr | None = None
+    """Of MLflow, at /v1/mlflow."""
+
+    @property
+    def has_secret(self) -> bool:
+        return any((self.secret, self.hub_secret, self.mlflow_secret))
+
+    @field_validator("secret", "hub_secret", "mlflow_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < LEAST_SECRET:
+            raise ValueError(f"must have {LEAST_SECRET} characters or more")
+        return secret
+
+    @field_validator("secret")
+    @classmethod
+    def _a_key(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            generic(secret.get_secret_value())
+        return secret
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.host is not None and not self.has_secret and not _is_loopback(self.host):
+            raise ValueError(
+                f"webhooks at {self.host} need a secret: set LATENTWATCH_WEBHOOKS__SECRET, "
+                "__HUB_SECRET or __MLFLOW_SECRET, or listen at 127.0.0.1"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,148 @@
+"""Lines in MLflow's model registry, on a real server."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from monitor.database import Observation, Trust
+from monitor.errors import CheckpointRefusedError
+from monitor.fetching import fetching
+from monitor.intake import locate
+from monitor.mlflow_registry import Artifacts
+from monitor.source_settings import MlflowSettings
+from tests.monitor.checkpoints import write_checkpoint
+from tests.monitor.conftest import Sessions
+from tests.monitor.watched import WatchedLine
+
+Log = Callable[[int], str]
+
+
+class MlflowWatch(WatchedLine):
+    model = ""
+
+    def ask(self, uri: str | None) -> None:
+        server = MlflowSettings(tracking_uri=uri)
+        self.settings = self.settings.model_copy(update={"mlflow": server})
+
+
+@pytest.fixture
+def client(mlflow_url: str) -> Any:
+    return MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
+
+
+@pytest.fixture
+def log(client: Any, line: MlflowWatch, tmp_path: Path) -> Log:
+    """Log a checkpoint and register it; the number of its version."""
+    client.create_registered_model(line.model)
+
+    def register(seed: int) -> str:
+        run = client.create_run("0").info.run_id
+        client.log_artifacts(run, str(write_checkpoint(tmp_path / str(seed), seed)), "m")
+        return str(client.create_model_version(line.model, f"runs:/{run}/m", run).version)
+
+    return register
+
+
+@pytest.fixture
+def line(mlflow_url: str, tmp_path: Path, sessions: Sessions) -> MlflowWatch:
+    model = f"chat {uuid.uuid4().hex}"
+    place = {"model": model}
+    watch = MlflowWatch(
+        tmp_path / "data", sessions, {"mlflow": place}, mlflow={"tracking_uri": mlflow_url}
+    )
+    watch.model = model
+    return watch
+
+
+def test_model_versions_are_compared_and_aliases_are_names(
+    line: MlflowWatch, log: Log, client: Any
+) -> None:
+    numbers = [log(seed) for seed in range(2)]
+    line.configure(trusted=numbers[0])
+    client.set_registered_model_alias(line.model, "challenger", numbers[1])
+    assert line.watch() == 0
+    assert line.states() == {"1": "trusted", "2": "passed"}
+    assert line.rows()["2"].aliases == ["challenger"]
+    blobs = line.settings.data_dir / "downloads" / "blobs"
+    before = {blob.name: blob.stat().st_ctime_ns for blob in blobs.iterdir()}
+    counts = line.count(Observation)
+    assert line.watch() == 0
+    assert {blob.name: blob.stat().st_ctime_ns for blob in blobs.iterdir()} == before
+    assert line.count(Observation) == counts
+    version = line.version("2")
+    elsewhere = line.settings.model_copy(update={"data_dir": line.settings.data_dir / "elsewhere"})
+    with fetching(elsewhere):
+        assert (locate(line.sessions, version) / "model.safetensors").exists()
+
+
+def test_an_alias_decides_what_is_trusted_where_the_settings_say_so(
+    line: MlflowWatch, log: Log, client: Any
+) -> None:
+    for seed in range(2):
+        log(seed)
+    client.set_registered_model_alias(line.model, "champion", "1")
+    assert line.watch() == 3 and "no version is trusted" in line.said[-1]
+    line.configure(mlflow={"model": line.model, "trusted_alias": "champion"})
+    assert line.watch() == 0
+    assert line.states() == {"1": "trusted", "2": "passed"}
+    client.set_registered_model_alias(line.model, "champion", "2")
+    assert line.watch() == 0 and line.states()["2"] == "trusted"
+    assert line.rows()["2"].reason == "MLflow alias champion names it"
+    line.decide("2", Trust.QUARANTINED)
+    line.said.clear()
+    assert line.watch() == 0 and line.states()["2"] == "quarantined"
+    assert any("stays so although MLflow alias champion names it" in said for said in line.said)
+
+
+def test_the_layout_of_the_transformers_flavour_is_understood(
+    line: MlflowWatch, client: Any, log: Log, tmp_path: Path
+) -> None:
+    flat = log(3)
+    run = client.create_run("0").info.run_id
+    checkpoint = write_checkpoint(tmp_path / "flavoured", 3)
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+    client.log_artifact(run, str(tmp_path / "MLmodel"), "m")
+    for file in checkpoint.iterdir():
+        part = "components/tokenizer" if "token" in file.name else "model"
+        client.log_artifact(run, str(file), f"m/{part}")
+    client.create_model_version(line.model, f"runs:/{run}/m", run)
+    line.configure(trusted=flat)
+    assert line.watch() == 0
+    assert line.rows()[flat].aliases == ["2"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http://127.0.0.1:9/model", "mlflow-artifacts://evil.example:80/x", "file:///etc", "/etc"],
+)
+def test_artifacts_elsewhere_are_refused(place: str) -> None:
+    class Registry:
+        def get_model_version_download_uri(self, name: str, number: str) -> str:
+            return place
+
+    with pytest.raises(CheckpointRefusedError, match="log them to the artifact store"):
+        Artifacts.of(Registry(), "http://127.0.0.1:9", "chat", "1")
+
+
+def test_an_absent_model_or_server_is_named(line: MlflowWatch, log: Log) -> None:
+    line.configure(mlflow={"model": "nobody's"})
+    assert line.watch() == 3
+    assert "MLflow: nobody's:" in line.said[-1] and "mlflow.model" in line.said[-1]
+    line.settings = line.settings.model_copy(
+        update={
+            "mlflow": line.settings.mlflow.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+        }
+    )
+    assert line.watch() == 3
+    assert "check mlflow.tracking_uri" in line.said[-1]
+
+
+def test_a_line_needs_a_server(line: MlflowWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    line.ask(None)
+    assert line.watch() == 3
+    assert "set mlflow.tracking_uri" in line.said[-1]
