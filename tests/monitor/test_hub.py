@@ -8,6 +8,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from monitor.checkpoint import inspect_checkpoint
+from monitor.comparison import prepare
 from monitor.database import Observation
 from monitor.directory import list_directory
 from monitor.errors import SourceError
@@ -216,6 +217,21 @@ def test_a_worker_elsewhere_fetches_the_commit_itself(
         pytest.raises(SourceError, match="line chat is not in"),
     ):
         locate(line.sessions, version)
+
+
+def test_a_directory_is_compared_with_a_trusted_version_on_the_hub(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    line.watch()
+    candidate = write_checkpoint(tmp_path / "candidate", 9)
+    with fetching(line.settings):
+        comparison = prepare(
+            line.sessions, line.settings, candidate, "trusted", "chat", "recipe", line.clock.now
+        )
+    assert comparison.base.locator == f"hf:acme/chat@{hub.tags['v1.0']}"
+    counts = line.count(Observation)
+    line.watch()
+    assert line.count(Observation) == counts
 
 
 def test_a_revoked_repository_is_an_outage_and_no_verdict(
