@@ -259,6 +259,8 @@ def test_hostile_commits_are_refused_before_their_weights_are_fetched(
         ({"pytorch_model.bin": b"pickle"}, "only safetensors"),
         ({"config.json": json.dumps(hostile).encode()}, "auto_map"),
         ({"a\nb.json": b"{}"}, "can't be shown"),
+        ({"../../config.json": b"{}"}, "its name leaves the push"),
+        ({"/etc/config.json": b"{}"}, "its name leaves the push"),
     ):
         hub.branches["main"] = hub.tags["v1.0"]
         sha = hub.push({**files, "model.safetensors": weights}, 2 * DAY)
