@@ -15,7 +15,7 @@ from monitor.admission import admit_named
 from monitor.checkpoint import inspect_checkpoint
 from monitor.directory import list_directory
 from monitor.errors import CheckpointRefusedError, SettingsError
-from monitor.intake import Push, ensure_line, identify_push, locate, register
+from monitor.intake import Push, ensure_line, find_files, identify_push, register
 from monitor.jobs import queue_diff
 from monitor.lineage import trusted_base, was_ever_trusted
 from monitor.lookup import find_line
@@ -146,8 +146,8 @@ def _trusted(
         trust_named_first(sessions, settings, watched, now)
     with sessions() as session:
         base = trusted_base(session, find_line(session, line_name))
-    path = locate(sessions, base)
-    return identify_push(sessions, path, base.name, str(path), list_directory(path, Path("/")))
+    path, locator = find_files(sessions, base)
+    return identify_push(sessions, path, base.name, locator, list_directory(path, Path("/")))
 
 
 def trust_named_first(

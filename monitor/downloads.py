@@ -64,12 +64,12 @@ class DownloadCache:
                 while (before := stream.tell()) < file.size:
                     for chunk in read(file, before):
                         stream.write(chunk)
+                        stream.flush()  # what is there when this process is killed counts
                         if stream.tell() > file.size:
                             break
                     if stream.tell() == before:
                         break
             except (OSError, SourceError) as error:
-                stream.flush()
                 arrived = stream.tell()
                 if arrived >= file.size:
                     part.unlink()  # the reader found out at its end that it read something else

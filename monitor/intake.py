@@ -148,8 +148,22 @@ def last_observation(session: Session, line: Line, name: str, locator: str) -> O
     )
 
 
+class Located(NamedTuple):
+    """Where the files of a version are."""
+
+    path: Path
+    """On this machine."""
+    locator: str
+    """Of the place that has them."""
+
+
 def locate(sessions: sessionmaker[Session], version: Version) -> Path:
-    """A directory that holds the files of `version` now, out of all where it was ever seen.
+    """As `find_files`, the directory alone."""
+    return find_files(sessions, version).path
+
+
+def find_files(sessions: sessionmaker[Session], version: Version) -> Located:
+    """A place that holds the files of `version` now, out of all where it was ever seen.
 
     Places on this machine come first; others are opened within a `fetching` block. Raises
     CheckpointChangedError when no place has them any more, and SourceError when one that may have
@@ -175,7 +189,7 @@ def locate(sessions: sessionmaker[Session], version: Version) -> Path:
             away = error
             continue
         if push.identity.content == version.content_digest:
-            return path
+            return Located(path, locator)
         problem = f"{locator}: holds other files now"
     if away is not None:
         raise SourceError(f"{version.name}: its files can't be fetched now: {away}") from away
@@ -199,14 +213,15 @@ def _see(
     What was there before is superseded where that was never checked.
     """
     last = last_observation(session, line, name, locator)
-    if last is not None and last.version_id == version.id and last.fingerprint == fingerprint:
+    same = last is not None and last.version_id == version.id
+    if same and last is not None and fingerprint in (None, last.fingerprint):
         return False
     if last is not None and last.version_id not in (None, version.id):
         _supersede(session, session.get_one(Version, last.version_id), name, now)
     if version.state == Trust.SUPERSEDED:
         move(session, version, Trust.NEW, actor=LATENTWATCH, reason="seen again", now=now)
     _observe(session, line, name, locator, now, version_id=version.id, fingerprint=fingerprint)
-    return last is None or last.version_id != version.id
+    return not same
 
 
 def _supersede(session: Session, old: Version, name: str, now: float) -> None:

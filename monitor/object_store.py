@@ -6,6 +6,7 @@ complete, as in a directory. An object is known by what the store changes when i
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -87,10 +88,18 @@ class ObjectSource:
                 )
             prefix = f"{root.rstrip('/')}/"
             return [
-                _Object.of(path.removeprefix(prefix), info)
+                _Object.of(path.removeprefix(prefix), info, self._is_linked(root, path))
                 for path, info in found.items()
                 if path.startswith(prefix) and not path.endswith("/")
             ]
+
+    def _is_linked(self, root: str, path: str) -> bool:
+        """Whether a link in a mounted store leads to the file."""
+        if self._scheme != "file":
+            return False
+        return os.path.realpath(path) != os.path.join(
+            os.path.realpath(root), os.path.relpath(path, root)
+        )
 
     def _reader(self, locator: str) -> Any:
         def read(file: RemoteFile, offset: int) -> Iterator[bytes]:
@@ -138,16 +147,15 @@ class _Object(NamedTuple):
     problem: str | None
 
     @classmethod
-    def of(cls, path: str, info: dict[str, Any]) -> Self:
+    def of(cls, path: str, info: dict[str, Any], linked: bool = False) -> Self:
         times = {name: _seconds(info[name]) for name in _TIMES if info.get(name) is not None}
         tags = {name: str(info[name]) for name in _TAGS if info.get(name) is not None}
-        linked = info.get("islink") or info.get("type") == "link"
         return cls(
             path,
             int(info["size"]),
             next(iter(times.values()), 0.0),
             json.dumps([times, tags], sort_keys=True),
-            f"{path!r} is a symbolic link; put a copy of the file in its place" if linked else None,
+            f"{path!r} is behind a symbolic link; put a copy in its place" if linked else None,
         )
 
     def stat(self) -> FileStat:

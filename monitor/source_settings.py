@@ -54,7 +54,7 @@ class HubLine(_Table):
     """As `organisation/name`."""
     refs: list[str] = Field(default=["main"], min_length=1)
     """Globs for branches and tags, such as `main` or `v*`; `refs/pr/*` for pull requests."""
-    commits: int = Field(default=10, ge=1, le=100)
+    commits: int = Field(default=10, ge=1, le=50)
     """Of each branch, the newest commits that are looked at: more than come between two looks."""
 
     def __str__(self) -> str:

@@ -54,7 +54,10 @@ def _answers(process: subprocess.Popen[bytes], url: str) -> None:
 @contextmanager
 def _python_server(url: str, name: str, *arguments: str, directory: Path) -> Iterator[str]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    environment |= {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here needs
+    }
     process = subprocess.Popen(
         [program(name, name, SERVERS), *arguments],
         env=environment,

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import AgedCalibration
 from monitor.calibrations import latest
-from monitor.intake import locate
+from monitor.intake import find_files
 from monitor.schema import Diff, Line, Version
 from monitor.settings import COMPARISONS, Settings
 from workers.corpora import read_corpora
@@ -82,5 +82,5 @@ def calibration_of(sessions: sessionmaker[Session], job: Job, now: float) -> Age
 
 
 def _side(sessions: sessionmaker[Session], version: Version) -> Side:
-    path = locate(sessions, version)
-    return Side(version.content_digest, version.weights_digest, path, str(path))
+    path, locator = find_files(sessions, version)
+    return Side(version.content_digest, version.weights_digest, path, locator)

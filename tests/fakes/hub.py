@@ -43,6 +43,8 @@ class FakeHub:
         """Parent, date and files of each commit."""
         self.branches: dict[str, str] = {}
         self.tags: dict[str, str] = {}
+        self.requested: dict[str, str] = {}
+        """Pull requests by their numbers."""
         self.private = False
         self.gone = False
         self.faults: list[Fault] = []
@@ -132,12 +134,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404 if hub.gone else 401, b"Repository not found")
         match parts:
             case ["api", "models", _, _, "refs"]:
-                refs: dict[str, Any] = {"converts": [], "pullRequests": []}
+                refs: dict[str, Any] = {"converts": []}
+                if "include_prs" in query:
+                    refs["pullRequests"] = [_ref("pr", *one) for one in hub.requested.items()]
                 refs["branches"] = [_ref("heads", *one) for one in hub.branches.items()]
                 refs["tags"] = [_ref("tags", *one) for one in hub.tags.items()]
                 self._send_json(refs)
             case ["api", "models", _, _, "commits", sha]:
-                self._send_json(list(_history(hub, sha))[: int(query["limit"][0])])
+                self._send_json(list(_history(hub, sha))[: int(query.get("limit", ["50"])[0])])
             case ["api", "models", _, _, "tree", sha]:
                 entries = [_entry(*file) for file in sorted(hub.commits[sha][2].items())]
                 start = int(query.get("cursor", ["0"])[0])
@@ -192,7 +196,7 @@ def _history(hub: FakeHub, sha: str | None) -> Iterator[dict[str, Any]]:
     while sha is not None:
         parent, date, _ = hub.commits[sha]
         when = datetime.fromtimestamp(date, UTC).isoformat().replace("+00:00", "Z")
-        yield {"id": sha, "title": "push", "date": when, "authors": []}
+        yield {"id": sha, "title": "push", "message": "", "date": when, "authors": []}
         sha = parent
 
 

@@ -207,6 +207,26 @@ def test_a_lock_ends_with_its_process(store: Store, cache: DownloadCache) -> Non
     fetch(cache, "v1", [files[1]], store.read)
 
 
+def test_a_killed_download_goes_on_where_it_was(store: Store, cache: DownloadCache) -> None:
+    file = store.put("config.json", bytes(range(100)))
+    script = (
+        "import os, sys; from pathlib import Path; from monitor.downloads import DownloadCache\n"
+        "from monitor.remote_file import RemoteFile\n"
+        "cache, file = DownloadCache(Path(sys.argv[1]), 200), RemoteFile(*eval(sys.argv[2]))\n"
+        "def read(file, offset):\n"
+        "    if offset: os.kill(os.getpid(), 9)\n"
+        "    yield bytes(range(30))\n"
+        "with cache.fetched('v0', [file], read): pass\n"
+    )
+    command = [sys.executable, "-c", script, str(cache.directory), repr(tuple(file))]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -9
+    [part] = (cache.directory / "blobs").iterdir()
+    assert part.stat().st_size == 30
+    path = fetch(cache, "v0", [file], store.read)
+    assert (path / "config.json").read_bytes() == bytes(range(100))
+    assert store.asked == [("config.json", 30)]
+
+
 def test_git_names_of_blobs_are_checked(store: Store, cache: DownloadCache) -> None:
     content = b"{}"
     name = hashlib.sha1(b"blob 2\0" + content).hexdigest()

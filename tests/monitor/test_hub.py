@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 
 from monitor.checkpoint import inspect_checkpoint
+from monitor.comparison import prepare
 from monitor.database import Observation
 from monitor.directory import list_directory
 from monitor.errors import SourceError
 from monitor.fetching import fetching, source_of
+from monitor.hub_client import HubClient
 from monitor.identity import identify
 from monitor.intake import locate
 from monitor.settings import load_settings
@@ -216,6 +219,21 @@ def test_a_worker_elsewhere_fetches_the_commit_itself(
         locate(line.sessions, version)
 
 
+def test_a_directory_is_compared_with_a_trusted_version_on_the_hub(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    line.watch()
+    candidate = write_checkpoint(tmp_path / "candidate", 9)
+    with fetching(line.settings):
+        comparison = prepare(
+            line.sessions, line.settings, candidate, "trusted", "chat", "recipe", line.clock.now
+        )
+    assert comparison.base.locator == f"hf:acme/chat@{hub.tags['v1.0']}"
+    counts = line.count(Observation)
+    line.watch()
+    assert line.count(Observation) == counts
+
+
 def test_a_revoked_repository_is_an_outage_and_no_verdict(
     hub: FakeHub, line: WatchedLine, tmp_path: Path
 ) -> None:
@@ -241,12 +259,43 @@ def test_hostile_commits_are_refused_before_their_weights_are_fetched(
         ({"pytorch_model.bin": b"pickle"}, "only safetensors"),
         ({"config.json": json.dumps(hostile).encode()}, "auto_map"),
         ({"a\nb.json": b"{}"}, "can't be shown"),
+        ({"../../config.json": b"{}"}, "its name leaves the push"),
+        ({"/etc/config.json": b"{}"}, "its name leaves the push"),
     ):
         hub.branches["main"] = hub.tags["v1.0"]
         sha = hub.push({**files, "model.safetensors": weights}, 2 * DAY)
         assert line.watch() == 3
         assert reason in str(line.rows()[name_of(sha)].reason)
     assert len(hub.downloads("model.safetensors")) == 1
+
+
+def test_the_fake_speaks_as_the_hubs_own_client_expects(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    sha = push(hub, tmp_path / "pushed", 1, 2 * DAY)
+    theirs, ours = HfApi(endpoint=hub.url, token=False), HubClient(hub.repo, line.settings.hub)
+    refs = theirs.list_repo_refs(hub.repo)
+    assert {(ref.name, ref.target_commit) for ref in [*refs.branches, *refs.tags]} == {
+        (ref.name, ref.commit) for ref in ours.refs()
+    }
+    commits = theirs.list_repo_commits(hub.repo, revision=sha)
+    assert [(c.commit_id, c.created_at.timestamp()) for c in commits] == ours.commits(sha, 10)
+    tree = theirs.list_repo_tree(hub.repo, recursive=True, revision=sha)
+    assert {
+        (f.path, f.size, f"sha256:{f.lfs.sha256}" if f.lfs else f"git:{f.blob_id}") for f in tree
+    } == {tuple(file) for file in ours.files(sha)}
+
+
+def test_pull_requests_are_watched_where_asked_for(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    main = hub.branches["main"]
+    sha = hub.push(write_checkpoint(tmp_path / "pr", 3), 2 * DAY, branch="pr", parent=main)
+    hub.requested["1"] = hub.branches.pop("pr")
+    assert line.watch() == 0 and len(line.states()) == 1
+    line.configure(hub={"repo": hub.repo, "refs": ["main", "v*", "refs/pr/*"]})
+    assert line.watch() == 0
+    assert line.states()[f"refs/pr/1@{sha[:12]}"] == "passed"
 
 
 def test_a_page_that_is_no_hub_is_named(hub: FakeHub, line: WatchedLine) -> None:

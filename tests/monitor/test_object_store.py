@@ -10,7 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from monitor.database import Observation, Trust
+from monitor.database import Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, SourceError
 from monitor.fetching import fetching, source_of
 from monitor.intake import locate
@@ -160,8 +160,10 @@ def test_links_are_not_followed(line: WatchedLine, tmp_path: Path, put: Put) -> 
     outside = tmp_path / "secret.json"
     (pushed / "tokenizer.json").rename(outside)
     os.symlink(outside, pushed / "tokenizer.json")
+    os.symlink(write_checkpoint(tmp_path / "elsewhere", 4), tmp_path / "objects" / "evil")
     assert line.watch() == 3
-    assert "is a symbolic link" in str(line.rows()["linked"].reason)
+    assert "is behind a symbolic link" in str(line.rows()["linked"].reason)
+    assert line.count(Version) == 1
 
 
 @pytest.mark.parametrize("objects", ["memory"], indirect=True)

@@ -106,4 +106,4 @@ def test_the_comparing_process_gets_no_token(
     told = tmp_path / "told"
     script = f"import os, sys; open({str(told)!r}, 'w').write(sys.stdin.read() + str(os.environ))"
     run_due(Workplace(sessions, settings, (sys.executable, "-c", script), lambda: False), diff_id)
-    assert "chat" in told.read_text() and TOKEN not in told.read_text()
+    assert "hf:acme/chat@" in told.read_text() and TOKEN not in told.read_text()
