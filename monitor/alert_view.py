@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -29,10 +30,19 @@ def view_of(session: Session, row: AlertRow) -> AlertView:
     diff = None if row.diff_id is None else session.get_one(Diff, row.diff_id)
     alert = alert_of(row)
     if diff is not None and diff.verdict is not None and alert.finding != Finding.UNCHECKED:
-        verdict = Verdict.model_validate_json(diff.verdict)
-        if alert.finding == verdict.verdict:
+        verdict = _stored(diff.verdict)
+        if verdict is not None and alert.finding == verdict.verdict:
             return AlertView(alert, verdict, True)
     return AlertView(alert, _missing(session, row, line, diff), False)
+
+
+def _stored(text: str) -> Verdict | None:
+    """The verdict; None where another latentwatch wrote it in a form that this one can't read: its
+    reasons are in the alert all the same."""
+    try:
+        return Verdict.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def behaviours_of(verdict: Verdict) -> list[str]:

@@ -50,7 +50,7 @@ def main() -> int:
     return 1 if unexpected else 0
 
 
-def _until_stopped() -> Callable[[], None] | None:
+def _until_stopped() -> Callable[[], object] | None:
     """Waits for Ctrl-C where somebody is there to press it."""
     return Event().wait if sys.stdin.isatty() else None
 
