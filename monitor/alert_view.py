@@ -1,5 +1,6 @@
 """What a reviewer gets to see of an alert: its verdict, or in its place why there is none."""
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,21 +46,12 @@ def _stored(text: str) -> Verdict | None:
         return None
 
 
-def behaviours_of(verdict: Verdict) -> list[str]:
-    """The behaviours that are flagged, as routes name them."""
-    flagged = [b.name for b in verdict.behaviours if b.flagged]
-    own = verdict.own_words
-    return [*flagged, "own_words"] if own is not None and own.flagged else flagged
-
-
 def router_of(session: Session, routes: Sequence[Route]) -> Router:
     """Where alerts go by `routes`."""
 
     def router(row: AlertRow) -> list[Route]:
-        verdict = view_of(session, row).verdict
         line = session.get_one(Line, row.line_id).name
-        severity = alert_of(row).severity
-        return routes_of(routes, line, behaviours_of(verdict), severity)
+        return routes_of(routes, line, json.loads(row.behaviours), alert_of(row).severity)
 
     return router
 
