@@ -48,7 +48,7 @@ def evidence_picture(verdict: Verdict, evidence: Evidence) -> bytes:
             about = f"{one_line(dose.feature)[:40]} and {readable(one_line(dose.behaviour))[:40]}"
             upper.annotate(
                 f"{about} (dashes: random directions)",
-                (0, 1.14),
+                (0, 1.19),
                 xycoords="axes fraction",
             ).set_in_layout(False)
         figure.suptitle(f"{one_line(headline(verdict))[:100]}\n", ha="left", x=0.01, weight="bold")

@@ -1,7 +1,8 @@
 """The alert that lets a reviewer decide in thirty seconds, as Slack blocks.
 
-From top to bottom: what happened, to which version, by how much, what causes it, what a user would
-see, what was not measured, and what to do. Only builds the message; sending is elsewhere.
+From top to bottom: what happened, where the alert stands, to which version, by how much, what
+causes it, what a user would see, what was not measured, and what to do. Only builds the message;
+sending is elsewhere.
 """
 
 import json
@@ -63,13 +64,13 @@ def build_message(
     uncalibrated = filter(None, [verdict.calibration_caveat])
     parts = [
         _Part("header", [HeaderBlock(text=literal(title, 150))]),
+        _Part("state", [status_block(alert, mention)] if alert is not None else []),
         _Part("versions", [slack_sections.versions(verdict)]),
         _Part("reasons", slack_sections.listing("Reasons", verdict.reasons), 1),
         _Part("behaviours", slack_sections.behaviours(verdict), 2),
         _Part("features", slack_sections.features(verdict, evidence, examples != "none"), 3),
         _Part("answers", slack_sections.answers(verdict, evidence, examples), 4),
         _Part("caveats", slack_sections.listing("Caveats", [*evidence.caveats, *uncalibrated]), 1),
-        _Part("state", [status_block(alert, mention)] if alert is not None else []),
         _Part("action", [*action, *action_blocks(verdict, alert_id, report_url, alert)]),
     ]
     why = verdict.reasons[:1] if verdict.verdict == "undecided" else []

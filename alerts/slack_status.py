@@ -41,16 +41,23 @@ def status_block(alert: Alert, mention: GroupId | None) -> Block:
 
 def sentence(alert: Alert) -> str:
     """Who did what, when and why, as formatted text."""
+    said = _sentence(alert)
+    if alert.proposed_by is None:
+        return said
+    return (
+        f"{said} {person(alert.proposed_by)} wants to *trust* this version: a second reviewer has "
+        "to agree."
+    )
+
+
+def _sentence(alert: Alert) -> str:
     who, when = person(alert.changed_by), moment(alert.changed_at)
     why = literal(alert.reason, _REASON)
     match alert.state:
-        case AlertState.OPEN | AlertState.ACKNOWLEDGED if alert.proposed_by is not None:
-            return (
-                f"{person(alert.proposed_by)} wants to *trust* this version ({when}): {why}. "
-                "A second reviewer has to agree."
-            )
         case AlertState.OPEN:
             return f"*Open* since {moment(alert.opened_at)}. Nobody has acknowledged it."
+        case AlertState.ACKNOWLEDGED if alert.proposed_by is not None:
+            return "*Acknowledged*."  # what changed last may be the proposal
         case AlertState.ACKNOWLEDGED:
             return f"*Acknowledged* by {who}, {when}."
         case AlertState.SNOOZED:

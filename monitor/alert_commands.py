@@ -60,16 +60,15 @@ def post_sample(
 def serve(config: Config = None, data_dir: DataDir = None) -> None:
     """Send alerts and take reviewers' answers, until SIGTERM; of several, one sends."""
     from monitor.pager import Pager
+    from monitor.slack_doctor import examine
     from workers.results import StoredResults
 
     settings = settings_of(config, data_dir)
     if not settings.alerts.routes:
         raise SettingsError("alerts.routes: there is none; add [[alerts.routes]] with a channel")
-    if not settings.alerts.slack.takes_answers:
-        report(
-            "answers are not taken, so alerts come without buttons: set app_token (Socket Mode) or "
-            "signing_secret (HTTP) of alerts.slack"
-        )
+    for finding in examine(settings.alerts, time.time):
+        if not finding.ok:
+            report(f"{finding.what}: {finding.said}")
     url = settings.alerts.report_url
     results = StoredResults(settings.data_dir, None if url is None else str(url))
     sessions = open_database(settings.database_url)

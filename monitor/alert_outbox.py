@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from alerts.alert import LATENTWATCH, Finding, rank
+from alerts.alert import LATENTWATCH, AlertState, Finding, rank
 from alerts.routing import Route
 from alerts.slack_status import moment, person
 from alerts.slack_text import literal
@@ -52,10 +52,14 @@ def plan(session: Session, router: Router, now: float) -> None:
     ).all():
         alert = alert_of(row)
         posted = {m.channel: m for m in messages_of(session, row) if m.kind == Kind.ALERT}
+        news = _news(session, row)
         for message in posted.values():
-            for news in _news(session, row):
-                add_reply(session, row, message, f"r{news.revision}", news.text, now)
-            if rank(alert) > message.rank and alert.unresolved:
+            worse = rank(alert) > message.rank and alert.unresolved
+            for one in news:
+                if not (worse and one.loud):
+                    key = f"r{one.revision}"
+                    add_reply(session, row, message, key, one.text, now, broadcast=one.loud)
+            if worse:
                 text = f"*It is worse now: {row.severity}.* {literal(row.found, _REASON)}"
                 key = f"rank{rank(alert)}.r{row.revision}"
                 add_reply(session, row, message, key, text, now, broadcast=True)
@@ -116,18 +120,27 @@ def due(session: Session, now: float) -> list[Due]:
 class _News(NamedTuple):
     revision: int
     text: str
+    loud: bool
+    """For the channel too."""
 
 
 def _news(session: Session, row: AlertRow) -> list[_News]:
-    """What people did since the last plan. The n-th audit row of an alert is its n-th revision."""
+    """What people did since the last plan, and that it is open again. The n-th audit row of an
+    alert is its n-th revision."""
     rows = session.scalars(
         select(Audit).filter_by(subject=subject_of(row)).order_by(Audit.id)
     ).all()
-    return [
-        _News(revision, f"{_deed(audit)}, {moment(audit.at)}: {literal(audit.reason, _REASON)}")
-        for revision, audit in enumerate(rows, start=1)
-        if revision > row.planned and audit.actor != LATENTWATCH
-    ]
+    news = []
+    for revision, audit in enumerate(rows, start=1):
+        if revision <= row.planned:
+            continue
+        why = literal(audit.reason, _REASON)
+        if audit.actor != LATENTWATCH:
+            text = f"{_deed(audit)}, {moment(audit.at)}: {why}"
+            news.append(_News(revision, text, loud=False))
+        elif audit.to_state == AlertState.OPEN != audit.from_state:
+            news.append(_News(revision, f"*Open again*: {why}", loud=True))
+    return news
 
 
 def _deed(audit: Audit) -> str:

@@ -1,8 +1,10 @@
 """What a reviewer gets to see of an alert: its verdict, or in its place why there is none."""
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -29,27 +31,27 @@ def view_of(session: Session, row: AlertRow) -> AlertView:
     diff = None if row.diff_id is None else session.get_one(Diff, row.diff_id)
     alert = alert_of(row)
     if diff is not None and diff.verdict is not None and alert.finding != Finding.UNCHECKED:
-        verdict = Verdict.model_validate_json(diff.verdict)
-        if alert.finding == verdict.verdict:
+        verdict = _stored(diff.verdict)
+        if verdict is not None and alert.finding == verdict.verdict:
             return AlertView(alert, verdict, True)
     return AlertView(alert, _missing(session, row, line, diff), False)
 
 
-def behaviours_of(verdict: Verdict) -> list[str]:
-    """The behaviours that are flagged, as routes name them."""
-    flagged = [b.name for b in verdict.behaviours if b.flagged]
-    own = verdict.own_words
-    return [*flagged, "own_words"] if own is not None and own.flagged else flagged
+def _stored(text: str) -> Verdict | None:
+    """The verdict; None where another latentwatch wrote it in a form that this one can't read: its
+    reasons are in the alert all the same."""
+    try:
+        return Verdict.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def router_of(session: Session, routes: Sequence[Route]) -> Router:
     """Where alerts go by `routes`."""
 
     def router(row: AlertRow) -> list[Route]:
-        verdict = view_of(session, row).verdict
         line = session.get_one(Line, row.line_id).name
-        severity = alert_of(row).severity
-        return routes_of(routes, line, behaviours_of(verdict), severity)
+        return routes_of(routes, line, json.loads(row.behaviours), alert_of(row).severity)
 
     return router
 

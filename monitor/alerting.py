@@ -52,7 +52,7 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
     elif candidate.state != Trust.QUARANTINED and (
         candidate.state != Trust.TRUSTED or found.finding == Finding.FLAGGED
     ):
-        row = raise_alert(session, line, diff.base_digest, candidate, found, now, diff.id)
+        row = raise_alert(session, line, diff.base_digest, candidate, found, now, diff)
         for other in _alerts(session, candidate):
             if other.id != row.id and not _counts(session, line, other):
                 apply(session, other, Replaced(f"compared with {base.name} since"), now)
@@ -105,6 +105,13 @@ def finding_of(diff: Diff) -> Measured | None:
     return Measured(Finding.UNDECIDED, "warning", reason)
 
 
+def _flagged_behaviours(diff: Diff) -> list[str]:
+    verdict = {} if diff.verdict is None else json.loads(diff.verdict)
+    flagged = [b["name"] for b in verdict.get("behaviours") or [] if b.get("flagged")]
+    own_words = verdict.get("own_words") or {}
+    return [*flagged, "own_words"] if own_words.get("flagged") else flagged
+
+
 def raise_alert(
     session: Session,
     line: Line,
@@ -112,9 +119,10 @@ def raise_alert(
     candidate: Version,
     found: Measured,
     now: float,
-    diff_id: int | None = None,
+    diff: Diff | None = None,
 ) -> AlertRow:
-    """The alert of this base and candidate, begun or brought up to date."""
+    """The alert of this base and candidate, begun or brought up to date; `diff` is the comparison
+    that says so."""
     key = fingerprint(line.name, base_digest, candidate.content_digest)
     row = session.scalar(select(AlertRow).filter_by(fingerprint=key))
     if row is None:
@@ -129,8 +137,8 @@ def raise_alert(
         _record(session, row, "none", now)
     else:
         apply(session, row, found, now)
-    if diff_id is not None and (row.diff_id is None or row.finding == found.finding):
-        row.diff_id = diff_id
+    if diff is not None and (row.diff_id is None or row.finding == found.finding):
+        row.diff_id, row.behaviours = diff.id, json.dumps(_flagged_behaviours(diff))
     return row
 
 

@@ -69,7 +69,9 @@ def answer(
     with sessions.begin() as session:
         row = token and session.scalar(select(AlertRow).filter_by(fingerprint=token.fingerprint))
         if not row or not token:
-            return Refusal("this alert is not known here; it may be of another installation")
+            return Refusal(
+                "this alert is not known here; it is a sample, or of another installation"
+            )
         if isinstance(given, Submission):
             return _decide(session, settings, row, token, given, now) or Done()
         actor = SLACK + given.user

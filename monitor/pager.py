@@ -12,7 +12,6 @@ from threading import Event, Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from slack_sdk import WebClient
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.channel import ChannelError
@@ -71,7 +70,7 @@ class Pager:
         self._wake = Event()
 
     def step(self) -> int:
-        """Plan and send what is due; how many messages were sent. Raises SQLAlchemyError."""
+        """Plan and send what is due; how many messages were sent."""
         now = self._clock()
         with self._sessions.begin() as session:
             router = router_of(session, self._settings.routes)
@@ -97,9 +96,10 @@ class Pager:
                 problem = None
                 try:
                     self.step()
-                except SQLAlchemyError as error:
-                    problem = f"the database can't be used: {error}"
+                except Exception as error:  # who pages must not die of anything
+                    problem = f"alerts can't be sent now: {type(error).__name__}: {error}"
                     if problem != told:
+                        logger.exception("alerts can't be sent now")
                         self._report(problem)
                 told = problem
                 self._wake.wait(PAUSE_SECONDS)

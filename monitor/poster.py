@@ -125,7 +125,11 @@ class Poster:
         with self._sessions.begin() as session:
             mine = session.scalar(
                 update(AlertMessage)
-                .where(AlertMessage.id == message.id, AlertMessage.tries == message.tries)
+                .where(
+                    AlertMessage.id == message.id,
+                    AlertMessage.tries == message.tries,
+                    AlertMessage.reference.is_(None),
+                )
                 .values(attempted_at=now, tries=message.tries + 1, not_before=now + SETTLE_SECONDS)
                 .returning(AlertMessage.id)
             )

@@ -10,8 +10,10 @@ from alerts.evidence import Evidence
 from alerts.picture import evidence_picture
 from alerts.slack_channel import SlackChannel
 from alerts.slack_message import build_message
+from alerts.slack_sections import words
 from alerts.verdict import Verdict
 from monitor.alert_settings import AlertSettings
+from monitor.alert_token import Token
 from monitor.pager import slack_client
 
 TITLE = "This is a sample: no model was checked, and nobody has to do anything."
@@ -22,9 +24,16 @@ def post_sample_alert(settings: AlertSettings, channel: str, now: float) -> str:
     slack = SlackChannel(slack_client(settings.slack))
     verdict, evidence = sample()
     alert = begin(Measured(Finding.FLAGGED, "critical", TITLE), now)
-    built = build_message(verdict, evidence, alert=alert, examples=settings.examples)
+    built = build_message(
+        verdict,
+        evidence,
+        alert=alert,
+        alert_id=str(Token("0" * 32, 1)) if settings.slack.takes_answers else None,
+        examples=settings.examples,
+    )
     key = f"sample.{now:.3f}"
-    reference = slack.post(Posting(channel, key, f"{TITLE} {built.text}", built.blocks))
+    blocks = [words(f"*{TITLE}*").to_dict(), *built.blocks]
+    reference = slack.post(Posting(channel, key, f"{TITLE} {built.text}", blocks))
     time.sleep(1.0)  # a channel takes one message a second
     picture = evidence_picture(verdict, evidence)
     slack.post(Posting(channel, key, "The figures", (), reference, picture=picture))

@@ -224,6 +224,8 @@ class AlertRow(Base):
     changed_at: Mapped[float]
     reason: Mapped[str]
     found: Mapped[str]
+    behaviours: Mapped[str] = mapped_column(default="[]")
+    """JSON list of those that the comparison flagged, as routes name them."""
     snoozed_until: Mapped[float | None]
     until_next: Mapped[bool]
     proposed_by: Mapped[str | None]

@@ -80,7 +80,7 @@ def _listening(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
     if slack.signing_secret is not None:
         yield Finding(True, "signing secret", f"set; answers are taken at {slack.listen}")
     if not slack.takes_answers:
-        said = "neither app_token nor signing_secret is set: alerts have no buttons"
+        said = "set app_token (Socket Mode) or signing_secret (HTTP): alerts have no buttons"
         yield Finding(False, "answers", said)
 
 

@@ -41,8 +41,12 @@ def review(
     """
     if TOKEN in os.environ:
         tell("Slack is set up, so the alert goes there. Ctrl-C ends the demo.")
-        with _serving(build, {}), suppress(KeyboardInterrupt):
-            (wait or functools.partial(time.sleep, 15.0))()
+        with _serving(build, {}) as process, suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            process.wait(None if wait else 15.0)
+            raise ReviewError(
+                "`latentwatch alerts serve` has ended, see its output above; where the alert goes "
+                f'is told by {SECRETS}ROUTES=\'[{{"channel": "C..."}}]\''
+            )
         return None
     memory, workspace = build / "slack.json", Workspace()
     load(workspace, memory)

@@ -92,7 +92,8 @@ def test_a_sample_is_posted_with_its_picture(slack: FakeSlack) -> None:
     assert result.exit_code == 0 and "posted to C0ALERTS" in result.stdout
     [message] = slack.workspace.in_channel(ALERTS)
     assert message["text"].startswith("This is a sample")
-    assert "sample" in message["blocks"][0]["text"]["text"]
+    assert message["blocks"][0]["text"]["text"].startswith("*This is a sample")
+    assert message["blocks"][-1]["type"] == "actions"
     [reply] = slack.workspace.thread(ALERTS, message["ts"])
     content = slack.workspace.files[reply["files"][0]["id"]]["content"]
     assert content.startswith(b"\x89PNG\r\n\x1a\n")

@@ -1,18 +1,24 @@
 """Opening: concurrent first starts, WAL, the migrated schema, and files that are no database."""
 
+import hashlib
+import json
 import multiprocessing
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, func, select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import Line, open_database, read_database
+from monitor.database import Audit, Line, open_database, read_database
 from monitor.errors import DatabaseError
+from monitor.lineage import verify_audit
 from monitor.schema import Base
 from tests.monitor.conftest import BOTH_DATABASES
 
@@ -143,3 +149,47 @@ def test_a_transaction_shuts_others_out_from_its_first_read(database_url: str) -
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("INSERT INTO lines (name, created_at) VALUES ('x', 0)")
         other.close()
+
+
+@BOTH_DATABASES
+def test_the_audit_log_of_before_there_were_alerts_is_kept_and_closed(database_url: str) -> None:
+    sessions = _at_revision(database_url, "0003")
+    with sessions.begin() as session:
+        session.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
+        session.execute(text(_VERSION))
+        previous = ""
+        for to, at in (("trusted", 1.0), ("quarantined", 2.0)):
+            before = "new" if to == "trusted" else "trusted"
+            fields = [previous, 1, before, to, "ann", "why", at]
+            row_hash = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+            values = dict(zip("pvftarm", fields, strict=True)) | {"h": row_hash}
+            session.execute(text(_AUDIT), values)
+            previous = row_hash
+    with open_database(database_url)() as session:
+        assert verify_audit(session) == []
+        assert session.scalar(select(func.count()).select_from(Audit)) == 2
+    for change in ("UPDATE audit SET reason = 'x'", "DELETE FROM audit"):
+        with (
+            pytest.raises(DBAPIError, match="append-only"),
+            open_database(database_url).begin() as session,
+        ):
+            session.execute(text(change))
+
+
+_VERSION = """INSERT INTO versions VALUES
+(1, 1, 'v1', '/v1', 'c', 'w', 't', 's', 0, 0, 'quarantined', 0, 'why')"""
+_AUDIT = """INSERT INTO audit
+(version_id, from_state, to_state, actor, reason, at, previous_hash, hash)
+VALUES (:v, :f, :t, :a, :r, :m, :p, :h)"""
+
+
+def _at_revision(database_url: str, revision: str) -> sessionmaker[Session]:
+    if database_url.startswith("sqlite"):
+        Path(database_url.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", "monitor:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return sessionmaker(engine)

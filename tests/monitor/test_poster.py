@@ -1,15 +1,18 @@
 """Messages of alerts: one per alert whatever fails, kept up to date, at the channel's pace."""
 
+import json
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from deploy.fake_slack.faults import Fault, Kind
 from monitor import poster
-from monitor.schema import AlertMessage
+from monitor.alert_outbox import due, plan
+from monitor.alert_view import router_of
+from monitor.schema import AlertMessage, Diff
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, Desk, desk
+from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
 
 __all__ = ["desk"]
 
@@ -173,3 +176,37 @@ def test_two_pagers_post_once(desk: Desk) -> None:
         desk.clock.now += 1.0
     assert len(desk.posted()) == 1
     assert desk.workspace.calls.count("chat.postMessage") == 1
+
+
+def test_who_looked_before_another_had_posted_posts_nothing(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    first, second = desk.pager(), desk.pager()
+    with desk.sessions.begin() as session:
+        plan(session, router_of(session, alert_settings(desk.slack).routes), desk.clock())
+    with desk.sessions() as session:
+        [seen] = due(session, desk.clock())
+    first.step()
+    assert second._poster._send(seen) is False
+    assert len(desk.posted()) == 1
+
+
+def test_a_check_that_is_missing_again_is_said_in_the_channel_again(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    pager = desk.pager()
+    for verdict in (None, samples.passed(), None):
+        desk.check(base, "v2", verdict, recipe=str(desk.clock.now))
+        desk.send_all(pager)
+        desk.clock.now += 60.0
+    alert, again = desk.posted()
+    assert alert["text"].startswith("⚪") and again["text"] == "*Open again*: no space left"
+
+
+def test_a_verdict_that_this_version_can_not_read_is_told_by_its_reasons(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    with desk.sessions.begin() as session:
+        other = json.dumps({"schema": "latentwatch.verdict/9", "verdict": "flagged"})
+        session.execute(update(Diff).values(verdict=other))
+    desk.send_all(desk.pager())
+    [message] = desk.posted()
+    assert "sycophancy rose by 3.45" in message["text"] and desk.reports == []

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.Double, nullable=False),
         sa.Column("reason", sa.String, nullable=False),
         sa.Column("found", sa.String, nullable=False),
+        sa.Column("behaviours", sa.String, nullable=False),
         sa.Column("snoozed_until", sa.Double),
         sa.Column("until_next", sa.Boolean, nullable=False),
         sa.Column("proposed_by", sa.String),
