@@ -37,7 +37,7 @@ services:  ## Install redis-server and PostgreSQL for the tests (Debian, as root
 test: $(STAMP) services  ## Run the tests
 	$(BIN)/python -m pytest
 
-chaos: $(STAMP) services  ## Kill, stop and cut off the service in 339 schedules (docs/benchmarks.md)
+chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules (docs/benchmarks.md)
 	$(BIN)/latentwatch bench chaos
 
 lint: $(STAMP)  ## Check style and types

@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
     """With the real stages on a tiny model; needs torch."""
 
 
-FULL = Sizes(simulated=300, processes=36, stages=3)
+FULL = Sizes(simulated=220, processes=24, stages=3)
 SHORT = Sizes(simulated=18, processes=1, stages=0)
 
 
