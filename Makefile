@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo services test chaos lint clean
+.PHONY: help venv demo services test chaos load lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -39,6 +39,9 @@ test: $(STAMP) services  ## Run the tests
 
 chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules (docs/benchmarks.md)
 	$(BIN)/latentwatch bench chaos
+
+load: $(STAMP) services  ## Push 500 versions within a minute and have them all decided
+	$(BIN)/latentwatch bench load
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check .

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy.bench.bars import progress_bars
-from deploy.bench.chaos.cluster import running_cluster
 from deploy.bench.chaos.invariants import Findings
-from deploy.bench.chaos.pushes import Pushes
-from deploy.bench.chaos.real_processes import run_schedule
+from deploy.bench.chaos.real_processes import LAYOUT, run_schedule
 from deploy.bench.chaos.schedule import Fault, Schedule, draw
+from deploy.bench.chaos.settable_clock import CLOCK, ClockFile
 from deploy.bench.chaos.simulation import simulate
+from deploy.bench.cluster import running_cluster
+from deploy.bench.pushes import Pushes
 from deploy.bench.results import keep, print_line
 
 Figures = dict[str, Any]
@@ -79,11 +80,14 @@ def _simulated(count: int, root: Path) -> Iterator[Ran]:
 def _on_processes(count: int, root: Path) -> Iterator[Ran]:
     if count == 0:
         return
-    with running_cluster(root / "cluster") as cluster:
+    directory = root / "cluster"
+    directory.mkdir()
+    clock = ClockFile(directory / CLOCK)
+    with running_cluster(directory, LAYOUT) as cluster:
         pushes = Pushes(cluster.settings.lines[0].directory)
         for seed in range(_FIRST_REAL_SEED, _FIRST_REAL_SEED + count):
             schedule = draw(seed)
-            yield Ran("processes", schedule, run_schedule(cluster, pushes, schedule))
+            yield Ran("processes", schedule, run_schedule(cluster, clock, pushes, schedule))
 
 
 def _resumed(count: int, root: Path) -> Figures:
