@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo services test chaos lint clean
+.PHONY: help venv demo services test chaos load lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -46,8 +46,11 @@ services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian
 test: $(STAMP) services  ## Run the tests
 	$(BIN)/python -m pytest
 
-chaos: $(STAMP) services  ## Kill, stop and cut off the service in 339 schedules (docs/benchmarks.md)
+chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules (docs/benchmarks.md)
 	$(BIN)/latentwatch bench chaos
+
+load: $(STAMP) services  ## Push 500 versions within a minute and have them all decided
+	$(BIN)/latentwatch bench load
 
 lint: $(STAMP)  ## Check style and types
 	$(BIN)/ruff check .

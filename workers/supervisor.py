@@ -147,6 +147,8 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
             if not selector.select(_TICK_SECONDS):
+                if process.poll() is not None:  # a child that outlived it holds the pipe open
+                    return
                 yield {}
                 continue
             chunk = os.read(process.stdout.fileno(), 1 << 16)

@@ -147,6 +147,26 @@ def chaos(
 
 @app.command()
 @explained
+def load(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four versions instead of 500: to see that it works.")
+    ] = False,
+    work: Annotated[
+        Path | None, typer.Option(help="Below which everything happens; a temporary directory.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Where the result of the full run is kept.")
+    ] = DIRECTORY,
+) -> None:
+    """Push 500 versions over 20 lines within a minute and have four workers decide them all."""
+    from deploy.bench.load.command import FULL, SHORT, run
+
+    if not run(SHORT if quick else FULL, None if quick else out, work):
+        raise typer.Exit(1)
+
+
+@app.command()
+@explained
 def alignment(
     texts: Annotated[int, typer.Option(min=1, help="Texts of each kind.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the texts.")] = 0,

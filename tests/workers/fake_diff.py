@@ -1,13 +1,15 @@
 """Compares nothing: what it does follows from the name of the candidate.
 
 slow-* takes steps until a file `go` appears beside it, and hang-* does not even do that; killed-*
-dies as if it were out of memory, broken-* raises, refused-* can't be compared, deaf-* does not
+dies as if it were out of memory, orphans-* leaves a child behind
+when it dies, broken-* raises, refused-* can't be compared, deaf-* does not
 stop; of wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was
 flagged. All others pass. Every start is noted in a file beside the candidate.
 """
 
 import os
 import signal
+import subprocess
 import time
 
 from alerts.evidence import Evidence
@@ -27,7 +29,9 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         starts.write(f"{os.getpid()} {sorted(os.environ)}\n")
     progress.begin("train")
     print("what a library prints is no line of ours")
-    if kind == "killed":
+    if kind == "orphans":
+        subprocess.Popen(["sleep", "600"])
+    if kind in ("killed", "orphans"):
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "broken":
         raise RuntimeError("CUDA error: device-side assert triggered")

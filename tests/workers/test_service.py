@@ -18,7 +18,7 @@ from monitor.reconcile import LOST_AFTER_SECONDS
 from monitor.schema import DiffState, Outgoing, WorkerRow
 from monitor.settings import Settings, load_settings
 from tests.monitor.checkpoints import write_checkpoint
-from tests.services import RedisServer, new_database
+from tests.services import RedisServer, new_database, postgres_server
 from tests.workers.service import COMMAND, FAKE_WORKER, Process, Pushes, Sessions, until
 from workers.celery_app import make_app, queue_depths, send
 from workers.service import reconcile_once
@@ -56,6 +56,20 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Process]
     def begin(script: str, *args: str) -> Process:
         log = tmp_path / f"process-{len(started)}.log"
         started.append(Process(settings, log, script, *args))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.end()
+
+
+@pytest.fixture
+def start_with(tmp_path: Path) -> Iterator[Callable[[Settings], Process]]:
+    """Starts a worker with other settings; it is gone when the test ends."""
+    started: list[Process] = []
+
+    def begin(settings: Settings) -> Process:
+        started.append(Process(settings, tmp_path / "worker.log", FAKE_WORKER, "one"))
         return started[-1]
 
     yield begin
@@ -162,7 +176,7 @@ def test_redis_flushed_in_the_middle_loses_nothing(
     look: Callable[..., None],
     redis_server: RedisServer,
 ) -> None:
-    running, waiting = pushes.queue("slow"), pushes.queue("waiting")
+    waiting, running = pushes.queue("waiting"), pushes.queue("slow")  # the newest comes first
     start(FAKE_WORKER, "one")
     look()
     until(lambda: pushes.starts("slow"))
@@ -172,6 +186,56 @@ def test_redis_flushed_in_the_middle_loses_nothing(
     look(LOST_AFTER_SECONDS + 5.0)
     assert pushes.ended(waiting).state == DiffState.DONE
     assert len(pushes.starts("slow")) == len(pushes.starts("waiting")) == 1
+
+
+@ONE_DATABASE
+def test_redis_restarted_during_a_diff_costs_no_try_and_the_worker_goes_on_taking(
+    pushes: Pushes,
+    start: Callable[..., Process],
+    look: Callable[..., None],
+    redis_server: RedisServer,
+) -> None:
+    running = pushes.queue("slow")
+    start(FAKE_WORKER, "one")
+    look()
+    until(lambda: pushes.starts("slow"))
+    redis_server.kill()
+    time.sleep(1.0)
+    redis_server.start()
+    pushes.go()
+    row = pushes.ended(running)
+    assert (row.state, row.attempt) == (DiffState.DONE, 1)
+    after = pushes.queue("after")
+    look()
+    assert pushes.ended(after).state == DiffState.DONE
+    assert len(pushes.starts("slow")) == len(pushes.starts("after")) == 1
+
+
+def test_postgresql_restarted_during_a_diff_costs_no_try(
+    tmp_path: Path, redis_server: RedisServer, start_with: Callable[[Settings], Process]
+) -> None:
+    with postgres_server() as server:
+        settings = load_settings(
+            data_dir=tmp_path / "data",
+            database_url=new_database(server.url),
+            broker={"url": redis_server.url},
+        )
+        sessions, app = open_database(settings.database_url), make_app(settings)
+        pushes = Pushes(tmp_path, sessions, settings)
+        running = pushes.queue("slow")
+        start_with(settings)
+        relay(sessions, partial(send, app), time.time())
+        until(lambda: pushes.starts("slow"))
+        server.stop()
+        pushes.go()
+        time.sleep(2.0)  # it has ended, and its result waits for the database
+        server.start()
+        row = pushes.ended(running)
+        assert (row.state, row.attempt) == (DiffState.DONE, 1)
+        after = pushes.queue("after")
+        relay(sessions, partial(send, app), time.time())
+        assert pushes.ended(after).state == DiffState.DONE
+        sessions.kw["bind"].dispose()
 
 
 @POSTGRESQL
@@ -204,7 +268,7 @@ def test_a_worker_told_to_stop_gives_back_and_another_goes_on(
 def test_a_running_diff_is_shown_and_cancelled_by_command(
     pushes: Pushes, start: Callable[..., Process], look: Callable[..., None]
 ) -> None:
-    diff_id, behind = pushes.queue("slow"), pushes.queue("behind")
+    behind, diff_id = pushes.queue("behind"), pushes.queue("slow")
     start(FAKE_WORKER, "one")
     look()
     until(lambda: pushes.row(diff_id).progress is not None)

@@ -72,6 +72,7 @@ def test_a_verdict_is_written_and_no_secret_reaches_the_process(
     "name, state, reason",
     [
         ("killed", DiffState.QUEUED, "want of memory (SIGKILL)"),
+        ("orphans", DiffState.QUEUED, "want of memory (SIGKILL)"),
         ("broken", DiffState.QUEUED, "RuntimeError: CUDA error"),
         ("wanting", DiffState.QUEUED, "too little memory on the GPU, in the stage train (CUDA out"),
         ("refused", DiffState.FAILED, "no such architecture"),

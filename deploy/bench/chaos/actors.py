@@ -9,8 +9,8 @@ from itertools import count
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from deploy.bench.chaos.fake_stages import Moment, compare_in_moments
 from deploy.bench.chaos.world import Clock, FailingBroker, FailingDatabase, FullStore
+from deploy.bench.fake_stages import Moment, compare_in_moments
 from monitor import jobs
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.outbox import relay

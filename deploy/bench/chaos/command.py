@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy.bench.bars import progress_bars
-from deploy.bench.chaos.cluster import running_cluster
 from deploy.bench.chaos.invariants import Findings
-from deploy.bench.chaos.pushes import Pushes
-from deploy.bench.chaos.real_processes import run_schedule
+from deploy.bench.chaos.real_processes import LAYOUT, run_schedule
 from deploy.bench.chaos.schedule import Fault, Schedule, draw
+from deploy.bench.chaos.settable_clock import CLOCK, ClockFile
 from deploy.bench.chaos.simulation import simulate
+from deploy.bench.cluster import running_cluster
+from deploy.bench.pushes import Pushes
 from deploy.bench.results import keep, print_line
 
 Figures = dict[str, Any]
@@ -29,7 +30,7 @@ class Sizes(NamedTuple):
     """With the real stages on a tiny model; needs torch."""
 
 
-FULL = Sizes(simulated=300, processes=36, stages=3)
+FULL = Sizes(simulated=220, processes=24, stages=3)
 SHORT = Sizes(simulated=18, processes=1, stages=0)
 
 
@@ -79,13 +80,16 @@ def _simulated(count: int, root: Path) -> Iterator[Ran]:
 def _on_processes(count: int, root: Path) -> Iterator[Ran]:
     if count == 0:
         return
-    with running_cluster(root / "cluster") as cluster:
-        directory = cluster.settings.lines[0].directory
-        assert directory is not None
-        pushes = Pushes(directory)
+    directory = root / "cluster"
+    directory.mkdir()
+    clock = ClockFile(directory / CLOCK)
+    with running_cluster(directory, LAYOUT) as cluster:
+        watched = cluster.settings.lines[0].directory
+        assert watched is not None
+        pushes = Pushes(watched)
         for seed in range(_FIRST_REAL_SEED, _FIRST_REAL_SEED + count):
             schedule = draw(seed)
-            yield Ran("processes", schedule, run_schedule(cluster, pushes, schedule))
+            yield Ran("processes", schedule, run_schedule(cluster, clock, pushes, schedule))
 
 
 def _resumed(count: int, root: Path) -> Figures:

@@ -1,16 +1,15 @@
 """One process of the service with its waits shortened and a clock that can be set from outside:
-`python -m deploy.bench.chaos.hurried watch|worker|reconcile CONFIG CLOCK NAME`.
+`python -m deploy.bench.chaos.hurried watch|worker|reconcile CONFIG DIRECTORY NAME`.
 
 A schedule would take hours otherwise. Nothing else differs from what `latentwatch` runs, except
-that workers compare by `deploy.bench.chaos.fake_stages`.
+that workers compare by `deploy.bench.fake_stages`.
 """
 
 import importlib
 import sys
-import time
 from pathlib import Path
 
-from deploy.bench.chaos.settable_clock import use_clock
+from deploy.bench.chaos.settable_clock import CLOCK, use_clock
 
 STEP_SECONDS = 0.08
 WAITS = {
@@ -27,9 +26,9 @@ WAITS = {
 }
 
 
-def main(role: str, config: Path, clock: Path, name: str) -> None:
+def main(role: str, config: Path, directory: Path, name: str) -> None:
     """Run until a signal."""
-    use_clock(clock)
+    use_clock(directory / CLOCK)
     for constant, seconds in WAITS.items():
         module, _, attribute = constant.rpartition(".")
         imported = importlib.import_module(module)
@@ -37,26 +36,9 @@ def main(role: str, config: Path, clock: Path, name: str) -> None:
             raise AttributeError(f"{constant}: there is no such wait any more")
         setattr(imported, attribute, seconds)
 
-    from monitor.database import open_database
-    from monitor.rounds import Around, watch_forever
-    from monitor.settings import load_settings
-    from workers.remote import RemoteWorker
-    from workers.service import run_reconciler, run_worker
+    from deploy.bench.service_process import serve  # takes the waits as they are now
 
-    settings = load_settings(config)
-    if role == "worker":
-        command = (sys.executable, "-m", "deploy.bench.chaos.fake_stages", str(STEP_SECONDS))
-        run_worker(settings, name, ["gpu", "cpu"], None, command)
-    elif role == "reconcile":
-        run_reconciler(settings, _say)
-    else:
-        sessions = open_database(settings.database_url)
-        wakes = RemoteWorker(sessions, settings, wait=False)
-        watch_forever(settings, Around(sessions, wakes, _say, time.time, time.sleep))
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
+    serve(role, config, name, STEP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
-from deploy.bench.chaos.fake_stages import CHANGED, trained, undisturbed
+from deploy.bench.fake_stages import CHANGED, trained, undisturbed
 from monitor.lineage import verify_audit
 from monitor.schema import Audit, Diff, DiffState, Outgoing, Trust, Version
 from workers.job import Job, Side

@@ -8,20 +8,24 @@ from random import Random
 from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.bench.chaos import invariants
-from deploy.bench.chaos.cluster import Cluster
 from deploy.bench.chaos.invariants import Findings
-from deploy.bench.chaos.pushes import Pushes
 from deploy.bench.chaos.schedule import Schedule
+from deploy.bench.chaos.settable_clock import ClockFile
 from deploy.bench.chaos.strikes import strike
+from deploy.bench.cluster import Cluster, Layout
+from deploy.bench.pushes import Pushes
 from workers.store import LocalStore
 
+LAYOUT = Layout("deploy.bench.chaos.hurried", watchers=2, reconcilers=2, workers=3)
 SPAN_SECONDS = 4.0
 """During which versions are pushed and things go wrong."""
 PATIENCE_SECONDS = 120.0
 """How long after the last fault everything has to be decided."""
 
 
-def run_schedule(cluster: Cluster, pushes: Pushes, schedule: Schedule) -> Findings:
+def run_schedule(
+    cluster: Cluster, clock: ClockFile, pushes: Pushes, schedule: Schedule
+) -> Findings:
     """Push, have things go wrong, wait, and see what became of it all."""
     draw = Random(schedule.seed)
     prefix = f"s{schedule.seed}-"
@@ -32,7 +36,7 @@ def run_schedule(cluster: Cluster, pushes: Pushes, schedule: Schedule) -> Findin
     for at, fault in schedule.faults:
         time.sleep(max(0.0, began + at * SPAN_SECONDS - time.monotonic()))
         change = partial(pushes.change, draw, prefix)
-        strikes.append(threading.Thread(target=strike, args=(cluster, fault, draw, change)))
+        strikes.append(threading.Thread(target=strike, args=(cluster, clock, fault, draw, change)))
         strikes[-1].start()
     for thread in strikes:
         thread.join()

@@ -5,6 +5,8 @@ import struct
 import time
 from pathlib import Path
 
+CLOCK = "clock"
+"""Name of the file in the directory of a cluster."""
 _SECONDS = struct.Struct("d")
 
 

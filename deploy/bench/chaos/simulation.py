@@ -8,10 +8,10 @@ from random import Random
 from deploy.bench.chaos import invariants
 from deploy.bench.chaos.actors import Reconciler, Surroundings, Watcher, Worker
 from deploy.bench.chaos.invariants import Findings
-from deploy.bench.chaos.pushes import Pushes
-from deploy.bench.chaos.recipe import small_recipe
 from deploy.bench.chaos.schedule import Fault, Schedule
 from deploy.bench.chaos.world import Clock, FailingDatabase
+from deploy.bench.pushes import Pushes
+from deploy.bench.small_recipe import small_recipe
 from monitor.database import open_database
 from monitor.settings import Settings, load_settings
 from workers.claim import present_recipe
@@ -41,7 +41,7 @@ class Simulation:
         self._watchers = [Watcher(self._around) for _ in range(2)]
         self._reconcilers = [Reconciler(self._around) for _ in range(2)]
         self._workers = [Worker(self._around) for _ in range(WORKERS)]
-        self._later: list[tuple[int, Callable[[], None]]] = []
+        self._later: list[tuple[int, Callable[[], object]]] = []
         self._step = 0
 
     def run(self) -> Findings:

@@ -10,9 +10,10 @@ from contextlib import suppress
 import psutil
 import redis
 
-from deploy.bench.chaos.cluster import Cluster
 from deploy.bench.chaos.hurried import WAITS
 from deploy.bench.chaos.schedule import Fault
+from deploy.bench.chaos.settable_clock import ClockFile
+from deploy.bench.cluster import Cluster
 
 VICTIM_SECONDS = 4.0
 """How long to wait for a process that a fault can strike."""
@@ -22,7 +23,13 @@ UNACKED = "latentwatch:unacked_index"
 """Celery's index of messages that were delivered and not acknowledged, by the time of that."""
 
 
-def strike(cluster: Cluster, fault: Fault, draw: random.Random, change: Callable[[], None]) -> None:
+def strike(
+    cluster: Cluster,
+    clock: ClockFile,
+    fault: Fault,
+    draw: random.Random,
+    change: Callable[[], None],
+) -> None:
     """Bring about `fault`, and heal it again where nothing else does; `change` changes a push."""
     redis_server, postgres = cluster.redis, cluster.postgres
     match fault:
@@ -65,9 +72,9 @@ def strike(cluster: Cluster, fault: Fault, draw: random.Random, change: Callable
         case Fault.DISK_FULL:
             _fill_disk(cluster)
         case Fault.CLOCK_FORWARD:
-            cluster.clock.jump(JUMP_SECONDS)
+            clock.jump(JUMP_SECONDS)
         case Fault.CLOCK_BACK:
-            cluster.clock.jump(-JUMP_SECONDS)
+            clock.jump(-JUMP_SECONDS)
         case Fault.PUSH_CHANGED:
             change()
 

@@ -2,7 +2,7 @@
 
 Answers are an artifact; training is a chain of hashes whose state is saved every few steps, so that
 one that went on elsewhere ends exactly where an undisturbed one ends; then a verdict. As a process
-of its own: `python -m deploy.bench.chaos.fake_stages SECONDS`, which one step of training takes,
+of its own: `python -m deploy.bench.fake_stages SECONDS`, which one step of training takes,
 with an assignment on standard input.
 """
 

@@ -1,4 +1,4 @@
-"""The watched directory of a schedule, and what was pushed there."""
+"""A watched directory, and what was pushed there."""
 
 from pathlib import Path
 from random import Random
@@ -15,20 +15,21 @@ class Pushes:
     MARKER: ClassVar[str] = "_SUCCESS"
     BASE: ClassVar[str] = "base"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, first_seed: int = 0) -> None:
         self._directory = directory
         self._contents: dict[str, str] = {}
-        self._weights = 0
+        self._weights = first_seed
         self.push(self.BASE)
 
-    def push(self, name: str) -> None:
-        """Publish a new version."""
+    def push(self, name: str) -> str:
+        """Publish a new version; its digest."""
         path = self._directory / name
         self._weights += 1
         (path / self.MARKER).unlink(missing_ok=True)
         write_checkpoint(path, self._weights)
         (path / self.MARKER).touch()
         self._contents[name] = identify(inspect_checkpoint(path)).content
+        return self._contents[name]
 
     def change(self, random: Random, prefix: str) -> None:
         """Publish something else under a name with this prefix that was pushed before."""

@@ -1,4 +1,4 @@
-"""The service as real processes on real servers: two watchers, two reconcilers, three workers.
+"""The service as real processes on real servers.
 
 Whatever dies is started again, as systemd or Kubernetes would.
 """
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,14 +16,13 @@ from typing import NamedTuple
 import psutil
 from sqlalchemy.orm import Session, sessionmaker
 
-from deploy.bench.chaos.pushes import Pushes
-from deploy.bench.chaos.recipe import small_recipe
-from deploy.bench.chaos.settable_clock import ClockFile
+from deploy.bench.pushes import Pushes
 from deploy.bench.servers import PostgresServer, RedisServer, new_database
+from deploy.bench.small_recipe import small_recipe
 from monitor.database import open_database
 from monitor.settings import Settings, load_settings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TEND_SECONDS = 0.3
 
 
@@ -34,24 +33,36 @@ class Role(NamedTuple):
     name: str
 
 
-ROLES = (
-    *(Role("watch", f"watcher-{number}") for number in range(2)),
-    *(Role("reconcile", f"reconciler-{number}") for number in range(2)),
-    *(Role("worker", f"worker-{number}") for number in range(3)),
-)
+class Layout(NamedTuple):
+    """What runs, and by which module: its arguments are role, configuration, directory and name."""
+
+    module: str
+    watchers: int
+    reconcilers: int
+    workers: int
+    lines: tuple[str, ...] = ("line",)
+    max_waiting: int = 1000
+    """Nothing is skipped."""
+
+    def roles(self) -> list[Role]:
+        counts = (
+            ("watch", self.watchers),
+            ("reconcile", self.reconcilers),
+            ("worker", self.workers),
+        )
+        return [Role(does, f"{does}-{n}") for does, count in counts for n in range(count)]
 
 
 class Cluster:
-    """Servers and processes; `deploy.bench.chaos.strikes` has them fail."""
+    """Servers and processes, in an empty directory."""
 
-    def __init__(self, directory: Path, roles: tuple[Role, ...] = ROLES) -> None:
-        self._directory, self._roles = directory, roles
+    def __init__(self, directory: Path, layout: Layout) -> None:
+        self.directory, self._layout = directory, layout
         for name in ("redis", "postgres"):
             (directory / name).mkdir(parents=True)
         self.redis = RedisServer(directory / "redis", durable=True)
         self.postgres = PostgresServer(directory / "postgres")
-        self.clock = ClockFile(directory / "clock")
-        self.settings = self._configure(directory)
+        self.settings = self._configure()
         self.sessions: sessionmaker[Session] = open_database(self.settings.database_url)
         self._processes: dict[Role, psutil.Popen] = {}
         self._ending = threading.Event()
@@ -89,57 +100,63 @@ class Cluster:
 
     def _tend(self) -> None:
         while not self._ending.wait(TEND_SECONDS):
-            for role in self._roles:
+            for role in self._layout.roles():
                 running = self._processes.get(role)
                 if running is None or running.poll() is not None:
                     self._processes[role] = self._start(role)
 
     def _start(self, role: Role) -> psutil.Popen:
-        with (self._directory / f"{role.name}.log").open("a") as log:
+        with (self.directory / f"{role.name}.log").open("a") as log:
             return psutil.Popen(
                 [
-                    *(sys.executable, "-m", "deploy.bench.chaos.hurried", role.does),
-                    *(self._directory / "latentwatch.toml", self.clock.path, role.name),
+                    *(sys.executable, "-m", self._layout.module, role.does),
+                    *(self.directory / "latentwatch.toml", self.directory, role.name),
                 ],
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
-                cwd=self._directory,
+                cwd=self.directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def _configure(self, directory: Path) -> Settings:
-        recipe = {k: v for k, v in small_recipe(directory / "recipe").items()}
+    def _configure(self) -> Settings:
+        directory, layout = self.directory, self._layout
         settings = {
             "data_dir": directory / "data",
             "database_url": new_database(self.postgres.url),
             "poll_seconds": 0.5,
+            "max_waiting": layout.max_waiting,
         }
         broker = {"url": self.redis.url, "reconcile_seconds": 0.3, "grace_seconds": 10.0}
-        line = {"name": "line", "directory": directory / "line"}
-        line |= {"ready_marker": Pushes.MARKER, "trusted": Pushes.BASE}
+        text = [
+            *_assignments(settings),
+            *("[recipe]", *_assignments(small_recipe(directory / "recipe"))),
+            *("[broker]", *_assignments(broker)),
+        ]
+        for name in layout.lines:
+            line = {"name": name, "directory": directory / name}
+            line |= {"ready_marker": Pushes.MARKER, "trusted": Pushes.BASE}
+            text += ["[[lines]]", *_assignments(line)]
         path = directory / "latentwatch.toml"
-        tables = {"recipe": recipe, "broker": broker}
-        text = [_assignment(key, value) for key, value in settings.items()]
-        for table, values in tables.items():
-            text += [f"[{table}]", *(_assignment(key, value) for key, value in values.items())]
-        text += ["[[lines]]", *(_assignment(key, value) for key, value in line.items())]
         path.write_text("\n".join(text))
         return load_settings(path)
 
 
 @contextmanager
-def running_cluster(directory: Path) -> Iterator[Cluster]:
+def running_cluster(directory: Path, layout: Layout) -> Iterator[Cluster]:
     """A cluster in the empty `directory`; everything is killed when the block ends."""
-    cluster = Cluster(directory)
+    cluster = Cluster(directory, layout)
     try:
         yield cluster
     finally:
         cluster.end()
 
 
-def _assignment(key: str, value: object) -> str:
-    return f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}"
+def _assignments(values: Mapping[str, object]) -> list[str]:
+    return [
+        f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}"
+        for key, value in values.items()
+    ]
 
 
 def _children(parents: list[psutil.Process]) -> list[psutil.Process]:

@@ -1,0 +1,27 @@
+"""One process of the service as `latentwatch` runs it, but workers compare by fake stages."""
+
+import sys
+import time
+from pathlib import Path
+
+from monitor.console import report
+from monitor.database import open_database
+from monitor.rounds import Around, watch_forever
+from monitor.settings import load_settings
+from workers.remote import RemoteWorker
+from workers.service import run_reconciler, run_worker
+
+
+def serve(does: str, config: Path, name: str, step_seconds: float) -> None:
+    """Watch, reconcile or work, as `does` says, until a signal; a step of training takes
+    `step_seconds`."""
+    settings = load_settings(config)
+    if does == "worker":
+        command = (sys.executable, "-m", "deploy.bench.fake_stages", str(step_seconds))
+        run_worker(settings, name, ["gpu", "cpu"], None, command)
+    elif does == "reconcile":
+        run_reconciler(settings, report)
+    else:
+        sessions = open_database(settings.database_url)
+        wakes = RemoteWorker(sessions, settings, wait=False)
+        watch_forever(settings, Around(sessions, wakes, report, time.time, time.sleep))
