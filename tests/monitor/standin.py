@@ -41,33 +41,33 @@ class StandInWorker:
     def recipe_digest(self) -> str:
         return self.recipe
 
-    def run(self, diff_id: int) -> None:
-        self._run_next(diff_id)
+    def claim(self, session: Session, diff_id: int | None = None) -> Diff | None:
+        return jobs.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
 
     def run_queued(self) -> None:
-        while self._run_next():
-            pass
+        while (diff := self._claim_next()) is not None:
+            self.run(diff)
 
-    def _run_next(self, diff_id: int | None = None) -> bool:
+    def _claim_next(self) -> Diff | None:
         with self.sessions.begin() as session:
-            diff = jobs.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
-            if diff is None:
-                return False
+            return self.claim(session)
+
+    def run(self, diff: Diff) -> None:
+        with self.sessions.begin() as session:
             name = session.scalars(
                 select(Version.name).filter_by(content_digest=diff.candidate_digest)
             ).first()
             assert name is not None
             if diff.recipe_digest != self.recipe:
                 jobs.fail(session, diff.id, diff.fence, "another recipe", self.clock())
-                return True
+                return
             self.ran.append(name)
             if name.startswith("broken") and not self.repaired:
                 jobs.fail(session, diff.id, diff.fence, "no space left", self.clock())
-                return True
+                return
             text = to_json(_verdict(name, diff))
             error = "a stage failed" if "-cut-" in name and not self.repaired else None
             jobs.finish(session, diff.id, diff.fence, text, self.clock(), error)
-        return True
 
 
 class BrokenWorker(StandInWorker):
