@@ -19,6 +19,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from pydantic import SecretStr
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -43,7 +44,7 @@ __all__ = [
 BUSY_SECONDS = 30.0
 
 
-def open_database(url: str) -> sessionmaker[Session]:
+def open_database(url: str | SecretStr) -> sessionmaker[Session]:
     """Sessions on the database at `url`, migrated where needed; an SQLite file is created.
 
     `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. Raises DatabaseError when it can't be used or
@@ -60,13 +61,13 @@ def open_database(url: str) -> sessionmaker[Session]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_name(path.name + ".lock")):
             _use_wal(path)
-            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
             _begin_with(engine, "BEGIN IMMEDIATE")
             _migrate(engine)
     return sessionmaker(engine, expire_on_commit=False)
 
 
-def read_database(url: str) -> sessionmaker[Session]:
+def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     """Sessions for what only reads, also where this user may not write.
 
     What is not there yet reads as empty and is not created. Raises DatabaseError as `open_database`
@@ -138,9 +139,9 @@ def _reader(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
-def _parsed(url: str) -> URL:
+def _parsed(url: str | SecretStr) -> URL:
     try:
-        parsed = make_url(url)
+        parsed = make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
     except ArgumentError as error:
         raise DatabaseError(
             "database_url: is no database URL; write sqlite:///PATH or postgresql://USER@HOST/NAME"

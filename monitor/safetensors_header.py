@@ -73,6 +73,8 @@ def _tensor(path: Path, name: str, entry: Any, base: int) -> Tensor:
             pass
         case _:
             raise _refusal(path, f"describes tensor {name[:80]!r} incompletely")
+    if isinstance(begin, bool) or isinstance(end, bool):  # which Python takes for 0 and 1
+        raise _refusal(path, f"describes tensor {name[:80]!r} incompletely")
     if dtype not in _ITEM_BYTES:
         raise _refusal(path, f"gives tensor {name[:80]!r} the unknown type {dtype[:80]!r}")
     if len(shape) > 16 or not all(type(side) is int and 0 <= side < 2**48 for side in shape):

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
     field_validator,
     model_validator,
 )
@@ -172,10 +173,10 @@ class Settings(BaseSettings):
     )
 
     data_dir: NamedPath = Path(".latentwatch")
-    database_url: str = Field(
-        default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'latentwatch.db'}",
-        repr=False,
+    database_url: SecretStr = Field(
+        default_factory=lambda known: SecretStr(f"sqlite:///{known['data_dir'] / 'latentwatch.db'}")
     )
+    """It may hold a password."""
     store_dir: NamedPath = Field(default_factory=lambda known: known["data_dir"] / "store")
     """Results of the stages, by key."""
     cache_bytes: int = Field(default=20 * 2**30, ge=0)

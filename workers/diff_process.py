@@ -1,7 +1,8 @@
 """The process in which one diff is compared: it may run out of memory, hang or crash.
 
 It gets its work as JSON on standard input and tells its progress as lines of JSON on standard
-output; the last line holds the outcome. It has no access to the database, the broker or Slack:
+output; the last line holds the outcome. It has no access to the database, the broker or Slack, and
+to the network only to ask an explainer:
 `workers.supervisor`, its parent, writes what it found. When the parent dies it dies too. SIGTERM
 makes it stop at its next step, with training saved.
 
@@ -23,10 +24,12 @@ from alerts.verdict import to_json
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
 from workers.death import die_with_parent
+from workers.isolation import isolate
 from workers.job import Job
 from workers.memory import want_of_memory
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
+from workers.template_trial import try_templates
 
 STOPPED = 75
 """Exit code after SIGTERM: what was done is saved, and another process can go on."""
@@ -39,6 +42,8 @@ class Assignment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     parent: int
+    shared_network: str | None
+    """The parent's, which this process must not reach; None where it may, to ask an explainer."""
     job: Job
     settings: dict[str, Any]
     """Of `monitor.settings.Settings`, without those of database, broker and lines."""
@@ -56,6 +61,7 @@ def serve(compare: Compare) -> None:
     signal.signal(signal.SIGTERM, lambda *_: lines.stop())
     assignment = Assignment.model_validate_json(sys.stdin.buffer.read())
     die_with_parent(assignment.parent)
+    isolate(assignment.shared_network)
     threading.Thread(target=lines.keep_alive, daemon=True).start()
     try:
         settings = load_settings(None, **assignment.settings)
@@ -144,6 +150,8 @@ def _compare(assignment: Assignment, settings: Settings, progress: DiffProgress)
     if assignment.calibration is not None:
         known = Calibration.model_validate(assignment.calibration)
         calibration = AgedCalibration(known, assignment.calibration_age_days)
+    for side in (assignment.job.base, assignment.job.candidate):
+        try_templates(side.path)
     store = LocalStore(settings.store_dir)
     return run_diff(assignment.job, settings, store, progress, calibration=calibration)
 

@@ -20,6 +20,7 @@ from workers.heartbeat import LEASE_SECONDS, Heartbeat
 from workers.outcome import Outcome, report_directory, write_outcome
 from workers.progress import DiffProgress
 from workers.store import LocalStore
+from workers.template_trial import try_templates
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,8 @@ class LocalWorker:
             ) as heartbeat,
         ):
             job = job_of(self._sessions, self._settings, claim)
+            for side in (job.base, job.candidate):
+                try_templates(side.path)
             store = LocalStore(self._settings.store_dir)
             calibration = calibration_of(self._sessions, job, self._clock())
             outcome = run_diff(job, self._settings, store, heartbeat, calibration=calibration)

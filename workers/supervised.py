@@ -20,8 +20,9 @@ from workers.claim import Claim, calibration_of, claim_of, job_of
 from workers.conclusion import conclude
 from workers.diff_process import Assignment
 from workers.heartbeat import LEASE_SECONDS, Heartbeat
+from workers.isolation import environment_of_diffs, network_namespace, without_network
 from workers.outcome import Outcome, report_directory, write_outcome
-from workers.supervisor import Ending, Limits, environment_of_diffs, supervise
+from workers.supervisor import Ending, Limits, supervise
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +91,13 @@ def _compare(place: Workplace, claim: Claim) -> Ending:
         Heartbeat(place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock) as heartbeat,
     ):
         job = job_of(place.sessions, settings, claim)
+        may_reach = settings.explainer.base_url is not None  # whom the operator has named
         if place.must_stop():
             return Ending(stopped=True)
         known = calibration_of(place.sessions, job, place.clock())
         assignment = Assignment(
             parent=os.getpid(),
+            shared_network=None if may_reach else network_namespace(),
             job=job,
             settings=settings.model_dump(
                 mode="json",
@@ -120,8 +123,9 @@ def _compare(place: Workplace, claim: Claim) -> Ending:
                 heartbeat.step(line["what"], line["done"], line["total"])
 
         broker = settings.broker
+        isolation = () if may_reach else without_network()
         return supervise(
-            place.command,
+            [*isolation, *place.command],
             environment_of_diffs(os.environ),
             assignment.model_dump_json(),
             hear,

@@ -17,12 +17,6 @@ from workers.diff_process import STOPPED
 
 _TICK_SECONDS = 0.2
 
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
-_ENVIRONMENT_PREFIXES = (
-    *("CUDA_", "HF_HOME", "LC_", "LD_", "MKL_", "NVIDIA_", "OMP_", "PYTHON", "PYTORCH_", "TORCH"),
-    *("XDG_", "LATENTWATCH_EXPLAINER__"),
-)
-
 
 class Limits(NamedTuple):
     """Seconds."""
@@ -74,16 +68,6 @@ def supervise(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def environment_of_diffs(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of `environment` a process that opens untrusted checkpoints gets: no secrets of ours."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    }
-    return kept | {"HF_HUB_OFFLINE": "1"}
 
 
 def _until_it_ends(

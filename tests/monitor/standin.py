@@ -45,12 +45,12 @@ class StandInWorker:
         return jobs.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
 
     def run_queued(self) -> None:
-        while True:
-            with self.sessions.begin() as session:
-                diff = self.claim(session)
-            if diff is None:
-                return
+        while (diff := self._claim_next()) is not None:
             self.run(diff)
+
+    def _claim_next(self) -> Diff | None:
+        with self.sessions.begin() as session:
+            return self.claim(session)
 
     def run(self, diff: Diff) -> None:
         with self.sessions.begin() as session:

@@ -122,6 +122,39 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: (p / "config.json").write_text('{"auto_map": 1, "auto_map": null}'),
         "same key twice",
     ),
+    "the same tensor twice in a header": (
+        raw(
+            b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}, '
+            b'"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}',
+            b"ab",
+        ),
+        "same key twice",
+    ),
+    "the same tensor twice in the index": (
+        lambda p: (
+            (p / "model.safetensors").rename(p / "a.safetensors"),
+            (p / "model.safetensors.index.json").write_text(
+                '{"weight_map": {"embed": "a.safetensors", "embed": "b.safetensors"}}'
+            ),
+        ),
+        "same key twice",
+    ),
+    "the same key twice in a tensor's entry": (
+        raw(b'{"a": {"dtype": "U8", "dtype": "F64", "shape": [1], "data_offsets": [0, 1]}}', b"a"),
+        "same key twice",
+    ),
+    "the same token twice in the tokenizer": (
+        lambda p: (p / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0, "a": 1}}}'),
+        "tokenizer.json.*same key twice",
+    ),
+    "shape whose size overflows": (
+        raw(header(a=tensor("F32", [2**40, 2**40], 0, 0))),
+        "a size that doesn't fit",
+    ),
+    "true as an offset": (
+        raw(b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, true]}}', b"a"),
+        "incompletely",
+    ),
     "deeply nested config": (
         lambda p: (p / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000),
         "nested too deeply",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.errors import SettingsError
+from monitor.database import open_database
+from monitor.errors import DatabaseError, SettingsError
 from monitor.settings import Settings, load_settings
 
 
@@ -18,7 +19,7 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_everything_has_a_default() -> None:
     settings = load_settings()
     assert settings.lines == [] and settings.recipe.layer == "auto"
-    assert settings.database_url == "sqlite:///.latentwatch/latentwatch.db"
+    assert settings.database_url.get_secret_value() == "sqlite:///.latentwatch/latentwatch.db"
 
 
 def test_options_win_over_the_environment_and_that_over_the_file(
@@ -52,7 +53,7 @@ def test_paths_in_the_file_are_relative_to_the_file(tmp_path: Path) -> None:
         )
     )
     assert settings.data_dir == tmp_path / "data"
-    assert settings.database_url == f"sqlite:///{tmp_path}/data/latentwatch.db"
+    assert settings.database_url.get_secret_value() == f"sqlite:///{tmp_path}/data/latentwatch.db"
     assert settings.recipe.corpus == tmp_path / "corpus.jsonl"
     assert settings.recipe.suites == ["sycophancy", f"{tmp_path}/suites/ours.json"]
     assert [line.directory for line in settings.lines] == [tmp_path / "pushes", Path("/absolute")]
@@ -320,3 +321,12 @@ def test_a_secret_of_a_source_is_refused_in_the_file(
     with pytest.raises(SettingsError, match=message) as caught:
         load_settings(write(tmp_path, table))
     assert KEY not in str(caught.value)
+
+
+def test_the_database_s_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "postgresql://watch:hunter2@127.0.0.1:9/none")
+    settings = load_settings(None)
+    assert "hunter2" not in f"{settings} {settings!r} {settings.model_dump_json()}"
+    with pytest.raises(DatabaseError) as caught:
+        open_database(settings.database_url)
+    assert "127.0.0.1" in str(caught.value) and "hunter2" not in str(caught.value)

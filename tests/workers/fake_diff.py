@@ -1,14 +1,16 @@
 """Compares nothing: what it does follows from the name of the candidate.
 
 slow-* takes steps until a file `go` appears beside it, and hang-* does not even do that; killed-*
-dies as if it were out of memory, orphans-* leaves a child behind
-when it dies, broken-* raises, refused-* can't be compared, deaf-* does not
-stop; of wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was
-flagged. All others pass. Every start is noted in a file beside the candidate.
+dies as if it were out of memory, and orphans-* leaves a child behind as it does; broken-* raises,
+refused-* can't be compared, deaf-* does not stop, reaching-* tries a port of this host. Of
+wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was flagged. All
+others pass. Every start is noted in a file beside the candidate.
 """
 
 import os
+import resource
 import signal
+import socket
 import subprocess
 import time
 
@@ -29,6 +31,8 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         starts.write(f"{os.getpid()} {sorted(os.environ)}\n")
     progress.begin("train")
     print("what a library prints is no line of ours")
+    if kind == "reaching":
+        (candidate.parent / "reached").write_text(reach((candidate.parent / "port").read_text()))
     if kind == "orphans":
         subprocess.Popen(["sleep", "600"])
     if kind in ("killed", "orphans"):
@@ -61,6 +65,16 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         }
     )
     return Outcome(verdict, Evidence(), failure)
+
+
+def reach(port: str) -> str:
+    """What comes of connecting to a port of this host, and the limit on dumps."""
+    core, _ = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5.0).close()
+    except OSError as error:
+        return f"{error}; core {core}"
+    return f"connected; core {core}"
 
 
 if __name__ == "__main__":

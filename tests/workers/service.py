@@ -87,7 +87,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         "PYTHONPATH": str(ROOT),
         "LATENTWATCH_DATA_DIR": str(settings.data_dir),
-        "LATENTWATCH_DATABASE_URL": settings.database_url,
+        "LATENTWATCH_DATABASE_URL": settings.database_url.get_secret_value(),
         "LATENTWATCH_BROKER__URL": settings.broker.url.get_secret_value(),
         "LATENTWATCH_BROKER__RECONCILE_SECONDS": "0.3",
         "LATENTWATCH_BROKER__GRACE_SECONDS": "20",

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,12 +13,15 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import HttpUrl
 
 from monitor import jobs
 from monitor.database import open_database
+from monitor.explainer_settings import ExplainerSettings
 from monitor.schema import DiffState
 from monitor.settings import Settings, load_settings
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions, until
+from workers.isolation import without_network
 from workers.supervised import Workplace, run_due
 
 
@@ -99,6 +103,37 @@ def test_what_was_flagged_before_memory_was_wanting_is_told_at_once(
     row = pushes.row(diff_id)
     assert row.state == DiffState.DONE and '"flagged"' in str(row.verdict)
     assert row.error is not None and "CUDA out of memory" in row.error
+
+
+@pytest.mark.parametrize(
+    "how, result",
+    [
+        ("own network", "Network is unreachable; core 0"),
+        ("refused sockets", "has no network: no name is looked up; core 0"),
+        ("explainer", "connected; core 0"),
+    ],
+)
+def test_it_reaches_no_network_unless_an_explainer_is_to_be_asked(
+    pushes: Pushes,
+    sessions: Sessions,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    result: str,
+) -> None:
+    if how == "own network" and not without_network():
+        how, result = "refused sockets", "no name is looked up; core 0"
+    if how == "refused sockets":
+        monkeypatch.setattr("workers.supervised.without_network", lambda: ())
+    if how == "explainer":
+        explainer = ExplainerSettings(base_url=HttpUrl("http://localhost:1/v1"), model="any")
+        settings = settings.model_copy(update={"explainer": explainer})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (pushes.root / "port").write_text(str(server.getsockname()[1]))
+        diff_id = pushes.queue("reaching")
+        run_due(place(sessions, settings), diff_id)
+    assert (pushes.root / "reached").read_text().endswith(result)
+    assert pushes.row(diff_id).state == DiffState.DONE
 
 
 @pytest.mark.parametrize(
