@@ -4,16 +4,18 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import DatabaseError
 
 from monitor.database import open_database
 from monitor.lineage import verify_audit
 from monitor.outbox import Message, relay
 from monitor.schema import Base, Diff, DiffState, Version
-from tests.monitor.conftest import BOTH_DATABASES, Sessions
+from tests.monitor.conftest import BOTH_DATABASES
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 """Written by that version: a trusted version, and two that wait for their comparison."""
@@ -56,28 +58,29 @@ def test_it_has_the_tables_of_a_new_one(old: str) -> None:
 
 
 @BOTH_DATABASES
-def test_only_what_waits_without_a_message_gets_one(sessions: Sessions, database_url: str) -> None:
+def test_only_what_waits_without_a_message_gets_one(database_url: str, tmp_path: Path) -> None:
     """As after an update from the version that had no messages for what was queued before it."""
-    with sessions.begin() as session:
-        session.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
+    (tmp_path / "data").mkdir()
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", "monitor:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
         for number, state in enumerate(("queued", "queued", "done", "running"), 1):
-            session.add(
-                Diff(
-                    id=number,
-                    line_id=1,
-                    base_digest="base",
-                    candidate_digest=str(number),
-                    recipe_digest="recipe",
-                    probe_only=False,
-                    state=state,
-                    queued_at=0.0,
-                )
+            connection.execute(
+                text(
+                    "INSERT INTO diffs (id, line_id, base_digest, candidate_digest, recipe_digest,"
+                    " probe_only, state, attempt, fence, queued_at) VALUES (:number, 1, 'base',"
+                    " :digest, 'recipe', :probe_only, :state, 0, 0, 0)"
+                ),
+                {"number": number, "digest": str(number), "probe_only": False, "state": state},
             )
-        session.flush()
-        session.execute(
+        connection.execute(
             text("INSERT INTO outbox (diff_id, queue, not_before, sent_at) VALUES (1, 'gpu', 0, 5)")
         )
-        session.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
     messages: list[Message] = []
     relay(open_database(database_url), messages.append, 10.0)
     assert messages == [Message(2, "gpu")]
