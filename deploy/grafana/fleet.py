@@ -46,6 +46,17 @@ FLEET = Dashboard(
             thresholds=((300, "orange"), (600, "red")),
         ),
         Panel(
+            "Alerts that wait",
+            "Open, acknowledged or snoozed, for a reviewer's decision.",
+            (Query("sum by (state, severity) (latentwatch_alerts)", "{{state}}, {{severity}}"),),
+        ),
+        Panel(
+            "Oldest alert that nobody has acknowledged",
+            "Zero where none is open.",
+            (Query("latentwatch_alert_oldest_open_seconds"),),
+            unit="s",
+        ),
+        Panel(
             "Versions by state",
             "New, checking, undecided and superseded ones are unchecked.",
             (Query("sum by (state) (latentwatch_version_state) > 0", "{{state}}"),),

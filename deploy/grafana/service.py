@@ -91,6 +91,13 @@ SERVICE = Dashboard(
             ),
         ),
         Panel(
+            "Alerts unsent, by channel",
+            "Age of the oldest change that a channel does not show yet.",
+            (Query("latentwatch_alert_unsent_seconds", "{{channel}}"),),
+            unit="s",
+            thresholds=((300, "red"),),
+        ),
+        Panel(
             "What the exporter can't read",
             "1 for a part that is missing from the answers.",
             (Query("latentwatch_exporter_scrape_error", "{{part}}"),),

@@ -83,6 +83,19 @@ _METRICS = (
         (),
         "How long the oldest due message has not been sent; 0 where none is due.",
     ),
+    Metric("alerts", "gauge", ("state", "severity"), "Alerts that wait for a reviewer."),
+    Metric(
+        "alert_oldest_open_seconds",
+        "gauge",
+        (),
+        "How long the oldest alert has been open that nobody has acknowledged; 0 where none is.",
+    ),
+    Metric(
+        "alert_unsent_seconds",
+        "gauge",
+        ("channel",),
+        "How long ago the oldest change was that this channel does not show yet; 0 where none is.",
+    ),
     Metric(
         "behaviour_shift_nats",
         "gauge",

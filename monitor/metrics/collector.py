@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from monitor.database import read_database
 from monitor.errors import LatentwatchError
+from monitor.metrics.alerts import read_alerts
 from monitor.metrics.broker import read_broker
 from monitor.metrics.jobs import Ended, read_jobs
 from monitor.metrics.reading import Reading, Spread, families
@@ -59,6 +60,7 @@ class DatabaseCollector(Collector):
         parts: dict[str, Callable[[Session], Iterable[Reading | Spread]]] = {
             "versions": lambda session: read_versions(session, now),
             "jobs": lambda session: read_jobs(session, now),
+            "alerts": lambda session: read_alerts(session, now),
             "ended": lambda session: self._ended.read(session),
             "verdicts": lambda session: read_verdicts(session, self._settings),
         }

@@ -4,8 +4,10 @@ import hashlib
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from alerts.routing import Route
 from alerts.verdict import to_json
 from monitor import jobs
+from monitor.alert_outbox import plan
 from monitor.lineage import move
 from monitor.roster import sign_in
 from monitor.schema import Line, StoredCalibration, Trust, Version
@@ -73,6 +75,7 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
                 calibration="{}",
             )
         )
+        plan(session, lambda _: [Route(channel="C0ALERTS")], now - 490)
     return diff.id
 
 

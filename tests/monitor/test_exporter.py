@@ -108,6 +108,14 @@ def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
     assert value("job_duration_seconds_sum", queue="gpu") == pytest.approx(took)
 
 
+def test_alerts_are_counted_with_what_was_not_sent_of_them(scrape: Scrape) -> None:
+    value = scrape.value
+    assert value("alerts", state="open", severity="critical") == 1
+    assert value("alerts", state="snoozed", severity="critical") == 0
+    assert value("alert_oldest_open_seconds") == 500
+    assert value("alert_unsent_seconds", channel="C0ALERTS") == 500
+
+
 def test_the_newest_candidate_is_shown_against_both_bases(scrape: Scrape) -> None:
     def of(name: str, against: str) -> float | None:
         return scrape.value(name, line="assistant", behaviour="sycophancy", against=against)
