@@ -1,6 +1,6 @@
-"""Finding the line and the version that a person named."""
+"""Finding the line and the version that a person named, and what was last seen of a line."""
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from monitor.errors import UnknownVersionError
@@ -50,3 +50,16 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
         f"line {line.name}: there is no version {wanted!r}; `latentwatch versions {line.name}` "
         "lists what was seen"
     )
+
+
+def last_observations(session: Session, line: Line) -> dict[tuple[str, str], Observation]:
+    """What was last seen at every place of `line`, by its name there and its locator."""
+    newest = (
+        select(func.max(Observation.id))
+        .filter_by(line_id=line.id)
+        .group_by(Observation.name, Observation.locator)
+    )
+    rows = session.scalars(
+        select(Observation).where(Observation.id.in_(newest)).order_by(Observation.id)
+    )
+    return {(row.name, row.locator): row for row in rows}

@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
+from monitor.lookup import last_observations
 from monitor.schema import Audit, Diff, Line, Observation, StoredCalibration, Trust, Version
 
 
@@ -148,16 +149,8 @@ def version_details(session: Session, version: Version) -> dict[str, Any]:
 
 def refused_pushes(session: Session, line: Line) -> list[Observation]:
     """The pushes that are no version as they lie there: the last observation of each."""
-    last = (
-        select(func.max(Observation.id))
-        .filter_by(line_id=line.id)
-        .group_by(Observation.name, Observation.locator)
-    )
-    return list(
-        session.scalars(
-            select(Observation).where(Observation.id.in_(last), Observation.version_id.is_(None))
-        )
-    )
+    seen = last_observations(session, line).values()
+    return [observation for observation in seen if observation.version_id is None]
 
 
 def _diffs(version: Version) -> Select[Diff]:

@@ -17,6 +17,7 @@ from monitor.database import in_words
 from monitor.errors import LatentwatchError
 from monitor.fetching import source_of
 from monitor.intake import ensure_line, last_observation, note_look
+from monitor.lookup import last_observations
 from monitor.pairing import bases, queue_versions, trust_endorsed, trust_first
 from monitor.schema import Line, Trust, Version
 from monitor.settings import LineSettings, Settings
@@ -186,11 +187,15 @@ class LineWatch:
     def present(self, session: Session) -> Iterator[Version | None]:
         """The versions that lay there at the last look; None for a push that is none."""
         line = session.scalar(select(Line).filter_by(name=self.settings.name))
-        for place in self.state if line else ():
-            assert line is not None
-            seen = last_observation(session, line, *place)
-            is_version = seen is not None and seen.version_id is not None
-            yield session.get(Version, seen.version_id) if seen and is_version else None
+        if line is None:
+            return
+        seen = last_observations(session, line)
+        versions = session.scalars(select(Version).filter_by(line_id=line.id))
+        known = {version.id: version for version in versions}
+        for place in self.state:
+            last = seen.get(place)
+            version_id = None if last is None else last.version_id
+            yield None if version_id is None else known[version_id]
 
     @contextmanager
     def _problems(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from monitor import jobs
@@ -276,6 +276,31 @@ def test_a_line_that_cannot_be_listed_does_not_stop_the_others(watched: Watched)
     assert watched.watch() == 3
     assert watched.states()["good-2"] == "passed"
     assert any("ghost: can't be listed" in sentence for sentence in watched.said)
+
+
+def test_a_round_asks_the_database_no_more_often_for_more_pushes(watched: Watched) -> None:
+    def asked() -> int:
+        statements: list[str] = []
+
+        def note(*about: object) -> None:
+            statements.append(str(about[2]))
+
+        line = LineWatch(watched.settings.lines[0], watched.settings, watched.around)
+        line.look()
+        engine = watched.sessions.kw["bind"]
+        event.listen(engine, "before_cursor_execute", note)
+        with watched.sessions() as session:
+            assert None not in list(line.present(session))
+        event.remove(engine, "before_cursor_execute", note)
+        return len(statements)
+
+    watched.push("v1", 0)
+    watched.watch()
+    one = asked()
+    for seed in range(1, 6):
+        watched.push(f"good-{seed}", seed)
+    watched.watch()
+    assert asked() == one > 0
 
 
 def test_when_a_line_was_last_seen_is_kept_with_what_prevents_it_now(watched: Watched) -> None:
