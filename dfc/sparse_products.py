@@ -17,9 +17,9 @@ from torch.nn.functional import embedding_bag
 PLAIN_FROM = {torch.float32: 0.15, torch.bfloat16: 0.025}
 """Share of active entries from which on the plain product in this format is no slower.
 
-Measured in float32 (a product of all entries takes as long as one of a quarter of them without the
-zeros, which have to be found first); bfloat16 products are six times as fast where they are
-native."""
+Measured in float32: a product of all entries takes as long as one of a quarter of them without the
+zeros, which have to be found first. The bound for bfloat16 is an estimate: a sixth of it, since its
+products are about six times as fast where they are native."""
 
 
 class _Active(NamedTuple):
