@@ -28,13 +28,18 @@ class Message(NamedTuple):
     queue: str
 
 
+def queue_of(probe_only: bool) -> str:
+    """The queue of a diff."""
+    return CPU if probe_only else GPU
+
+
 def wake(session: Session, diff: Diff) -> None:
     """Have a worker woken for `diff` when it is due; in the transaction that queues it."""
     row = session.scalar(select(Outgoing).filter_by(diff_id=diff.id))
     if row is None:
         row = Outgoing(diff_id=diff.id)
         session.add(row)
-    row.queue = CPU if diff.probe_only else GPU
+    row.queue = queue_of(diff.probe_only)
     row.not_before, row.sent_at = diff.not_before, None
     session.flush()
 

@@ -23,6 +23,10 @@ class Trust(StrEnum):
     SUPERSEDED = "superseded"
 
 
+UNCHECKED = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.SUPERSEDED)
+"""Versions in these states have no verdict, whatever the reason."""
+
+
 class DiffState(StrEnum):
     """Where a diff is; `failed` and `cancelled` mean that it ended without a verdict."""
 

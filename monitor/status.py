@@ -9,10 +9,8 @@ from sqlalchemy.orm import Session
 from alerts.wording import duration
 from monitor.progress import Step
 from monitor.roster import SILENT_AFTER_SECONDS
-from monitor.schema import Diff, DiffState, Line, Outgoing, Trust, Version, WorkerRow
+from monitor.schema import UNCHECKED, Diff, DiffState, Line, Outgoing, Version, WorkerRow
 from monitor.tables import add_row, moment, new_table, plain
-
-_UNCHECKED = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.SUPERSEDED)
 
 
 class QueueRow(NamedTuple):
@@ -168,7 +166,7 @@ def _unchecked(session: Session) -> dict[str, dict[str, int]]:
     for line, state, count in session.execute(
         select(Line.name, Version.state, func.count())
         .join(Line, Line.id == Version.line_id)
-        .where(Version.state.in_(_UNCHECKED))
+        .where(Version.state.in_(UNCHECKED))
         .group_by(Line.name, Version.state)
         .order_by(Line.name, Version.state)
     ):
@@ -189,7 +187,7 @@ def _oldest(session: Session) -> Unchecked | None:
     row = session.execute(
         select(Line.name, Version.name, Version.state, since)
         .join(Line, Line.id == Version.line_id)
-        .where(Version.state.in_(_UNCHECKED))
+        .where(Version.state.in_(UNCHECKED))
         .group_by(Line.name, Version.name, Version.state)
         .order_by(since)
         .limit(1)

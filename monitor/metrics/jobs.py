@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from monitor.metrics.reading import Distribution, Reading, Spread
-from monitor.outbox import CPU, GPU, QUEUES
+from monitor.outbox import CPU, QUEUES, queue_of
 from monitor.roster import SILENT_AFTER_SECONDS
 from monitor.schema import Diff, DiffState, Outgoing, WorkerRow
 
@@ -82,8 +82,3 @@ class Ended:
 
     def _observe(self, name: str, label: str, seconds: float) -> None:
         self._spreads.setdefault((name, label), Distribution()).observe(seconds)
-
-
-def queue_of(probe_only: bool) -> str:
-    """The queue of a diff."""
-    return CPU if probe_only else GPU

@@ -7,11 +7,10 @@ from sqlalchemy.orm import Session
 
 from monitor.metrics.reading import Reading
 from monitor.overview import line_rows, refused_pushes
-from monitor.schema import Line, Observation, Trust, Version
+from monitor.schema import UNCHECKED, Line, Observation, Trust, Version
 
 NEWEST = 5
 """Versions of a line that are named."""
-UNCHECKED = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.SUPERSEDED)
 
 
 def read_versions(session: Session, now: float) -> Iterator[Reading]:
