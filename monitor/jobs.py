@@ -17,6 +17,7 @@ from monitor.moments import has_come_sql
 from monitor.outbox import LONGEST_WAIT_SECONDS, forget, wake
 from monitor.owner import is_dead
 from monitor.progress import Step
+from monitor.readings import Readings
 from monitor.schema import Diff, DiffState, Line, Trust, Version
 from monitor.settlement import OUTCOMES, settle
 
@@ -28,7 +29,9 @@ BACKOFF_SECONDS = 30.0
 LONGEST_LEASE_SECONDS = 600.0
 
 _ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
-_NOBODY: dict[str, object] = {"owner": None, "lease_until": None, "stage": None, "progress": None}
+_NOBODY: dict[str, object] = dict.fromkeys(
+    ("owner", "lease_until", "stage", "progress", "readings")
+)
 
 
 def queue_diff(
@@ -169,13 +172,16 @@ def heartbeat(
     lease_seconds: float,
     stage: str | None = None,
     step: Step | None = None,
+    readings: Readings | None = None,
 ) -> str | None:
-    """Renew the lease and note stage and step; why the diff is to be cancelled, None if it isn't.
+    """Renew the lease and note what is done, and with how much memory; why the diff is to be
+    cancelled, None if it isn't.
 
     Raises LeaseLostError.
     """
     noted: dict[str, object] = {} if stage is None else {"stage": stage}
     noted["progress"] = None if step is None else step.to_json()
+    noted["readings"] = None if readings is None else readings.to_json()
     _write(session, diff_id, fence, lease_until=now + lease_seconds, **noted)
     return session.scalar(select(Diff.cancel_reason).where(Diff.id == diff_id))
 

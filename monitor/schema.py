@@ -131,6 +131,8 @@ class Diff(Base):
     finished_at: Mapped[float | None]
     progress: Mapped[str | None]
     """JSON of `monitor.progress.Step` while it runs."""
+    readings: Mapped[str | None]
+    """JSON of `monitor.readings.Readings` while a worker runs it."""
     cancel_reason: Mapped[str | None]
     """Who asked for it to be cancelled, and why; whoever runs it stops."""
 

@@ -2,12 +2,14 @@
 
 from typing import Any, NamedTuple
 
+from rich import filesize
 from rich.console import Group, RenderableType
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.wording import duration
 from monitor.progress import Step
+from monitor.readings import Readings
 from monitor.roster import SILENT_AFTER_SECONDS
 from monitor.schema import UNCHECKED, Diff, DiffState, Line, Outgoing, Version, WorkerRow
 from monitor.tables import add_row, moment, new_table, plain
@@ -27,6 +29,8 @@ class RunningRow(NamedTuple):
     name: str
     stage: str
     step: Step | None
+    readings: Readings | None
+    """None where no worker compares, but a `watch` in its own process."""
     attempt: int
     owner: str
 
@@ -66,7 +70,11 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
     return {
         "queues": [queue._asdict() for queue in status.queues],
         "running": [
-            row._asdict() | {"step": None if row.step is None else _step(row.step, now)}
+            row._asdict()
+            | {
+                "step": None if row.step is None else _step(row.step, now),
+                "readings": row.readings and row.readings._asdict(),
+            }
             for row in status.running
         ],
         "workers": [
@@ -90,10 +98,11 @@ def status_view(status: Status, now: float) -> RenderableType:
     queues = new_table("queue", "due", "waiting for another try")
     for queue in status.queues:
         add_row(queues, queue.name, str(queue.due), str(queue.delayed))
-    running = new_table("running", "stage", "step", "done", "left", "try", "process")
+    running = new_table("running", "stage", "step", "done", "left", "memory", "try", "process")
     for row in status.running:
         what, done, left = _progress(row.step, now)
-        add_row(running, row.name, row.stage, what, done, left, str(row.attempt), row.owner)
+        memory, tried = _memory(row.readings), str(row.attempt)
+        add_row(running, row.name, row.stage, what, done, left, memory, tried, row.owner)
     workers = new_table("worker", "queues", "gpu", "since", "state")
     for worker in status.workers:
         silent = f"silent for {duration(now - worker.seen_at)}"
@@ -123,6 +132,15 @@ def _progress(step: Step | None, now: float) -> tuple[str, str, str]:
     )
 
 
+def _memory(readings: Readings | None) -> str:
+    if readings is None:
+        return ""
+    memory = filesize.decimal(readings.memory)
+    if readings.gpu_memory_used is None or readings.gpu_memory is None:
+        return memory
+    return f"{memory}, GPU {100 * readings.gpu_memory_used // readings.gpu_memory} %"
+
+
 def _queues(session: Session, now: float) -> list[QueueRow]:
     counts: dict[str, list[int]] = {}
     for queue, not_before in session.execute(
@@ -150,6 +168,7 @@ def _running(session: Session) -> list[RunningRow]:
             f"{line}: {version}",
             diff.stage or "starting",
             None if diff.progress is None else Step.of_json(diff.progress),
+            None if diff.readings is None else Readings.of_json(diff.readings),
             diff.attempt,
             diff.owner or "",
         )

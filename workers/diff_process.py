@@ -31,6 +31,7 @@ from workers.memory import want_of_memory
 from workers.outcome import Outcome
 from workers.process_limits import bind, limit_reached
 from workers.progress import DiffProgress
+from workers.taken import taken
 from workers.template_trial import try_templates
 
 STOPPED = 75
@@ -119,7 +120,7 @@ class _Lines:
 
     def keep_alive(self) -> None:
         while True:
-            self.tell(event="alive")
+            self.tell(event="alive", taken=taken())
             threading.Event().wait(ALIVE_SECONDS)
 
     def begin(self, stage: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.jobs import heartbeat
 from monitor.progress import Step
+from monitor.readings import Readings
 from workers.progress import DiffProgress
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Heartbeat:
         self._clock = clock
         self._stage: str | None = None
         self._step: Step | None = None
+        self._readings: Readings | None = None
         self._end: LatentwatchError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -67,11 +69,15 @@ class Heartbeat:
 
     def step(self, what: str, done: int, total: int) -> None:
         self.raise_if_ended()
-        before = self._step
-        is_same = before is not None and before.what == what
-        began_at = before.began_at if before is not None and is_same else self._clock()
-        self._step = Step(what, done, total, began_at)
+        began = self._step
+        if began is None or began.what != what:
+            began = Step(what, done, total, self._clock(), done)
+        self._step = began._replace(done=done, total=total)
         self._progress.step(what, done, total)
+
+    def note(self, readings: Readings) -> None:
+        """What the comparing process takes; told with the next renewal."""
+        self._readings = readings
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         self._progress.end(stage, seconds, reused)
@@ -91,6 +97,7 @@ class Heartbeat:
                     LEASE_SECONDS,
                     self._stage,
                     self._step,
+                    self._readings,
                 )
             if cancel_reason is not None:
                 self._end = CancelledError(f"cancelled: {cancel_reason}")

@@ -58,7 +58,7 @@ def run_worker(
     sessions = open_database(settings.database_url)
     engine: Engine = sessions.kw["bind"]
     must_stop = RawValue("b", 0)  # shared with the pool process, and needs no lock in a handler
-    add_tasks(app, Workplace(sessions, settings, command, lambda: bool(must_stop.value)))
+    add_tasks(app, Workplace(sessions, settings, command, lambda: bool(must_stop.value), name))
     parent, started_at = os.getpid(), time.time()
 
     def in_pool_process(**_: Any) -> None:

@@ -15,6 +15,7 @@ from monitor import jobs
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.fetching import fetching
 from monitor.owner import this_process
+from monitor.readings import Readings
 from monitor.settings import Settings
 from workers.carrier import carried
 from workers.claim import Claim, calibration_of, claim_of, job_of
@@ -40,6 +41,8 @@ class Workplace(NamedTuple):
     command: Sequence[str]
     """Of the process that compares; `workers.diff_process`."""
     must_stop: Callable[[], bool]
+    worker: str
+    """Its name, which tells the workers of a host apart."""
     clock: Callable[[], float] = time.time
 
 
@@ -120,6 +123,8 @@ def _compare(place: Workplace, claim: Claim) -> Outcome | Ending:
                 heartbeat.begin(line["stage"])
             elif line.get("event") == "step":
                 heartbeat.step(line["what"], line["done"], line["total"])
+            elif line.get("event") == "alive":
+                heartbeat.note(Readings(place.worker, **line["taken"]))
 
         broker = settings.broker
         isolation = () if may_reach else without_network()

@@ -2,6 +2,7 @@
 
 from deploy.grafana.panel import Dashboard, Panel, Query
 
+_GPU_MEMORY = "latentwatch_worker_gpu_memory"
 _STAGE = "sum by (stage) (latentwatch_job_stage_seconds_{part})"
 
 SERVICE = Dashboard(
@@ -81,6 +82,36 @@ SERVICE = Dashboard(
             (Query(f"{_STAGE.format(part='sum')} / {_STAGE.format(part='count')}", "{{stage}}"),),
             kind="bargauge",
             unit="s",
+        ),
+        Panel(
+            "Running step",
+            "Part that is done, by worker.",
+            (Query("latentwatch_stage_progress_ratio", "{{worker}}: {{stage}}"),),
+            kind="bargauge",
+            unit="percentunit",
+        ),
+        Panel(
+            "Speed of the running step",
+            "In units of that step (training: batches) per second since it began.",
+            (Query("latentwatch_stage_steps_per_second", "{{worker}}: {{stage}}"),),
+        ),
+        Panel(
+            "Memory of comparisons",
+            "Resident, by worker.",
+            (Query("latentwatch_worker_memory_bytes", "{{worker}}"),),
+            unit="bytes",
+        ),
+        Panel(
+            "GPU memory in use",
+            "Part of the GPU's memory that is taken, by whomever.",
+            (
+                Query(
+                    f"{_GPU_MEMORY}_used_bytes / {_GPU_MEMORY}_bytes",
+                    "{{worker}}",
+                ),
+            ),
+            unit="percentunit",
+            thresholds=((0.9, "orange"), (0.98, "red")),
         ),
         Panel(
             "Messages in Redis",

@@ -75,6 +75,31 @@ _METRICS = (
         "From being queued to the verdict, waiting included.",
     ),
     Metric("workers_alive", "gauge", ("queue",), "Workers that have told of themselves lately."),
+    Metric(
+        "stage_progress_ratio",
+        "gauge",
+        ("worker", "stage"),
+        "Part of the running step of this stage that is done.",
+    ),
+    Metric(
+        "stage_steps_per_second",
+        "gauge",
+        ("worker", "stage"),
+        "Speed of the running step, in its own units, since it began.",
+    ),
+    Metric(
+        "worker_memory_bytes",
+        "gauge",
+        ("worker",),
+        "Resident memory of the process that compares.",
+    ),
+    Metric(
+        "worker_gpu_memory_used_bytes",
+        "gauge",
+        ("worker",),
+        "Memory of its GPU that is in use, by whomever; missing without a GPU.",
+    ),
+    Metric("worker_gpu_memory_bytes", "gauge", ("worker",), "All memory of its GPU."),
     Metric("queue_length", "gauge", ("queue",), "Messages waiting in the broker."),
     Metric("queue_unacked", "gauge", (), "Messages that workers hold and have not confirmed."),
     Metric(

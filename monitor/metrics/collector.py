@@ -23,6 +23,7 @@ from monitor.metrics.alerts import Answers, read_alerts
 from monitor.metrics.broker import read_broker
 from monitor.metrics.jobs import Ended, read_jobs
 from monitor.metrics.reading import Reading, Spread, families
+from monitor.metrics.running import read_running
 from monitor.metrics.verdicts import read_verdicts
 from monitor.metrics.versions import read_versions
 from monitor.settings import Settings
@@ -60,6 +61,7 @@ class DatabaseCollector(Collector):
         parts: dict[str, Callable[[Session], Iterable[Reading | Spread]]] = {
             "versions": lambda session: read_versions(session, now),
             "jobs": lambda session: read_jobs(session, now),
+            "running": lambda session: read_running(session, now),
             "alerts": lambda session: read_alerts(session, now),
             "answers": lambda session: self._answers.read(session),
             "ended": lambda session: self._ended.read(session),

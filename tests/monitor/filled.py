@@ -12,6 +12,8 @@ from monitor import jobs
 from monitor.alert_outbox import plan
 from monitor.alerting import apply
 from monitor.lineage import move
+from monitor.progress import Step
+from monitor.readings import Readings
 from monitor.roster import sign_in
 from monitor.schema import AlertRow, Line, StoredCalibration, Trust, Version
 from tests.alerts import samples
@@ -52,18 +54,22 @@ def new_version(
 
 def fill(sessions: sessionmaker[Session], now: float) -> int:
     """The line assistant with an anchor v0 and a trusted v1: v2 was flagged against v1 and passed
-    against v0, v3 waits. Returns the id of the waiting diff."""
+    against v0, v3 waits, v8 is compared. Returns the id of the waiting diff."""
     with sessions.begin() as session:
         line = Line(name="assistant", created_at=0.0, looked_at=now - 5.0)
         session.add(line)
     anchor = new_version(sessions, line, "v0", trusted=True)
     base = new_version(sessions, line, "v1", trusted=True, published_at=1.0)
-    candidate, waiting = (new_version(sessions, line, name) for name in ("v2", "v3"))
+    candidate, waiting, running = (new_version(sessions, line, name) for name in ("v2", "v3", "v8"))
     for base_version, verdict in ((base, samples.flagged()), (anchor, samples.passed())):
         with sessions.begin() as session:
             versions = (session.merge(version) for version in (base_version, candidate))
             diff_id = jobs.queue_diff(session, line, *versions, "r", now - 990).id
         finish(sessions, diff_id, to_json(verdict), now - 500)
+    with sessions.begin() as session:
+        versions = (session.merge(version) for version in (base, running))
+        diff_id = jobs.queue_diff(session, line, *versions, "r", now - 900).id
+    begin(sessions, diff_id, now)
     with sessions.begin() as session:
         versions = (session.merge(version) for version in (base, waiting))
         diff = jobs.queue_diff(session, line, *versions, "r", now - 900)
@@ -80,6 +86,16 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
         )
         plan(session, lambda _: [Route(channel="C0ALERTS")], now - 490)
     return diff.id
+
+
+def begin(sessions: sessionmaker[Session], diff_id: int, now: float) -> None:
+    """Claim the diff and train for 100 seconds, on a GPU."""
+    step = Step("steps", 350, 1000, now - 100, began_with=50)
+    readings = Readings("host-0", 3 << 30, 20 << 30, 80 << 30)
+    with sessions.begin() as session:
+        claimed = jobs.claim_due(session, diff_id, now - 100, "host:1:0", 60.0)
+        assert claimed is not None
+        jobs.heartbeat(session, diff_id, claimed.fence, now, 60.0, "train", step, readings)
 
 
 def finish(sessions: sessionmaker[Session], diff_id: int, verdict: str, now: float) -> None:

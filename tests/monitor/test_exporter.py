@@ -90,12 +90,13 @@ def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
     value = scrape.value
     assert value("version_state", line="assistant", state="trusted") == 2
     assert value("version_state", line="assistant", state="flagged") == 1
-    assert value("version_state", line="assistant", state="checking") == 1
+    assert value("version_state", line="assistant", state="checking") == 2
     assert value("version_state", line="assistant", state="quarantined") == 0
     assert value("version_oldest_unchecked_seconds", line="assistant", state="checking") == 1000
     assert value("jobs", queue="gpu", state="done") == 2
     assert value("jobs", queue="gpu", state="queued") == 1
-    assert value("job_attempts_total", queue="gpu") == 2
+    assert value("jobs", queue="gpu", state="running") == 1
+    assert value("job_attempts_total", queue="gpu") == 3
     assert value("job_oldest_due_seconds", queue="gpu") == 900
     assert value("job_oldest_due_seconds", queue="cpu") == 0
     assert value("outbox_oldest_pending_seconds") == 900
@@ -108,6 +109,16 @@ def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
     flagged = samples.flagged()
     took = sum(flagged.timings.values()) + sum(samples.passed().timings.values())
     assert value("job_duration_seconds_sum", queue="gpu") == pytest.approx(took)
+
+
+def test_what_runs_is_shown_by_its_worker(scrape: Scrape) -> None:
+    value = scrape.value
+    training = {"worker": "host-0", "stage": "train"}
+    assert value("stage_progress_ratio", **training) == 0.35
+    assert value("stage_steps_per_second", **training) == 3.0
+    assert value("worker_memory_bytes", worker="host-0") == 3 << 30
+    assert value("worker_gpu_memory_used_bytes", worker="host-0") == 20 << 30
+    assert value("worker_gpu_memory_bytes", worker="host-0") == 80 << 30
 
 
 def test_alerts_are_counted_with_what_was_not_sent_of_them(scrape: Scrape) -> None:

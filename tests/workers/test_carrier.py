@@ -96,7 +96,7 @@ def compare(settings: Settings, job: Job) -> int:
 
 
 def run(sessions: Sessions, settings: Settings, diff_id: int, **changes: object) -> None:
-    place = Workplace(sessions, settings, FAST, lambda: False)
+    place = Workplace(sessions, settings, FAST, lambda: False, "w")
     run_due(place._replace(**changes), diff_id)  # type: ignore[arg-type]
 
 

@@ -75,7 +75,7 @@ def row(sessions: Sessions, diff_id: int) -> Diff:
 def test_a_worker_fetches_both_versions_itself(
     settings: Settings, sessions: Sessions, diff_id: int
 ) -> None:
-    run_due(Workplace(sessions, settings, FAKE_DIFF, lambda: False), diff_id)
+    run_due(Workplace(sessions, settings, FAKE_DIFF, lambda: False, "w"), diff_id)
     assert row(sessions, diff_id).state == DiffState.DONE
     with sessions() as session:
         states = session.scalars(select(Version.state).order_by(Version.id)).all()
@@ -88,7 +88,7 @@ def test_while_the_hub_is_away_the_diff_waits(
     settings: Settings, sessions: Sessions, diff_id: int, hub: FakeHub
 ) -> None:
     hub.gone = True
-    place = Workplace(sessions, settings, FAKE_DIFF, lambda: False)
+    place = Workplace(sessions, settings, FAKE_DIFF, lambda: False, "w")
     run_due(place, diff_id)
     waiting = row(sessions, diff_id)
     assert waiting.state == DiffState.QUEUED and "can't be fetched now" in str(waiting.error)
@@ -105,5 +105,7 @@ def test_the_comparing_process_gets_no_token(
 ) -> None:
     told = tmp_path / "told"
     script = f"import os, sys; open({str(told)!r}, 'w').write(sys.stdin.read() + str(os.environ))"
-    run_due(Workplace(sessions, settings, (sys.executable, "-c", script), lambda: False), diff_id)
+    run_due(
+        Workplace(sessions, settings, (sys.executable, "-c", script), lambda: False, "w"), diff_id
+    )
     assert "hf:acme/chat@" in told.read_text() and TOKEN not in told.read_text()

@@ -51,7 +51,7 @@ def test_training_goes_on_in_another_worker_and_the_verdict_is_the_same(
     def in_training() -> bool:
         return any(work.glob("diffs/*/train-0/*"))
 
-    run_due(Workplace(sessions, settings, COMPARE_COMMAND, in_training), comparison.diff_id)
+    run_due(Workplace(sessions, settings, COMPARE_COMMAND, in_training, "a"), comparison.diff_id)
     assert (row().state, row().attempt, row().error) == (DiffState.QUEUED, 0, None)
     saved = list(work.glob("diffs/*/train-0/*/training/state.json"))
     assert len(saved) == 1  # at no interval of checkpoints, so only because it was told to stop
@@ -61,7 +61,7 @@ def test_training_goes_on_in_another_worker_and_the_verdict_is_the_same(
         "workers.supervised._Unshown.step", lambda self, what, done, _: steps.append((what, done))
     )
     other = on_host(settings, tmp_path / "other")
-    run_due(Workplace(sessions, other, COMPARE_COMMAND, lambda: False), comparison.diff_id)
+    run_due(Workplace(sessions, other, COMPARE_COMMAND, lambda: False, "b"), comparison.diff_id)
     assert row().state == DiffState.DONE, row().error
     stopped_at = json.loads(saved[0].read_text())["step"]
     assert min(done for what, done in steps if what == "steps, seed 0") == stopped_at + 1

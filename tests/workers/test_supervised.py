@@ -19,6 +19,7 @@ from monitor import jobs
 from monitor.database import open_database
 from monitor.explainer_settings import ExplainerSettings
 from monitor.limit_settings import LimitSettings
+from monitor.readings import Readings
 from monitor.schema import DiffState
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
@@ -53,7 +54,7 @@ def _found_by_children(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def place(sessions: Sessions, settings: Settings, **changes: Any) -> Workplace:
-    return Workplace(sessions, settings, FAKE_DIFF, lambda: False)._replace(**changes)
+    return Workplace(sessions, settings, FAKE_DIFF, lambda: False, "gpu-0")._replace(**changes)
 
 
 def limited(settings: Settings, **limits: float) -> Settings:
@@ -213,12 +214,16 @@ def test_the_row_tells_the_progress_and_a_stop_gives_the_diff_back(
     monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
     diff_id, stop = pushes.queue("slow"), threading.Event()
     beside(lambda: run_due(place(sessions, settings, must_stop=stop.is_set), diff_id))
-    until(lambda: pushes.row(diff_id).progress is not None)
-    assert pushes.row(diff_id).stage == "train"
+    until(lambda: None not in (pushes.row(diff_id).readings, pushes.row(diff_id).progress))
+    row = pushes.row(diff_id)
+    assert row.stage == "train"
+    readings = Readings.of_json(row.readings or "")
+    assert readings.worker == "gpu-0" and 1 << 20 < readings.memory < 1 << 40
     stop.set()
     until(lambda: pushes.row(diff_id).state == DiffState.QUEUED)
     row = pushes.row(diff_id)
     assert (row.attempt, row.error, row.stage, row.progress) == (0, None, None, None)
+    assert row.readings is None
     pushes.go()
     run_due(place(sessions, settings), diff_id)
     assert pushes.row(diff_id).state == DiffState.DONE

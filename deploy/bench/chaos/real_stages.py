@@ -105,6 +105,7 @@ class _Diff:
             self.settings,
             COMPARE_COMMAND,
             must_stop,
+            "chaos",
             lambda: time.time() + later,
         )
         run_due(place, self.diff_id)
