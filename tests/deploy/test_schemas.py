@@ -29,10 +29,13 @@ def problems(schema: str, file: Path) -> str:
 def test_it_is_as_its_schema_says(
     schema: str, file: str, right: str, wrong: str, tmp_path: Path
 ) -> None:
-    assert problems(schema, Path(file)) == ""
-    other = tmp_path / "other.yml"
-    other.write_text(Path(file).read_text().replace(right, wrong))
-    assert problems(schema, other) != ""
+    # GitLab's schema looks at jobs only, and what begins with a dot is none.
+    text = re.sub(r"^\.", "", Path(file).read_text(), flags=re.M)
+    written = tmp_path / "written.yml"
+    written.write_text(text)
+    assert problems(schema, written) == ""
+    written.write_text(text.replace(right, wrong))
+    assert problems(schema, written) != ""
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/ci.md"])
