@@ -6,7 +6,7 @@ value on its way into the page is in `alerts.templating`.
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 from alerts import plots, wording
 from alerts.evidence import Evidence, ItemScore
+from alerts.history import Release, moving_behaviours, names_of
+from alerts.history_plot import history_plot
 from alerts.plain_text import one_line
 from alerts.templating import TEMPLATES, difference
 from alerts.verdict import Feature, Verdict
@@ -22,14 +24,20 @@ _GLYPHS = {"critical": "▲", "warning": "△", "undecided": "?", "passed": "●
 _WARMEST = 5  # steps of colour under a token
 
 
-def render_report(verdict: Verdict, evidence: Evidence) -> str:
-    """The whole page. The same input gives the same page, byte for byte."""
-    return TEMPLATES.get_template("report.html.j2").render(_context(verdict, evidence))
+def render_report(verdict: Verdict, evidence: Evidence, history: Sequence[Release] = ()) -> str:
+    """The whole page. The same input gives the same page, byte for byte.
+
+    `history` are the versions of the line, the oldest first; without an earlier one it isn't shown.
+    """
+    context = _context(verdict, evidence) | _history(history)
+    return TEMPLATES.get_template("report.html.j2").render(context)
 
 
-def write_report(path: Path, verdict: Verdict, evidence: Evidence) -> None:
+def write_report(
+    path: Path, verdict: Verdict, evidence: Evidence, history: Sequence[Release] = ()
+) -> None:
     """Write the page to `path` in one step: a reader sees the old page or all of the new one."""
-    page = render_report(verdict, evidence)
+    page = render_report(verdict, evidence, history)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -103,6 +111,19 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "training_plot": plots.training_plot(losses, "training") if losses else None,
         "highlights": lambda feature: _highlights(feature, evidence),
         "explanations": {e.feature: e for e in evidence.explanations},
+    }
+
+
+def _history(releases: Sequence[Release]) -> dict[str, Any]:
+    if len(names_of(releases)) < 2:
+        return {"history": ()}
+    return {
+        "history": releases,
+        "has_anchor": any(release.against == "anchor" for release in releases),
+        "history_plots": [
+            _Drawn(_name(name), history_plot(releases, name, f"history-{number}"))
+            for number, name in enumerate(moving_behaviours(releases))
+        ],
     }
 
 

@@ -5,6 +5,7 @@ None is shown as "not measured" wherever it stands.
 """
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,6 +36,11 @@ def _token_text(token: str) -> str:
     """A token without its leading space, white space made visible; empty for a lone space."""
     visible = strip_controls(token).replace("\n", "↵").replace("\t", "⇥") or "\ufffd"
     return visible.removeprefix(" ")
+
+
+def _day(moment: float) -> str:
+    """Seconds since the epoch as a date (UTC)."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
 
 
 def _finalize(value: Any) -> Any:
@@ -73,6 +79,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {word.__name__: word for word in words}
     environment.filters |= {"clip": clip, "one_line": one_line, "token_text": _token_text}
+    environment.filters["day"] = _day
     environment.globals |= {
         "cause_sentences": wording.cause_sentences,
         "chief_effect": _chief_effect,

@@ -4,8 +4,10 @@ found by all of them."""
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from alerts.history import Release
 from alerts.verdict import Verdict
 from monitor.settings import Settings
 from workers.errors import StoreError
@@ -19,14 +21,14 @@ _ORIGIN = ".origin"
 """Names the bundle that the files beside it are the same as."""
 
 
-def keep_outcome(settings: Settings, outcome: Outcome) -> None:
+def keep_outcome(settings: Settings, outcome: Outcome, history: Sequence[Release] = ()) -> None:
     """Write verdict, evidence, page and message to their place, and share them.
 
     Raises StoreError when they can't be written here; a shared store that is away is only warned
     of, since the verdict itself is in the database.
     """
     directory = report_directory(settings.data_dir, outcome.verdict)
-    write_outcome(directory, outcome)
+    write_outcome(directory, outcome, history)
     if settings.store.url is None:
         return
     try:

@@ -11,6 +11,7 @@ from alerts.verdict import to_json
 from alerts.wording import verdict_word
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.fetching import fetching
+from monitor.history import line_history
 from monitor.jobs import cancelled, claim_next, fail, finish, release
 from monitor.owner import this_process
 from monitor.settings import Settings
@@ -127,5 +128,6 @@ class LocalWorker:
             with carried(self._settings, job, heartbeat.raise_if_ended):
                 store = LocalStore(self._settings.store_dir)
                 outcome = run_diff(job, self._settings, store, heartbeat, calibration=calibration)
-            keep_outcome(self._settings, outcome)
+            history = line_history(self._sessions, self._settings, outcome.verdict)
+            keep_outcome(self._settings, outcome, history)
         return outcome

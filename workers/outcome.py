@@ -2,10 +2,12 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from alerts.evidence import Evidence
+from alerts.history import Release
 from alerts.json_file import read_json
 from alerts.slack_message import build_message
 from alerts.verdict import Verdict, to_json
@@ -36,8 +38,10 @@ def read_evidence(directory: Path) -> Evidence:
     return read_json(path, Evidence) if path.is_file() else Evidence()
 
 
-def write_outcome(directory: Path, outcome: Outcome) -> None:
+def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] = ()) -> None:
     """Write verdict, evidence, page and message into `directory`, the verdict last.
+
+    The page shows `history`, the versions of the line.
 
     Each file appears in one step. Raises StoreError.
     """
@@ -48,7 +52,7 @@ def write_outcome(directory: Path, outcome: Outcome) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         _write(directory / EVIDENCE, outcome.evidence.model_dump_json(indent=2))
         _write(directory / MESSAGE, json.dumps(message._asdict(), ensure_ascii=False, indent=2))
-        write_report(directory / REPORT, outcome.verdict, outcome.evidence)
+        write_report(directory / REPORT, outcome.verdict, outcome.evidence, history)
         _write(directory / VERDICT, to_json(outcome.verdict))
     except OSError as error:
         raise StoreError(

@@ -14,6 +14,7 @@ from alerts.verdict import Verdict
 from monitor import jobs
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.fetching import fetching
+from monitor.history import line_history
 from monitor.owner import this_process
 from monitor.readings import Readings
 from monitor.settings import Settings
@@ -141,7 +142,7 @@ def _compare(place: Workplace, claim: Claim) -> Outcome | Ending:
             )
         ended = _outcome(ending)
         if isinstance(ended, Outcome):
-            keep_outcome(settings, ended)
+            keep_outcome(settings, ended, line_history(place.sessions, settings, ended.verdict))
         return ended
 
 

@@ -1,12 +1,17 @@
 """Dashboard of one line: how far its candidates shift, from what, and what carries it."""
 
-from deploy.grafana.panel import Dashboard, Panel, Query
+from deploy.grafana.panel import Annotation, Dashboard, Panel, Query
 
 _LINE = '{line="$line"}'
+_WHICH = "{{version}}: {{state}}"
 
 
 def _against(base: str) -> str:
     return f'{{line="$line",against="{base}"}}'
+
+
+def _came_into(states: str) -> str:
+    return f'latentwatch_version_state_timestamp_seconds{{line="$line",state=~"{states}"}}'
 
 
 LINE = Dashboard(
@@ -87,4 +92,14 @@ LINE = Dashboard(
         ),
     ),
     chosen_by="line",
+    annotations=(
+        Annotation(
+            "Push",
+            f"latentwatch_version_seen_timestamp_seconds{_LINE}",
+            "{{version}} ({{digest}})",
+            "blue",
+        ),
+        Annotation("Verdict", _came_into("passed|flagged|undecided"), _WHICH, "orange"),
+        Annotation("Decision", _came_into("trusted|quarantined"), _WHICH, "purple"),
+    ),
 )

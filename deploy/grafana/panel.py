@@ -33,6 +33,16 @@ class Panel(NamedTuple):
     """From which value on which colour; green below the first."""
 
 
+class Annotation(NamedTuple):
+    """Marks in every panel: `expression` gives for each its moment, in seconds since the epoch."""
+
+    name: str
+    expression: str
+    text: str
+    """With labels as `{{label}}`."""
+    colour: str
+
+
 class Dashboard(NamedTuple):
     """Panels in reading order, with the label by which a viewer can choose."""
 
@@ -42,6 +52,7 @@ class Dashboard(NamedTuple):
     panels: tuple[Panel, ...]
     chosen_by: str | None = None
     """A label of `latentwatch_version_state`, which the panels' queries use as a variable."""
+    annotations: tuple[Annotation, ...] = ()
 
 
 def to_grafana(dashboard: Dashboard) -> dict[str, Any]:
@@ -58,11 +69,25 @@ def to_grafana(dashboard: Dashboard) -> dict[str, Any]:
         "time": {"from": "now-7d", "to": "now"},
         "timezone": "browser",
         "templating": {"list": _variables(dashboard.chosen_by)},
-        "annotations": {"list": []},
+        "annotations": {"list": [_annotation(one) for one in dashboard.annotations]},
         "panels": [
             {"id": number, "gridPos": place, **_panel(panel)}
             for number, (panel, place) in enumerate(_placed(dashboard.panels), start=1)
         ],
+    }
+
+
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "name": annotation.name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "iconColor": annotation.colour,
+        "expr": f"1000 * {annotation.expression}",  # Grafana takes the value for milliseconds
+        "step": "60s",
+        "useValueForTime": True,
+        "titleFormat": annotation.name,
+        "textFormat": annotation.text,
     }
 
 

@@ -1,8 +1,8 @@
 """Every metric of the exporter: its name, kind, labels and meaning, as data.
 
 Rules, dashboards and the docs' table are tested against it. Base units, and no digest, prompt or
-feature as a label: history belongs in the database. Only `version_info` names single versions, and
-only the newest of each line.
+feature as a label: history belongs in the database. Only what is called `version_…` may name single
+versions, and only the newest of each line.
 """
 
 from typing import Literal, NamedTuple
@@ -43,6 +43,18 @@ _METRICS = (
         "gauge",
         ("line", "version", "digest", "state"),
         "1 for each of the newest versions of a line.",
+    ),
+    Metric(
+        "version_seen_timestamp_seconds",
+        "gauge",
+        ("line", "version", "digest"),
+        "When each of the newest versions of a line was first seen.",
+    ),
+    Metric(
+        "version_state_timestamp_seconds",
+        "gauge",
+        ("line", "version", "digest", "state"),
+        "When each of them came into its state.",
     ),
     Metric(
         "version_oldest_unchecked_seconds",

@@ -6,11 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Feature, Verdict
+from monitor.history import anchor_of, verdicts_on
 from monitor.metrics.reading import Reading
 from monitor.schema import Diff, Line, Version
 from monitor.settings import Settings
-
-TRUSTED, ANCHOR = "trusted", "anchor"
 
 
 def read_verdicts(session: Session, settings: Settings) -> Iterator[Reading]:
@@ -19,39 +18,19 @@ def read_verdicts(session: Session, settings: Settings) -> Iterator[Reading]:
     One per base: the trusted version, and the anchor where the settings name one.
     """
     for line in session.scalars(select(Line).order_by(Line.name)).all():
-        watched = settings.line(line.name)
-        for against, verdict in _newest(session, line, watched.anchor if watched else None):
+        newest = session.scalar(
+            select(Version.content_digest)
+            .join(Diff, Diff.candidate_digest == Version.content_digest)
+            .where(Version.line_id == line.id, Diff.line_id == line.id, Diff.verdict.is_not(None))
+            .order_by(Version.id.desc())
+            .limit(1)
+        )
+        if newest is None:
+            continue
+        found = verdicts_on(session, line, newest, anchor_of(settings, line.name))
+        for against, (_, verdict) in found.items():
             yield from _behaviours(line.name, against, verdict)
             yield from _features(line.name, against, verdict)
-
-
-def _newest(session: Session, line: Line, anchor: str | None) -> list[tuple[str, Verdict]]:
-    candidate = session.scalar(
-        select(Version.content_digest)
-        .join(Diff, Diff.candidate_digest == Version.content_digest)
-        .where(Version.line_id == line.id, Diff.line_id == line.id, Diff.verdict.is_not(None))
-        .order_by(Version.id.desc())
-        .limit(1)
-    )
-    rows = session.execute(
-        select(Version.name, Diff.verdict)
-        .join(
-            Version,
-            (Version.line_id == line.id) & (Version.content_digest == Diff.base_digest),
-            isouter=True,
-        )
-        .where(
-            Diff.line_id == line.id,
-            Diff.candidate_digest == candidate,
-            Diff.verdict.is_not(None),
-        )
-        .order_by(Diff.finished_at)
-    ).all()
-    # A later comparison with the same base takes the place of an earlier one.
-    found = {
-        ANCHOR if base is not None and base == anchor else TRUSTED: text for base, text in rows
-    }
-    return [(name, Verdict.model_validate_json(text)) for name, text in found.items() if text]
 
 
 def _behaviours(line: str, against: str, verdict: Verdict) -> Iterator[Reading]:

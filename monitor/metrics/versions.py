@@ -58,5 +58,7 @@ def read_versions(session: Session, now: float) -> Iterator[Reading]:
 def _newest(session: Session, line: Line) -> Iterator[Reading]:
     newest = select(Version).filter_by(line_id=line.id).order_by(Version.id.desc()).limit(NEWEST)
     for version in session.scalars(newest):
-        labels = (line.name, version.name, version.content_digest[:12], version.state)
-        yield Reading("version_info", labels, 1)
+        which = (line.name, version.name, version.content_digest[:12])
+        yield Reading("version_info", (*which, version.state), 1)
+        yield Reading("version_seen_timestamp_seconds", which, version.registered_at)
+        yield Reading("version_state_timestamp_seconds", (*which, version.state), version.state_at)

@@ -84,6 +84,10 @@ def test_every_panel_shows_data_of_a_service_at_work(
         for dashboard in DASHBOARDS
         for panel in dashboard.panels
         for query in panel.queries
+    } | {
+        f"{dashboard.title}: {annotation.name}": annotation.expression
+        for dashboard in DASHBOARDS
+        for annotation in dashboard.annotations
     }
     exporter = serve_metrics(settings, "127.0.0.1", 0, time.time)
     try:

@@ -1,5 +1,6 @@
 """What Prometheus reads of a filled database, from the real exporter over HTTP."""
 
+import hashlib
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -109,6 +110,14 @@ def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
     flagged = samples.flagged()
     took = sum(flagged.timings.values()) + sum(samples.passed().timings.values())
     assert value("job_duration_seconds_sum", queue="gpu") == pytest.approx(took)
+
+
+def test_the_newest_versions_are_named_with_their_moments(scrape: Scrape) -> None:
+    digest = hashlib.sha256(b"v1").hexdigest()[:12]
+    which = {"line": "assistant", "version": "v1", "digest": digest}
+    assert scrape.value("version_info", **which, state="trusted") == 1
+    assert scrape.value("version_seen_timestamp_seconds", **which) == 0
+    assert scrape.value("version_state_timestamp_seconds", **which, state="trusted") == 1
 
 
 def test_what_runs_is_shown_by_its_worker(scrape: Scrape) -> None:
