@@ -41,6 +41,7 @@ from monitor.source_settings import (
     NamedPath,
 )
 from monitor.store_settings import StoreSettings
+from monitor.trace_settings import TraceSettings
 from monitor.webhook_settings import WebhookSettings
 
 
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     """Not part of the recipe either."""
     limits: LimitSettings = LimitSettings()
     alerts: AlertSettings = AlertSettings()
+    traces: TraceSettings = TraceSettings()
 
     @field_validator("data_dir")
     @classmethod

@@ -31,6 +31,7 @@ from workers.death import die_with_parent
 from workers.shared_store import SharedStore
 from workers.supervised import Workplace
 from workers.tasks import add_tasks
+from workers.traces import check_traces
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +49,12 @@ def run_worker(
     """Compare what comes in on `queues`, until SIGTERM; then save, give back and return.
 
     `name` tells the workers of a host apart. `gpu` is the CUDA device that it has to itself, None
-    leaves CUDA_VISIBLE_DEVICES as it is. Raises BrokerError, DatabaseError, StoreError.
+    leaves CUDA_VISIBLE_DEVICES as it is. Raises BrokerError, DatabaseError, SettingsError,
+    StoreError.
     """
     if settings.store.url is not None:
         SharedStore(settings.store).check()
+    check_traces(settings.traces)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     app = make_app(settings)

@@ -27,6 +27,7 @@ from workers.isolation import environment_of_diffs, network_namespace, without_n
 from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
 from workers.supervisor import Ending, Limits, supervise
+from workers.traces import Trace, traced
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +70,15 @@ def run_due(place: Workplace, diff_id: int) -> None:
 
 def _run(place: Workplace, claim: Claim) -> str:
     """Compare, and write what came of it under the claim's fence; what that was, in words."""
+    with traced(place.settings.traces, place.worker, claim) as trace:
+        conclusion = conclude(claim, _ended(place, claim, trace))
+        _write(place, conclusion.write)
+    return conclusion.told
+
+
+def _ended(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
     try:
-        ended = _compare(place, claim)
+        ended = _compare(place, claim, trace)
     except LeaseLostError:
         raise
     except CancelledError as error:
@@ -82,12 +90,11 @@ def _run(place: Workplace, claim: Claim) -> str:
     except Exception as error:
         logger.exception("diff %d ended unexpectedly", claim.diff_id)
         ended = Ending(crashed=f"{type(error).__name__}: {error}")
-    conclusion = conclude(claim, ended)
-    _write(place, conclusion.write)
-    return conclusion.told
+    trace.conclude(ended)
+    return ended
 
 
-def _compare(place: Workplace, claim: Claim) -> Outcome | Ending:
+def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
     settings = place.settings
     with (
         fetching(settings),
@@ -111,6 +118,7 @@ def _compare(place: Workplace, claim: Claim) -> Outcome | Ending:
                     "hub": True,
                     "mlflow": True,
                     "store": True,
+                    "traces": True,
                     "webhooks": True,
                 },
             ),
@@ -122,6 +130,9 @@ def _compare(place: Workplace, claim: Claim) -> Outcome | Ending:
             heartbeat.raise_if_ended()
             if line.get("event") == "begin":
                 heartbeat.begin(line["stage"])
+                trace.begin(line["stage"])
+            elif line.get("event") == "end":
+                trace.end(line["reused"])
             elif line.get("event") == "step":
                 heartbeat.step(line["what"], line["done"], line["total"])
             elif line.get("event") == "alive":

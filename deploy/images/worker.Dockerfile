@@ -8,7 +8,7 @@ COPY constraints.txt ./
 RUN python -m venv /opt/latentwatch \
     && /opt/latentwatch/bin/pip install --no-cache-dir --index-url "${TORCH_INDEX}" torch==2.13.0
 COPY . .
-RUN /opt/latentwatch/bin/pip install --no-cache-dir -c constraints.txt '.[s3,mlflow]'
+RUN /opt/latentwatch/bin/pip install --no-cache-dir -c constraints.txt '.[s3,mlflow,traces]'
 
 FROM ${BASE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin latentwatch \

@@ -62,6 +62,7 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         step += 1
         progress.step("steps", min(step, 9999), 10_000)
         time.sleep(0.05)
+    progress.end("train", 1.0, reused=False)
     failure = None
     sample = samples.passed()
     if kind in ("wanting", "shifted"):

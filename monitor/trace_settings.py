@@ -1,0 +1,22 @@
+"""What an operator can set about traces."""
+
+from pydantic import BaseModel, ConfigDict, HttpUrl, field_validator
+
+
+class TraceSettings(BaseModel):
+    """Where workers tell, as OpenTelemetry, what they spent their time on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: HttpUrl | None = None
+    """OTLP over HTTP, such as `http://collector:4318/v1/traces`; without one nothing is told."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _without_secrets(cls, endpoint: HttpUrl | None) -> HttpUrl | None:
+        if endpoint is not None and (endpoint.username or endpoint.password):
+            raise ValueError(
+                "must hold no name or password; set OTEL_EXPORTER_OTLP_HEADERS, a variable of the "
+                "environment, to the header that the collector asks for"
+            )
+        return endpoint
