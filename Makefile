@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo up services test chaos load manifests lint clean
+.PHONY: help venv demo up services test chaos load site manifests lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -54,6 +54,9 @@ chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules
 
 load: $(STAMP) services  ## Push 500 versions within a minute and have them all decided
 	$(BIN)/latentwatch bench load
+
+site: $(STAMP)  ## Make the site of the docs (build/site)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
 
 manifests: $(STAMP)  ## Render the Kubernetes overlays again (needs kubectl)
 	$(BIN)/python -m deploy.kubernetes

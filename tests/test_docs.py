@@ -1,6 +1,8 @@
 """Every link in the docs leads somewhere, and every command in them is one."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             dead.append(link)
     assert dead == []
+
+
+def test_the_site_can_be_made_of_every_page(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", "docs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    front = (tmp_path / "index.html").read_text()
+    for page in Path("docs").glob("*.md"):
+        assert f'href="{page.stem}.html"' in front or page.stem == "index", page
+    for image in re.findall(r'<img[^>]*src="([^"]+)"', front):
+        assert (tmp_path / image).is_file(), image
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
