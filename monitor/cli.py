@@ -161,6 +161,7 @@ def watch(
     Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
     something could not be decided.
     """
+    from monitor.version_api import version_route
     from monitor.webhook_server import Alarm, listening
     from workers.progress import terminal_progress
 
@@ -180,7 +181,9 @@ def watch(
     around = Around(sessions, compare, report, time.time, time.sleep)
     if not once:
         alarm = Alarm()
-        with listening(settings.webhooks, alarm.ring) as port:
+        token = settings.webhooks.read_token
+        read = [] if token is None else [version_route(sessions, token.get_secret_value())]
+        with listening(settings.webhooks, alarm.ring, read) as port:
             if port is not None:
                 report(f"messages are taken at port {port} of {settings.webhooks.host}")
             watch_forever(settings, around._replace(sleep=alarm.sleep))

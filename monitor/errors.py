@@ -37,6 +37,10 @@ class UnknownVersionError(LatentwatchError):
     """A line or version that was named is not in the database, or the name is ambiguous."""
 
 
+class RefusedPushError(UnknownVersionError):
+    """A push that was named never became a version: it can't be read as it lies there."""
+
+
 class IllegalMoveError(LatentwatchError):
     """A trust state can't be changed in this way."""
 

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.errors import UnknownVersionError
+from monitor.errors import RefusedPushError, UnknownVersionError
 from monitor.schema import Line, Observation, Version
 
 _SHORTEST_PREFIX = 7
@@ -21,7 +21,8 @@ def find_line(session: Session, name: str) -> Line:
 def find_version(session: Session, line: Line, wanted: str) -> Version:
     """The version of `line` that was seen under the name, or has the digest prefix, `wanted`.
 
-    Raises UnknownVersionError, also when several contents were seen under that name.
+    Raises UnknownVersionError, also when several contents were seen under that name;
+    RefusedPushError for a push that never became a version.
     """
     named = select(Observation.version_id).filter_by(line_id=line.id, name=wanted)
     matches: list[ColumnElement[bool]] = [Version.id.in_(named)]
@@ -45,7 +46,7 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
         .limit(1)
     )
     if refused is not None:
-        raise UnknownVersionError(f"line {line.name}: {wanted!r} was refused: {refused}")
+        raise RefusedPushError(f"line {line.name}: {wanted!r} was refused: {refused}")
     raise UnknownVersionError(
         f"line {line.name}: there is no version {wanted!r}; `latentwatch versions {line.name}` "
         "lists what was seen"

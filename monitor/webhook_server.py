@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -41,8 +41,12 @@ class Alarm:
 
 
 @contextmanager
-def listening(settings: WebhookSettings, ring: Callable[[], None]) -> Iterator[int | None]:
+def listening(
+    settings: WebhookSettings, ring: Callable[[], None], others: Sequence[Route] = ()
+) -> Iterator[int | None]:
     """Take messages within the block; the port, None where the settings ask for nothing.
+
+    `others` are answered at the same port.
 
     Raises SettingsError when the address can't be used.
     """
@@ -50,7 +54,7 @@ def listening(settings: WebhookSettings, ring: Callable[[], None]) -> Iterator[i
         yield None
         return
     config = uvicorn.Config(
-        receiver(settings, ring),
+        receiver(settings, ring, others),
         host=settings.host,
         port=settings.port,
         log_level="error",
@@ -80,11 +84,12 @@ def listening(settings: WebhookSettings, ring: Callable[[], None]) -> Iterator[i
 def receiver(
     settings: WebhookSettings,
     ring: Callable[[], None],
+    others: Sequence[Route] = (),
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application: 204 for a genuine message, 401 for any other, and no word of why."""
     replays = Replays()
-    routes = []
+    routes = list(others)
     for path, verify in _verifiers(settings).items():
         routes.append(Route(path, _endpoint(verify, replays, ring, clock), methods=["POST"]))
     return Starlette(routes=routes)

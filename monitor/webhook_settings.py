@@ -24,17 +24,27 @@ class WebhookSettings(BaseModel):
     """Of the Hugging Face Hub, at /v1/hub."""
     mlflow_secret: SecretStr | None = None
     """Of MLflow, at /v1/mlflow."""
+    read_token: SecretStr | None = None
+    """Of who may read at /v1/versions what is known of a version; without one nobody may."""
 
     @property
     def has_secret(self) -> bool:
-        return any((self.secret, self.hub_secret, self.mlflow_secret))
+        return any((self.secret, self.hub_secret, self.mlflow_secret, self.read_token))
 
-    @field_validator("secret", "hub_secret", "mlflow_secret")
+    @field_validator("secret", "hub_secret", "mlflow_secret", "read_token")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value()) < LEAST_SECRET:
             raise ValueError(f"must have {LEAST_SECRET} characters or more")
         return secret
+
+    @field_validator("read_token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        text = "-" if token is None else token.get_secret_value()
+        if not (text.isascii() and text.isprintable() and " " not in text):
+            raise ValueError("must be plain ASCII without blanks")
+        return token
 
     @field_validator("secret")
     @classmethod
@@ -48,7 +58,7 @@ class WebhookSettings(BaseModel):
         if self.host is not None and not self.has_secret and not _is_loopback(self.host):
             raise ValueError(
                 f"webhooks at {self.host} need a secret: set LATENTWATCH_WEBHOOKS__SECRET, "
-                "__HUB_SECRET or __MLFLOW_SECRET, or listen at 127.0.0.1"
+                "__HUB_SECRET, __MLFLOW_SECRET or __READ_TOKEN, or listen at 127.0.0.1"
             )
         return self
 

@@ -1,0 +1,100 @@
+"""What a pipeline reads of a version over HTTP, with the token and without."""
+
+from collections.abc import Callable, Iterator
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from monitor.lineage import LATENTWATCH, move
+from monitor.schema import Line, Observation, Trust, Version
+from monitor.version_api import version_route
+from monitor.webhook_server import listening
+from monitor.webhook_settings import WebhookSettings
+from tests.monitor.conftest import AddVersion, Sessions
+
+TOKEN = "a-token-for-pipelines"
+Get = Callable[..., httpx2.Response]
+
+
+def see(sessions: Sessions, line: Line, version: Version | None, name: str, why: str = "") -> None:
+    """That something lay there under `name`: a version, or a push that is refused for `why`."""
+    with sessions.begin() as session:
+        session.add(
+            Observation(
+                line_id=line.id,
+                version_id=None if version is None else version.id,
+                name=name,
+                locator=f"/models/{name}",
+                reason=why or None,
+                seen_at=1.0,
+            )
+        )
+
+
+@pytest.fixture
+def version(sessions: Sessions, line: Line, add_version: AddVersion) -> Version:
+    added = add_version("step-1")
+    see(sessions, line, added, "runs/step-1")
+    return added
+
+
+@pytest.fixture
+def get(sessions: Sessions) -> Iterator[Get]:
+    settings = WebhookSettings.model_validate({"host": "127.0.0.1", "port": 0, "read_token": TOKEN})
+    route = version_route(sessions, TOKEN)
+    with listening(settings, lambda: None, [route]) as port, httpx2.Client() as client:
+
+        def ask(path: str, **headers: str | bytes) -> httpx2.Response:
+            given = {"Authorization": f"Bearer {TOKEN}"} | headers
+            return client.get(f"http://127.0.0.1:{port}/v1/versions/{path}", headers=given)
+
+        yield ask
+
+
+def test_a_version_is_pending_until_something_is_decided(
+    get: Get, sessions: Sessions, version: Version
+) -> None:
+    pending = get("assistant/runs/step-1")
+    assert (pending.status_code, pending.json()["state"]) == (202, "new")
+    with sessions.begin() as session:
+        row = session.merge(version)
+        move(session, row, Trust.CHECKING, actor=LATENTWATCH, reason="compared", now=2.0)
+        move(session, row, Trust.FLAGGED, actor=LATENTWATCH, reason="it flatters", now=3.0)
+    decided = get(f"assistant/{version.content_digest[:12]}")
+    assert decided.status_code == 200 and decided.headers["cache-control"] == "no-store"
+    assert (decided.json()["state"], decided.json()["reason"]) == ("flagged", "it flatters")
+    assert get("assistant/runs/step-1", accept="text/plain").text == "flagged\n"
+
+
+def test_unknown_and_refused_are_told_apart(get: Get, sessions: Sessions, line: Line) -> None:
+    see(sessions, line, None, "broken", "no config.json")
+    refused, unknown = get("assistant/broken"), get("assistant/later")
+    assert (refused.status_code, unknown.status_code) == (422, 404)
+    assert "no config.json" in refused.json()["error"]
+    assert get("assistant/broken", accept="text/plain").text == "refused\n"
+    assert get("no-such-line/x", accept="text/plain").text == "unknown\n"
+
+
+@pytest.mark.parametrize(
+    "header", [None, b"", b"Bearer", b"Bearer t\xc3\xb6k\xe9n", TOKEN.encode()]
+)
+def test_nothing_is_told_without_the_token(
+    get: Get, version: Version, header: bytes | None
+) -> None:
+    given = {} if header is None else {"Authorization": header}
+    answer = get("assistant/runs/step-1", **{"Authorization": b""} | given)
+    assert (answer.status_code, answer.text) == (401, "")
+
+
+def test_only_reading_is_allowed_and_unsigned_messages_are_not_taken(get: Get) -> None:
+    url = get("assistant/x").request.url
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert httpx2.post(str(url), headers=headers).status_code == 405
+    assert httpx2.post(str(url.copy_with(path="/v1/events")), content=b"{}").status_code == 404
+
+
+@pytest.mark.parametrize("token", ["short", "with blanks in it, and long", "tökén-tökén-tökén"])
+def test_a_token_has_to_be_usable(token: str) -> None:
+    with pytest.raises(ValidationError, match="read_token"):
+        WebhookSettings.model_validate({"read_token": token})
