@@ -36,7 +36,9 @@ class AdapterSource:
     def scan(self) -> list[Observation]:
         """The base, and what lies at the source now."""
         if not self._base.is_dir():
-            raise SourceError(f"{self._base}: is no directory; correct adapters.base of the line")
+            raise SourceError(
+                f"{self._base}: is no directory; correct `adapters.base` of this line"
+            )
         listing = list_directory(self._base, root=Path("/"))
         seen = [Observation(BASE, str(self._base), listing)]
         return seen + [self._shown(one, listing) for one in self._source.scan()]

@@ -4,7 +4,6 @@ from typing import Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
@@ -23,6 +22,7 @@ from alerts.routing import (
     names_of,
 )
 from monitor.destination_settings import DestinationSettings
+from monitor.settings_table import TABLE, Seconds
 
 SLACK_API = "https://slack.com/api/"
 
@@ -30,7 +30,7 @@ SLACK_API = "https://slack.com/api/"
 class SlackSettings(BaseModel):
     """The Slack app. Its secrets come from the environment only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     bot_token: SecretStr | None = None
     """`xoxb-`; None posts nothing."""
@@ -41,7 +41,7 @@ class SlackSettings(BaseModel):
     listen: str = Field(default="127.0.0.1:3000", pattern=r"^[^:]+:\d{1,5}$")
     """Where the HTTP endpoint listens; put a proxy with TLS before it."""
     api_url: HttpUrl = HttpUrl(SLACK_API)
-    timeout_seconds: float = Field(default=10.0, gt=0)
+    timeout_seconds: Seconds = 10.0
 
     @property
     def takes_answers(self) -> bool:
@@ -57,7 +57,7 @@ class SlackSettings(BaseModel):
 class AlertSettings(BaseModel):
     """Alerts and the people who answer them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     routes: list[Route] = []
     reviewers: list[UserId | GroupId] = []
@@ -67,14 +67,14 @@ class AlertSettings(BaseModel):
     examples: Examples = "full"
     report_url: HttpUrl | None = None
     """Where `reports` of the data directory is served, for the button that opens a report."""
-    unchecked_seconds: float = Field(default=21_600.0, gt=0)
+    unchecked_seconds: Seconds = 21_600.0
     """How long a version may be without a verdict before that is an alert."""
     slack: SlackSettings = SlackSettings()
     destinations: dict[DestinationName, DestinationSettings] = {}
     """What routes name beside channels of Slack."""
     outages_to: list[ChannelId | DestinationName] | None = None
     """Who hears that another one can't be written to; None takes where the last route leads."""
-    outage_seconds: float = Field(default=300.0, gt=0)
+    outage_seconds: Seconds = 300.0
     """How long it has to be so."""
 
     @property

@@ -8,6 +8,7 @@ seconds). Nothing is hashed, trained or waited for inside a transaction.
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,7 +125,11 @@ def _explained(place: URL | Path, purpose: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise DatabaseError(f"{place}: can't be {purpose} as the database: {error}") from error
+        said = re.sub(r"\s*\(Background on this error at: [^)]*\)", "", str(error))
+        raise DatabaseError(
+            f"{place}: can't be {purpose} as the database: {said}; correct database_url, or see "
+            "that the database is there and lets this user in"
+        ) from error
     except CommandError as error:
         raise DatabaseError(
             f"{place}: its schema is unknown ({error}); it was written by a newer latentwatch, "

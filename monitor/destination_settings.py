@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
@@ -18,14 +17,15 @@ from pydantic import (
 from alerts.email_channel import Tls
 from alerts.pagerduty import EVENTS
 from alerts.signed_webhook import read_secret
+from monitor.settings_table import TABLE, Seconds
 
 Address = Annotated[str, StringConstraints(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")]
 
 
 class _Destination(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
-    timeout_seconds: float = Field(default=10.0, gt=0)
+    timeout_seconds: Seconds = 10.0
     """Of one request."""
 
 
@@ -88,9 +88,9 @@ class AlertmanagerSettings(_Destination):
 
     kind: Literal["alertmanager"]
     url: HttpUrl
-    repeat_seconds: float = Field(default=60.0, gt=0)
+    repeat_seconds: Seconds = 60.0
     """How often it is told again of what is unresolved."""
-    expires_seconds: float = Field(default=3600.0, gt=0)
+    expires_seconds: Seconds = 3600.0
     """When it takes an alert for resolved of which it is told no more."""
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ class DirectorySource:
     def scan(self) -> list[Observation]:
         """What lies there now, the oldest first. Raises SourceError when it can't be listed."""
         try:
-            entries = [entry for entry in os.scandir(self.directory) if entry.is_dir()]
+            entries = list(os.scandir(self.directory))
         except OSError as error:
             raise SourceError(
                 f"{self.directory}: can't be listed ({error.strerror}); create the directory, or "
@@ -40,6 +40,7 @@ class DirectorySource:
             if fnmatchcase(entry.name, self.include)
             and not entry.name.startswith(".")
             and not is_unfinished(entry.name)
+            and _may_be_directory(entry)
         ]
         return sorted(found, key=lambda seen: (seen.listing.newest(), seen.name))
 
@@ -84,6 +85,13 @@ def _observe(entry: os.DirEntry[str], root: Path) -> Observation:
         return Observation(shown, str(root / shown), Listing((), problem))
     path = Path(os.path.realpath(entry.path))
     return Observation(entry.name, str(path), list_directory(path, root))
+
+
+def _may_be_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: refused by its name, so that the others are looked at
+        return True
 
 
 def _own_root(path: Path) -> Path:

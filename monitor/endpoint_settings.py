@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import BaseModel, Field, HttpUrl, SecretStr, model_validator
+
+from monitor.settings_table import TABLE, Seconds
 
 if TYPE_CHECKING:
     from alerts.chat_endpoint import ChatEndpoint
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 class EndpointSettings(BaseModel):
     """Where it is and how it is asked; by default nobody is. What it is asked leaves the house."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     key_variable: ClassVar[str]
     """The environment variable for its key."""
@@ -22,9 +24,9 @@ class EndpointSettings(BaseModel):
     """Name of the model there."""
     api_key: SecretStr | None = None
     """From the environment only."""
-    timeout_seconds: float = Field(default=60.0, gt=0)
+    timeout_seconds: Seconds = 60.0
     """For one attempt."""
-    total_seconds: float = Field(default=600.0, gt=0)
+    total_seconds: Seconds = 600.0
     """After which no further question of a check or run is asked."""
     request: dict[str, Any] = {"temperature": 0, "max_tokens": 800}
     """Further keys of every request."""

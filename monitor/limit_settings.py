@@ -1,12 +1,14 @@
 """What an operator can set about how much the process that compares may take."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from monitor.settings_table import TABLE
 
 
 class LimitSettings(BaseModel):
     """Limits that the kernel holds a comparing process of a worker to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     file_bytes: int = Field(default=20 * 2**30, ge=2**20)
     """Largest file that it may write."""

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from monitor.settings_table import TABLE
 from monitor.source_settings import (
     AdaptersOfLine,
     HubLine,
@@ -30,7 +31,7 @@ def usable_line_name(name: str) -> str:
 class LineSettings(BaseModel):
     """One watched line: where its versions appear and when one is complete."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     name: Annotated[str, AfterValidator(usable_line_name)]
     directory: NamedPath | None = None
@@ -40,7 +41,7 @@ class LineSettings(BaseModel):
     mlflow: MlflowLine | None = None
     adapters: AdaptersOfLine | None = None
     """Without it adapters are refused."""
-    include: str = "*"
+    include: str = Field(default="*", min_length=1)
     """Glob for the names of versions."""
     ready_marker: PlainName | None = None
     """File that the publisher writes last; without it a push is ready after the quiet period."""

@@ -70,7 +70,7 @@ def check_model_config(config: dict[str, Any]) -> str:
     """
     refuse_code_keys(config, "config.json")
     for key, value in config.items():
-        if key not in _TEXT_KEYS and _holds_text(value):
+        if key not in _TEXT_KEYS and key not in _SIZES and _holds_text(value):
             raise CheckpointRefusedError(
                 f"config.json: key {key[:80]!r} is not among those known to be safe; remove it"
             )

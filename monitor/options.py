@@ -33,6 +33,13 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
+def given_reason(text: str) -> str:
+    """A reason that says something."""
+    if not text.strip():
+        raise typer.BadParameter("must say why: whoever comes after you reads it")
+    return text
+
+
 Candidate = Annotated[
     Path,
     typer.Argument(parser=named_path, help="Directory of the checkpoint to check."),
@@ -82,7 +89,9 @@ Out = Annotated[
         parser=named_path, metavar="DIR", help="Also write verdict, evidence and report here."
     ),
 ]
-Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
+Reason = Annotated[
+    str, typer.Option(parser=given_reason, metavar="TEXT", help="Why; kept in the audit log.")
+]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
 
 

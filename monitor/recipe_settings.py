@@ -1,9 +1,10 @@
 """What an operator can set about how versions are compared."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from monitor.settings_table import TABLE
 from monitor.source_settings import NamedPath
 
 BUNDLED_SUITES = (
@@ -25,7 +26,7 @@ BUNDLED_SUITES = (
 class RecipeSettings(BaseModel):
     """What determines the result of a diff."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     corpus: NamedPath | None = None
     """JSONL of texts and chats; None takes the bundled one."""
@@ -52,6 +53,18 @@ class RecipeSettings(BaseModel):
         if len(set(seeds)) < len(seeds):
             raise ValueError("every seed may be named once only")
         return seeds
+
+    @model_validator(mode="after")
+    def _a_batch_at_least(self) -> Self:
+        from dfc.config import config_of
+
+        batch = config_of("tied", self.dfc).batch
+        if self.tokens < batch:
+            raise ValueError(
+                f"tokens is {self.tokens}, fewer than one batch ({batch}); raise recipe.tokens, or "
+                "lower recipe.dfc.batch"
+            )
+        return self
 
     @field_validator("dfc")
     @classmethod

@@ -5,11 +5,18 @@ from collections.abc import Sequence
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from monitor.schema import WorkerRow
+from monitor.leader import lead
+from monitor.schema import Lease, WorkerRow
 
 SILENT_AFTER_SECONDS = 60.0
 """Without a sign for this long, a worker counts as gone or stuck."""
 FORGOTTEN_AFTER_SECONDS = 86_400.0
+
+
+def take_name(session: Session, name: str, owner: str, now: float) -> bool:
+    """Take or keep the name `name`, until it is not asked for any more; False while another living
+    process has it. `owner` is `monitor.owner.this_process()`."""
+    return lead(session, _role(name), owner, now, SILENT_AFTER_SECONDS)
 
 
 def sign_in(
@@ -30,3 +37,8 @@ def sign_in(
 def sign_out(session: Session, name: str) -> None:
     """The worker `name` has ended of its own accord."""
     session.execute(delete(WorkerRow).where(WorkerRow.name == name))
+    session.execute(delete(Lease).where(Lease.name == _role(name)))
+
+
+def _role(name: str) -> str:
+    return f"worker {name}"

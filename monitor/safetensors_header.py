@@ -45,6 +45,8 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             length = int.from_bytes(stream.read(8), "little")
+            if size == 0:
+                raise _refusal(path, "is empty: its writer did not come to an end")
             if size < 8 or length > MAX_HEADER_BYTES or 8 + length > size:
                 raise _refusal(path, f"claims a header of {length:,} bytes in {size:,}")
             content = stream.read(length)

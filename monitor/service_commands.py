@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.console import explained, report, show, write
-from monitor.database import open_database, read_database
-from monitor.errors import SettingsError, UnknownVersionError
+from monitor.database import in_words, open_database, read_database
+from monitor.errors import DatabaseError, SettingsError, UnknownVersionError
 from monitor.health import Process, what_ails
 from monitor.jobs import request_cancel
 from monitor.lookup import find_line, find_version
@@ -83,11 +84,19 @@ def healthy(
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Ask whether a process does its work, by what it has written. Exit code: 0 yes, 1 no."""
+    """Ask whether a process does its work, by what it has written. Exit code: 0 yes, 1 no.
+
+    While the database is away nothing can be said against the process, and to start it again would
+    not help: 0.
+    """
     settings = settings_of(config, data_dir)
     lines = [line.name for line in settings.lines]
-    with read_database(settings.database_url)() as session:
-        ails = what_ails(session, process, name or default_name(gpu), lines, time.time())
+    try:
+        with read_database(settings.database_url)() as session:
+            ails = what_ails(session, process, name or default_name(gpu), lines, time.time())
+    except (DatabaseError, SQLAlchemyError) as error:
+        report(f"{process}: can't be asked: {in_words(error)}")
+        return
     if ails is not None:
         report(f"{process}: {ails}")
         raise typer.Exit(1)

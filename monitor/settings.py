@@ -35,6 +35,7 @@ from monitor.settings_file import (
     refuse_unknown_variables,
     secrets_directory,
 )
+from monitor.settings_table import Seconds
 from monitor.source_settings import (
     HubSettings,
     MlflowSettings,
@@ -49,7 +50,11 @@ class Settings(BaseSettings):
     """Everything an operator can set."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
     )
 
     data_dir: NamedPath = Path(".latentwatch")
@@ -64,7 +69,7 @@ class Settings(BaseSettings):
     """Most that cached activations may take on disk."""
     download_bytes: int = Field(default=200 * 2**30, gt=0)
     """Most that downloaded checkpoints may take on disk."""
-    poll_seconds: float = Field(default=30.0, gt=0)
+    poll_seconds: Seconds = 30.0
     """Pause between two looks at the lines."""
     max_waiting: int = Field(default=10, ge=1)
     """Versions of a line that may wait for their comparison; the oldest are skipped for newer ones,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ _SECRET = frozenset(
         *("alerts", "alerts.slack", *(f"alerts.slack.{name}" for name in _SLACK_SECRETS)),
         *("hub", "hub.token", "mlflow.tracking_uri", "webhooks"),
         *("webhooks.secret", "webhooks.hub_secret", "webhooks.mlflow_secret"),
+        "webhooks.read_token",
     }
 )
 """Keys whose value is not repeated in an error."""
@@ -37,14 +39,14 @@ _NOT_IN_A_FILE = {
     "explainer": ("api_key",),
     "judge": ("api_key",),
     "hub": ("token",),
-    "webhooks": ("secret", "hub_secret", "mlflow_secret"),
+    "webhooks": ("secret", "hub_secret", "mlflow_secret", "read_token"),
 }
 
 
 def read_settings_file(config: Path) -> dict[str, Any]:
     """The values of a TOML file, with relative paths made relative to the file's directory."""
     try:
-        values = tomllib.loads(config.read_text(encoding="utf-8"))
+        values = tomllib.loads(config.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config}: can't be read: {error}; check --config") from error
     except tomllib.TOMLDecodeError as error:
@@ -132,9 +134,11 @@ def explained(
     try:
         yield
     except SourceParseError as error:  # a variable that is no JSON
+        field = re.search(r'field "(\w+)"', str(error))
+        variable = f"{ENV_PREFIX}{field[1].upper()}" if field else "of the environment"
         raise SettingsError(
-            f"environment: {error}: {error.__cause__}; write lists and tables as JSON, such as "
-            f"{ENV_PREFIX}RECIPE__SEEDS='[0, 1]'"
+            f"environment variable {variable}, or one that begins so: {error.__cause__}; write "
+            f"lists and tables as JSON, such as {ENV_PREFIX}RECIPE__SEEDS='[0, 1]'"
         ) from error
     except ValidationError as error:
         messages = []
@@ -153,13 +157,29 @@ def explained(
             elif loc[:2] == _DESTINATIONS:
                 if loc[-1] in _DESTINATION_SECRETS:
                     remedy = f"; set {_variable(key)}"
-            elif key not in _SECRET:
+            elif key not in _SECRET and _may_be_repeated(problem["input"]):
                 remedy = f"; it is {problem['input']!r}"[:200]
             place = _place(found, config, from_file, given)
+            if (line := _line_name(loc, from_file)) is not None:
+                place = f"{place}: line {line}"
             messages.append(
                 f"{place}: {key}: {problem['msg'].removeprefix('Value error, ')}{remedy}"
             )
         raise SettingsError("\n".join(messages)) from error
+
+
+def _line_name(loc: tuple[int | str, ...], from_file: dict[str, Any]) -> str | None:
+    """What the line is called that `loc` is about, where the file says it."""
+    if len(loc) < 3 or loc[0] != "lines":
+        return None
+    name = _at(from_file, ["LINES", str(loc[1]), "NAME"])
+    return name if isinstance(name, str) and name.isprintable() else None
+
+
+def _may_be_repeated(value: Any) -> bool:
+    """Whether `value` can't hold a secret that its key does not tell of: no table or list, whose
+    keys are many, and no URL, in which a password may stand."""
+    return isinstance(value, bool | int | float | str) and "://" not in str(value)
 
 
 def _place(

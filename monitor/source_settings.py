@@ -1,5 +1,6 @@
 """What an operator can set about the places where versions are published, one class per kind."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,12 +9,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
     field_validator,
 )
+
+from monitor.settings_table import TABLE, Seconds
 
 STORES = ("s3", "gs", "abfs", "file", "memory")
 """Schemes of object stores."""
@@ -49,6 +51,12 @@ def store_url(url: str, schemes: Sequence[str] = STORES) -> str:
     return url.rstrip("/")
 
 
+def _repository(name: str) -> str:
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) is None:
+        raise ValueError("must be the name of a repository, such as organisation/name")
+    return name
+
+
 def _no_secrets(options: dict[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if isinstance(value, dict):
@@ -68,13 +76,13 @@ StoreOptions = Annotated[dict[str, Any], AfterValidator(_no_secrets)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
 
 class HubLine(_Table):
     """A repository on the Hugging Face Hub; its commits are the versions."""
 
-    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    repo: Annotated[str, AfterValidator(_repository)]
     """As `organisation/name`."""
     refs: list[str] = Field(default=["main"], min_length=1)
     """Globs for branches and tags, such as `main` or `v*`; `refs/pr/*` for pull requests."""
@@ -125,8 +133,15 @@ class HubSettings(_Table):
     """None takes HF_ENDPOINT, then https://huggingface.co."""
     token: SecretStr | None = None
     """From the environment only; without it HF_TOKEN is taken."""
-    timeout_seconds: float = Field(default=30.0, gt=0)
+    timeout_seconds: Seconds = 30.0
     """How long it may say nothing."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _without_secrets(cls, endpoint: HttpUrl | None) -> HttpUrl | None:
+        if endpoint is not None and (endpoint.username or endpoint.password):
+            raise ValueError("must hold no name or password; set LATENTWATCH_HUB__TOKEN")
+        return endpoint
 
     @field_validator("token")
     @classmethod

@@ -4,14 +4,15 @@ from typing import Any, NamedTuple
 
 from rich import filesize
 from rich.console import Group, RenderableType
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.wording import duration
+from monitor.overview import line_rows, refused_pushes
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.roster import SILENT_AFTER_SECONDS
-from monitor.schema import UNCHECKED, Diff, DiffState, Line, Outgoing, Version, WorkerRow
+from monitor.schema import UNCHECKED, Diff, DiffState, Line, Outgoing, Trust, Version, WorkerRow
 from monitor.tables import add_row, moment, new_table, plain
 
 
@@ -51,7 +52,10 @@ class Status(NamedTuple):
     workers: list[WorkerRow]
     oldest_unchecked: Unchecked | None
     unchecked: dict[str, dict[str, int]]
-    """By line and state, how many versions nobody has checked, skipped ones among them."""
+    """By line and state, how many versions nobody has checked; skipped ones are among them, and
+    refused pushes count as undecided."""
+    unread: dict[str, str]
+    """The lines that could not be looked at the last time, and why."""
 
 
 def status_of(session: Session, now: float) -> Status:
@@ -62,6 +66,11 @@ def status_of(session: Session, now: float) -> Status:
         _workers(session),
         _oldest(session),
         _unchecked(session),
+        {
+            line.name: line.look_problem
+            for line in session.scalars(select(Line).order_by(Line.name))
+            if line.look_problem is not None
+        },
     )
 
 
@@ -89,6 +98,7 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
             for worker in status.workers
         ],
         "unchecked": status.unchecked,
+        "unread": status.unread,
         "oldest_unchecked": status.oldest_unchecked and status.oldest_unchecked._asdict(),
     }
 
@@ -98,11 +108,12 @@ def status_view(status: Status, now: float) -> RenderableType:
     queues = new_table("queue", "due", "waiting for another try")
     for queue in status.queues:
         add_row(queues, queue.name, str(queue.due), str(queue.delayed))
-    running = new_table("running", "stage", "step", "done", "left", "memory", "try", "process")
+    running = new_table("running", "stage", "step", "done", "left", "memory", "try", "by")
     for row in status.running:
         what, done, left = _progress(row.step, now)
         memory, tried = _memory(row.readings), str(row.attempt)
-        add_row(running, row.name, row.stage, what, done, left, memory, tried, row.owner)
+        by = row.owner if row.readings is None else row.readings.worker
+        add_row(running, row.name, row.stage, what, done, left, memory, tried, by)
     workers = new_table("worker", "queues", "gpu", "since", "state")
     for worker in status.workers:
         silent = f"silent for {duration(now - worker.seen_at)}"
@@ -110,13 +121,23 @@ def status_view(status: Status, now: float) -> RenderableType:
         gpu = worker.gpu or "as found"
         add_row(workers, worker.name, worker.queues, gpu, moment(worker.started_at), state)
     parts: list[RenderableType] = [queues, running, workers]
+    alive = {
+        q for worker in status.workers if _is_alive(worker, now) for q in worker.queues.split(",")
+    }
+    for queue in status.queues:
+        if queue.due and queue.name not in alive:
+            parts.append(
+                plain(f"no worker takes {queue.name}: start one with `latentwatch worker`")
+            )
+    for line, problem in status.unread.items():
+        parts.append(plain(f"not looked at: {line}: {problem}"))
     for line, states in status.unchecked.items():
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         parts.append(plain(f"unchecked: {line}: {counts}"))
     if status.oldest_unchecked is not None:
         name, state, since = status.oldest_unchecked
         parts.append(plain(f"oldest unchecked: {name} ({state}), since {moment(since)}"))
-    else:
+    elif not status.unread:
         parts.append(plain("nothing is unchecked"))
     return Group(*parts)
 
@@ -181,16 +202,11 @@ def _workers(session: Session) -> list[WorkerRow]:
 
 
 def _unchecked(session: Session) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for line, state, count in session.execute(
-        select(Line.name, Version.state, func.count())
-        .join(Line, Line.id == Version.line_id)
-        .where(Version.state.in_(UNCHECKED))
-        .group_by(Line.name, Version.state)
-        .order_by(Line.name, Version.state)
-    ):
-        found.setdefault(line, {})[state] = count
-    return found
+    found = {
+        row.name: {str(state): row.states[state] for state in UNCHECKED if state in row.states}
+        for row in line_rows(session)
+    }
+    return {name: states for name, states in found.items() if states}
 
 
 def _is_alive(worker: WorkerRow, now: float) -> bool:
@@ -202,13 +218,20 @@ def _step(step: Step, now: float) -> dict[str, Any]:
 
 
 def _oldest(session: Session) -> Unchecked | None:
-    since = func.min(Version.registered_at)
-    row = session.execute(
-        select(Line.name, Version.name, Version.state, since)
+    waiting = (
+        select(Line.name, Version.name, Version.state, Version.registered_at)
         .join(Line, Line.id == Version.line_id)
         .where(Version.state.in_(UNCHECKED))
-        .group_by(Line.name, Version.name, Version.state)
-        .order_by(since)
+        .order_by(Version.registered_at)
         .limit(1)
-    ).first()
-    return None if row is None else Unchecked(f"{row[0]}: {row[1]}", row[2], row[3])
+    )
+    found = [
+        Unchecked(f"{line}: {name}", state, since)
+        for line, name, state, since in session.execute(waiting)
+    ]
+    for line in session.scalars(select(Line)).all():
+        found += [
+            Unchecked(f"{line.name}: {push.name}", Trust.UNDECIDED, push.seen_at)
+            for push in refused_pushes(session, line)
+        ]
+    return min(found, key=lambda one: one.since, default=None)

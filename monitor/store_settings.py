@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from monitor.settings_table import TABLE, Seconds
 from monitor.source_settings import STORES, StoreOptions, store_url
 
 
@@ -14,7 +15,7 @@ def _shared_url(url: str) -> str:
 class StoreSettings(BaseModel):
     """Where results are kept for all hosts; without a URL each keeps its own in `store_dir`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     url: Annotated[str, AfterValidator(_shared_url)] | None = None
     """Such as `s3://bucket/prefix`; `store_dir` then holds copies."""
@@ -22,5 +23,5 @@ class StoreSettings(BaseModel):
     """For the store's client, such as `endpoint_url`. Secrets come from the environment."""
     copies_bytes: int = Field(default=50 * 2**30, ge=0)
     """Most that the copies in `store_dir` may take on disk, besides those in use."""
-    save_seconds: float = Field(default=60.0, gt=0)
+    save_seconds: Seconds = 60.0
     """How often what a running comparison has saved is carried to the store."""

@@ -1,12 +1,14 @@
 """What an operator can set about traces."""
 
-from pydantic import BaseModel, ConfigDict, HttpUrl, field_validator
+from pydantic import BaseModel, HttpUrl, field_validator
+
+from monitor.settings_table import TABLE
 
 
 class TraceSettings(BaseModel):
     """Where workers tell, as OpenTelemetry, what they spent their time on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     endpoint: HttpUrl | None = None
     """OTLP over HTTP, such as `http://collector:4318/v1/traces`; without one nothing is told."""

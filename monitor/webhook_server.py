@@ -57,7 +57,7 @@ def listening(
         receiver(settings, ring, others),
         host=settings.host,
         port=settings.port,
-        log_level="error",
+        log_level="critical",
         access_log=False,
         server_header=False,
         limit_concurrency=64,

@@ -3,8 +3,9 @@
 import ipaddress
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
+from monitor.settings_table import TABLE
 from monitor.webhooks import generic
 
 LEAST_SECRET = 16
@@ -13,7 +14,7 @@ LEAST_SECRET = 16
 class WebhookSettings(BaseModel):
     """Where messages are taken, and the secrets of their senders, from the environment only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = TABLE
 
     host: str | None = None
     """Address to listen at; None takes no messages."""

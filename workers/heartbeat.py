@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.database import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.jobs import heartbeat
 from monitor.progress import Step
@@ -103,10 +104,10 @@ class Heartbeat:
                 self._end = CancelledError(f"cancelled: {cancel_reason}")
         except LeaseLostError as error:
             self._end = error
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             # The lease outlives several beats, so the next one may still be in time.
             logger.warning(
-                "the lease of diff %d could not be renewed", self._diff_id, exc_info=True
+                "the lease of diff %d could not be renewed: %s", self._diff_id, in_words(error)
             )
 
     def raise_if_ended(self) -> None:

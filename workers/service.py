@@ -7,6 +7,7 @@ killed, those below it die too.
 
 import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +21,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database import in_words, open_database
-from monitor.errors import LatentwatchError
+from monitor.errors import LatentwatchError, SettingsError
 from monitor.outbox import relay
+from monitor.owner import this_process
 from monitor.reconcile import Decisions
 from monitor.reconcile import reconcile as reconcile_rows
-from monitor.roster import sign_in, sign_out
+from monitor.roster import sign_in, sign_out, take_name
 from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
 from workers.death import die_with_parent
@@ -57,12 +59,19 @@ def run_worker(
     check_traces(settings.traces)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        check_gpu(gpu)
     app = make_app(settings)
     sessions = open_database(settings.database_url)
     engine: Engine = sessions.kw["bind"]
+    with sessions.begin() as session:
+        if not take_name(session, name, this_process(), time.time()):
+            raise SettingsError(
+                f"a worker called {name} runs already; give this one another name by --name, or a "
+                "GPU of its own by --gpu"
+            )
     must_stop = RawValue("b", 0)  # shared with the pool process, and needs no lock in a handler
     add_tasks(app, Workplace(sessions, settings, command, lambda: bool(must_stop.value), name))
-    parent, started_at = os.getpid(), time.time()
+    parent, started_at, owner = os.getpid(), time.time(), this_process()
 
     def in_pool_process(**_: Any) -> None:
         engine.dispose(close=False)  # its connections are the parent's
@@ -74,9 +83,10 @@ def run_worker(
     def tell() -> None:
         try:
             with sessions.begin() as session:
+                take_name(session, name, owner, time.time())
                 sign_in(session, name, queues, gpu, started_at, time.time())
-        except SQLAlchemyError:
-            logger.warning("the worker could not sign in", exc_info=True)
+        except SQLAlchemyError as error:
+            logger.warning("the worker could not sign in: %s", in_words(error))
 
     def ready(sender: Any, **_: Any) -> None:
         # By the loop that takes messages: a worker that hangs there is seen to be silent.
@@ -98,6 +108,19 @@ def run_worker(
             *("--without-gossip", "--without-mingle"),
         ]
     )
+
+
+def check_gpu(gpu: str) -> None:
+    """Raises SettingsError when CUDA finds no device `gpu`: the worker would compare on the CPU.
+
+    Asked in another process, since a worker never loads torch.
+    """
+    found = "import torch; raise SystemExit(not torch.cuda.is_available())"
+    done = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SettingsError(
+            f"--gpu {gpu}: CUDA finds no such device; `nvidia-smi -L` lists what there is"
+        )
 
 
 def run_reconciler(

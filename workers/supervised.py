@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor import jobs
+from monitor.database import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.fetching import fetching
 from monitor.history import line_history
@@ -175,10 +176,10 @@ def _write(place: Workplace, write: Callable[[Session, float], None]) -> None:
             with place.sessions.begin() as session:
                 write(session, place.clock())
             return
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             if time.monotonic() > patience:
                 raise
-            logger.warning("the result can't be written yet", exc_info=True)
+            logger.warning("the result can't be written yet: %s", in_words(error))
             time.sleep(1.0)
 
 

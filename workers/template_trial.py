@@ -19,7 +19,7 @@ from workers.isolation import environment_of_diffs
 CPU_SECONDS, WALL_SECONDS = 2, 120.0
 MEMORY_BYTES = 2 * 2**30
 LONGEST_CHARACTERS = 1_000_000
-_TOO_LONG, _TOO_LARGE = 3, 4
+_TOO_LONG, _TOO_LARGE, _TOO_OFTEN = 3, 4, 5
 _CHAT = [
     {"role": "user", "content": "Hello."},
     {"role": "assistant", "content": "Hello."},
@@ -43,8 +43,8 @@ def try_templates(checkpoint: Path) -> None:
         ).returncode
     except subprocess.TimeoutExpired:
         code = -1
-    if code < 0 or code in (_TOO_LONG, _TOO_LARGE):
-        what = "runs on" if code < 0 else "writes without end"
+    if code < 0 or code in (_TOO_LONG, _TOO_LARGE, _TOO_OFTEN):
+        what = "runs on" if code < 0 or code == _TOO_OFTEN else "writes without end"
         raise CheckpointRefusedError(
             f"{checkpoint}: its chat template {what} for a chat of three short messages; correct "
             "chat_template.jinja or chat_template of tokenizer_config.json"
@@ -92,6 +92,8 @@ def _main(checkpoint: Path) -> int:
                 return _TOO_LONG
         except MemoryError:
             return _TOO_LARGE
+        except OverflowError:  # the sandbox's own limit of a loop
+            return _TOO_OFTEN
     return 0
 
 

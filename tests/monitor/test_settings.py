@@ -25,13 +25,13 @@ def test_everything_has_a_default() -> None:
 def test_options_win_over_the_environment_and_that_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = write(tmp_path, 'data_dir = "f"\ncache_bytes = 1\n[recipe]\ntokens = 1\nlayer = 3\n')
+    file = write(tmp_path, 'data_dir = "f"\ncache_bytes = 1\n[recipe]\ntokens = 4001\nlayer = 3\n')
     monkeypatch.setenv("LATENTWATCH_CACHE_BYTES", "2")
-    monkeypatch.setenv("LATENTWATCH_RECIPE__TOKENS", "2")
+    monkeypatch.setenv("LATENTWATCH_RECIPE__TOKENS", "4002")
     settings = load_settings(file, data_dir=Path("o"), store_dir=None)
     assert settings.data_dir == Path("o") and settings.store_dir == Path("o/store")
     assert settings.cache_bytes == 2
-    assert (settings.recipe.tokens, settings.recipe.layer) == (2, 3)
+    assert (settings.recipe.tokens, settings.recipe.layer) == (4002, 3)
 
 
 def test_paths_in_the_file_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_a_mistake_in_the_file_is_named(
             '[{"name": "a"}]',
             r"LATENTWATCH_LINES: lines\.0: line a: names none as its source; name exactly one of",
         ),
-        ("LATENTWATCH_LINES", "[", 'field "lines".*as JSON, such as'),
-        ("LATENTWATCH_RECIPE__SEEDS", "0,1", 'field "recipe".*as JSON, such as'),
+        ("LATENTWATCH_LINES", "[", "LATENTWATCH_LINES.*as JSON, such as"),
+        ("LATENTWATCH_RECIPE__SEEDS", "0,1", "LATENTWATCH_RECIPE.*as JSON, such as"),
         ("LATENTWATCH_DATA_DIR", "", "variable LATENTWATCH_DATA_DIR: data_dir: an empty path"),
     ],
 )
