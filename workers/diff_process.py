@@ -49,7 +49,7 @@ class Assignment(BaseModel):
     """The parent's, which this process must not reach; None where it may, to ask an explainer."""
     job: Job
     settings: dict[str, Any]
-    """Of `monitor.settings.Settings`, without those of database, broker and lines."""
+    """Those of `monitor.settings.Settings` that it needs (`workers.supervised.NEEDED`)."""
     calibration: dict[str, Any] | None
     """Of `alerts.calibration.Calibration`."""
     calibration_age_days: float = 0.0
@@ -79,6 +79,12 @@ def serve(compare: Compare) -> None:
         told = limit_reached(error, limits) or want_of_memory(reason) or reason
         lines.tell(event="crashed", reason=told)
         raise
+    else:
+        _tell_outcome(lines, outcome)
+    sys.exit(0)
+
+
+def _tell_outcome(lines: "_Lines", outcome: Outcome) -> None:
     if (wanting := _cut_short(outcome)) is not None:
         lines.tell(event="crashed", reason=wanting)
     else:
@@ -88,7 +94,6 @@ def serve(compare: Compare) -> None:
             evidence=outcome.evidence.model_dump(mode="json"),
             failure=outcome.failure,
         )
-    sys.exit(0)
 
 
 def _cut_short(outcome: Outcome) -> str | None:

@@ -32,6 +32,8 @@ from workers.traces import Trace, traced
 
 logger = logging.getLogger(__name__)
 
+NEEDED = {"data_dir", "store_dir", "cache_bytes", "recipe", "explainer", "limits"}
+"""The settings that the comparing process gets: no other is its business."""
 WRITE_SECONDS = 60.0
 """How long a result is kept for a database that is away."""
 
@@ -109,19 +111,7 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
             shared_network=None if may_reach else network_namespace(),
             job=job,
             settings=settings.model_dump(
-                mode="json",
-                exclude={
-                    "broker": True,
-                    "database_url": True,
-                    "lines": True,
-                    "explainer": {"api_key"},
-                    "judge": True,
-                    "hub": True,
-                    "mlflow": True,
-                    "store": True,
-                    "traces": True,
-                    "webhooks": True,
-                },
+                mode="json", include=NEEDED, exclude={"explainer": {"api_key"}}
             ),
             calibration=None if known is None else known.calibration.model_dump(mode="json"),
             calibration_age_days=0.0 if known is None else known.age_days,

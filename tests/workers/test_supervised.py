@@ -76,6 +76,36 @@ def test_a_verdict_is_written_and_no_secret_reaches_the_process(
     assert not any(word in start for word in ("SLACK", "LATENTWATCH", "AWS"))
 
 
+def test_no_setting_of_another_process_reaches_it_or_keeps_it_from_comparing(
+    pushes: Pushes, sessions: Sessions, settings: Settings, tmp_path: Path
+) -> None:
+    filled = load_settings(
+        data_dir=settings.data_dir,
+        broker=settings.broker.model_dump() | {"url": "redis://:secret@redis/0"},
+        lines=[{"name": "chat", "directory": tmp_path}],
+        hub={"token": "hf_secret"},
+        webhooks={"host": "127.0.0.1", "secret": "a-secret-of-webhooks"},
+        traces={"endpoint": "http://127.0.0.1:9/v1/traces"},
+        alerts={
+            "slack": {"bot_token": "xoxb-secret"},
+            "destinations": {"duty": {"kind": "pagerduty", "routing_key": "0" * 32}},
+            "routes": [
+                {"lines": ["chat"], "channel": "C0CHAT"},
+                {"channel": "C0ALL", "destinations": ["duty"]},
+            ],
+        },
+    )
+    told = tmp_path / "told"
+    script = f"import sys; open({str(told)!r}, 'w').write(sys.stdin.read())"
+    diff_id = pushes.queue("first")
+    command = (sys.executable, "-c", script)
+    run_due(place(sessions, filled, command=command), diff_id)
+    assert "secret" not in told.read_text() and "C0CHAT" not in told.read_text()
+    diff_id = pushes.queue("good")
+    run_due(place(sessions, filled), diff_id)
+    assert pushes.row(diff_id).state == DiffState.DONE
+
+
 @pytest.mark.parametrize(
     "name, state, reason",
     [
