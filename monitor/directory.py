@@ -125,6 +125,10 @@ def _walk(path: Path, root: Path) -> Iterator[FileStat]:
 def _file(name: str, status: os.stat_result) -> FileStat:
     if not stat.S_ISREG(status.st_mode):
         raise _UnusableError(f"{name!r} is neither a file nor a directory; remove it")
+    if not 0 <= status.st_mtime_ns < 2**63:
+        raise _UnusableError(
+            f"{name!r} was modified at a time that can't be recorded; correct it with `touch`"
+        )
     return FileStat(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 

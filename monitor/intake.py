@@ -99,7 +99,7 @@ def register(session: Session, line: Line, push: Push, now: float) -> Registered
             weights_digest=push.identity.weights,
             tokenizer_digest=push.identity.tokenizer,
             shape=push.checkpoint.shape,
-            published_at=push.published_at,
+            published_at=min(push.published_at, now),  # the publisher sets a file's time
             registered_at=now,
             state=Trust.NEW,
             state_at=now,

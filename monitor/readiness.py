@@ -78,7 +78,7 @@ def _by_marker(listing: Listing, name: str) -> Ready | NotReady:
 
 
 def _by_quiet(sight: Sight, rule: Rule, now: float) -> Ready | NotReady:
-    quiet_by_its_times = sight.listing.newest() <= now - rule.quiet_seconds
+    quiet_by_its_times = sight.listing.changed() <= now - rule.quiet_seconds
     quiet_by_polls = sight.polls >= rule.quiet_polls and now - sight.since >= rule.quiet_seconds
     if quiet_by_its_times or quiet_by_polls:
         return Ready()

@@ -3,6 +3,7 @@
 Clock, sleep and the worker are arguments, so a test can run days in no time.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
@@ -24,6 +25,8 @@ from monitor.schema import Line, Trust, Version
 from monitor.settings import Settings
 from monitor.source import Observation
 from monitor.watch import Event, State, settling, step, untold
+
+logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 3600.0
 """After this long a failed comparison is tried again; at once when watching begins."""
@@ -136,10 +139,10 @@ class LineWatch:
         name = event.observation.name
         try:
             news = admit(self._around.sessions, self.settings.name, self._source, event, now)
-        except (LatentwatchError, SQLAlchemyError) as error:
+        except Exception as error:
             # Told again by the next look: else nobody would ever hear of this push.
             self.state = untold(self.state, event.observation)
-            news = f"{self.settings.name}: {name} could not be taken in: {in_words(error)}"
+            news = f"{self.settings.name}: {name} could not be taken in: {_in_words(error)}"
             if self.failures.get(name) == news:
                 return
             self.failures[name] = news
@@ -202,9 +205,10 @@ class LineWatch:
     def _problems(self) -> Iterator[None]:
         try:
             yield
-        except (LatentwatchError, SQLAlchemyError) as error:
-            # A database that is away is back in some later round; watching must outlive that.
-            self.problem = in_words(error)
+        except Exception as error:
+            # A database that is away is back in some later round; watching must outlive that, and
+            # what nobody expected of one line must not keep the others from being looked at.
+            self.problem = _in_words(error)
             if self.problem != self._reported:
                 self._around.report(self.problem)
         self._reported = self.problem
@@ -214,10 +218,17 @@ def _run(around: Around) -> bool:
     """Whether the worker could run what was queued."""
     try:
         around.worker.run_queued()
-    except (LatentwatchError, SQLAlchemyError) as error:
-        around.report(in_words(error))
+    except Exception as error:
+        around.report(_in_words(error))
         return False
     return True
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, LatentwatchError | SQLAlchemyError):
+        return in_words(error)
+    logger.error("this was not expected", exc_info=error)
+    return f"{type(error).__name__}: {error}; this is a fault of latentwatch, its log says where"
 
 
 def _flagged(sessions: sessionmaker[Session]) -> set[int]:

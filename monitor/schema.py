@@ -73,7 +73,7 @@ class Version(Base):
     shape: Mapped[str]
     """Architecture, blocks and width, as `LlamaForCausalLM 30x576`."""
     published_at: Mapped[float]
-    """Modification time of its newest file."""
+    """Modification time of its newest file, or when it was seen, if that was earlier."""
     registered_at: Mapped[float]
     state: Mapped[str] = mapped_column(default=Trust.NEW)
     state_at: Mapped[float]

@@ -30,6 +30,11 @@ class Listing:
         """When the newest file was modified, in seconds since the epoch; 0 without files."""
         return max((file.mtime_ns for file in self.files), default=0) / 1e9
 
+    def changed(self) -> float:
+        """When any file last changed in any way: a copy may keep the times of what it is made of,
+        the time of its change it can't keep."""
+        return max((max(file.mtime_ns, file.ctime_ns) for file in self.files), default=0) / 1e9
+
 
 @dataclass(frozen=True)
 class Observation:

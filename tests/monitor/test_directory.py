@@ -46,6 +46,19 @@ def test_subdirectories_that_match_are_versions_in_order_of_time(tmp_path: Path)
     assert seen[0].listing.newest() == 0.0 and seen[2].listing.newest() == 2.0
 
 
+def test_what_cannot_be_read_is_told_by_name_and_keeps_nobody_from_the_others(
+    tmp_path: Path,
+) -> None:
+    write_checkpoint(tmp_path / "v1")
+    (tmp_path / "loop").symlink_to("loop")
+    late = write_checkpoint(tmp_path / "late") / "config.json"
+    os.utime(late, ns=(0, 2**63))  # a moment in 2262, which no database can keep
+    seen = {one.name: one.listing.problem for one in DirectorySource(tmp_path).scan()}
+    assert seen["v1"] is None
+    assert "can't be" in str(seen["loop"]) or "not there" in str(seen["loop"])
+    assert "'config.json' was modified at a time" in str(seen["late"])
+
+
 def test_links_between_versions_stay_inside_and_others_do_not(tmp_path: Path) -> None:
     line, outside = tmp_path / "line", write_checkpoint(tmp_path / "outside")
     write_checkpoint(line / "v1")

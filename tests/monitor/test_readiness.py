@@ -30,6 +30,13 @@ def test_a_push_whose_files_are_old_is_ready_at_first_sight() -> None:
     assert "within the last 60 s" in reason(sight, QUIET, 159.0)
 
 
+def test_a_copy_that_keeps_old_times_is_as_new_as_the_copying() -> None:
+    copied = Listing((FileStat("a", 1, int(5e9), int(100e9), 1),))
+    sight = look(None, copied, now=110.0)
+    assert "within the last 60 s" in reason(sight, QUIET, 110.0)
+    assert readiness(sight, QUIET, 160.0) == Ready()
+
+
 def test_a_push_with_times_in_the_future_is_ready_after_enough_quiet_polls() -> None:
     future = listing(a=9e9)
     sight = look(None, future, 0.0)

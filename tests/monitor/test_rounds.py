@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from monitor import jobs
+from monitor.admission import admit
 from monitor.database import Audit, Diff, Line, Observation, Trust, Version
 from monitor.line_settings import LineSettings
 from monitor.lineage import verify_audit
@@ -326,6 +328,35 @@ def test_when_a_line_was_last_seen_is_kept_with_what_prevents_it_now(watched: Wa
     lost = line()
     assert lost.looked_at == seen.looked_at
     assert lost.look_problem is not None and "can't be listed" in lost.look_problem
+
+
+def test_what_nobody_expected_of_one_push_keeps_nobody_from_the_others(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def admit_or_break(sessions: Any, line: str, source: Any, event: Any, now: float) -> Any:
+        if event.observation.name == "bad-2":
+            raise OverflowError("Python int too large")
+        return admit(sessions, line, source, event, now)
+
+    monkeypatch.setattr("monitor.rounds.admit", admit_or_break)
+    for number, name in enumerate(("v1", "bad-2", "good-3")):
+        watched.push(name, number)
+    assert watched.watch() == 3
+    assert watched.states() == {"v1": "trusted", "good-3": "passed"}
+    assert any("bad-2 could not be taken in: OverflowError" in said for said in watched.said)
+    monkeypatch.undo()
+    watched.watch()
+    assert "bad-2" in watched.states()
+
+
+def test_a_time_in_the_future_makes_no_version_newer_than_what_is_seen_later(
+    watched: Watched,
+) -> None:
+    watched.configure(quiet_seconds=0.0)
+    for file in watched.push("v1", 0).iterdir():
+        os.utime(file, (9e9, 9e9))
+    watched.watch()
+    assert watched.version("v1").published_at <= watched.clock.now
 
 
 def test_one_round_waits_for_the_quiet_period(watched: Watched) -> None:
