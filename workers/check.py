@@ -13,9 +13,9 @@ from monitor.database import open_database
 from monitor.schema import Diff
 from monitor.settings import Settings
 from workers.claim import Claim
-from workers.kept_outcomes import find_outcome
+from workers.kept_outcomes import evidence_of
 from workers.local import LocalWorker
-from workers.outcome import Outcome, read_evidence, write_outcome
+from workers.outcome import Outcome, write_outcome
 from workers.progress import DiffProgress
 
 
@@ -47,6 +47,6 @@ def check_pair(
         worker.run(claim)
     verdict = result_of(sessions, comparison)
     if out is not None:
-        evidence = read_evidence(find_outcome(settings, verdict))
+        evidence = evidence_of(settings, verdict)
         write_outcome(out, Outcome(verdict, evidence))
     return verdict

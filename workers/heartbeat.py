@@ -64,8 +64,7 @@ class Heartbeat:
 
     def begin(self, stage: str) -> None:
         self._stage, self._step = stage, None
-        self._beat()
-        self.raise_if_ended()
+        self.confirm()
         self._progress.begin(stage)
 
     def step(self, what: str, done: int, total: int) -> None:
@@ -82,6 +81,12 @@ class Heartbeat:
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         self._progress.end(stage, seconds, reused)
+
+    def confirm(self) -> None:
+        """Renew the lease now. Raises LeaseLostError or CancelledError when it is over: what this
+        process would write then is no longer its to write."""
+        self._beat()
+        self.raise_if_ended()
 
     def _run(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):

@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from alerts.evidence import Evidence
 from alerts.history import Release
+from alerts.json_file import read_json
 from alerts.verdict import Verdict
 from monitor.settings import Settings
 from workers.errors import StoreError
-from workers.outcome import Outcome, report_directory, write_outcome
+from workers.outcome import VERDICT, Outcome, read_evidence, report_directory, write_outcome
 from workers.recipe import digest_of
 from workers.shared_store import SharedStore
 
@@ -47,6 +49,22 @@ def find_outcome(settings: Settings, verdict: Verdict) -> Path:
         except (StoreError, OSError) as error:
             logger.warning("%s; what this host has of the report is shown", error)
     return directory
+
+
+def evidence_of(settings: Settings, verdict: Verdict) -> Evidence:
+    """What was measured beside `verdict`; with a caveat where what is kept belongs to another try,
+    as of a worker that had been given up for dead. Raises OSError or ValueError when it can't be
+    read."""
+    directory = find_outcome(settings, verdict)
+    kept = directory / VERDICT
+    if kept.is_file() and read_json(kept, Verdict) != verdict:
+        return Evidence(
+            caveats=[
+                "The evidence that is kept belongs to another try and is not shown; queue the "
+                "version again by `latentwatch check`."
+            ]
+        )
+    return read_evidence(directory)
 
 
 def _bring(shared: SharedStore, name: str, directory: Path) -> None:

@@ -128,6 +128,7 @@ class LocalWorker:
             with carried(self._settings, job, heartbeat.raise_if_ended):
                 store = LocalStore(self._settings.store_dir)
                 outcome = run_diff(job, self._settings, store, heartbeat, calibration=calibration)
+            heartbeat.confirm()
             history = line_history(self._sessions, self._settings, outcome.verdict)
             keep_outcome(self._settings, outcome, history)
         return outcome

@@ -6,8 +6,8 @@ from urllib.parse import quote
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.settings import Settings
-from workers.kept_outcomes import find_outcome
-from workers.outcome import REPORT, read_evidence, report_directory
+from workers.kept_outcomes import evidence_of
+from workers.outcome import REPORT, report_directory
 
 
 class StoredResults:
@@ -19,7 +19,7 @@ class StoredResults:
     def evidence(self, verdict: Verdict) -> Evidence:
         """What was measured beside the verdict; with a caveat where it can't be read."""
         try:
-            return read_evidence(find_outcome(self._settings, verdict))
+            return evidence_of(self._settings, verdict)
         except (OSError, ValueError) as error:
             return Evidence(caveats=[f"The evidence can't be read: {error}"[:300]])
 

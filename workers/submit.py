@@ -10,8 +10,8 @@ from monitor.comparison import prepare, result_of
 from monitor.database import open_database
 from monitor.schema import Diff, DiffState
 from monitor.settings import Settings
-from workers.kept_outcomes import find_outcome
-from workers.outcome import Outcome, read_evidence, write_outcome
+from workers.kept_outcomes import evidence_of
+from workers.outcome import Outcome, write_outcome
 from workers.remote import RemoteWorker
 
 POLL_SECONDS = 1.0
@@ -55,5 +55,5 @@ def submit_pair(
         time.sleep(POLL_SECONDS)
     verdict = result_of(sessions, comparison)
     if out is not None:
-        write_outcome(out, Outcome(verdict, read_evidence(find_outcome(settings, verdict))))
+        write_outcome(out, Outcome(verdict, evidence_of(settings, verdict)))
     return verdict

@@ -144,6 +144,7 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
             )
         ended = _outcome(ending)
         if isinstance(ended, Outcome):
+            heartbeat.confirm()
             keep_outcome(settings, ended, line_history(place.sessions, settings, ended.verdict))
         return ended
 

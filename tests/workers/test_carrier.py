@@ -263,6 +263,8 @@ def test_reviewers_find_a_report_wherever_it_was_written(
     caveat = Evidence(caveats=["decided again"])
     keep_outcome(b, Outcome(verdict, caveat))
     assert read_evidence(find_outcome(a, verdict)) == caveat
+    again = verdict.model_copy(update={"timings": {"probe": 1.0}})
+    assert "belongs to another try" in StoredResults(a).evidence(again).caveats[0]
     other: Verdict = verdict.model_copy(update={"line": "another"})
     assert StoredResults(b).evidence(other) == Evidence()
     with caplog.at_level(logging.WARNING):

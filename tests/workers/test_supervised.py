@@ -259,6 +259,23 @@ def test_the_row_tells_the_progress_and_a_stop_gives_the_diff_back(
     assert pushes.row(diff_id).state == DiffState.DONE
 
 
+def test_who_was_given_up_for_dead_leaves_no_report(
+    pushes: Pushes, sessions: Sessions, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 1e6)  # as if it had been stopped
+    diff_id = pushes.queue("slow")
+    late_one = threading.Thread(target=lambda: run_due(place(sessions, settings), diff_id))
+    late_one.start()
+    until(lambda: pushes.row(diff_id).stage == "train")
+    with sessions.begin() as session:
+        assert jobs.claim_next(session, 1e12, "elsewhere:1:1", 60.0) is not None
+    pushes.go()
+    late_one.join()
+    assert list(settings.data_dir.glob("reports/*/*/*")) == []
+    row = pushes.row(diff_id)
+    assert (row.state, row.owner, row.verdict) == (DiffState.RUNNING, "elsewhere:1:1", None)
+
+
 @pytest.mark.parametrize("how", ["cancelled", "taken over"])
 def test_who_has_no_right_to_go_on_kills_the_process_and_writes_no_verdict(
     pushes: Pushes,
