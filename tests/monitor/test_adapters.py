@@ -192,7 +192,7 @@ def test_a_base_that_is_gone_or_broken_is_named(
 ) -> None:
     line.configure(adapters={"base": tmp_path / "ghost", "names": []})
     assert line.watch() == 3
-    assert "correct adapters.base" in line.said[-1]
+    assert "correct `adapters.base`" in line.said[-1]
     with pytest.raises(SettingsError, match=r"lines\.0\.adapters\.base: an empty path"):
         load_settings(lines=[{"name": "a", "directory": "d", "adapters": {"base": ""}}])
 

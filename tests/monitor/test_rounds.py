@@ -359,6 +359,26 @@ def test_a_time_in_the_future_makes_no_version_newer_than_what_is_seen_later(
     assert watched.version("v1").published_at <= watched.clock.now
 
 
+def test_status_counts_what_was_refused_and_names_lines_that_cannot_be_looked_at(
+    watched: Watched,
+) -> None:
+    watched.push("v1", 0)
+    broken = watched.push("broken-config", 1) / "config.json"
+    broken.write_text("{")
+    watched.watch()
+    with watched.sessions() as session:
+        status = status_of(session, watched.clock.now)
+    assert status.unchecked == {"chat": {"undecided": 1}} and status.unread == {}
+    assert status.oldest_unchecked is not None
+    assert status.oldest_unchecked.name == "chat: broken-config"
+    shutil.move(watched.directory, watched.directory.with_name("elsewhere"))
+    watched.watch()
+    with watched.sessions() as session:
+        status = status_of(session, watched.clock.now)
+    assert "can't be listed" in status.unread["chat"]
+    assert "can't be listed" in status_data(status, 0.0)["unread"]["chat"]
+
+
 def test_one_round_waits_for_the_quiet_period(watched: Watched) -> None:
     watched.configure(quiet_seconds=50.0, quiet_polls=5)
     watched.push("v1", 0)

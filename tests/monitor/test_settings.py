@@ -341,6 +341,46 @@ def test_a_secret_of_a_source_is_refused_in_the_file(
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[[lines]]\nname = "a"\ndirectory = "d"\n[[lines]]\nname = "a"\ndirectory = "d"',
+        '[[lines]]\nname = "a"\nobjects = { url = "s3://b/c", options = { client_kwargs = '
+        '{ aws_secret_access_key = "geheim" } } }',
+        '[store]\nurl = "s3://b/c"\noptions = { secret = "geheim" }',
+        '[[lines]]\nname = "a"\nobjects = { url = "s3://me:geheim@bucket/y" }',
+        '[hub]\nendpoint = "https://me:geheim@hub.example"',
+        '[webhooks]\nread_token = "geheim"',
+    ],
+)
+def test_an_error_repeats_no_secret_wherever_it_lies(tmp_path: Path, table: str) -> None:
+    file = write(tmp_path, f'database_url = "postgresql://me:geheim@db/watch"\n{table}\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "table, key",
+    [
+        ("poll_seconds = inf", "poll_seconds"),
+        ("[broker]\nreconcile_seconds = inf", r"broker\.reconcile_seconds"),
+        ("[broker]\ndeadline_seconds = 1e300", r"broker\.deadline_seconds"),
+        ("[recipe]\ntokens = 2000", r"recipe: tokens is 2000, fewer than one batch \(2048\)"),
+        ('[[lines]]\nname = "a"\ndirectory = "d"\ninclude = ""', r"line a: lines\.0\.include"),
+    ],
+)
+def test_a_value_that_can_only_be_a_slip_is_refused(tmp_path: Path, table: str, key: str) -> None:
+    with pytest.raises(SettingsError, match=key):
+        load_settings(write(tmp_path, f"{table}\n"))
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "latentwatch.toml"
+    file.write_text("poll_seconds = 7\n", encoding="utf-8-sig")
+    assert load_settings(file).poll_seconds == 7
+
+
 def test_the_database_s_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "postgresql://watch:hunter2@127.0.0.1:9/none")
     settings = load_settings(None)

@@ -13,6 +13,7 @@ ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% 
 HOSTILE = {
     "loops": (ENDLESS, "runs on"),
     "loops and writes": (ENDLESS.replace("%}{% endfor", "%}x{% endfor", 1), "writes without end"),
+    "more loops than the sandbox allows": ("{% for i in range(99999999) %}{% endfor %}", "runs on"),
     "one huge text": ("{{ 'x' * 10**11 }}", "writes without end"),
     "texts that double": (
         "{% set n = namespace(t='x') %}{% for i in range(60) %}{% set n.t = n.t ~ n.t %}"
