@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from alerts.wording import duration
 from monitor.leader import PAGER, RECONCILER
+from monitor.readings import Readings
 from monitor.roster import SILENT_AFTER_SECONDS
-from monitor.schema import Lease, Line, WorkerRow
+from monitor.schema import Diff, DiffState, Lease, Line, WorkerRow
 
 Process = Literal["watch", "reconcile", "alerts", "worker"]
 
@@ -37,11 +38,23 @@ def what_ails(
         if worker is None:
             return f"worker {name} has never signed in, or has ended"
         silent = now - worker.seen_at
-        return f"silent for {duration(silent)}" if silent > SILENT_AFTER_SECONDS else None
+        if silent <= SILENT_AFTER_SECONDS or _compares(session, name, now):
+            return None
+        return f"silent for {duration(silent)}"
     lease = session.get(Lease, LEADERS[process])
     if lease is None:
         return "none has ever led"
     return f"none leads since {duration(now - lease.until)}" if lease.until < now else None
+
+
+def _compares(session: Session, name: str, now: float) -> bool:
+    """Whether a diff of the worker `name` has a lease: it goes on while the broker is away, when
+    nobody can sign in."""
+    leased = select(Diff.readings).where(
+        Diff.state == DiffState.RUNNING, Diff.lease_until > now, Diff.readings.is_not(None)
+    )
+    told = session.scalars(leased)
+    return any(Readings.of_json(one).worker == name for one in told if one is not None)
 
 
 def _unwatched(session: Session, lines: Sequence[str], now: float) -> str | None:

@@ -65,7 +65,8 @@ def decide(
     """What to do at the time `now`. `depths` are the messages in each queue, where known.
 
     A message counts as lost when it was sent some time ago and its queue holds fewer messages than
-    diffs wait for one: in a long queue nothing is sent twice. Sending once too often is harmless.
+    diffs wait for one; then as many are sent again, the oldest first. Sending once too often is
+    harmless.
     """
     abandoned = [
         Abandoned(
@@ -86,7 +87,8 @@ def decide(
                 for row in here
                 if has_come(row.sent_at + LOST_AFTER_SECONDS, now, LOST_AFTER_SECONDS)
             ]
-            resend += [row.diff_id for row in old]
+            old.sort(key=lambda row: row.sent_at)
+            resend += [row.diff_id for row in old[: len(here) - depth]]
     return Decisions(abandoned, resend)
 
 

@@ -22,6 +22,7 @@ class StoreSettings(BaseModel):
     options: StoreOptions = {}
     """For the store's client, such as `endpoint_url`. Secrets come from the environment."""
     copies_bytes: int = Field(default=50 * 2**30, ge=0)
-    """Most that the copies in `store_dir` may take on disk, besides those in use."""
+    """Most that results in `store_dir` may take on disk, besides those in use; what was used
+    longest ago makes room, and is computed again, or brought where a store is shared."""
     save_seconds: Seconds = 60.0
     """How often what a running comparison has saved is carried to the store."""

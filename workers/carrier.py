@@ -32,28 +32,36 @@ def carried(
 ) -> Iterator[None]:
     """While the block runs, `job` is compared with what all hosts have; then they have its results.
 
-    Does nothing where no store is shared. `raise_if_ended` is called between two bundles that are
-    brought, and may raise. After a LeaseLostError nothing more is carried: another host works on
-    the diff now.
+    Where no store is shared this host's results are kept as long as there is room, and nothing is
+    carried. `raise_if_ended` is called between two bundles that are brought, and may raise. After a
+    LeaseLostError nothing more is carried: another host works on the diff now.
     """
-    if settings.store.url is None:
-        yield
-        return
     subjects = (job.pair_digest, job.base.content_digest, job.candidate.content_digest)
     with in_use(settings.store_dir, subjects):
-        carrier = _Carrier(settings.store_dir, SharedStore(settings.store), subjects)
-        carrier.bring(raise_if_ended)
-        make_room(settings.store_dir, settings.store.copies_bytes)
-        try:
-            with _regularly(carrier.take_away, settings.store.save_seconds):
+        if settings.store.url is None:
+            yield
+        else:
+            carrier = _Carrier(settings.store_dir, SharedStore(settings.store), subjects)
+            with _carrying(carrier, settings, raise_if_ended):
                 yield
-        except LeaseLostError:
-            raise
-        except BaseException:
-            carrier.take_away()
-            raise
-        carrier.take_away()
     make_room(settings.store_dir, settings.store.copies_bytes)
+
+
+@contextmanager
+def _carrying(
+    carrier: "_Carrier", settings: Settings, raise_if_ended: Callable[[], None]
+) -> Iterator[None]:
+    carrier.bring(raise_if_ended)
+    make_room(settings.store_dir, settings.store.copies_bytes)
+    try:
+        with _regularly(carrier.take_away, settings.store.save_seconds):
+            yield
+    except LeaseLostError:
+        raise
+    except BaseException:
+        carrier.take_away()
+        raise
+    carrier.take_away()
 
 
 class _Carrier:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -45,6 +46,7 @@ class Heartbeat:
         self._stage: str | None = None
         self._step: Step | None = None
         self._readings: Readings | None = None
+        self._kept_at = time.monotonic()
         self._end: LatentwatchError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -105,12 +107,17 @@ class Heartbeat:
                     self._step,
                     self._readings,
                 )
+            self._kept_at = time.monotonic()
             if cancel_reason is not None:
                 self._end = CancelledError(f"cancelled: {cancel_reason}")
         except LeaseLostError as error:
             self._end = error
         except SQLAlchemyError as error:
             # The lease outlives several beats, so the next one may still be in time.
+            if time.monotonic() - self._kept_at > LEASE_SECONDS:
+                self._end = LeaseLostError(
+                    f"diff {self._diff_id}: the database was away for longer than the lease"
+                )
             logger.warning(
                 "the lease of diff %d could not be renewed: %s", self._diff_id, in_words(error)
             )

@@ -29,6 +29,7 @@ from monitor.reconcile import reconcile as reconcile_rows
 from monitor.roster import sign_in, sign_out, take_name
 from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
+from workers.closed_memory import close_memory
 from workers.death import die_with_parent
 from workers.shared_store import SharedStore
 from workers.supervised import Workplace
@@ -60,6 +61,7 @@ def run_worker(
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         check_gpu(gpu)
+    close_memory()
     app = make_app(settings)
     sessions = open_database(settings.database_url)
     engine: Engine = sessions.kw["bind"]

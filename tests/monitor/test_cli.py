@@ -158,6 +158,7 @@ def test_check_refuses_bad_input_and_leaves_no_row(side: str, spoil: Any, messag
         (["trust", "chat", "v1"], "--reason"),
         (["quarantine", "chat", "v1"], "--reason"),
         (["quarantine", "chat", "v1", "--reason", "x"], "no line 'chat'"),
+        (["cancel", "chat", "v1", "--reason", " "], "must say why"),
         (["dance"], "dance"),
         (["lines", "--data-dir", ""], "must not be empty"),
         (["lines", "--config", ""], "must not be empty"),

@@ -9,6 +9,7 @@ from monitor.leader import PAGER, RECONCILER, lead
 from monitor.roster import sign_in, sign_out
 from monitor.schema import Line
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
+from tests.monitor.filled import fill
 
 Ails = Callable[[Process, float], str | None]
 
@@ -32,6 +33,14 @@ def test_a_worker_is_well_while_it_signs_in(sessions: Sessions, ails: Ails) -> N
     with sessions.begin() as session:
         sign_out(session, "host-0")
     assert ails("worker", 150.0) is not None
+
+
+def test_a_worker_that_compares_is_well_while_the_broker_is_away(
+    sessions: Sessions, ails: Ails
+) -> None:
+    fill(sessions, 1000.0)  # host-0 compares, and has a lease until 1060
+    assert ails("worker", 1055.0) is None
+    assert "silent" in str(ails("worker", 1070.0))
 
 
 @pytest.mark.parametrize(("process", "role"), [("reconcile", RECONCILER), ("alerts", PAGER)])

@@ -252,6 +252,20 @@ def test_copies_take_no_more_than_they_may(tmp_path: Path) -> None:
     assert size_of(tmp_path) == 0
 
 
+def test_results_of_a_host_alone_make_room_for_newer_ones(tmp_path: Path) -> None:
+    job = made_up()
+    settings = load_settings(data_dir=tmp_path, store={"copies_bytes": 0})
+    store = LocalStore(settings.store_dir)
+    keys = f"diffs/{'0' * 64}/answers/1", f"diffs/{job.pair_digest}/answers/1"
+    with carried(settings, job):
+        for key in keys:
+            with store.put(key) as directory:
+                (directory / "result.json").write_bytes(bytes(1000))
+        make_room(settings.store_dir, 0)
+        assert [store.get(key) is not None for key in keys] == [False, True]  # in use
+    assert store.get(keys[1]) is None
+
+
 def test_reviewers_find_a_report_wherever_it_was_written(
     host: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
