@@ -48,7 +48,7 @@ services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian
 	fi
 
 test: $(STAMP) services  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules (docs/benchmarks.md)
 	$(BIN)/latentwatch bench chaos
