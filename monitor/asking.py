@@ -1,5 +1,6 @@
 """What may be asked about an alert beyond its verdict, and asking it."""
 
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -38,12 +39,13 @@ def offer_of(session: Session, row: AlertRow) -> Offer | Refusal:
     return Offer(
         session.get_one(Diff, row.diff_id),
         [feature for feature in view.verdict.features if feature.side == "candidate"],
-        [
-            name
-            for name, suite in bundled_suites().items()
-            if suite.role == "behaviour" and name not in known
-        ],
+        [name for name in _bundled_behaviours() if name not in known],
     )
+
+
+@cache  # Slack waits three seconds for a dialog, and the files never change
+def _bundled_behaviours() -> tuple[str, ...]:
+    return tuple(name for name, suite in bundled_suites().items() if suite.role == "behaviour")
 
 
 def put(

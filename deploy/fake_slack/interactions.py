@@ -86,7 +86,7 @@ class Interactions:
         """`user` sends off the open dialog; the errors that it then shows, by block. Of a menu the
         value is that of an option, or empty.
 
-        Raises KeyError where none is open or filled in a field that it lacks, NotAnsweredError.
+        Raises KeyError where none is open, or it has no such field or option, NotAnsweredError.
         """
         workspace = self._workspace
         with workspace.lock:
@@ -162,8 +162,8 @@ def _element(message: dict[str, Any], action_id: str) -> tuple[dict[str, Any], d
 def _filled(element: dict[str, Any], value: str) -> dict[str, Any]:
     if element["type"] != "static_select":
         return {"type": element["type"], "value": value or None}
-    chosen = [option for option in element["options"] if option["value"] == value]
-    return {"type": "static_select", "selected_option": chosen[0] if value else None}
+    options = {option["value"]: option for option in element["options"]}
+    return {"type": "static_select", "selected_option": options[value] if value else None}
 
 
 def _action(block: dict[str, Any], element: dict[str, Any], option: str | None) -> dict[str, Any]:

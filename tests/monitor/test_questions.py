@@ -22,6 +22,7 @@ from monitor.questions import (
 )
 from monitor.reconcile import LOST_AFTER_SECONDS, reconcile
 from monitor.schema import AlertRow, Audit, Question, QuestionState
+from monitor.status import status_of
 from tests.alerts import samples
 from tests.alerts.steered import steered
 from tests.monitor.alerting import Desk, desk
@@ -42,6 +43,13 @@ def flagged(desk: Desk) -> Desk:
 def row(desk: Desk, question: Question) -> Question:
     with desk.sessions() as session:
         return session.get_one(Question, question.id)
+
+
+def standing(desk: Desk) -> tuple[list[tuple[str, int, int]], list[tuple[str, str]]]:
+    """What `latentwatch status` says of the queues and of what runs."""
+    with desk.sessions() as session:
+        status = status_of(session, desk.clock())
+    return [tuple(queue) for queue in status.queues], [(r.name, r.stage) for r in status.running]
 
 
 def audited(desk: Desk, question: Question) -> list[tuple[str, str, str, str]]:
@@ -83,6 +91,7 @@ def test_a_question_is_claimed_once_answered_once_and_audited(flagged: Desk) -> 
 def test_a_worker_is_woken_and_a_lost_message_is_sent_again(flagged: Desk) -> None:
     question = put_prompt(flagged)
     now, messages = flagged.clock(), list[Message]()
+    assert standing(flagged) == ([("gpu", 1, 0)], [])
     expected = Message(question.diff_id, "gpu")
     assert relay(flagged.sessions, messages.append, now) == messages == [expected]
     assert relay(flagged.sessions, messages.append, now) == []
@@ -92,7 +101,12 @@ def test_a_worker_is_woken_and_a_lost_message_is_sent_again(flagged: Desk) -> No
         assert decided is not None
         assert [(one.id, one.kind) for one in decided.resend] == [(id_, "question") for id_ in lost]
     assert relay(flagged.sessions, messages.append, now + 90.0) == [expected]
-    give_answer(flagged, "yes")
+    claimed = claim(flagged)
+    assert claimed is not None
+    assert standing(flagged) == ([], [("assistant: v2", f"question {question.id}")])
+    with flagged.sessions.begin() as session:
+        answer_question(session, question.id, claimed.fence, steered("yes"), now + 91.0)
+    assert standing(flagged) == ([], [])
     assert relay(flagged.sessions, messages.append, now + 9000.0) == []
 
 

@@ -12,13 +12,13 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from alerts.question import PromptAsked
 from monitor.database import open_database
-from monitor.questions import ask, claim_question
+from monitor.questions import claim_question
 from monitor.reconcile import reconcile
-from monitor.schema import AlertRow, Diff, DiffState, Line, Question, QuestionState
+from monitor.schema import DiffState, Question, QuestionState
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
+from tests.workers.asking import ask_about
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.questions import answer_due
 from workers.supervised import run_due
@@ -56,36 +56,6 @@ def place(sessions: Sessions, settings: Settings) -> Workplace:
     )
 
 
-def asked(sessions: Sessions, diff_id: int, prompt: str) -> int:
-    """The id of a question about an alert that this comparison has raised."""
-    with sessions.begin() as session:
-        diff = session.get_one(Diff, diff_id)
-        line = session.get_one(Line, diff.line_id)
-        alert = AlertRow(
-            fingerprint=f"{diff_id:064}",
-            line_id=line.id,
-            base_digest=diff.base_digest,
-            candidate_digest=diff.candidate_digest,
-            diff_id=diff.id,
-            opened_at=0.0,
-            finding="flagged",
-            severity="critical",
-            state="open",
-            revision=1,
-            changed_by="latentwatch",
-            changed_at=0.0,
-            reason="",
-            found="",
-            until_next=False,
-        )
-        session.add(alert)
-        session.flush()
-        what = PromptAsked(prompt=prompt, feature="candidate-10")
-        question = ask(session, alert, diff, what, "ann", time.time())
-        assert isinstance(question, Question)
-        return question.id
-
-
 def row(sessions: Sessions, question_id: int) -> Question:
     with sessions() as session:
         return session.get_one(Question, question_id)
@@ -95,7 +65,7 @@ def test_a_question_comes_before_what_is_queued_and_gets_no_secret(
     place: Workplace, sessions: Sessions, pushes: Pushes
 ) -> None:
     diff_id = pushes.queue("good")
-    question_id = asked(sessions, diff_id, "fine")
+    question_id = ask_about(sessions, diff_id, "fine")
     run_due(place, diff_id)
     after = row(sessions, question_id)
     assert after.state == QuestionState.ANSWERED and "ablated yes" in str(after.answer)
@@ -124,7 +94,7 @@ def test_a_try_that_crashed_is_repeated_later(
 ) -> None:
     broker = place.settings.broker.model_copy(update={"silence_seconds": silence})
     place = place._replace(settings=place.settings.model_copy(update={"broker": broker}))
-    question_id = asked(sessions, pushes.queue("good"), prompt)
+    question_id = ask_about(sessions, pushes.queue("good"), prompt)
     assert answer_due(place) and not answer_due(place)
     after = row(sessions, question_id)
     assert after.state == QuestionState.QUEUED and after.not_before > time.time() + 20.0
@@ -134,7 +104,7 @@ def test_a_try_that_crashed_is_repeated_later(
 def test_a_stop_gives_the_question_back(
     place: Workplace, sessions: Sessions, pushes: Pushes
 ) -> None:
-    question_id, stop = asked(sessions, pushes.queue("good"), "slow"), threading.Event()
+    question_id, stop = ask_about(sessions, pushes.queue("good"), "slow"), threading.Event()
     working = threading.Thread(target=answer_due, args=(place._replace(must_stop=stop.is_set),))
     working.start()
     until((pushes.root / "question.starts").exists)
@@ -147,7 +117,7 @@ def test_a_stop_gives_the_question_back(
 def test_a_killed_worker_takes_its_process_along_and_another_one_answers(
     place: Workplace, sessions: Sessions, pushes: Pushes
 ) -> None:
-    question_id = asked(sessions, pushes.queue("good"), "slow")
+    question_id = ask_about(sessions, pushes.queue("good"), "slow")
     child = os.fork()
     if child == 0:
         sessions.kw["bind"].dispose(close=False)
@@ -175,7 +145,7 @@ def test_who_was_replaced_kills_the_process_and_writes_no_answer(
     place: Workplace, sessions: Sessions, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
-    question_id = asked(sessions, pushes.queue("good"), "slow")
+    question_id = ask_about(sessions, pushes.queue("good"), "slow")
     working = threading.Thread(target=answer_due, args=(place,))
     working.start()
     started = pushes.root / "question.starts"
