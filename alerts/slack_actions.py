@@ -18,6 +18,7 @@ ACKNOWLEDGE = "acknowledge"
 TRUST = "trust"
 QUARANTINE = "quarantine"
 SNOOZE = "snooze"
+ASK = "ask"
 OPEN = "open"
 SNOOZES = {
     "4h": "for 4 hours",
@@ -55,6 +56,10 @@ def action_blocks(
             if alert is None or alert.state != AlertState.ACKNOWLEDGED:
                 elements.append(_button(ACKNOWLEDGE, "Acknowledge", alert_id, style="primary"))
             elements += [*decide, _snooze()]
+            if verdict.verdict == "flagged" and any(
+                f.side == "candidate" for f in verdict.features
+            ):
+                elements.append(_button(ASK, "Ask for more", alert_id))
     if report_url is not None:
         elements.append(ButtonElement(text="Open report", action_id=OPEN, url=report_url))
     return [ActionsBlock(elements=elements, block_id=alert_id)] if elements else []

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from alerts.slack_actions import ACKNOWLEDGE, QUARANTINE, SNOOZE, SNOOZES, TRUST
+from alerts.slack_actions import ACKNOWLEDGE, ASK, QUARANTINE, SNOOZE, SNOOZES, TRUST
 from alerts.slack_modal import REASON, REASON_BLOCK
+from alerts.slack_question import FEATURE, PROMPT, WHAT
 
 
 class Click(NamedTuple):
@@ -35,7 +36,19 @@ class Submission(NamedTuple):
     reason: str
 
 
-Interaction = Click | Submission
+class Asking(NamedTuple):
+    """The dialog was sent off in which more is asked for."""
+
+    user: str
+    channel: str
+    token: str
+    what: str
+    """As `alerts.slack_question` offers it."""
+    prompt: str
+    feature: str | None
+
+
+Interaction = Click | Submission | Asking
 
 
 def read_interaction(payload: dict[str, Any]) -> Interaction | None:
@@ -53,7 +66,7 @@ def read_interaction(payload: dict[str, Any]) -> Interaction | None:
 def _click(payload: dict[str, Any]) -> Click | None:
     action = payload["actions"][0]
     name = action["action_id"]
-    if name not in (ACKNOWLEDGE, TRUST, QUARANTINE, SNOOZE):
+    if name not in (ACKNOWLEDGE, TRUST, QUARANTINE, SNOOZE, ASK):
         return None
     option = action["selected_option"]["value"] if name == SNOOZE else None
     if option is not None and option not in SNOOZES:
@@ -65,9 +78,11 @@ def _click(payload: dict[str, Any]) -> Click | None:
     )
 
 
-def _submission(payload: dict[str, Any]) -> Submission | None:
+def _submission(payload: dict[str, Any]) -> Submission | Asking | None:
     view = payload["view"]
     about = json.loads(view["private_metadata"])
+    if view["callback_id"] == ASK:
+        return _asking(payload, about)
     if view["callback_id"] not in (TRUST, QUARANTINE):
         return None
     reason = view["state"]["values"][REASON_BLOCK][REASON]["value"] or ""
@@ -77,6 +92,19 @@ def _submission(payload: dict[str, Any]) -> Submission | None:
         str(view["callback_id"]),
         str(about["token"]),
         str(reason),
+    )
+
+
+def _asking(payload: dict[str, Any], about: dict[str, Any]) -> Asking:
+    values = payload["view"]["state"]["values"]
+    feature = values[FEATURE][FEATURE].get("selected_option")
+    return Asking(
+        str(payload["user"]["id"]),
+        str(about["channel"]),
+        str(about["token"]),
+        str(values[WHAT][WHAT]["selected_option"]["value"]),
+        str(values[PROMPT][PROMPT].get("value") or ""),
+        None if feature is None else str(feature["value"]),
     )
 
 

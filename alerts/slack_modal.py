@@ -1,4 +1,4 @@
-"""The dialogs: one asks for the reason of a decision, the other tells what became of it."""
+"""The dialogs about a decision: one asks for its reason, the other tells what became of it."""
 
 import json
 from typing import Any

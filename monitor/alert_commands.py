@@ -1,19 +1,26 @@
-"""The commands about alerts: `alerts list`, `alerts test`, `alerts serve`, and `doctor`."""
+"""The commands about alerts: `alerts list`, `test`, `serve`, `ask` and `answers`, and `doctor`."""
 
 import json
 import signal
 import time
+from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
+from alerts.alert import Refusal
+from alerts.question import Asked, PromptAsked, SuiteAsked
 from monitor.alert_list import alert_rows, alerts_table
+from monitor.asking import find_alert, put
 from monitor.console import BAD_INPUT, explained, report, show, write
 from monitor.database import open_database, read_database
-from monitor.errors import AlertingError, SettingsError
-from monitor.options import Config, DataDir, TextOrJson, settings_of
+from monitor.errors import AlertingError, QuestionError, SettingsError
+from monitor.options import Config, DataDir, TextOrJson, named_path, settings_of
+from monitor.owner import this_user
+from monitor.question_view import question_rows, questions_view
 
 alerts = typer.Typer(no_args_is_help=True, help="Alerts: list them, send them, take the answers.")
 
@@ -89,6 +96,78 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
 
     Thread(target=look, daemon=True).start()  # who does not answer delays nothing
     pager.run(stop)
+
+
+AlertName = Annotated[
+    str, typer.Argument(metavar="ALERT", help="The start of its fingerprint, as listed.")
+]
+
+
+@alerts.command()
+@explained
+def ask(
+    alert: AlertName,
+    feature: Annotated[
+        str | None, typer.Option(help="New feature with which a prompt is steered.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="The prompt.")] = None,
+    prompt_file: Annotated[
+        Path | None, typer.Option(parser=named_path, metavar="FILE", help="File with the prompt.")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Bundled suite that the check did not measure.")
+    ] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask for more than the verdict says: a prompt of yours answered by both models and by both
+    steered with a feature, or another suite. A worker answers, in the alert's thread too."""
+    asked = _asked(feature, _prompt(prompt, prompt_file), suite)
+    sessions = open_database(settings_of(config, data_dir).database_url)
+    with sessions.begin() as session:
+        row = find_alert(session, alert)
+        question = put(session, row, asked, this_user(), time.time())
+        if isinstance(question, Refusal):
+            raise QuestionError(f"nothing was asked: {question.reason}")
+    write(f"question {question.id}: asked; `latentwatch alerts answers {alert}` shows the answer")
+
+
+@alerts.command()
+@explained
+def answers(
+    alert: AlertName,
+    format_: TextOrJson = "text",
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what was asked about an alert beyond its verdict, and all of every answer."""
+    with read_database(settings_of(config, data_dir).database_url)() as session:
+        rows = question_rows(session, find_alert(session, alert))
+    if format_ == "json":
+        write(json.dumps([row._asdict() for row in rows], ensure_ascii=False, indent=2))
+    else:
+        show(questions_view(rows))
+
+
+def _prompt(prompt: str | None, file: Path | None) -> str | None:
+    if file is None or prompt is not None:
+        return prompt
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--prompt-file {file}: can't be read as text: {error}") from error
+
+
+def _asked(feature: str | None, prompt: str | None, suite: str | None) -> Asked:
+    try:
+        if suite is not None and feature is None and prompt is None:
+            return SuiteAsked(suite=suite)
+        if suite is None and feature is not None and prompt is not None:
+            return PromptAsked(prompt=prompt, feature=feature)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        raise SettingsError(f"--{first['loc'][0]}: {first['msg']}") from error
+    raise SettingsError("give either --suite, or --feature with --prompt or --prompt-file")
 
 
 @explained

@@ -20,20 +20,23 @@ from alerts.alert import (
     Snooze,
     step,
 )
+from alerts.question import Asked
 from alerts.slack_actions import (
     ACKNOWLEDGE,
+    ASK,
     QUARANTINE,
     SNOOZE_SECONDS,
     SNOOZES,
     TRUST,
     UNTIL_NEXT,
 )
-from alerts.slack_interaction import Click, Submission
+from alerts.slack_interaction import Asking, Click, Submission
 from alerts.slack_status import SLACK
 from alerts.wording import short_digest
 from monitor.alert_settings import AlertSettings
 from monitor.alert_token import Token, read_token
 from monitor.alerting import alert_of, apply
+from monitor.asking import Offer, offer_of, put
 from monitor.errors import IllegalMoveError
 from monitor.lineage import move
 from monitor.schema import AlertRow, Line, Trust, Version
@@ -48,11 +51,21 @@ class Ask(NamedTuple):
     version: str
 
 
+class Choose(NamedTuple):
+    """What is to be asked about `version` has to be chosen first."""
+
+    version: str
+    offer: Offer
+
+
 class Done(NamedTuple):
     """It has happened."""
 
 
-Answer = Ask | Done | Refusal
+Answer = Ask | Choose | Done | Refusal
+
+_STRANGER = Refusal("you are not a reviewer of these alerts; alerts.reviewers lists them")
+_UNKNOWN = Refusal("this alert is not known here; it is a sample, or of another installation")
 
 
 def answer(
@@ -64,17 +77,18 @@ def answer(
 ) -> Answer:
     """Do what a reviewer wants, or say what is missing or why it may not be."""
     if not may_answer(settings, members, given.user):
-        return Refusal("you are not a reviewer of these alerts; alerts.reviewers lists them")
+        return _STRANGER
     token = read_token(given.token)
     with sessions.begin() as session:
-        row = token and session.scalar(select(AlertRow).filter_by(fingerprint=token.fingerprint))
-        if not row or not token:
-            return Refusal(
-                "this alert is not known here; it is a sample, or of another installation"
-            )
+        row = _alert(session, token)
+        if row is None or token is None:
+            return _UNKNOWN
         if isinstance(given, Submission):
             return _decide(session, settings, row, token, given, now) or Done()
         actor = SLACK + given.user
+        if given.action == ASK:
+            offer = offer_of(session, row)
+            return offer if isinstance(offer, Refusal) else Choose(_name(session, row), offer)
         if given.action in (TRUST, QUARANTINE):
             late = step(alert_of(row), Acknowledge(actor, token.revision), now)
             return late if isinstance(late, Refusal) else Ask(_name(session, row))
@@ -86,11 +100,36 @@ def answer(
         return apply(session, row, snooze, now) or Done()
 
 
+def take_question(
+    sessions: sessionmaker[Session],
+    settings: AlertSettings,
+    members: Members,
+    given: Asking,
+    asked: Asked,
+    now: float,
+) -> Done | Refusal:
+    """Queue what a reviewer asks for, or say why it may not be."""
+    if not may_answer(settings, members, given.user):
+        return _STRANGER
+    with sessions.begin() as session:
+        row = _alert(session, read_token(given.token))
+        if row is None:
+            return _UNKNOWN
+        done = put(session, row, asked, SLACK + given.user, now)
+    return done if isinstance(done, Refusal) else Done()
+
+
 def may_answer(settings: AlertSettings, members: Members, user: str) -> bool:
     """Whether `user` is one of the reviewers, by name or as a member of a group."""
     return user in settings.reviewers or any(
         user in members(group) for group in settings.reviewers if group.startswith("S")
     )
+
+
+def _alert(session: Session, token: Token | None) -> AlertRow | None:
+    if token is None:
+        return None
+    return session.scalar(select(AlertRow).filter_by(fingerprint=token.fingerprint))
 
 
 def _decide(

@@ -53,6 +53,10 @@ class CancelledError(LatentwatchError):
     """Somebody asked for the diff to be cancelled; whoever runs it stops."""
 
 
+class QuestionError(LatentwatchError):
+    """A question about an alert can't be asked, or can't be answered."""
+
+
 class BrokerError(LatentwatchError):
     """The broker that wakes workers is not set or can't be reached."""
 

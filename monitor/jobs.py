@@ -1,21 +1,18 @@
 """The queue of diffs: claims with leases and fences, and what a result does to the version.
 
-A row of `diffs` is the truth about a job. Whoever claims it gets a fence, the number of the claim,
-and writes only as long as nobody has claimed it since. All functions work in the caller's
-transaction; `now` is in seconds since the epoch.
+A row of `diffs` is the truth about a job; claims are those of `monitor.leases`. All functions work
+in the caller's transaction; `now` is in seconds since the epoch.
 """
 
 import json
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from monitor import leases
 from monitor.alerting import diff_ended
-from monitor.errors import LeaseLostError
 from monitor.lineage import LATENTWATCH, move
-from monitor.moments import has_come_sql
-from monitor.outbox import LONGEST_WAIT_SECONDS, forget, wake
-from monitor.owner import is_dead
+from monitor.outbox import forget, wake
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.schema import Diff, DiffState, Line, Trust, Version
@@ -24,14 +21,9 @@ from monitor.settlement import OUTCOMES, settle
 MAX_ATTEMPTS = 5
 """Tries that ended by a crash after which a diff is given up, until it is queued again or asked
 for."""
-BACKOFF_SECONDS = 30.0
-"""Wait after the first such try, doubled after every further one up to LONGEST_WAIT_SECONDS."""
-LONGEST_LEASE_SECONDS = 600.0
 
 _ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
-_NOBODY: dict[str, object] = dict.fromkeys(
-    ("owner", "lease_until", "stage", "progress", "readings")
-)
+_NOBODY = leases.NOBODY | dict[str, object].fromkeys(("stage", "progress", "readings"))
 
 
 def queue_diff(
@@ -97,13 +89,7 @@ def claim_next(
     is dead. `owner` is `monitor.owner.this_process()`; `diff_id` asks for that diff only, however
     many processes have died over it.
     """
-    abandoned = and_(
-        Diff.state == DiffState.RUNNING,
-        or_(
-            has_come_sql(Diff.lease_until, now, LONGEST_LEASE_SECONDS),
-            Diff.owner.in_(dead_owners(session)),
-        ),
-    )
+    abandoned = leases.abandoned(session, Diff, now)
     for diff in session.scalars(
         select(Diff).where(abandoned, Diff.cancel_reason.is_not(None))
     ).all():
@@ -112,7 +98,7 @@ def claim_next(
     if diff_id is not None:
         wanted.append(Diff.id == diff_id)
     else:
-        wanted.append(has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS))
+        wanted.append(leases.is_due(Diff, now))
         _give_up(session, select(Diff).where(abandoned, Diff.attempt >= MAX_ATTEMPTS), now)
     return _claim_first(session, and_(*wanted), now, owner, lease_seconds)
 
@@ -128,7 +114,7 @@ def claim_due(
     due = and_(
         Diff.probe_only == queue,
         Diff.state == DiffState.QUEUED,
-        has_come_sql(Diff.not_before, now, LONGEST_WAIT_SECONDS),
+        leases.is_due(Diff, now),
     )
     return _claim_first(session, due, now, owner, lease_seconds)
 
@@ -149,19 +135,7 @@ def _claim_first(
         .order_by(newest_first, Diff.queued_at, Diff.id)
         .limit(1)
     )
-    return session.scalar(
-        update(Diff)
-        .where(Diff.id == first.scalar_subquery())
-        .values(
-            state=DiffState.RUNNING,
-            owner=owner,
-            lease_until=now + lease_seconds,
-            fence=Diff.fence + 1,
-            attempt=Diff.attempt + 1,
-        )
-        .returning(Diff)
-        .execution_options(populate_existing=True, synchronize_session=False)
-    )
+    return leases.claim(session, Diff, first.scalar_subquery(), now, owner, lease_seconds)
 
 
 def heartbeat(
@@ -182,7 +156,7 @@ def heartbeat(
     noted: dict[str, object] = {} if stage is None else {"stage": stage}
     noted["progress"] = None if step is None else step.to_json()
     noted["readings"] = None if readings is None else readings.to_json()
-    _write(session, diff_id, fence, lease_until=now + lease_seconds, **noted)
+    leases.write(session, Diff, diff_id, fence, lease_until=now + lease_seconds, **noted)
     return session.scalar(select(Diff.cancel_reason).where(Diff.id == diff_id))
 
 
@@ -203,7 +177,7 @@ def retry_later(session: Session, diff_id: int, fence: int, reason: str, now: fl
     if diff.attempt >= MAX_ATTEMPTS and diff.cancel_reason is None:
         fail(session, diff_id, fence, f"given up after {diff.attempt} tries: {reason}", now)
     else:
-        wait = min(BACKOFF_SECONDS * 2.0 ** (diff.attempt - 1), LONGEST_WAIT_SECONDS)
+        wait = leases.wait_after(diff.attempt)
         _requeue(session, diff_id, fence, now, error=reason, not_before=now + wait)
 
 
@@ -268,12 +242,12 @@ def _requeue(session: Session, diff_id: int, fence: int, now: float, **values: o
     if session.scalar(select(Diff.cancel_reason).where(Diff.id == diff_id)) is not None:
         cancelled(session, diff_id, fence, now)
         return
-    _write(session, diff_id, fence, state=DiffState.QUEUED, **_NOBODY, **values)
+    leases.write(session, Diff, diff_id, fence, state=DiffState.QUEUED, **_NOBODY, **values)
     wake(session, session.get_one(Diff, diff_id, populate_existing=True))
 
 
 def _close(session: Session, diff_id: int, fence: int, now: float, **values: object) -> None:
-    _write(session, diff_id, fence, finished_at=now, **_NOBODY, **values)
+    leases.write(session, Diff, diff_id, fence, finished_at=now, **_NOBODY, **values)
     _ended(session, diff_id, now)
 
 
@@ -282,22 +256,3 @@ def _ended(session: Session, diff_id: int, now: float) -> None:
     diff = session.get_one(Diff, diff_id, populate_existing=True)
     settle(session, diff, now)
     diff_ended(session, diff, now)
-
-
-def _write(session: Session, diff_id: int, fence: int, **values: object) -> None:
-    written = session.scalar(
-        update(Diff)
-        .where(Diff.id == diff_id, Diff.fence == fence, Diff.state == DiffState.RUNNING)
-        .values(**values)
-        .returning(Diff.id)
-    )
-    if written is None:
-        raise LeaseLostError(f"diff {diff_id}: another process has taken it over")
-
-
-def dead_owners(session: Session) -> list[str]:
-    """Owners of running diffs that were processes of this host and are dead."""
-    owners = session.scalars(
-        select(Diff.owner).where(Diff.state == DiffState.RUNNING, Diff.owner.is_not(None))
-    )
-    return [owner for owner in owners if owner is not None and is_dead(owner)]

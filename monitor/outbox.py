@@ -3,16 +3,21 @@
 A message carries a diff's id and nothing else; whoever gets it has to claim the diff first. So it
 may come twice, late, or for a diff that has ended, and nothing is lost when it does not come: what
 is due and unsent is sent by the next relay, and `monitor.reconcile` notices what got lost.
+
+A question about a diff wakes a worker by a message of the same form, since any message makes a
+worker take what comes first in its queue.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.moments import has_come_sql
-from monitor.schema import Diff, Outgoing
+from monitor.schema import Diff, Outgoing, Question, QuestionState
+
+RowT = TypeVar("RowT", Outgoing, Question)
 
 LONGEST_WAIT_SECONDS = 3600.0
 """That a diff waits for another try."""
@@ -58,23 +63,25 @@ def relay(
     at all.
     """
     with sessions() as session:
-        due = session.scalars(
-            select(Outgoing)
-            .where(
-                Outgoing.sent_at.is_(None),
-                has_come_sql(Outgoing.not_before, now, LONGEST_WAIT_SECONDS),
-            )
-            .order_by(Outgoing.id)
-        ).all()
+        due: list[Outgoing | Question] = [
+            *session.scalars(_unsent(Question, now).filter_by(state=QuestionState.QUEUED)),
+            *session.scalars(_unsent(Outgoing, now)),
+        ]
     sent = []
     for row in due:
         message = Message(row.diff_id, row.queue)
         send(message)
         with sessions.begin() as session:
+            kind = type(row)
             session.execute(
-                update(Outgoing)
-                .where(Outgoing.id == row.id, Outgoing.not_before == row.not_before)
+                update(kind)
+                .where(kind.id == row.id, kind.not_before == row.not_before)
                 .values(sent_at=now)
             )
         sent.append(message)
     return sent
+
+
+def _unsent(kind: type[RowT], now: float) -> Select[RowT]:
+    due = has_come_sql(kind.not_before, now, LONGEST_WAIT_SECONDS)
+    return select(kind).where(kind.sent_at.is_(None), due).order_by(kind.id)

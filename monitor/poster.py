@@ -34,6 +34,7 @@ from monitor.alert_settings import AlertSettings
 from monitor.alert_token import token_of
 from monitor.alert_view import router_of, view_of
 from monitor.outages import outage_of
+from monitor.question_messages import question_message
 from monitor.schema import AlertMessage, AlertRow
 
 logger = logging.getLogger(__name__)
@@ -183,6 +184,11 @@ class Poster:
         base = base._replace(broadcast=message.broadcast)
         if message.kind == Kind.REPLY:
             return _Ready(base, message.wanted)
+        if message.kind in (Kind.QUESTION, Kind.ANSWER):
+            with self._sessions() as session:
+                built = question_message(session, message, self._settings.examples)
+            posting = base._replace(text=built.text, blocks=built.blocks)
+            return _Ready(posting, message.wanted)
         if message.kind == Kind.OUTAGE:
             said = literal(outage_of(message.text).sentence, 600)
             return _Ready(base._replace(text=f"⚠️ {said}"), message.wanted)

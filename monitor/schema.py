@@ -1,5 +1,5 @@
 """The tables of the database: lines, versions, observations, diffs with their outbox, calibrations,
-the audit log, alerts with their messages, file digests, and who is at work.
+the audit log, alerts with their messages and questions, file digests, and who is at work.
 
 Times are seconds since the epoch (UTC). The schema's history is in `monitor/migrations`.
 """
@@ -37,8 +37,35 @@ class DiffState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class QuestionState(StrEnum):
+    """Where a question is; as of a diff, `failed` says that it ended without an answer."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
 class Base(DeclarativeBase):
     """All tables of the monitor."""
+
+
+class Claimable:
+    """A row that one process at a time works on (`monitor.leases`); its states have at least
+    `queued` and `running`."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(default="queued")
+    attempt: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    """Grows by one with every claim; a result is only written under the newest fence."""
+    owner: Mapped[str | None]
+    lease_until: Mapped[float | None]
+    not_before: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """Until then a queued one waits, as after a try that failed."""
+    error: Mapped[str | None]
+    """What kept it from its end; of a queued one, why its last try ended."""
+    finished_at: Mapped[float | None]
 
 
 class Line(Base):
@@ -99,7 +126,7 @@ class Observation(Base):
     seen_at: Mapped[float]
 
 
-class Diff(Base):
+class Diff(Claimable, Base):
     """One job: compare a candidate with a base by one recipe."""
 
     __tablename__ = "diffs"
@@ -107,28 +134,16 @@ class Diff(Base):
         UniqueConstraint("line_id", "base_digest", "candidate_digest", "recipe_digest"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
     base_digest: Mapped[str]
     candidate_digest: Mapped[str]
     recipe_digest: Mapped[str]
     probe_only: Mapped[bool]
     """The weights are equal, so only the behaviour can differ."""
-    state: Mapped[str] = mapped_column(default=DiffState.QUEUED)
     stage: Mapped[str | None]
-    attempt: Mapped[int] = mapped_column(default=0)
-    fence: Mapped[int] = mapped_column(default=0)
-    """Grows by one with every claim; a result is only written under the newest fence."""
-    owner: Mapped[str | None]
-    lease_until: Mapped[float | None]
     verdict: Mapped[str | None]
     """JSON of `latentwatch.verdict/1`."""
-    error: Mapped[str | None]
-    """What kept it from being measured to its end; of a queued diff, why its last try ended."""
     queued_at: Mapped[float]
-    not_before: Mapped[float] = mapped_column(default=0.0, server_default="0")
-    """Until then a queued diff waits, as after a try that failed."""
-    finished_at: Mapped[float | None]
     progress: Mapped[str | None]
     """JSON of `monitor.progress.Step` while it runs."""
     readings: Mapped[str | None]
@@ -277,6 +292,26 @@ class AlertMessage(Base):
     """Why it could not be sent the last time."""
     failing_since: Mapped[float | None]
     """Since when it could not be sent; None where that was not tried, or has succeeded."""
+
+
+class Question(Claimable, Base):
+    """What a reviewer asks about an alert beyond its verdict, and what a worker answers."""
+
+    __tablename__ = "questions"
+
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), index=True)
+    diff_id: Mapped[int] = mapped_column(ForeignKey("diffs.id"))
+    """The comparison whose features it is about."""
+    queue: Mapped[str]
+    """`monitor.outbox.QUEUES`: that of its diff."""
+    asked: Mapped[str]
+    """JSON of `alerts.question.Asked`."""
+    asked_by: Mapped[str]
+    asked_at: Mapped[float]
+    sent_at: Mapped[float | None]
+    """When a worker was woken for it; None where that has still to be done."""
+    answer: Mapped[str | None]
+    """JSON of `alerts.question.Answered`."""
 
 
 class FileDigest(Base):

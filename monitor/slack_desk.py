@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert import Refusal
 from alerts.channel import ChannelError
 from alerts.slack_channel import told
-from alerts.slack_interaction import Click, Reply, Submission, read_interaction
+from alerts.slack_interaction import Asking, Click, Reply, Submission, read_interaction
 from alerts.slack_modal import REASON_BLOCK, answer_modal, reason_modal
+from alerts.slack_question import asked_of, question_modal
 from alerts.slack_status import moment, person
 from alerts.slack_text import literal
 from monitor.alert_settings import AlertSettings
-from monitor.decisions import Ask, Members, answer
+from monitor.decisions import Answer, Ask, Choose, Members, answer, take_question
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +45,27 @@ class SlackDesk:
             return Reply(None, lambda: self._clicked(given))
         if isinstance(given, Submission):
             return self._submitted(given)
+        if isinstance(given, Asking):
+            return self._asked(given)
         return Reply(None, None)
 
     def _clicked(self, click: Click) -> None:
-        result = self._answer(click)
+        result = self._told(lambda: self._answer(click))
         try:
             if isinstance(result, Ask):
-                view = reason_modal(click.action, click.token, click.channel, result.version)
-                told(lambda: self._client.views_open(trigger_id=click.trigger_id, view=view))
+                self._open(
+                    click, reason_modal(click.action, click.token, click.channel, result.version)
+                )
+            elif isinstance(result, Choose):
+                offer, labels = result.offer, self._settings.examples != "none"
+                self._open(
+                    click,
+                    question_modal(
+                        *(click.token, click.channel, result.version),
+                        *(offer.features, offer.suites),
+                        model_text=labels,
+                    ),
+                )
             elif isinstance(result, Refusal):
                 text = sentence(result, self._clock())
                 told(
@@ -66,18 +80,39 @@ class SlackDesk:
         if not submission.reason.strip():
             errors = {REASON_BLOCK: "A decision needs a reason."}
             return Reply({"response_action": "errors", "errors": errors}, None)
-        result = self._answer(submission)
+        return self._ended(self._told(lambda: self._answer(submission)))
+
+    def _asked(self, given: Asking) -> Reply:
+        asked = asked_of(given.what, given.prompt, given.feature)
+        if isinstance(asked, dict):
+            return Reply({"response_action": "errors", "errors": asked}, None)
+        return self._ended(
+            self._told(
+                lambda: take_question(
+                    self._sessions, self._settings, self._members, given, asked, self._clock()
+                )
+            )
+        )
+
+    def _ended(self, result: Answer) -> Reply:
+        """What the dialog of a submission turns into."""
         if isinstance(result, Refusal):
             view = answer_modal(sentence(result, self._clock()))
             return Reply({"response_action": "update", "view": view}, None)
         return Reply(None, None)
 
-    def _answer(self, given: Click | Submission) -> Any:
+    def _open(self, click: Click, view: dict[str, Any]) -> None:
+        told(lambda: self._client.views_open(trigger_id=click.trigger_id, view=view))
+
+    def _answer(self, given: Click | Submission) -> Answer:
+        return answer(self._sessions, self._settings, self._members, given, self._clock())
+
+    def _told(self, decide: Callable[[], Answer]) -> Answer:
         try:
-            result = answer(self._sessions, self._settings, self._members, given, self._clock())
+            result = decide()
         except ChannelError as error:
             return Refusal(f"it could not be checked whether you are a reviewer: {error}")
-        if not isinstance(result, Refusal | Ask):
+        if not isinstance(result, Refusal | Ask | Choose):
             self._changed()
         return result
 

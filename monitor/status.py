@@ -12,12 +12,23 @@ from monitor.overview import line_rows, refused_pushes
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.roster import SILENT_AFTER_SECONDS
-from monitor.schema import UNCHECKED, Diff, DiffState, Line, Outgoing, Trust, Version, WorkerRow
+from monitor.schema import (
+    UNCHECKED,
+    Diff,
+    DiffState,
+    Line,
+    Outgoing,
+    Question,
+    QuestionState,
+    Trust,
+    Version,
+    WorkerRow,
+)
 from monitor.tables import add_row, moment, new_table, plain
 
 
 class QueueRow(NamedTuple):
-    """A queue: how many diffs are due, and how many wait after a try that crashed."""
+    """A queue: how many diffs and questions are due, and how many wait after a try that crashed."""
 
     name: str
     due: int
@@ -25,7 +36,7 @@ class QueueRow(NamedTuple):
 
 
 class RunningRow(NamedTuple):
-    """A diff that is compared now."""
+    """A diff that is compared now, or a question about one that is answered now."""
 
     name: str
     stage: str
@@ -164,27 +175,47 @@ def _memory(readings: Readings | None) -> str:
 
 def _queues(session: Session, now: float) -> list[QueueRow]:
     counts: dict[str, list[int]] = {}
-    for queue, not_before in session.execute(
+    diffs = (
         select(Outgoing.queue, Diff.not_before)
         .join(Diff, Diff.id == Outgoing.diff_id)
         .where(Diff.state == DiffState.QUEUED)
-    ):
+    )
+    questions = select(Question.queue, Question.not_before).where(
+        Question.state == QuestionState.QUEUED
+    )
+    for queue, not_before in (*session.execute(diffs), *session.execute(questions)):
         counts.setdefault(queue, [0, 0])[not_before > now] += 1
     return [QueueRow(queue, *counts[queue]) for queue in sorted(counts)]
 
 
 def _running(session: Session) -> list[RunningRow]:
-    rows = session.execute(
+    named = (
         select(Diff, Line.name, Version.name)
         .join(Line, Line.id == Diff.line_id)
         .join(
             Version,
             (Version.line_id == Diff.line_id) & (Version.content_digest == Diff.candidate_digest),
         )
-        .where(Diff.state == DiffState.RUNNING)
-        .order_by(Diff.id)
     )
-    return [
+    rows = session.execute(named.where(Diff.state == DiffState.RUNNING).order_by(Diff.id))
+    asked = session.execute(
+        named.join(Question, Question.diff_id == Diff.id)
+        .add_columns(Question)
+        .where(Question.state == QuestionState.RUNNING)
+        .order_by(Question.id)
+    )
+    answered = [
+        RunningRow(
+            f"{line}: {version}",
+            f"question {question.id}",
+            None,
+            None,
+            question.attempt,
+            question.owner or "",
+        )
+        for _, line, version, question in asked
+    ]
+    compared = [
         RunningRow(
             f"{line}: {version}",
             diff.stage or "starting",
@@ -195,6 +226,7 @@ def _running(session: Session) -> list[RunningRow]:
         )
         for diff, line, version in rows
     ]
+    return [*answered, *compared]
 
 
 def _workers(session: Session) -> list[WorkerRow]:

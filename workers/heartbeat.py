@@ -1,18 +1,18 @@
-"""Keeps the lease of a claimed diff while it is worked on, and notices when it is lost."""
+"""Keeps the lease of what was claimed while it is worked on, and notices when it is lost."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor import jobs
 from monitor.database import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
-from monitor.jobs import heartbeat
 from monitor.progress import Step
 from monitor.readings import Readings
 from workers.progress import DiffProgress
@@ -23,24 +23,36 @@ LEASE_SECONDS = 120.0
 BEAT_SECONDS = 5.0
 
 
-class Heartbeat:
-    """Renews the lease from a thread of its own, for as long as the block runs.
+class Told(NamedTuple):
+    """What is noted with a renewal."""
 
-    It is also the progress of the diff: stages and steps are noted in the row, and every step
-    raises LeaseLostError once another process has taken the diff over, and CancelledError once
-    somebody has asked for the diff to be cancelled.
+    stage: str | None
+    step: Step | None
+    readings: Readings | None
+
+
+Renew = Callable[[Session, float, Told], str | None]
+"""Renews the lease at a time for LEASE_SECONDS and notes how far the work is; why it is to be
+cancelled, None if it isn't. Raises LeaseLostError."""
+
+
+class Heartbeat:
+    """Renews the lease by `renew` from a thread of its own, for as long as the block runs.
+
+    It is also the progress of the work: stages and steps are noted in the row, and every step
+    raises LeaseLostError once another process has taken the work over, and CancelledError once
+    somebody has asked for it to be cancelled.
     """
 
     def __init__(
         self,
         sessions: sessionmaker[Session],
-        diff_id: int,
-        fence: int,
+        renew: Renew,
         progress: DiffProgress,
         clock: Callable[[], float],
     ) -> None:
         self._sessions = sessions
-        self._diff_id, self._fence = diff_id, fence
+        self._renew = renew
         self._progress = progress
         self._clock = clock
         self._stage: str | None = None
@@ -97,16 +109,8 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             with self._sessions.begin() as session:
-                cancel_reason = heartbeat(
-                    session,
-                    self._diff_id,
-                    self._fence,
-                    self._clock(),
-                    LEASE_SECONDS,
-                    self._stage,
-                    self._step,
-                    self._readings,
-                )
+                told = Told(self._stage, self._step, self._readings)
+                cancel_reason = self._renew(session, self._clock(), told)
             self._kept_at = time.monotonic()
             if cancel_reason is not None:
                 self._end = CancelledError(f"cancelled: {cancel_reason}")
@@ -115,14 +119,17 @@ class Heartbeat:
         except SQLAlchemyError as error:
             # The lease outlives several beats, so the next one may still be in time.
             if time.monotonic() - self._kept_at > LEASE_SECONDS:
-                self._end = LeaseLostError(
-                    f"diff {self._diff_id}: the database was away for longer than the lease"
-                )
-            logger.warning(
-                "the lease of diff %d could not be renewed: %s", self._diff_id, in_words(error)
-            )
+                self._end = LeaseLostError("the database was away for longer than the lease")
+            logger.warning("a lease could not be renewed: %s", in_words(error))
 
     def raise_if_ended(self) -> None:
         """Raises LeaseLostError or CancelledError when this process has to stop."""
         if self._end is not None:
             raise self._end
+
+
+def renewal_of(diff_id: int, fence: int) -> Renew:
+    """Renews the lease of a claimed diff."""
+    return lambda session, now, told: jobs.heartbeat(
+        session, diff_id, fence, now, LEASE_SECONDS, *told
+    )

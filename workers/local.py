@@ -1,4 +1,5 @@
-"""Runs the queued diffs of the database in this process, one after the other."""
+"""Runs the queued diffs of the database in this process, one after the other, and in between has
+questions about alerts answered."""
 
 import logging
 import time
@@ -18,12 +19,14 @@ from monitor.settings import Settings
 from workers.carrier import carried
 from workers.claim import Claim, calibration_of, claim_of, job_of, present_recipe
 from workers.diff import run_diff
-from workers.heartbeat import LEASE_SECONDS, Heartbeat
+from workers.heartbeat import LEASE_SECONDS, Heartbeat, renewal_of
 from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
+from workers.questions import answer_due
 from workers.store import LocalStore
 from workers.template_trial import try_templates
+from workers.workplace import COMPARE_COMMAND, Workplace
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +53,12 @@ class LocalWorker:
         return present_recipe(self._settings)
 
     def run_queued(self) -> None:
-        """Run all queued diffs, and those of processes that were killed.
+        """Run all queued diffs, and those of processes that were killed. Before each of them all
+        questions are answered, for which somebody waits.
 
-        What can't be compared has failed with a reason afterwards.
+        What can't be compared or answered has failed with a reason afterwards.
         """
-        while (claim := self._claim_next()) is not None:
+        while (claim := self._claim_after_questions()) is not None:
             # The reason is in the row and was reported; the next diff may fare better.
             try:
                 self.run(claim)
@@ -69,7 +73,12 @@ class LocalWorker:
         diff = claim_next(session, self._clock(), this_process(), LEASE_SECONDS, diff_id)
         return None if diff is None else claim_of(session, diff)
 
-    def _claim_next(self) -> Claim | None:
+    def _claim_after_questions(self) -> Claim | None:
+        place = Workplace(
+            self._sessions, self._settings, COMPARE_COMMAND, lambda: False, "local", self._clock
+        )
+        while answer_due(place):
+            pass
         with self._sessions.begin() as session:
             return self.claim(session)
 
@@ -118,7 +127,7 @@ class LocalWorker:
             fetching(self._settings),
             self._progress() as progress,
             Heartbeat(
-                self._sessions, claim.diff_id, claim.fence, progress, self._clock
+                self._sessions, renewal_of(claim.diff_id, claim.fence), progress, self._clock
             ) as heartbeat,
         ):
             job = job_of(self._sessions, self._settings, claim)

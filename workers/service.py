@@ -32,13 +32,12 @@ from workers.celery_app import make_app, queue_depths, send
 from workers.closed_memory import close_memory
 from workers.death import die_with_parent
 from workers.shared_store import SharedStore
-from workers.supervised import Workplace
 from workers.tasks import add_tasks
 from workers.traces import check_traces
+from workers.workplace import COMPARE_COMMAND, Workplace
 
 logger = logging.getLogger(__name__)
 
-COMPARE_COMMAND = (sys.executable, "-m", "workers.diff_process")
 SIGN_IN_SECONDS = 10.0
 
 
@@ -170,9 +169,9 @@ def reconcile_once(
     if decisions is None:
         return None
     for one in decisions.abandoned:
-        report(f"diff {one.diff_id}: {one.reason}")
-    for diff_id in decisions.resend:
-        report(f"diff {diff_id}: its message got lost and is sent again")
+        report(f"{one.kind} {one.id}: {one.reason}")
+    for lost in decisions.resend:
+        report(f"{lost.kind} {lost.id}: its message got lost and is sent again")
     if away is not None:
         raise away
     relay(sessions, send, clock())

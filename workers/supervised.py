@@ -2,61 +2,54 @@
 
 import logging
 import os
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import select
 
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor import jobs
-from monitor.database import in_words
-from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
+from monitor.errors import LeaseLostError
 from monitor.fetching import fetching
 from monitor.history import line_history
+from monitor.outbox import queue_of
 from monitor.owner import this_process
 from monitor.readings import Readings
-from monitor.settings import Settings
+from monitor.schema import Diff
 from workers.carrier import carried
 from workers.claim import Claim, calibration_of, claim_of, job_of
 from workers.conclusion import conclude
 from workers.diff_process import Assignment
-from workers.heartbeat import LEASE_SECONDS, Heartbeat
-from workers.isolation import environment_of_diffs, network_namespace, without_network
+from workers.heartbeat import LEASE_SECONDS, Heartbeat, renewal_of
+from workers.isolation import network_namespace
 from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
-from workers.supervisor import Ending, Limits, supervise
+from workers.questions import answer_due
+from workers.supervisor import Ending
 from workers.traces import Trace, traced
+from workers.workplace import (
+    Unshown,
+    Workplace,
+    settings_for_processes,
+    with_errors,
+    work_apart,
+    write_result,
+)
 
 logger = logging.getLogger(__name__)
 
-NEEDED = {"data_dir", "store_dir", "cache_bytes", "recipe", "explainer", "limits"}
-"""The settings that the comparing process gets: no other is its business."""
-WRITE_SECONDS = 60.0
-"""How long a result is kept for a database that is away."""
-
-
-class Workplace(NamedTuple):
-    """What a worker process works with."""
-
-    sessions: sessionmaker[Session]
-    settings: Settings
-    command: Sequence[str]
-    """Of the process that compares; `workers.diff_process`."""
-    must_stop: Callable[[], bool]
-    worker: str
-    """Its name, which tells the workers of a host apart."""
-    clock: Callable[[], float] = time.time
-
 
 def run_due(place: Workplace, diff_id: int) -> None:
-    """Run the diff `diff_id` if it is queued and due; do nothing if not.
+    """Run what comes first in the queue of the diff `diff_id`, for which a message came: a
+    question, since somebody waits for its answer, else a diff; do nothing when nothing is due.
 
     However it ends, what became of it is in its row, unless this process dies or another one has
     taken it over.
     """
+    with place.sessions() as session:
+        probe_only = session.scalar(select(Diff.probe_only).where(Diff.id == diff_id))
+    if probe_only is not None and answer_due(place, queue_of(probe_only)):
+        return
     with place.sessions.begin() as session:
         diff = jobs.claim_due(session, diff_id, place.clock(), this_process(), LEASE_SECONDS)
         claim = None if diff is None else claim_of(session, diff)
@@ -75,24 +68,12 @@ def _run(place: Workplace, claim: Claim) -> str:
     """Compare, and write what came of it under the claim's fence; what that was, in words."""
     with traced(place.settings.traces, place.worker, claim) as trace:
         conclusion = conclude(claim, _ended(place, claim, trace))
-        _write(place, conclusion.write)
+        write_result(place, conclusion.write)
     return conclusion.told
 
 
 def _ended(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
-    try:
-        ended = _compare(place, claim, trace)
-    except LeaseLostError:
-        raise
-    except CancelledError as error:
-        ended = Ending(cancelled=str(error))
-    except SourceError as error:  # the place is away for now
-        ended = Ending(crashed=str(error))
-    except LatentwatchError as error:
-        ended = Ending(refused=str(error))
-    except Exception as error:
-        logger.exception("diff %d ended unexpectedly", claim.diff_id)
-        ended = Ending(crashed=f"{type(error).__name__}: {error}")
+    ended = with_errors(f"diff {claim.diff_id}", lambda: _compare(place, claim, trace))
     trace.conclude(ended)
     return ended
 
@@ -101,7 +82,9 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
     settings = place.settings
     with (
         fetching(settings),
-        Heartbeat(place.sessions, claim.diff_id, claim.fence, _Unshown(), place.clock) as heartbeat,
+        Heartbeat(
+            place.sessions, renewal_of(claim.diff_id, claim.fence), Unshown(), place.clock
+        ) as heartbeat,
     ):
         job = job_of(place.sessions, settings, claim)
         may_reach = settings.explainer.base_url is not None  # whom the operator has named
@@ -110,9 +93,7 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
             parent=os.getpid(),
             shared_network=None if may_reach else network_namespace(),
             job=job,
-            settings=settings.model_dump(
-                mode="json", include=NEEDED, exclude={"explainer": {"api_key"}}
-            ),
+            settings=settings_for_processes(settings),
             calibration=None if known is None else known.calibration.model_dump(mode="json"),
             calibration_age_days=0.0 if known is None else known.age_days,
         )
@@ -129,19 +110,11 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
             elif line.get("event") == "alive":
                 heartbeat.note(Readings(place.worker, **line["taken"]))
 
-        broker = settings.broker
-        isolation = () if may_reach else without_network()
         with carried(settings, job, heartbeat.raise_if_ended):
             if place.must_stop():
                 return Ending(stopped=True)
-            ending = supervise(
-                [*isolation, *place.command],
-                environment_of_diffs(os.environ),
-                assignment.model_dump_json(),
-                hear,
-                place.must_stop,
-                Limits(broker.deadline_seconds, broker.silence_seconds, broker.grace_seconds),
-            )
+            deadline = settings.broker.deadline_seconds
+            ending = work_apart(place, place.command, assignment, hear, deadline)
         ended = _outcome(ending)
         if isinstance(ended, Outcome):
             heartbeat.confirm()
@@ -157,31 +130,3 @@ def _outcome(ending: Ending) -> Outcome | Ending:
         Evidence.model_validate(ending.outcome["evidence"]),
         ending.outcome["failure"],
     )
-
-
-def _write(place: Workplace, write: Callable[[Session, float], None]) -> None:
-    """Write a result; the work behind it is worth waiting for a database that is away."""
-    patience = time.monotonic() + WRITE_SECONDS
-    while True:
-        try:
-            with place.sessions.begin() as session:
-                write(session, place.clock())
-            return
-        except SQLAlchemyError as error:
-            if time.monotonic() > patience:
-                raise
-            logger.warning("the result can't be written yet: %s", in_words(error))
-            time.sleep(1.0)
-
-
-class _Unshown:
-    """Nobody watches the terminal of a worker; the row has it all."""
-
-    def begin(self, stage: str) -> None:
-        pass
-
-    def step(self, what: str, done: int, total: int) -> None:
-        pass
-
-    def end(self, stage: str, seconds: float, reused: bool) -> None:
-        pass

@@ -1,9 +1,10 @@
-"""What Celery calls. Thin: everything is in `workers.supervised`."""
+"""What Celery calls. Thin: everything is in `workers.supervised` and `workers.questions`."""
 
 from celery import Celery
 
 from workers.celery_app import COMPARE
-from workers.supervised import Workplace, run_due
+from workers.supervised import run_due
+from workers.workplace import Workplace
 
 
 def add_tasks(app: Celery, place: Workplace) -> None:

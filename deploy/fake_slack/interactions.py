@@ -83,15 +83,17 @@ class Interactions:
         return payload
 
     def submit(self, user: str, values: dict[str, dict[str, str]]) -> dict[str, str]:
-        """`user` sends off the open dialog; the errors that it then shows, by block.
+        """`user` sends off the open dialog; the errors that it then shows, by block. Of a menu the
+        value is that of an option, or empty.
 
-        Raises KeyError where none is open, NotAnsweredError.
+        Raises KeyError where none is open, or it has no such field or option, NotAnsweredError.
         """
         workspace = self._workspace
         with workspace.lock:
             view = workspace.views[user]
+        elements = {b["block_id"]: b["element"] for b in view["blocks"] if b["type"] == "input"}
         state = {
-            block: {action: {"type": "plain_text_input", "value": value or None}}
+            block: {action: _filled(elements[block], value)}
             for block, entry in values.items()
             for action, value in entry.items()
         }
@@ -155,6 +157,13 @@ def _element(message: dict[str, Any], action_id: str) -> tuple[dict[str, Any], d
             if element.get("action_id") == action_id:
                 return block, element
     raise KeyError(action_id)
+
+
+def _filled(element: dict[str, Any], value: str) -> dict[str, Any]:
+    if element["type"] != "static_select":
+        return {"type": element["type"], "value": value or None}
+    options = {option["value"]: option for option in element["options"]}
+    return {"type": "static_select", "selected_option": options[value] if value else None}
 
 
 def _action(block: dict[str, Any], element: dict[str, Any], option: str | None) -> dict[str, Any]:

@@ -92,7 +92,16 @@ def _block(block: dict[str, Any]) -> Iterator[str]:
             yield from _element(element) if kind == "actions" else _text(element, 2_000, "element")
     if kind == "input":
         yield from _text(block.get("label"), 2_000, "label", plain=True)
-        yield from _size(block.get("element", {}).get("action_id", ""), 255, "action_id")
+        yield from _input(block.get("element", {}))
+
+
+def _input(element: dict[str, Any]) -> Iterator[str]:
+    if element.get("type") != "plain_text_input":
+        yield from _element(element)
+        return
+    yield from _size(element.get("action_id", ""), 255, "action_id")
+    if not 0 <= element.get("max_length", 0) <= 3_000:
+        yield "max_length must be less than 3001"
 
 
 def _element(element: dict[str, Any]) -> Iterator[str]:
@@ -108,6 +117,9 @@ def _element(element: dict[str, Any]) -> Iterator[str]:
         for option in options:
             yield from _text(option.get("text"), 75, "option text")
             yield from _size(option.get("value", ""), 150, "option value")
+        initial = element.get("initial_option")
+        if initial is not None and initial not in options:
+            yield "initial_option must be one of the options"
     else:
         yield f"unsupported element: {element.get('type')}"
     confirm = element.get("confirm")

@@ -8,7 +8,7 @@ async function refresh() {
   if (!answer.ok) return;
   const text = await answer.text();
   if (text === shown) return;
-  const typed = content.querySelector("textarea")?.value;
+  const typed = [...content.querySelectorAll("[data-block]")].map((field) => field.value);
   const open = content.querySelector("#view")?.dataset.view;
   const scrolled = [...content.querySelectorAll(".stream")].map((s) => s.scrollTop);
   const begun = shown !== null;
@@ -16,9 +16,9 @@ async function refresh() {
   content.innerHTML = text; // made by the server, which escapes all foreign text
   content.querySelectorAll(".stream").forEach((s, i) => { if (begun) s.scrollTop = scrolled[i] ?? 0; });
   const view = content.querySelector("#view");
-  const area = view?.querySelector("textarea");
-  if (area && view.dataset.view === open) area.value = typed;
-  if (view && view.dataset.view !== open) (area ?? view.querySelector("button")).focus();
+  const fields = content.querySelectorAll("[data-block]");
+  if (view && view.dataset.view === open) fields.forEach((field, i) => { field.value = typed[i] ?? field.value; });
+  if (view && view.dataset.view !== open) (fields[0] ?? view.querySelector("button")).focus();
 }
 
 async function send(path, body) {
@@ -63,8 +63,8 @@ content.addEventListener("change", (event) => {
 content.addEventListener("submit", async (event) => {
   event.preventDefault();
   const values = {};
-  for (const area of event.target.querySelectorAll("textarea"))
-    values[area.dataset.block] = { [area.name]: area.value };
+  for (const field of event.target.querySelectorAll("[data-block]"))
+    values[field.dataset.block] = { [field.name]: field.value };
   const told = await send("/act/submit", { values });
   for (const [block, message] of Object.entries(told.errors ?? {}))
     content.querySelector(`[data-error="${block}"]`).textContent = message;

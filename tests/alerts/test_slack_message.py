@@ -86,8 +86,8 @@ def test_a_habit_alone_is_the_finding() -> None:
 
 def test_buttons_carry_the_alert_and_no_data() -> None:
     buttons = elements(message(samples.flagged()))
-    assert list(buttons) == ["acknowledge", "trust", "quarantine", "snooze", "open"]
-    for action in ("acknowledge", "trust", "quarantine"):
+    assert list(buttons) == ["acknowledge", "trust", "quarantine", "snooze", "ask", "open"]
+    for action in ("acknowledge", "trust", "quarantine", "ask"):
         assert buttons[action]["value"] == "a1.7.signature"
     assert "confirm" in buttons["trust"] and "confirm" in buttons["quarantine"]
     assert [option["value"] for option in buttons["snooze"]["options"]] == ["4h", "24h", "next"]

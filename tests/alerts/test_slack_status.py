@@ -34,7 +34,7 @@ def buttons(sent: SlackMessage) -> list[str]:
     return [element["action_id"] for element in sent.blocks[-1]["elements"]]
 
 
-DECIDE = ["trust", "quarantine", "snooze", "open"]
+DECIDE = ["trust", "quarantine", "snooze", "ask", "open"]
 
 
 @pytest.mark.parametrize(

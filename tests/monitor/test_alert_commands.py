@@ -1,6 +1,7 @@
 """The commands about alerts: what they print and how they end."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
 from monitor.cli import app
+from monitor.owner import this_user
 from monitor.slack_doctor import examine_slack
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, Clock, Desk, alert_settings, desk
+from tests.monitor.questions import FEATURE, give_answer
 
 __all__ = ["desk"]
 
@@ -163,3 +166,54 @@ def test_alerts_are_listed_the_worst_first_with_what_became_of_their_messages(
     left = run("alerts", "list", "--data-dir", "data").stdout
     assert "v2" in left and "v3" not in left and "no space left" in left
     assert "quarantined by" in run("alerts", "list", "--all", "--data-dir", "data").stdout
+
+
+@pytest.fixture
+def flagged(desk: Desk, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk with one alert, whose database the commands find under `--data-dir data`."""
+    monkeypatch.chdir(tmp_path)
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    return desk
+
+
+def test_more_is_asked_for_and_all_of_the_answer_is_shown(flagged: Desk) -> None:
+    alert = flagged.alert().fingerprint[:12]
+    nothing = run("alerts", "answers", alert, "--data-dir", "data")
+    assert nothing.exit_code == 0 and "nothing was asked" in nothing.stdout
+    Path("prompt.txt").write_text("Is it\n[bold]good[/bold]? \x1b[31m")
+    options = ("--feature", FEATURE, "--prompt-file", "prompt.txt", "--data-dir", "data")
+    asked = run("alerts", "ask", alert, *options)
+    assert asked.exit_code == 0 and "question 1: asked" in asked.stdout
+    flagged.clock.now = time.time() + 1.0
+    give_answer(flagged, "yes <!here>\n[red]indeed " + "x" * 1000)
+    shown = run("alerts", "answers", alert, "--data-dir", "data")
+    assert "[bold]good[/bold]? [31m" in shown.stdout and "\x1b" not in shown.stdout
+    assert "ablated yes <!here>" in shown.stdout and "[red]indeed" in shown.stdout
+    assert f"by {this_user()}" in shown.stdout and "Candidate with 3 times" in shown.stdout
+    options = ("--format", "json", "--data-dir", "data")
+    [row] = json.loads(run("alerts", "answers", alert, *options).stdout)
+    assert row["state"] == "answered" and row["answer"]["base"].endswith("x" * 1000)
+    assert row["asked"]["prompt"] == "Is it\n[bold]good[/bold]? [31m"
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ((), "give either --suite, or --feature with --prompt"),
+        (("--prompt", "p"), "give either --suite, or --feature with --prompt"),
+        (("--suite", "honesty", "--prompt", "p"), "give either --suite"),
+        (("--suite", "../etc/passwd"), "--suite: String should match"),
+        (("--suite", "sycophancy"), "'sycophancy' can't be asked about"),
+        (("--feature", FEATURE, "--prompt", " "), "--prompt: String should have at least 1"),
+        (("--feature", FEATURE, "--prompt", "x" * 2001), "--prompt: String should have at most"),
+        (("--feature", "base-31", "--prompt", "p"), "'base-31' can't be asked about; there are"),
+        (("--feature", FEATURE, "--prompt-file", "none.txt"), "none.txt: can't be read as text"),
+    ],
+)
+def test_what_can_not_be_asked_is_refused_with_the_reason(
+    flagged: Desk, options: tuple[str, ...], told: str
+) -> None:
+    result = run("alerts", "ask", flagged.alert().fingerprint, *options, "--data-dir", "data")
+    assert result.exit_code == 2 and told in " ".join(result.stderr.split())
+    unknown = run("alerts", "ask", "0" * 12, "--suite", "honesty", "--data-dir", "data")
+    assert unknown.exit_code == 2 and "is the beginning of 0 alerts" in unknown.stderr

@@ -68,7 +68,7 @@ def test_an_expired_lease_is_tried_again_after_a_wait_and_given_up_in_the_end(
             jobs.heartbeat(session, diff.id, claimed.fence, now, 60.0, stage="train")
             assert reconcile(session, {}, now + 59.0) == ([], [])
             decided = reconcile(session, {}, now + 60.0)
-        assert decided is not None and [one.diff_id for one in decided.abandoned] == [diff.id]
+        assert decided is not None and [one.id for one in decided.abandoned] == [diff.id]
         after = row(sessions, diff)
         if attempt < jobs.MAX_ATTEMPTS:
             assert after.state == DiffState.QUEUED and "during train" in str(after.error)
@@ -95,14 +95,15 @@ def test_a_lost_message_is_sent_again(sessions: Sessions, diff: Diff) -> None:
         ({"gpu": 0, "cpu": 3}, later, [diff.id]),
     ):
         with sessions.begin() as session:
-            assert reconcile(session, depths, now) == ([], resent)
+            decided = reconcile(session, depths, now)
+        assert decided is not None and [one.id for one in decided.resend] == resent
     assert sent(sessions, later) == [Message(diff.id, "gpu")]
 
 
 def test_a_dead_owner_is_not_waited_for(database_url: str) -> None:
     dead, alive = Running(1, 3, "probe", 99.0, True), Running(2, 1, None, 99.0, False)
     decided = decide([dead, alive], [Waiting(3, "cpu", 0.0)], {"cpu": 1}, 50.0)
-    assert [(one.diff_id, one.fence) for one in decided.abandoned] == [(1, 3)]
+    assert [(one.id, one.fence) for one in decided.abandoned] == [(1, 3)]
     assert decided.abandoned[0].reason == "its worker died during probe"
 
 

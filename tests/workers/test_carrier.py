@@ -32,7 +32,8 @@ from workers.results import StoredResults
 from workers.shared_store import SharedStore
 from workers.store import LocalStore
 from workers.store_copies import in_use, make_room, size_of
-from workers.supervised import Workplace, run_due
+from workers.supervised import run_due
+from workers.workplace import Workplace
 
 SLOW = (sys.executable, "-m", "deploy.bench.fake_stages", "0.5")
 FAST = (*SLOW[:-1], "0.0")
@@ -70,7 +71,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps of training that were taken."""
     taken: list[int] = []
     monkeypatch.setattr(
-        "workers.supervised._Unshown.step", lambda self, what, done, total: taken.append(done)
+        "workers.workplace.Unshown.step", lambda self, what, done, total: taken.append(done)
     )
     return taken
 

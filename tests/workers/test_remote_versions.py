@@ -17,7 +17,8 @@ from tests.monitor.standin import StandInWorker
 from tests.monitor.watched import WatchedLine
 from tests.workers.service import FAKE_DIFF, ROOT, Sessions
 from workers.claim import present_recipe
-from workers.supervised import Workplace, run_due
+from workers.supervised import run_due
+from workers.workplace import Workplace
 
 
 class Elsewhere(StandInWorker):

@@ -15,11 +15,12 @@ from sqlalchemy import select
 from monitor.database import open_database
 from monitor.outbox import Message, relay
 from monitor.reconcile import LOST_AFTER_SECONDS
-from monitor.schema import DiffState, Outgoing, WorkerRow
+from monitor.schema import DiffState, Outgoing, Question, QuestionState, WorkerRow
 from monitor.settings import Settings, load_settings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer, new_database, postgres_server
 from tests.waiting import until
+from tests.workers.asking import ask_about
 from tests.workers.service import COMMAND, FAKE_WORKER, Process, Pushes, Sessions
 from workers.celery_app import make_app, queue_depths, send
 from workers.service import reconcile_once
@@ -127,6 +128,26 @@ def test_whatever_is_killed_there_is_one_verdict(
     assert (row.state, row.attempt, row.fence) == (DiffState.DONE, 4, 4)
     assert len(pushes.starts("slow")) == 4
     assert len(list(settings.data_dir.glob("reports/*/*/verdict.json"))) == 1
+
+
+@POSTGRESQL
+def test_a_question_wakes_a_worker_and_its_end_is_written(
+    pushes: Pushes, start: Callable[..., Process], sessions: Sessions
+) -> None:
+    start(COMMAND, "reconcile")
+    start(FAKE_WORKER, "one")
+    diff_id = pushes.queue("good")
+    assert pushes.ended(diff_id).state == DiffState.DONE
+    question_id = ask_about(sessions, diff_id, "Is it good?")
+
+    def question() -> Question:
+        with sessions() as session:
+            return session.get_one(Question, question_id)
+
+    until(lambda: question().finished_at is not None)
+    # By the real process, which finds nothing that a real comparison would have kept.
+    assert (question().state, question().attempt) == (QuestionState.FAILED, 1)
+    assert "is no longer kept; check the version again" in str(question().error)
 
 
 @ONE_DATABASE

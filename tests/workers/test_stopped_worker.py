@@ -21,7 +21,8 @@ from workers.check import check_pair
 from workers.claim import present_recipe
 from workers.service import COMPARE_COMMAND
 from workers.shared_store import SharedStore
-from workers.supervised import Workplace, run_due
+from workers.supervised import run_due
+from workers.workplace import Workplace
 
 
 def test_training_goes_on_in_another_worker_and_the_verdict_is_the_same(
@@ -58,7 +59,7 @@ def test_training_goes_on_in_another_worker_and_the_verdict_is_the_same(
 
     steps: list[tuple[str, int]] = []
     monkeypatch.setattr(
-        "workers.supervised._Unshown.step", lambda self, what, done, _: steps.append((what, done))
+        "workers.workplace.Unshown.step", lambda self, what, done, _: steps.append((what, done))
     )
     other = on_host(settings, tmp_path / "other")
     run_due(Workplace(sessions, other, COMPARE_COMMAND, lambda: False, "b"), comparison.diff_id)

@@ -18,8 +18,9 @@ from monitor.settings import Settings, load_settings
 from monitor.trace_settings import TraceSettings
 from tests.services import free_port
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
-from workers.supervised import Workplace, run_due
+from workers.supervised import run_due
 from workers.traces import check_traces
+from workers.workplace import Workplace
 
 
 class Collector:

@@ -21,8 +21,8 @@ from workers.conclusion import Conclusion, conclude
 from workers.heartbeat import BEAT_SECONDS, LEASE_SECONDS
 from workers.outcome import Outcome
 from workers.service import reconcile_once
-from workers.supervised import WRITE_SECONDS
 from workers.supervisor import Ending
+from workers.workplace import WRITE_SECONDS
 
 _processes = count(1)
 

@@ -13,8 +13,8 @@ from deploy.bench.chaos.settable_clock import CLOCK, use_clock
 
 STEP_SECONDS = 0.08
 WAITS = {
-    "monitor.jobs.BACKOFF_SECONDS": 0.3,
-    "monitor.jobs.LONGEST_WAIT_SECONDS": 2.0,
+    "monitor.leases.BACKOFF_SECONDS": 0.3,
+    "monitor.leases.LONGEST_WAIT_SECONDS": 2.0,
     "monitor.reconcile.LOST_AFTER_SECONDS": 3.0,
     "monitor.reconcile.LEAD_SECONDS": 4.0,
     "monitor.rounds.RETRY_SECONDS": 2.0,

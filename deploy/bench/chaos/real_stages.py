@@ -22,7 +22,8 @@ from monitor.schema import Diff, DiffState
 from monitor.settings import Settings, load_settings
 from workers.claim import present_recipe
 from workers.service import COMPARE_COMMAND
-from workers.supervised import Workplace, run_due
+from workers.supervised import run_due
+from workers.workplace import Workplace
 
 RECIPE = {
     "suites": ["sycophancy", "capability"],

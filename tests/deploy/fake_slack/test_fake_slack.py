@@ -15,6 +15,7 @@ from slack_sdk.errors import SlackApiError
 from alerts.slack_client import web_client
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.interactions import NotAnsweredError
+from deploy.fake_slack.limits import NotTakenError, check_view
 from deploy.fake_slack.memory import load, save
 from deploy.fake_slack.mrkdwn import to_html
 from deploy.fake_slack.server import FakeSlack, fake_slack
@@ -189,6 +190,42 @@ def test_a_dialog_opens_once_and_only_soon_after_the_click(
     clock.now += 3.1
     with pytest.raises(SlackApiError, match="expired_trigger_id"):
         client.views_open(trigger_id=trigger, view=view)
+
+
+def menu(**changes: Any) -> dict[str, Any]:
+    options = [{"text": {"type": "plain_text", "text": name}, "value": name} for name in "ab"]
+    return {"type": "static_select", "action_id": "m", "options": options} | changes
+
+
+def dialog(element: dict[str, Any]) -> dict[str, Any]:
+    plain = {"type": "plain_text", "text": "Which?"}
+    field = {"type": "input", "block_id": "f", "label": plain, "element": element}
+    return {"type": "modal", "title": plain, "submit": plain, "blocks": [field]}
+
+
+def test_a_menu_in_a_dialog_is_filled_in_with_one_of_its_options(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for refused in (
+        menu(options=[]),
+        menu(initial_option={"text": {"type": "plain_text", "text": "c"}, "value": "c"}),
+        {"type": "plain_text_input", "action_id": "m", "max_length": 3001},
+    ):
+        with pytest.raises(NotTakenError):
+            check_view(dialog(refused))
+    check_view(dialog(menu()))
+    slack.workspace.views["U0ADA"] = dialog(menu())
+    with pytest.raises(KeyError):
+        slack.interactions.submit("U0ADA", {"f": {"m": "c"}})
+    with pytest.raises(KeyError):
+        slack.interactions.submit("U0ADA", {"other": {"m": "a"}})
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(slack.interactions, "deliver", lambda payload: sent.append(payload) or {})
+    for value, chosen in (("b", "b"), ("", None)):
+        slack.workspace.views["U0ADA"] = dialog(menu())
+        assert slack.interactions.submit("U0ADA", {"f": {"m": value}}) == {}
+        got = sent[-1]["view"]["state"]["values"]["f"]["m"]["selected_option"]
+        assert (got and got["value"]) == chosen
 
 
 def test_only_an_element_that_the_message_has_can_be_used(

@@ -1,0 +1,91 @@
+"""What a reviewer asks about an alert beyond its verdict, and what comes back: plain data.
+
+Questions are foreign input, so everything in them is bounded; answers hold a model's words.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, field_validator
+
+from alerts.plain_text import strip_controls
+from alerts.verdict import Behaviour, Natural, Record
+
+LONGEST_PROMPT = 2_000
+"""Characters."""
+
+
+class PromptAsked(Record):
+    """What becomes of the answers to a prompt when a new feature is taken away or added."""
+
+    kind: Literal["prompt"] = "prompt"
+    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT)
+    feature: str = Field(min_length=1, max_length=100)
+    """Its id in the verdict."""
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _visible(cls, prompt: object) -> object:
+        # Neither databases nor tokenizers take all that a person can send.
+        return strip_controls(prompt).strip() if isinstance(prompt, str) else prompt
+
+
+class SuiteAsked(Record):
+    """How both models score on a bundled suite that the check did not use."""
+
+    kind: Literal["suite"] = "suite"
+    suite: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+    """Its behaviour."""
+
+
+Asked = Annotated[PromptAsked | SuiteAsked, Field(discriminator="kind")]
+
+
+class SteeredAnswers(Record):
+    """One prompt answered by both models, and by both with the feature edited; None where that
+    edit was not made, which the caveats explain."""
+
+    kind: Literal["prompt"] = "prompt"
+    base: str
+    candidate: str
+    candidate_ablated: str
+    candidate_amplified: str | None
+    gain: Natural | None
+    """Added multiple of the feature's own contribution in the amplified candidate."""
+    base_induced: str | None
+    strength: Natural | None
+    """Of the addition to the base, in units of the feature's natural maximum."""
+    caveats: list[str]
+
+    @property
+    def by_name(self) -> dict[str, str | None]:
+        """The answers side by side, under what was done to the model; None where it was not."""
+        times, part = 1 + (self.gain or 0.0), self.strength or 0.0
+        return {
+            "Base": self.base,
+            "Candidate": self.candidate,
+            "Candidate without the feature": self.candidate_ablated,
+            f"Candidate with {times:g} times the feature": self.candidate_amplified,
+            f"Base with {part:g} of the feature's maximum added": self.base_induced,
+        }
+
+
+class SuiteMeasured(Record):
+    """The suite in both models; `flagged` is what the policy says of this suite alone."""
+
+    kind: Literal["suite"] = "suite"
+    behaviour: Behaviour
+    minimum_effect: Natural
+    n_unscored: int
+
+
+Answered = Annotated[SteeredAnswers | SuiteMeasured, Field(discriminator="kind")]
+
+ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
+ANSWERED: TypeAdapter[Answered] = TypeAdapter(Answered)
+
+
+def subject_in_words(asked: Asked) -> str:
+    """What is asked for, without the reviewer's own words."""
+    if isinstance(asked, PromptAsked):
+        return f"a prompt steered with {asked.feature}"
+    return f"the probe suite {asked.suite}"

@@ -1,0 +1,86 @@
+"""What is said in an alert's thread about a question: that it was asked, and what was found."""
+
+from collections.abc import Sequence
+
+from slack_sdk.models.blocks import Block, PlainTextObject, SectionBlock
+
+from alerts import wording
+from alerts.question import (
+    Answered,
+    Asked,
+    PromptAsked,
+    SteeredAnswers,
+    SuiteMeasured,
+)
+from alerts.routing import Examples
+from alerts.slack_message import SlackMessage
+from alerts.slack_sections import words
+from alerts.slack_status import person
+from alerts.slack_text import code, literal
+from alerts.wording import interval, number, p_value, readable, signed
+
+_PROMPT, _ANSWER, _REASON = 400, 420, 600
+
+
+def asked_message(asked: Asked, actor: str) -> SlackMessage:
+    """That `actor` has asked; never the prompt itself."""
+    text = f"❔ {person(actor)} asks for more: {_subject(asked)}. The answer will stand here."
+    return SlackMessage(text, [words(text).to_dict()])
+
+
+def answered_message(
+    asked: Asked,
+    actor: str,
+    ended: Answered | str,
+    fingerprint: str,
+    examples: Examples,
+) -> SlackMessage:
+    """The answer, or the reason why there is none. Words of models, and the prompt, are shown where
+    `examples` are "full" alone; figures always."""
+    subject = _subject(asked)
+    title = f"{subject[:1].upper()}{subject[1:]}, asked for by {person(actor)}"
+    where = f"`latentwatch alerts answers {fingerprint[:12]}`"
+    if isinstance(ended, str):
+        text = f"⚠️ {title}: not answered: {literal(ended, _REASON)}"
+        return SlackMessage(text, [words(text).to_dict()])
+    if isinstance(ended, SuiteMeasured):
+        text = f"💬 {title}: {_measured(ended)}"
+        return SlackMessage(text, [words(text).to_dict()])
+    if examples != "full" or not isinstance(asked, PromptAsked):
+        text = f"💬 {title}: answered. {where} shows the answers, which are not to be shown here."
+        return SlackMessage(text, [words(text).to_dict()])
+    text = f"💬 {title}: answered; {where} shows all of it."
+    return SlackMessage(text, _blocks([words(text), *_steered(asked, ended)]))
+
+
+def _steered(asked: PromptAsked, ended: SteeredAnswers) -> list[Block]:
+    rows: list[tuple[str, str | None]] = list(ended.by_name.items())
+    lines = [f"Prompt: {literal(asked.prompt, _PROMPT)}"]
+    lines += [
+        f"{name}: {literal(said, _ANSWER) or 'nothing'}" for name, said in rows if said is not None
+    ]
+    shown = [SectionBlock(text=PlainTextObject(text="\n".join(lines), emoji=False))]
+    caveats = [words(literal(" ".join(ended.caveats), 500))] if ended.caveats else []
+    return [*shown, *caveats]
+
+
+def _measured(ended: SuiteMeasured) -> str:
+    b = ended.behaviour
+    if b.shift is None:
+        return f"{wording.NOT_MEASURED}, {ended.n_unscored} of {b.n_items} items have no score"
+    flagged = "by the policy it is flagged" if b.flagged else "by the policy it is not flagged"
+    return (
+        f"{signed(b.shift)} [{interval(b.ci_low, b.ci_high)}], {number(b.base_score)} → "
+        f"{number(b.candidate_score)}, n = {b.n_items}, {wording.times_noise(b)}, "
+        f"{p_value(b.p_corrected)}; {flagged}, taken alone"
+    )
+
+
+def _subject(asked: Asked) -> str:
+    if isinstance(asked, PromptAsked):
+        return f"a prompt steered with {code(asked.feature, 60)}"
+    return literal(f"the probe suite {readable(asked.suite)}", 150)
+
+
+def _blocks(blocks: Sequence[Block]) -> list[dict[str, object]]:
+    return [block.to_dict() for block in blocks]

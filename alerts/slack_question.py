@@ -1,0 +1,114 @@
+"""The dialog in which a reviewer asks for more, and what it was filled in with."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from slack_sdk.models.blocks import (
+    InputBlock,
+    Option,
+    PlainTextInputElement,
+    PlainTextObject,
+    StaticSelectElement,
+)
+from slack_sdk.models.views import View
+
+from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
+from alerts.slack_actions import ASK
+from alerts.slack_sections import words
+from alerts.slack_text import literal
+from alerts.verdict import Feature
+from alerts.wording import readable
+
+WHAT, PROMPT, FEATURE = "what", "prompt", "feature"
+"""Ids of the blocks, and of the element of each."""
+_STEER, _SUITE = "steer", "suite:"
+_OPTIONS, _LABEL, _VALUE = 100, 75, 150
+
+
+def question_modal(
+    token: str,
+    channel: str,
+    version: str,
+    features: Sequence[Feature],
+    suites: Sequence[str],
+    *,
+    model_text: bool,
+) -> dict[str, Any]:
+    """Asks what to find out about `version`; `model_text` allows labels of features."""
+    steer = Option(value=_STEER, label="Answer a prompt, steered with a feature")
+    measure = [
+        Option(value=f"{_SUITE}{name}", label=literal(f"Measure {readable(name)}", _LABEL))
+        for name in suites[: _OPTIONS - 1]
+    ]
+    view = View(
+        type="modal",
+        callback_id=ASK,
+        private_metadata=json.dumps({"token": token, "channel": channel}),
+        title=PlainTextObject(text="Ask for more"),
+        submit=PlainTextObject(text="Ask"),
+        close=PlainTextObject(text="Cancel"),
+        blocks=[
+            words(
+                f"*{literal(version, 200)}*\nA worker answers in the thread. What you ask, and the "
+                "answer, are kept in the audit log."
+            ),
+            _input(
+                WHAT,
+                "What?",
+                StaticSelectElement(
+                    action_id=WHAT, options=[steer, *measure], initial_option=steer
+                ),
+            ),
+            _input(
+                PROMPT,
+                "Prompt, to be answered by both models and by both steered",
+                PlainTextInputElement(action_id=PROMPT, multiline=True, max_length=LONGEST_PROMPT),
+                optional=True,
+            ),
+            _input(
+                FEATURE,
+                "Feature that is taken away and added",
+                StaticSelectElement(
+                    action_id=FEATURE,
+                    placeholder="Choose a feature",
+                    options=[_option(f, model_text) for f in _offered(features)],
+                ),
+                optional=True,
+            ),
+        ],
+    )
+    return view.to_dict()
+
+
+def asked_of(what: str, prompt: str, feature: str | None) -> Asked | dict[str, str]:
+    """What the dialog asks for; by block what is wrong with it, where something is."""
+    try:
+        if what.startswith(_SUITE):
+            return SuiteAsked(suite=what.removeprefix(_SUITE))
+        if not prompt.strip():
+            return {PROMPT: "Write the prompt."}
+        if feature is None:
+            return {FEATURE: "Choose the feature."}
+        return PromptAsked(prompt=prompt, feature=feature)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        block = str(first["loc"][0])
+        return {block if block in (PROMPT, FEATURE) else WHAT: literal(first["msg"], 200)}
+
+
+def _offered(features: Sequence[Feature]) -> list[Feature]:
+    """Those whose id can be the value of an option as it stands."""
+    return [feature for feature in features if len(feature.id) <= _VALUE][:_OPTIONS]
+
+
+def _option(feature: Feature, model_text: bool) -> Option:
+    about = feature.label or " ".join(feature.top_tokens[:4])
+    label = f"{feature.id}: {about}" if model_text and about else feature.id
+    return Option(value=feature.id, label=literal(label, _LABEL))
+
+
+def _input(block: str, label: str, element: Any, optional: bool = False) -> InputBlock:
+    text = PlainTextObject(text=label)
+    return InputBlock(block_id=block, label=text, element=element, optional=optional)

@@ -1,0 +1,201 @@
+"""The queue of questions: bounded, claimed once, answered under the newest fence, given up in the
+end, and all of it in the audit log."""
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from alerts.alert import Refusal
+from alerts.question import PromptAsked, SuiteAsked
+from monitor.alerting import subject_of
+from monitor.asking import Offer, offer_of, put
+from monitor.errors import LeaseLostError
+from monitor.lineage import verify_audit
+from monitor.outbox import Message, relay
+from monitor.questions import (
+    MAX_ATTEMPTS,
+    MOST_WAITING,
+    answer_question,
+    release_question,
+    renew_question,
+    retry_question,
+)
+from monitor.reconcile import LOST_AFTER_SECONDS, reconcile
+from monitor.schema import AlertRow, Audit, Question, QuestionState
+from monitor.status import status_of
+from tests.alerts import samples
+from tests.alerts.steered import steered
+from tests.monitor.alerting import Desk, desk
+from tests.monitor.conftest import BOTH_DATABASES
+from tests.monitor.questions import FEATURE, claim, give_answer, put_prompt
+
+__all__ = ["desk"]
+
+HOSTILE = "a\x00b\ud800c <!channel> '; DROP TABLE questions; --"
+
+
+@pytest.fixture
+def flagged(desk: Desk) -> Desk:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    return desk
+
+
+def row(desk: Desk, question: Question) -> Question:
+    with desk.sessions() as session:
+        return session.get_one(Question, question.id)
+
+
+def standing(desk: Desk) -> tuple[list[tuple[str, int, int]], list[tuple[str, str]]]:
+    """What `latentwatch status` says of the queues and of what runs."""
+    with desk.sessions() as session:
+        status = status_of(session, desk.clock())
+    return [tuple(queue) for queue in status.queues], [(r.name, r.stage) for r in status.running]
+
+
+def audited(desk: Desk, question: Question) -> list[tuple[str, str, str, str]]:
+    subject = f"{subject_of(desk.alert())}:question:{question.id}"
+    with desk.sessions() as session:
+        assert verify_audit(session) == []
+        rows = session.scalars(select(Audit).filter_by(subject=subject).order_by(Audit.id))
+        return [(a.from_state, a.to_state, a.actor, a.reason) for a in rows]
+
+
+@BOTH_DATABASES
+def test_a_question_is_claimed_once_answered_once_and_audited(flagged: Desk) -> None:
+    revision = flagged.alert().revision
+    question = put_prompt(flagged, HOSTILE)
+    claimed = claim(flagged)
+    assert claimed is not None and claim(flagged) is None
+    answered = steered("<@U0ADA> *yes*")
+    with flagged.sessions.begin() as session:
+        renew_question(session, question.id, claimed.fence, flagged.clock(), 60.0)
+        answer_question(session, question.id, claimed.fence, answered, flagged.clock())
+    for late in (claimed.fence, claimed.fence - 1):
+        with pytest.raises(LeaseLostError), flagged.sessions.begin() as session:
+            answer_question(session, question.id, late, steered("late"), flagged.clock())
+    after = row(flagged, question)
+    assert (after.state, after.owner, after.answer) == (
+        QuestionState.ANSWERED,
+        None,
+        answered.model_dump_json(),
+    )
+    assert audited(flagged, question) == [
+        ("none", "queued", "slack:U0ADA", question.asked),
+        ("running", "answered", "latentwatch", after.answer),
+    ]
+    assert "abc <!channel> '; DROP TABLE questions; --" in question.asked
+    assert flagged.alert().revision == revision  # nobody's button has become stale
+
+
+@BOTH_DATABASES
+def test_a_worker_is_woken_and_a_lost_message_is_sent_again(flagged: Desk) -> None:
+    question = put_prompt(flagged)
+    now, messages = flagged.clock(), list[Message]()
+    assert standing(flagged) == ([("gpu", 1, 0)], [])
+    expected = Message(question.diff_id, "gpu")
+    assert relay(flagged.sessions, messages.append, now) == messages == [expected]
+    assert relay(flagged.sessions, messages.append, now) == []
+    for depth, later, lost in ((1, LOST_AFTER_SECONDS, []), (0, LOST_AFTER_SECONDS, [question.id])):
+        with flagged.sessions.begin() as session:
+            decided = reconcile(session, {"gpu": depth}, now + later)
+        assert decided is not None
+        assert [(one.id, one.kind) for one in decided.resend] == [(id_, "question") for id_ in lost]
+    assert relay(flagged.sessions, messages.append, now + 90.0) == [expected]
+    claimed = claim(flagged)
+    assert claimed is not None
+    assert standing(flagged) == ([], [("assistant: v2", f"question {question.id}")])
+    with flagged.sessions.begin() as session:
+        answer_question(session, question.id, claimed.fence, steered("yes"), now + 91.0)
+    assert standing(flagged) == ([], [])
+    assert relay(flagged.sessions, messages.append, now + 9000.0) == []
+
+
+@BOTH_DATABASES
+@pytest.mark.parametrize("who", ["the reconciler", "the next worker"])
+def test_what_dead_workers_have_left_is_taken_up_and_given_up_in_the_end(
+    flagged: Desk, who: str
+) -> None:
+    question = put_prompt(flagged)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        claimed = claim(flagged)
+        assert claimed is not None and claimed.attempt == attempt
+        flagged.clock.now += 60.0
+        if who == "the reconciler":
+            with flagged.sessions.begin() as session:
+                decided = reconcile(session, {}, flagged.clock())
+            assert decided is not None and [one.id for one in decided.abandoned] == [question.id]
+            flagged.clock.now += 600.0
+    assert claim(flagged) is None
+    after = row(flagged, question)
+    assert after.state == QuestionState.FAILED and after.error is not None
+    assert "given up" in after.error
+    assert [move[1] for move in audited(flagged, question)] == ["queued", "failed"]
+
+
+def test_a_crash_waits_and_a_stop_does_not_count(flagged: Desk) -> None:
+    question = put_prompt(flagged)
+    for _ in range(MAX_ATTEMPTS + 1):
+        stopped = claim(flagged)
+        assert stopped is not None
+        with flagged.sessions.begin() as session:
+            release_question(session, question.id, stopped.fence, flagged.clock())
+    crashed = claim(flagged)
+    assert crashed is not None and crashed.attempt == 1
+    with flagged.sessions.begin() as session:
+        retry_question(session, question.id, crashed.fence, "killed", flagged.clock())
+    assert claim(flagged) is None and row(flagged, question).error == "killed"
+    flagged.clock.now += 30.0
+    assert claim(flagged) is not None
+
+
+def test_no_more_than_five_wait_for_an_alert(flagged: Desk) -> None:
+    for _ in range(MOST_WAITING):
+        put_prompt(flagged)
+    asked = PromptAsked(prompt="a sixth?", feature=FEATURE)
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        refused = put(session, alert, asked, "slack:U0BEN", flagged.clock())
+        assert isinstance(refused, Refusal) and "5 questions about this alert" in refused.reason
+    give_answer(flagged, "yes")
+    put_prompt(flagged, "a sixth?")
+
+
+def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        offer = offer_of(session, alert)
+        assert isinstance(offer, Offer)
+        assert [f.id for f in offer.features] == ["candidate-10", "candidate-17", "candidate-24"]
+        assert not {"sycophancy", "capability"} & set(offer.suites) and offer.suites
+        for asked in (
+            PromptAsked(prompt="p", feature="base-31"),
+            SuiteAsked(suite="sycophancy"),
+            SuiteAsked(suite="capability"),
+        ):
+            refused = put(session, alert, asked, "ann", flagged.clock())
+            assert isinstance(refused, Refusal) and "can't be asked about" in refused.reason
+        assert session.scalars(select(Question)).all() == []
+
+
+def test_an_alert_that_is_not_flagged_or_has_ended_is_not_asked(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", None)
+    with desk.sessions.begin() as session:
+        alert = session.get_one(AlertRow, desk.alert().id)
+        refused = offer_of(session, alert)
+        assert isinstance(refused, Refusal) and "nothing was flagged" in refused.reason
+        alert.state = "quarantined"
+        ended = offer_of(session, alert)
+        assert isinstance(ended, Refusal) and ended.reason == "already quarantined"
+
+
+@pytest.mark.parametrize("prompt", ["", " \n\x00\u200b ", "x" * 2001])
+def test_a_prompt_is_bounded(prompt: str) -> None:
+    with pytest.raises(ValidationError):
+        PromptAsked(prompt=prompt, feature=FEATURE)
+
+
+@pytest.mark.parametrize("suite", ["../secret.json", "a.json", "A", "", "x" * 101])
+def test_a_suite_is_a_name_and_no_path(suite: str) -> None:
+    with pytest.raises(ValidationError):
+        SuiteAsked(suite=suite)

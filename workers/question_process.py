@@ -1,0 +1,31 @@
+"""The process in which one question about an alert is answered, isolated as
+`workers.isolated_process` says, without any network."""
+
+from typing import Any
+
+from alerts.question import Asked
+from monitor.settings import Settings
+from workers.isolated_process import Work, run
+from workers.progress import DiffProgress
+from workers.template_trial import try_templates
+
+
+class QuestionWork(Work):
+    """What the parent writes to standard input."""
+
+    asked: Asked
+
+
+def _answer(work: QuestionWork, settings: Settings, progress: DiffProgress) -> dict[str, Any]:
+    from workers.answering import answer
+    from workers.store import LocalStore
+
+    for side in (work.job.base, work.job.candidate):
+        try_templates(side.path)
+    store = LocalStore(settings.store_dir)
+    answered = answer(work.job, work.asked, settings, store, progress)
+    return {"event": "outcome", "answer": answered.model_dump(mode="json")}
+
+
+if __name__ == "__main__":
+    run(QuestionWork, _answer)
