@@ -2,13 +2,13 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from monitor.errors import SourceError
-from monitor.source import FileStat, Listing, Observation
+from monitor.source import FileStat, Listing, Observation, Place
 
 UNFINISHED = ("tmp-*", "*.tmp", "*-unfinished", "*.incomplete")
 """Names that writers give to what isn't complete."""
@@ -25,7 +25,7 @@ class DirectorySource:
         self.directory = directory
         self.include = include
 
-    def scan(self) -> list[Observation]:
+    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
         """What lies there now, the oldest first. Raises SourceError when it can't be listed."""
         try:
             entries = list(os.scandir(self.directory))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from dfc.durable import flush
 from monitor.adapter import ADAPTER_WEIGHTS, is_adapter
 from monitor.checkpoint import read_description
 from monitor.errors import CheckpointRefusedError, SourceError
@@ -50,11 +51,25 @@ class DownloadCache:
                 stack.enter_context(_in_use(push))
                 self._make_room(push, needed)
                 for file in needed:
-                    if not (self._blobs / blob_name(file)).exists():
+                    if not self._is_here(file):
                         self._download(file, read)
                     _link(push / file.path, self._blobs / blob_name(file))
                 os.utime(push)
             yield push
+
+    def _is_here(self, file: RemoteFile) -> bool:
+        """Whether the file lies here whole; one that a power cut or a full disk spoiled is dropped.
+
+        Large files are known by their size: their digests are taken when they are compared.
+        """
+        blob = self._blobs / blob_name(file)
+        if not blob.exists():
+            return False
+        whole = blob.stat().st_size == file.size
+        if whole and (file.size > _CHUNK or _has_its_digest(blob, file)):
+            return True
+        blob.unlink()
+        return False
 
     def _download(self, file: RemoteFile, read: Read) -> None:
         part = self._blobs / f"{blob_name(file)}{_PART}"
@@ -89,7 +104,9 @@ class DownloadCache:
                 f"{file.path}: what was downloaded is not what the store lists (size or digest "
                 "differs); it was thrown away, and the next look begins anew"
             )
+        flush(part)  # else a power cut may leave the name without the bytes
         part.rename(self._blobs / blob_name(file))
+        flush(self._blobs)
 
     def _make_room(self, push: Path, needed: list[RemoteFile]) -> None:
         """Drop the pushes that were opened longest ago, and nobody has open, until all fits."""

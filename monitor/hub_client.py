@@ -76,14 +76,19 @@ class HubClient:
             ]
         return branches + tags + requests
 
-    def commits(self, sha: str, count: int) -> list[Commit]:
-        """The newest `count` commits up to `sha`, the newest first."""
-        found = self._json(f"{self._api}/commits/{sha}", limit=str(count))
-        with self._understood():
-            return [
-                Commit(_sha(c["id"]), datetime.fromisoformat(c["date"]).timestamp())
-                for c in found[:count]
-            ]
+    def commits(self, sha: str, per_page: int) -> Iterator[Commit]:
+        """The commits up to `sha`, the newest first; a request for every `per_page` of them."""
+        url: str | None = f"{self._api}/commits/{sha}?limit={per_page}"
+        while url is not None:
+            with self._answer(url) as answer:
+                answer.read()
+                url = _next_page(answer)
+            with self._understood():
+                found = [
+                    Commit(_sha(c["id"]), datetime.fromisoformat(c["date"]).timestamp())
+                    for c in answer.json()
+                ]
+            yield from found
 
     def files(self, sha: str) -> list[RemoteFile]:
         """All files of the commit `sha`."""

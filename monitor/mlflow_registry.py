@@ -7,7 +7,7 @@ shows only when a comparison takes the digest of the files again.
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from monitor.checkpoint import looks_complete
 from monitor.downloads import DownloadCache, Read, downloaded
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.remote_file import MAX_FILES, RemoteFile, fingerprint, listing_of
-from monitor.source import Listing, Observation
+from monitor.source import Listing, Observation, Place
 from monitor.source_settings import MlflowLine, MlflowSettings
 
 _LOCATOR = re.compile(r"mlflow:(.+)/(\d+)")
@@ -43,24 +43,24 @@ class MlflowSource:
         self._uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         self._known: dict[str, Artifacts] = {}
 
-    def scan(self) -> list[Observation]:
+    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
         """The versions, the oldest first, each once more under every alias."""
         with self._explained():
             client = _client(self._uri)
             model = client.get_registered_model(self._line.model)
-            seen = {v.version: self._observation(client, v) for v in self._versions(client)}
+            found = {v.version: self._observation(client, v) for v in self._versions(client)}
         aliases = [
             Observation(
                 alias,
-                seen[version].locator,
-                seen[version].listing,
-                seen[version].fingerprint,
+                found[version].locator,
+                found[version].listing,
+                found[version].fingerprint,
                 f"MLflow alias {alias}" if alias == self._line.trusted_alias else None,
             )
             for alias, version in sorted(model.aliases.items())
-            if version in seen
+            if version in found
         ]
-        return [*sorted(seen.values(), key=lambda one: int(one.name)), *aliases]
+        return [*sorted(found.values(), key=lambda one: int(one.name)), *aliases]
 
     def open(self, locator: str) -> AbstractContextManager[Path]:
         """The files of a model version, downloaded."""

@@ -7,7 +7,7 @@ complete, as in a directory. An object is known by what the store changes when i
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -20,7 +20,7 @@ from monitor.directory import is_unfinished
 from monitor.downloads import DownloadCache, downloaded
 from monitor.errors import SourceError
 from monitor.remote_file import MAX_FILES, RemoteFile, fingerprint
-from monitor.source import FileStat, Listing, Observation
+from monitor.source import FileStat, Listing, Observation, Place
 from monitor.source_settings import ObjectsLine
 
 _CHUNK = 1 << 23
@@ -38,15 +38,15 @@ class ObjectSource:
         self._line, self._include, self._cache = line, include, cache
         self._scheme = line.url.partition("://")[0]
 
-    def scan(self) -> list[Observation]:
+    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
         """What lies there now, the oldest first."""
         pushes: dict[str, list[_Object]] = {}
         for one in self._objects(self._line.url):
             name, separator, path = one.path.partition("/")
             if separator and self._is_watched(name):
                 pushes.setdefault(name, []).append(one._replace(path=path))
-        seen = [self._observation(name, objects) for name, objects in pushes.items()]
-        return sorted(seen, key=lambda one: (one.listing.newest(), one.name))
+        found = [self._observation(name, objects) for name, objects in pushes.items()]
+        return sorted(found, key=lambda one: (one.listing.newest(), one.name))
 
     def open(self, locator: str) -> AbstractContextManager[Path]:
         """The objects of a push as they are now, downloaded; its digest says if they are others."""

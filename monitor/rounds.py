@@ -23,7 +23,7 @@ from monitor.lookup import last_observations
 from monitor.pairing import bases, queue_versions, trust_endorsed, trust_first
 from monitor.schema import Line, Trust, Version
 from monitor.settings import Settings
-from monitor.source import Observation
+from monitor.source import Observation, Place
 from monitor.watch import Event, State, settling, step, untold
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class LineWatch:
         now = self._around.clock()
         self.problem = None
         with self._problems():
-            seen = list(self._source.scan())
+            seen = list(self._source.scan(self._seen()))
             self._endorsed = [one for one in seen if one.endorsed_by is not None]
             self.state, events = step(self.state, seen, rule_of(self.settings), now)
             for event in events:
@@ -134,6 +134,15 @@ class LineWatch:
         problem = self.problem
         with self._problems(), self._around.sessions.begin() as session:
             note_look(session, self.settings.name, problem, now)
+
+    def _seen(self) -> set[Place]:
+        """Up to the last look: what was admitted by name since says nothing of other pushes."""
+        with self._around.sessions() as session:
+            line = session.scalar(select(Line).filter_by(name=self.settings.name))
+            if line is None or line.looked_at is None:
+                return set()
+            last = last_observations(session, line)
+            return {Place(*place) for place, row in last.items() if row.seen_at <= line.looked_at}
 
     def _admit(self, event: Event, now: float) -> None:
         name = event.observation.name

@@ -1,6 +1,6 @@
 """The seam to a place where versions are published: what is there now, and opening one of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +54,22 @@ class Observation:
     """What at the place says that this is the trusted version; None where nothing does."""
 
 
+class Place(NamedTuple):
+    """Where a push lies and what it is called there."""
+
+    name: str
+    locator: str
+
+
 class Source(Protocol):
     """A place that is asked again and again; nothing is believed because an event said so."""
 
-    def scan(self) -> Iterable[Observation]:
-        """What lies there now. Raises SourceError when the place can't be listed."""
+    def scan(self, seen: Collection[Place] = ()) -> Iterable[Observation]:
+        """What lies there now. Raises SourceError when the place can't be listed.
+
+        `seen` are the places of this line up to its last look; a source that shows only the newest
+        of what it has shows all that came since.
+        """
         ...
 
     def open(self, locator: str) -> AbstractContextManager[Path]:

@@ -87,7 +87,7 @@ class HubLine(_Table):
     refs: list[str] = Field(default=["main"], min_length=1)
     """Globs for branches and tags, such as `main` or `v*`; `refs/pr/*` for pull requests."""
     commits: int = Field(default=10, ge=1, le=50)
-    """Of each branch, the newest commits that are looked at: more than come between two looks."""
+    """Of each branch, the newest commits that are looked at, besides all since the last look."""
 
     def __str__(self) -> str:
         return f"Hub: {self.repo}"

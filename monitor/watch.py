@@ -4,14 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from monitor.readiness import NotReady, Ready, Rule, Sight, look, readiness
-from monitor.source import Observation
-
-
-class Place(NamedTuple):
-    """Where a push lies and what it is called there."""
-
-    name: str
-    locator: str
+from monitor.source import Observation, Place
 
 
 class Known(NamedTuple):

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_secret"
 _PAGE = 3
-"""Files per page of a tree, so that every listing has several."""
+"""Files per page of a tree, and commits per page, so that every listing has several."""
 
 
 @dataclass
@@ -141,7 +141,13 @@ class _Handler(BaseHTTPRequestHandler):
                 refs["tags"] = [_ref("tags", *one) for one in hub.tags.items()]
                 self._send_json(refs)
             case ["api", "models", _, _, "commits", sha]:
-                self._send_json(list(_history(hub, sha))[: int(query.get("limit", ["50"])[0])])
+                history = list(_history(hub, sha))
+                end = min(int(query.get("limit", ["50"])[0]), _PAGE)
+                more = {}
+                if end < len(history):
+                    following = f"{hub.url}{path.rpartition('/')[0]}/{history[end]['id']}"
+                    more["Link"] = f'<{following}>; rel="next"'
+                self._send_json(history[:end], more)
             case ["api", "models", _, _, "tree", sha]:
                 entries = [_entry(*file) for file in sorted(hub.commits[sha][2].items())]
                 start = int(query.get("cursor", ["0"])[0])

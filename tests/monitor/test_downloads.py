@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -250,3 +251,33 @@ def test_a_reader_that_finds_out_at_its_end_leaves_nothing(
         fetch(cache, "v1", [file], overwritten)
     path = fetch(cache, "v1", [file], lambda file, offset: [b"good"[offset:]])
     assert (path / "config.json").read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"x" * 19, b"y" * 20])
+def test_what_was_spoiled_on_the_disk_is_fetched_again(
+    store: Store, cache: DownloadCache, spoiled: bytes
+) -> None:
+    file = store.put("config.json", b"x" * 20)
+    path = fetch(cache, "v1", [file], store.read)
+    (cache.directory / "blobs" / blob_name(file)).write_bytes(spoiled)
+    path = fetch(cache, "v1", [file], store.read)
+    assert (path / "config.json").read_bytes() == b"x" * 20
+    fetch(cache, "v2", [file], store.read)
+    assert store.asked == [("config.json", 0)] * 2
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    store: Store, cache: DownloadCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = store.put("config.json", b"x" * 20)
+    blob = cache.directory / "blobs" / blob_name(file)
+    synced: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append((Path(os.readlink(f"/proc/self/fd/{handle}")).name, blob.exists()))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    fetch(cache, "v1", [file], store.read)
+    assert synced == [(f"{blob.name}.part", False), ("blobs", True)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
+from monitor.admission import admit_named
 from monitor.checkpoint import inspect_checkpoint
 from monitor.comparison import prepare
 from monitor.database import Observation
@@ -173,6 +174,38 @@ def test_several_pushes_during_an_outage_are_all_seen(
     assert [line.states()[name_of(sha)] for sha in shas] == ["passed", "passed"]
 
 
+@pytest.mark.parametrize("named_first", [False, True])
+def test_more_pushes_during_an_outage_than_are_looked_at_first_are_all_seen(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path, named_first: bool
+) -> None:
+    before = [push(hub, tmp_path / "pushed", seed, (2 + seed) * DAY) for seed in range(4)]
+    line.configure(hub={"repo": hub.repo, "refs": ["main", "v*"], "commits": 2})
+    assert line.watch() == 0
+    assert set(line.states()) == {"v1.0", *(name_of(sha) for sha in before[-2:])}
+    shas = [push(hub, tmp_path / "pushed", seed, (6 + seed) * DAY) for seed in range(4, 10)]
+    if named_first:
+        [watched] = line.settings.lines
+        line.clock.now += 1.0
+        admit_named(line.sessions, line.settings, watched, name_of(shas[-1]), line.clock.now)
+    assert line.watch() == 0
+    assert [line.states()[name_of(sha)] for sha in shas] == ["passed"] * 6
+    assert name_of(before[1]) not in line.states()
+
+
+def test_pushes_beyond_the_farthest_look_back_are_told(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.hub.MAX_COMMITS", 3)
+    line.configure(hub={"repo": hub.repo, "refs": ["main", "v*"], "commits": 1})
+    assert line.watch() == 0
+    shas = [push(hub, tmp_path / "pushed", seed, (1 + seed) * DAY) for seed in range(1, 6)]
+    assert line.watch() == 3
+    gap = line.rows()[f"main before {shas[2][:12]}"]
+    assert "3 or more commits came to main since it was last looked at" in str(gap.reason)
+    assert any(f"those before {shas[2][:12]} were not seen" in said for said in line.said)
+    assert [line.states()[name_of(sha)] for sha in shas[2:]] == ["passed"] * 3
+
+
 def test_other_bytes_than_listed_are_never_a_version(
     hub: FakeHub, line: WatchedLine, tmp_path: Path
 ) -> None:
@@ -280,7 +313,7 @@ def test_the_fake_speaks_as_the_hubs_own_client_expects(
         (ref.name, ref.commit) for ref in ours.refs()
     }
     commits = theirs.list_repo_commits(hub.repo, revision=sha)
-    assert [(c.commit_id, c.created_at.timestamp()) for c in commits] == ours.commits(sha, 10)
+    assert [(c.commit_id, c.created_at.timestamp()) for c in commits] == list(ours.commits(sha, 10))
     tree = theirs.list_repo_tree(hub.repo, recursive=True, revision=sha)
     assert {
         (f.path, f.size, f"sha256:{f.lfs.sha256}" if f.lfs else f"git:{f.blob_id}") for f in tree
