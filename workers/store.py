@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from dfc.durable import flush
-from monitor.owner import is_dead, this_process
+from monitor.owner import is_alive, this_process
 from workers.errors import StoreError, no_room
+
+_FORGOTTEN_SECONDS = 30 * 86_400.0
+"""What was left by a process of which nobody can tell whether it lives is removed after that."""
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
@@ -106,7 +110,8 @@ class LocalStore:
     def _remove_scratch_of_the_dead(self) -> None:
         if self._scratch.is_dir():
             for place in self._scratch.iterdir():
-                if is_dead(place.name):
+                alive = is_alive(place.name)
+                if alive is False or (alive is None and _is_forgotten(place)):
                     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -114,6 +119,14 @@ def _below(root: Path, key: str) -> Path:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is no key of an artifact")
     return root / key
+
+
+def _is_forgotten(scratch: Path) -> bool:
+    try:
+        newest = max(path.lstat().st_mtime for path in (scratch, *scratch.rglob("*")))
+    except OSError:  # somebody is at work there
+        return False
+    return newest < time.time() - _FORGOTTEN_SECONDS
 
 
 def _flush_tree(directory: Path) -> None:

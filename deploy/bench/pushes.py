@@ -31,11 +31,13 @@ class Pushes:
         self._contents[name] = identify(inspect_checkpoint(path)).content
         return self._contents[name]
 
-    def change(self, random: Random, prefix: str) -> None:
-        """Publish something else under a name with this prefix that was pushed before."""
+    def change(self, random: Random, prefix: str) -> bool:
+        """Publish something else under a name with this prefix that was pushed before; False when
+        there is none."""
         names = [name for name in self._contents if name.startswith(prefix)]
         if names:
             self.push(random.choice(names))
+        return bool(names)
 
     def contents(self) -> set[str]:
         """Digests of what lies there now."""

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,22 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     assert store.get("a") is None
     assert files_below(tmp_path) == []
+
+
+def test_what_a_process_elsewhere_left_is_removed_when_nobody_has_touched_it_for_a_month(
+    tmp_path: Path,
+) -> None:
+    half = tmp_path / "scratch" / "elsewhere:7:1:boot:4026531836" / "b" / "half"
+    half.parent.mkdir(parents=True)
+    half.write_text("written")
+    long_ago = time.time() - 31 * 86_400
+    for path in (half.parent.parent, half):
+        os.utime(path, (long_ago, long_ago))
+    LocalStore(tmp_path)
+    assert half.is_file()
+    os.utime(half.parent, (long_ago, long_ago))
+    LocalStore(tmp_path)
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "a:b:c", f"{socket.gethostname()}:x:y"])

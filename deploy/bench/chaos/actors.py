@@ -9,6 +9,7 @@ from itertools import count
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from deploy.bench.chaos.ledger import recorded
 from deploy.bench.chaos.world import Clock, FailingBroker, FailingDatabase, FullStore
 from deploy.bench.fake_stages import Moment, compare_in_moments
 from monitor import jobs
@@ -22,7 +23,7 @@ from workers.heartbeat import BEAT_SECONDS, LEASE_SECONDS
 from workers.outcome import Outcome
 from workers.service import reconcile_once
 from workers.supervisor import Ending
-from workers.workplace import WRITE_SECONDS
+from workers.workplace import WRITE_SECONDS, with_errors
 
 _processes = count(1)
 
@@ -108,7 +109,7 @@ class Worker:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self.hangs_until = 0.0
+        self._hangs_until = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -118,14 +119,23 @@ class Worker:
         self._claim: Claim | None = None
         self._moments: Iterator[Moment | Outcome] | None = None
         self._conclusion: Conclusion | None = None
-        self._beaten_at = self._concluded_at = 0.0
+        self._beaten_at = self._concluded_at = self._hangs_before_writing = 0.0
 
     @property
     def is_busy(self) -> bool:
         return self._claim is not None
 
+    @property
+    def hangs(self) -> bool:
+        return self._around.clock() < self._hangs_until
+
+    @property
+    def is_to_hang(self) -> bool:
+        """Whether it hangs, or will once it has a result."""
+        return self.hangs or self._hangs_before_writing > 0.0
+
     def step(self) -> None:
-        if self._around.clock() < self.hangs_until:
+        if self.hangs:
             return
         if self._claim is None:
             self._take()
@@ -134,12 +144,25 @@ class Worker:
         else:
             self._write(self._conclusion)
 
-    def end(self, ended: Outcome | Ending) -> None:
-        """The comparison has ended so; what came of it is written from the next step on."""
-        if self._claim is not None and self._conclusion is None:
-            self._moments = None
-            self._conclusion = conclude(self._claim, ended)
-            self._concluded_at = self._around.clock()
+    def hang(self, seconds: float, before_writing: bool) -> None:
+        """Do nothing for so long: from now on, or from when there is a result to be written."""
+        if before_writing:
+            self._hangs_before_writing = seconds
+        else:
+            self._hangs_until = self._around.clock() + seconds
+
+    def end(self, ended: Outcome | Ending) -> bool:
+        """The comparison has ended so; what came of it is written from the next step on. False when
+        there was none."""
+        if self._claim is None or self._conclusion is not None:
+            return False
+        self._moments = None
+        self._conclusion = recorded(conclude)(self._claim, ended)
+        self._concluded_at = self._around.clock()
+        if self._hangs_before_writing:
+            self.hang(self._hangs_before_writing, before_writing=False)
+            self._hangs_before_writing = 0.0
+        return True
 
     def _take(self) -> None:
         taken = self._around.broker.take()
@@ -159,25 +182,25 @@ class Worker:
             self._done()
 
     def _work(self, claim: Claim) -> None:
-        around = self._around
         try:
-            if around.clock() >= self._beaten_at + BEAT_SECONDS:
-                self._beat(claim)
-            if self._moments is None:
-                job = job_of(around.sessions, around.settings, claim)
-                self._moments = compare_in_moments(job, around.store)
-            moment = next(self._moments)
+            moment = with_errors(claim.name, lambda: self._next(claim))
         except LeaseLostError:
             self._done()
-        except CancelledError as error:
-            self.end(Ending(cancelled=str(error)))
-        except LatentwatchError as error:
-            self.end(Ending(refused=str(error)))
-        except Exception as error:  # as in workers.supervised
-            self.end(Ending(crashed=f"{type(error).__name__}: {error}"))
         else:
-            if isinstance(moment, Outcome):
+            if not isinstance(moment, Moment):
                 self.end(moment)
+
+    def _next(self, claim: Claim) -> Moment | Outcome:
+        around = self._around
+        if around.clock() >= self._beaten_at + BEAT_SECONDS:
+            self._beat(claim)
+        if self._moments is None:
+            job = job_of(around.sessions, around.settings, claim)
+            self._moments = compare_in_moments(job, around.store)
+        moment = next(self._moments)
+        if isinstance(moment, Outcome):  # as `workers.supervised` confirms before it reports
+            self._beat(claim)
+        return moment
 
     def _beat(self, claim: Claim) -> None:
         now = self._around.clock()

@@ -3,11 +3,12 @@
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy.bench.bars import progress_bars
+from deploy.bench.chaos import ledger
 from deploy.bench.chaos.invariants import Findings
 from deploy.bench.chaos.real_processes import LAYOUT, run_schedule
 from deploy.bench.chaos.schedule import Fault, Schedule, draw
@@ -86,6 +87,7 @@ def _on_processes(count: int, root: Path) -> Iterator[Ran]:
     with running_cluster(directory, LAYOUT) as cluster:
         watched = cluster.settings.lines[0].directory
         assert watched is not None
+        ledger.prepare(cluster.sessions)
         pushes = Pushes(watched)
         for seed in range(_FIRST_REAL_SEED, _FIRST_REAL_SEED + count):
             schedule = draw(seed)
@@ -102,10 +104,15 @@ def _resumed(count: int, root: Path) -> Figures:
 
 def _summary(ran: list[Ran], resumed: Figures) -> Figures:
     found = [one.findings for one in ran]
+    drawn = sum(len(one.schedule.faults) for one in ran)
+    struck = sum(len(one.struck) for one in found)
     return {
         "benchmark": "chaos",
         "schedules": len(ran) + len(resumed),
-        "faults": sum(len(one.schedule.faults) for one in ran) + len(resumed),
+        "faults": drawn + len(resumed),
+        "struck": struck + len(resumed),
+        "missed": drawn - struck,
+        "stale_refused": sum(one.stale_refused for one in found),
         "versions": sum(one.schedule.pushes for one in ran) + len(resumed),
         "lost": sum(len(one.lost) for one in found),
         "doubled": sum(len(one.doubled) for one in found),
@@ -118,13 +125,17 @@ def _details(ran: list[Ran], resumed: Figures) -> Figures:
     return {
         "kinds": dict(Counter(one.kind for one in ran)) | {"stages": len(resumed)},
         "by_fault": {
-            kind: _by_fault(one for one in ran if one.kind == kind)
+            kind: _by_fault([one for one in ran if one.kind == kind])
             for kind in ("simulated", "processes")
         },
         "stages": resumed,
     }
 
 
-def _by_fault(ran: Iterable[Ran]) -> dict[str, int]:
-    counts = Counter(fault for one in ran for _, fault in one.schedule.faults)
-    return {fault.value: counts[fault] for fault in Fault}
+def _by_fault(ran: list[Ran]) -> dict[str, dict[str, int]]:
+    drawn = Counter(fault for one in ran for _, fault in one.schedule.faults)
+    struck = Counter(fault for one in ran for fault in one.findings.struck)
+    return {
+        fault.value: {"struck": struck[fault], "missed": drawn[fault] - struck[fault]}
+        for fault in Fault
+    }

@@ -2,7 +2,7 @@
 `python -m deploy.bench.chaos.hurried watch|worker|reconcile CONFIG DIRECTORY NAME`.
 
 A schedule would take hours otherwise. Nothing else differs from what `latentwatch` runs, except
-that workers compare by `deploy.bench.fake_stages`.
+that workers compare by `deploy.bench.fake_stages` and what they write is recorded.
 """
 
 import importlib
@@ -36,8 +36,11 @@ def main(role: str, config: Path, directory: Path, name: str) -> None:
             raise AttributeError(f"{constant}: there is no such wait any more")
         setattr(imported, attribute, seconds)
 
+    from deploy.bench.chaos.ledger import recorded
     from deploy.bench.service_process import serve  # takes the waits as they are now
+    from workers import supervised
 
+    supervised.conclude = recorded(supervised.conclude)  # type: ignore[assignment]
     serve(role, config, name, STEP_SECONDS)
 
 

@@ -9,6 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
+from deploy.bench.chaos import ledger
+from deploy.bench.chaos.schedule import Fault
 from deploy.bench.fake_stages import CHANGED, trained, undisturbed
 from monitor.lineage import verify_audit
 from monitor.schema import Audit, Diff, DiffState, Outgoing, Trust, Version
@@ -32,6 +34,10 @@ class Findings(NamedTuple):
     """Versions whose training ended otherwise than an undisturbed one."""
     broken: list[str]
     """Whatever else does not hold."""
+    stale_refused: int
+    """Results that were refused because their worker no longer had the lease."""
+    struck: tuple[Fault, ...] = ()
+    """The faults that found something to strike."""
 
     @property
     def is_clean(self) -> bool:
@@ -68,7 +74,7 @@ def look(session: Session, pushed: set[str], store: Store) -> Findings:
         session.scalars(select(Audit.version_id).where(Audit.to_state == Trust.PASSED))
     )
     doubled = [version.name for version in versions if passes[version.id] > 1]
-    unequal, broken = [], list(verify_audit(session))
+    unequal, broken = [], [*verify_audit(session), *ledger.problems(session)]
     for version in versions:
         diffs = session.scalars(
             select(Diff).filter_by(line_id=version.line_id, candidate_digest=version.content_digest)
@@ -86,7 +92,8 @@ def look(session: Session, pushed: set[str], store: Store) -> Findings:
                 unequal.append(version.name)
     if session.scalar(select(Outgoing.id).limit(1)) is not None and not active(session):
         broken.append("a message is left for a diff that has ended")
-    return Findings(len(pushed), len(pushed) - len(lost), lost, doubled, unequal, broken)
+    decided, refused = len(pushed) - len(lost), ledger.stale_refused(session)
+    return Findings(len(pushed), decided, lost, doubled, unequal, broken, refused)
 
 
 def _is_decided(version: Version) -> bool:

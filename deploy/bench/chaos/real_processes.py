@@ -7,9 +7,9 @@ from random import Random
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from deploy.bench.chaos import invariants
+from deploy.bench.chaos import invariants, ledger
 from deploy.bench.chaos.invariants import Findings
-from deploy.bench.chaos.schedule import Schedule
+from deploy.bench.chaos.schedule import Fault, Schedule
 from deploy.bench.chaos.settable_clock import ClockFile
 from deploy.bench.chaos.strikes import strike
 from deploy.bench.cluster import Cluster, Layout
@@ -30,13 +30,20 @@ def run_schedule(
     draw = Random(schedule.seed)
     prefix = f"s{schedule.seed}-"
     began = time.monotonic()
-    strikes = []
+    strikes: list[threading.Thread] = []
+    struck: list[Fault] = []
+
+    def bring_about(fault: Fault) -> None:
+        if strike(cluster, clock, fault, draw, partial(pushes.change, draw, prefix)):
+            struck.append(fault)
+
+    with cluster.sessions() as session:  # the cluster is that of all schedules
+        refused_before = ledger.stale_refused(session)
     for number in range(schedule.pushes):
         pushes.push(f"{prefix}{number}")
     for at, fault in schedule.faults:
         time.sleep(max(0.0, began + at * SPAN_SECONDS - time.monotonic()))
-        change = partial(pushes.change, draw, prefix)
-        strikes.append(threading.Thread(target=strike, args=(cluster, clock, fault, draw, change)))
+        strikes.append(threading.Thread(target=bring_about, args=(fault,)))
         strikes[-1].start()
     for thread in strikes:
         thread.join()
@@ -45,7 +52,10 @@ def run_schedule(
         time.sleep(0.1)
     store = LocalStore(cluster.settings.store_dir)
     with cluster.sessions() as session:
-        return invariants.look(session, invariants.contents(session) | pushes.contents(), store)
+        pushed = invariants.contents(session) | pushes.contents()
+        found = invariants.look(session, pushed, store)
+    refused = found.stale_refused - refused_before
+    return found._replace(stale_refused=refused, struck=tuple(struck))
 
 
 def _is_quiet(cluster: Cluster, pushes: Pushes) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from deploy.bench.chaos import invariants
+from deploy.bench.chaos import invariants, ledger
 from deploy.bench.chaos.actors import Reconciler, Surroundings, Watcher, Worker
 from deploy.bench.chaos.invariants import Findings
 from deploy.bench.chaos.schedule import Fault, Schedule
@@ -37,12 +37,14 @@ class Simulation:
         self.pushes = Pushes(directory / "line")
         self._clock = Clock(1_800_000_000.0)
         self._database = FailingDatabase(open_database(settings.database_url))
+        ledger.prepare(self._database.inner)
         self._around = Surroundings(self._database, settings, present_recipe(settings), self._clock)
         self._watchers = [Watcher(self._around) for _ in range(2)]
         self._reconcilers = [Reconciler(self._around) for _ in range(2)]
         self._workers = [Worker(self._around) for _ in range(WORKERS)]
         self._later: list[tuple[int, Callable[[], object]]] = []
         self._step = 0
+        self._struck: list[Fault] = []
 
     def run(self) -> Findings:
         """Run until everything is decided, or long enough."""
@@ -56,7 +58,7 @@ class Simulation:
             seen = invariants.contents(session)
             found = invariants.look(session, seen | self.pushes.contents(), self._around.store)
         self._database.inner.kw["bind"].dispose()
-        return found
+        return found._replace(struck=tuple(self._struck))
 
     def _plan(self) -> None:
         for number in range(self._schedule.pushes):
@@ -69,30 +71,41 @@ class Simulation:
         for one in [one for one in self._later if one[0] <= self._step]:
             self._later.remove(one)
             one[1]()
-        busy = any(worker.is_busy for worker in self._workers)
+        busy = any(worker.is_busy and not worker.hangs for worker in self._workers)
         self._clock.now += self._random.uniform(0.0, 2.0 if busy or self._later else 90.0)
         actors: list[Watcher | Reconciler | Worker] = [*self._watchers, *self._reconcilers]
         self._random.choice([*actors, *self._workers, *self._workers]).step()
 
     def _is_quiet(self) -> bool:
+        if any(worker.is_busy for worker in self._workers):  # who hung wants to write, too
+            return False
         with self._database.inner() as session:
             return not invariants.active(session) and not invariants.unsettled(
                 session, self.pushes.contents()
             )
 
     def _strike(self, fault: Fault) -> None:
+        if self._strikes(fault):
+            self._struck.append(fault)
+
+    def _strikes(self, fault: Fault) -> bool:
+        """Bring about `fault`; False when there was nothing that it could strike."""
         random, around = self._random, self._around
         busy = [worker for worker in self._workers if worker.is_busy]
         worker = random.choice(busy or self._workers)
         match fault:
             case Fault.DIFF_KILLED:
-                worker.end(Ending(crashed="the process was killed"))
+                return worker.end(Ending(crashed="the process was killed"))
             case Fault.POOL_KILLED | Fault.WORKER_KILLED:
                 worker.restart()
             case Fault.WORKER_STOPPED:
-                worker.end(Ending(stopped=True))
+                return worker.end(Ending(stopped=True))
             case Fault.WORKER_HANGS:
-                worker.hangs_until = self._clock.now + 3 * LEASE_SECONDS
+                awake = [one for one in self._workers if not one.is_to_hang]
+                if not awake:
+                    return False
+                worker = random.choice([one for one in awake if one.is_busy] or awake)
+                worker.hang(3 * LEASE_SECONDS, before_writing=random.random() < 0.5)
             case Fault.RECONCILER_KILLED:
                 random.choice(self._reconcilers).restart()
             case Fault.WATCHER_KILLED:
@@ -104,8 +117,10 @@ class Simulation:
                 self._away(around.broker)
             case Fault.REDIS_FLUSHED:
                 around.broker.forget()
-            case Fault.REDIS_CUT_OFF | Fault.REDELIVERED:
+            case Fault.REDIS_CUT_OFF:
                 around.broker.redeliver()
+            case Fault.REDELIVERED:
+                return around.broker.redeliver()
             case Fault.POSTGRES_KILLED:
                 self._database.loses_next_answer = True
                 self._away(self._database)
@@ -116,7 +131,8 @@ class Simulation:
             case Fault.CLOCK_BACK:
                 self._clock.now -= JUMP_SECONDS
             case Fault.PUSH_CHANGED:
-                self.pushes.change(random, "v")
+                return self.pushes.change(random, "v")
+        return True
 
     def _away(self, what: object) -> None:
         delay = self._random.randint(1, 4)

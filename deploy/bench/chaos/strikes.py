@@ -28,25 +28,27 @@ def strike(
     clock: ClockFile,
     fault: Fault,
     draw: random.Random,
-    change: Callable[[], None],
-) -> None:
-    """Bring about `fault`, and heal it again where nothing else does; `change` changes a push."""
+    change: Callable[[], bool],
+) -> bool:
+    """Bring about `fault`, and heal it again where nothing else does; False when there was nothing
+    that it could strike. `change` changes a push, if there is one."""
     redis_server, postgres = cluster.redis, cluster.postgres
     match fault:
         case Fault.DIFF_KILLED:
-            _signal(cluster.diff_processes, draw, signal.SIGKILL)
+            return _signal(cluster.diff_processes, draw, signal.SIGKILL)
         case Fault.POOL_KILLED:
-            _signal(cluster.pool_processes, draw, signal.SIGKILL)
+            return _signal(cluster.pool_processes, draw, signal.SIGKILL)
         case Fault.WORKER_KILLED:
-            _signal(lambda: _busy(cluster), draw, signal.SIGKILL)
+            return _signal(lambda: _busy(cluster), draw, signal.SIGKILL)
         case Fault.WORKER_STOPPED:
-            _signal(lambda: _busy(cluster), draw, signal.SIGTERM)
+            return _signal(lambda: _busy(cluster), draw, signal.SIGTERM)
         case Fault.WORKER_HANGS:
-            _hang(cluster.pool_processes, draw, 1.5 * WAITS["workers.heartbeat.LEASE_SECONDS"])
+            seconds = 1.5 * WAITS["workers.heartbeat.LEASE_SECONDS"]
+            return _hang(cluster.pool_processes, draw, seconds)
         case Fault.RECONCILER_KILLED:
-            _signal(lambda: cluster.processes("reconcile"), draw, signal.SIGKILL)
+            return _signal(lambda: cluster.processes("reconcile"), draw, signal.SIGKILL)
         case Fault.WATCHER_KILLED:
-            _signal(lambda: cluster.processes("watch"), draw, signal.SIGKILL)
+            return _signal(lambda: cluster.processes("watch"), draw, signal.SIGKILL)
         case Fault.REDIS_KILLED_WITH_DATA | Fault.REDIS_KILLED_EMPTY:
             redis_server.kill()
             if fault == Fault.REDIS_KILLED_EMPTY:
@@ -63,20 +65,23 @@ def strike(
             time.sleep(AWAY_SECONDS)
             redis_server.resume()
         case Fault.REDELIVERED:
-            for tag in redis_server.client.zrange(UNACKED, 0, -1):
+            tags = redis_server.client.zrange(UNACKED, 0, -1)
+            for tag in tags:
                 redis_server.client.zincrby(UNACKED, -10 * JUMP_SECONDS, tag)
+            return bool(tags)
         case Fault.POSTGRES_KILLED:
             postgres.stop()
             time.sleep(AWAY_SECONDS)
             postgres.start()
         case Fault.DISK_FULL:
-            _fill_disk(cluster)
+            return _fill_disk(cluster)
         case Fault.CLOCK_FORWARD:
             clock.jump(JUMP_SECONDS)
         case Fault.CLOCK_BACK:
             clock.jump(-JUMP_SECONDS)
         case Fault.PUSH_CHANGED:
-            change()
+            return change()
+    return True
 
 
 def _busy(cluster: Cluster) -> list[psutil.Process]:
@@ -101,24 +106,29 @@ def _victim(find: Callable[[], list[psutil.Process]], draw: random.Random) -> ps
 
 def _signal(
     find: Callable[[], list[psutil.Process]], draw: random.Random, number: signal.Signals
-) -> None:
+) -> bool:
     victim = _victim(find, draw)
     if victim is not None:
         with suppress(psutil.NoSuchProcess):
             victim.send_signal(number)
+            return True
+    return False
 
 
-def _hang(find: Callable[[], list[psutil.Process]], draw: random.Random, seconds: float) -> None:
+def _hang(find: Callable[[], list[psutil.Process]], draw: random.Random, seconds: float) -> bool:
     victim = _victim(find, draw)
     if victim is not None:
         with suppress(psutil.NoSuchProcess):
             victim.suspend()
             time.sleep(seconds)
             victim.resume()
+            return True
+    return False
 
 
-def _fill_disk(cluster: Cluster) -> None:
-    """As on a full disk, nobody who compares can write to a file for a while."""
+def _fill_disk(cluster: Cluster) -> bool:
+    """As on a full disk, nobody who compares can write to a file for a while; False when nobody
+    does."""
     victims = [*cluster.pool_processes(), *cluster.diff_processes()]
     for victim in victims:
         with suppress(psutil.NoSuchProcess):
@@ -127,3 +137,4 @@ def _fill_disk(cluster: Cluster) -> None:
     for victim in victims:
         with suppress(psutil.NoSuchProcess):
             victim.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return bool(victims)

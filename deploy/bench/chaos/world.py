@@ -101,9 +101,11 @@ class FailingBroker:
         for waiting in self._waiting.values():
             waiting.clear()
 
-    def redeliver(self) -> None:
-        """Deliver again whatever nobody has acknowledged."""
+    def redeliver(self) -> bool:
+        """Deliver again whatever nobody has acknowledged; False when there is nothing."""
+        had_any = bool(self._unacked)
         self._restore(float("inf"))
+        return had_any
 
     def _restore(self, taken_before: float) -> None:
         for tag, (taken_at, message) in list(self._unacked.items()):
