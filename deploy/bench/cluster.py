@@ -16,6 +16,7 @@ from typing import NamedTuple
 import psutil
 from sqlalchemy.orm import Session, sessionmaker
 
+from deploy.bench.chaos import ledger
 from deploy.bench.pushes import Pushes
 from deploy.bench.servers import PostgresServer, RedisServer, new_database
 from deploy.bench.small_recipe import small_recipe
@@ -64,6 +65,7 @@ class Cluster:
         self.postgres = PostgresServer(directory / "postgres")
         self.settings = self._configure()
         self.sessions: sessionmaker[Session] = open_database(self.settings.database_url)
+        ledger.prepare(self.sessions)
         self._processes: dict[Role, psutil.Popen] = {}
         self._ending = threading.Event()
         self._tender = threading.Thread(target=self._tend, name="tender")

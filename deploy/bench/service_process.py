@@ -1,13 +1,16 @@
-"""One process of the service as `latentwatch` runs it, but workers compare by fake stages."""
+"""One process of the service as `latentwatch` runs it, but workers compare by fake stages, and
+record every attempt to write what came of it."""
 
 import sys
 import time
 from pathlib import Path
 
+from deploy.bench.chaos.ledger import recorded
 from monitor.console import report
 from monitor.database import open_database
 from monitor.rounds import Around, watch_forever
 from monitor.settings import load_settings
+from workers import supervised
 from workers.remote import RemoteWorker
 from workers.service import run_reconciler, run_worker
 
@@ -17,6 +20,7 @@ def serve(does: str, config: Path, name: str, step_seconds: float) -> None:
     `step_seconds`."""
     settings = load_settings(config)
     if does == "worker":
+        supervised.conclude = recorded(supervised.conclude)  # type: ignore[assignment]
         command = (sys.executable, "-m", "deploy.bench.fake_stages", str(step_seconds))
         run_worker(settings, name, ["gpu", "cpu"], None, command)
     elif does == "reconcile":

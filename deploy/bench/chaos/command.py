@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy.bench.bars import progress_bars
-from deploy.bench.chaos import ledger
 from deploy.bench.chaos.invariants import Findings
 from deploy.bench.chaos.real_processes import LAYOUT, run_schedule
 from deploy.bench.chaos.schedule import Fault, Schedule, draw
@@ -87,7 +86,6 @@ def _on_processes(count: int, root: Path) -> Iterator[Ran]:
     with running_cluster(directory, LAYOUT) as cluster:
         watched = cluster.settings.lines[0].directory
         assert watched is not None
-        ledger.prepare(cluster.sessions)
         pushes = Pushes(watched)
         for seed in range(_FIRST_REAL_SEED, _FIRST_REAL_SEED + count):
             schedule = draw(seed)

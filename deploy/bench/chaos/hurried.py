@@ -36,11 +36,8 @@ def main(role: str, config: Path, directory: Path, name: str) -> None:
             raise AttributeError(f"{constant}: there is no such wait any more")
         setattr(imported, attribute, seconds)
 
-    from deploy.bench.chaos.ledger import recorded
     from deploy.bench.service_process import serve  # takes the waits as they are now
-    from workers import supervised
 
-    supervised.conclude = recorded(supervised.conclude)  # type: ignore[assignment]
     serve(role, config, name, STEP_SECONDS)
 
 

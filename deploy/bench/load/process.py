@@ -1,6 +1,6 @@
 """One process of the service whose claims are timed: `python -m deploy.bench.load.process
 watch|worker|reconcile CONFIG DIRECTORY NAME`. Nothing else differs from what `latentwatch` runs,
-except that workers compare by `deploy.bench.fake_stages`."""
+except that workers compare by `deploy.bench.fake_stages` and record what they write."""
 
 import os
 import sys
