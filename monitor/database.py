@@ -1,4 +1,4 @@
-"""Opening the database; its tables are in `monitor.schema` and can be taken from here.
+"""Opening the database whose tables are in `monitor.schema`.
 
 SQLite serves one host, PostgreSQL (`monitor.postgres`) several. On both, transactions run one after
 the other (BEGIN IMMEDIATE here), so what one read can't change before it writes and two processes
@@ -27,20 +27,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.errors import DatabaseError, LatentwatchError
 from monitor.postgres import connect, connect_reader
-from monitor.schema import Audit, Base, Diff, DiffState, Line, Observation, Trust, Version
-
-__all__ = [
-    "Audit",
-    "Diff",
-    "DiffState",
-    "Line",
-    "Observation",
-    "Trust",
-    "Version",
-    "in_words",
-    "open_database",
-    "read_database",
-]
+from monitor.schema import Base
 
 BUSY_SECONDS = 30.0
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import Line, Version, open_database
+from monitor.database import open_database
+from monitor.schema import Line, Version
 from tests.monitor.filled import new_version
 from tests.services import new_database
 

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Verdict, to_json
 from monitor import jobs
-from monitor.database import Diff, Version
 from monitor.errors import LatentwatchError
 from monitor.owner import this_process
+from monitor.schema import Diff, Version
 from monitor.settings import Settings
 from tests.alerts import samples
 

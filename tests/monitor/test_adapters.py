@@ -12,11 +12,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from monitor.database import Observation, Version
 from monitor.errors import SettingsError
 from monitor.fetching import fetching, source_of
 from monitor.intake import find_files
 from monitor.lora_merge import _floats, _stored
+from monitor.schema import Observation, Version
 from monitor.settings import load_settings
 from tests.fakes.hub import fake_hub
 from tests.monitor.checkpoints import edit_json

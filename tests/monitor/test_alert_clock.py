@@ -8,9 +8,8 @@ from sqlalchemy import select, text
 from alerts.alert import Finding, Measured, begin
 from alerts.escalation import remind
 from alerts.routing import Route
-from monitor.database import Trust, Version
 from monitor.lineage import move
-from monitor.schema import AlertRow
+from monitor.schema import AlertRow, Trust, Version
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, START, Desk, desk
 

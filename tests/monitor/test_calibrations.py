@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.calibration import Calibration
 from alerts.verdict import Verdict
 from monitor.calibrations import accepted_releases, keep, latest
-from monitor.database import Line, Version, open_database
+from monitor.database import open_database
 from monitor.jobs import claim_next, finish, queue_diff
 from monitor.overview import line_rows
+from monitor.schema import Line, Version
 from tests.alerts import samples
 
 Sessions = sessionmaker[Session]

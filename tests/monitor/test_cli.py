@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from alerts.verdict import Verdict
 from monitor.cli import app
-from monitor.database import Audit, Diff, Line, Observation, Version, open_database
-from monitor.schema import StoredCalibration
+from monitor.database import open_database
+from monitor.schema import Audit, Diff, Line, Observation, StoredCalibration, Version
 from tests.alerts import samples
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker

@@ -16,10 +16,10 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import Audit, Line, open_database, read_database
+from monitor.database import open_database, read_database
 from monitor.errors import DatabaseError
 from monitor.lineage import verify_audit
-from monitor.schema import Base
+from monitor.schema import Audit, Base, Line
 from tests.monitor.conftest import BOTH_DATABASES
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import select, text
 from alerts.alert import AlertState, Finding, Refusal
 from alerts.slack_interaction import Click, Submission
 from monitor.alert_token import token_of
-from monitor.database import Audit, Trust, Version
 from monitor.decisions import Answer, Ask, Done, answer
 from monitor.lineage import move, verify_audit
+from monitor.schema import Audit, Trust, Version
 from tests.alerts import samples
 from tests.monitor.alerting import START, Desk, alert_settings, desk
 

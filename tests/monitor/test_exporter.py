@@ -10,12 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
-from monitor.database import Line, open_database
+from monitor.database import open_database
 from monitor.lineage import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
 from monitor.metrics.exporter import serve_metrics
 from monitor.outbox import Message
-from monitor.schema import Observation, Trust
+from monitor.schema import Line, Observation, Trust
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import BOTH_DATABASES, Sessions

@@ -10,13 +10,13 @@ from huggingface_hub import HfApi
 from monitor.admission import admit_named
 from monitor.checkpoint import inspect_checkpoint
 from monitor.comparison import prepare
-from monitor.database import Observation
 from monitor.directory import list_directory
 from monitor.errors import SourceError
 from monitor.fetching import fetching, source_of
 from monitor.hub_client import HubClient
 from monitor.identity import identify
 from monitor.intake import find_files
+from monitor.schema import Observation
 from monitor.settings import load_settings
 from tests.fakes.hub import TOKEN, FakeHub, Fault, fake_hub
 from tests.monitor.checkpoints import write_checkpoint

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from monitor.database import Line, Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, UnknownVersionError
 from monitor.intake import find_files, identify_push, refuse, register
 from monitor.lookup import find_line, find_version
+from monitor.schema import Line, Observation, Trust, Version
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 

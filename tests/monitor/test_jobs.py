@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from monitor import jobs
-from monitor.database import Diff, DiffState, Line, Trust, Version
 from monitor.errors import LeaseLostError
 from monitor.lineage import move
 from monitor.owner import this_process
+from monitor.schema import Diff, DiffState, Line, Trust, Version
 from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
 
 pytestmark = BOTH_DATABASES

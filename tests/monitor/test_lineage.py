@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 
-from monitor.database import Audit, Line, Trust, Version
 from monitor.errors import IllegalMoveError, NoTrustedVersionError
 from monitor.lineage import (
     AUTOMATIC_MOVES,
@@ -17,6 +16,7 @@ from monitor.lineage import (
     verify_audit,
     was_ever_trusted,
 )
+from monitor.schema import Audit, Line, Trust, Version
 from tests.monitor.conftest import AddVersion, Sessions
 
 

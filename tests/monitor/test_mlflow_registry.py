@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from monitor.database import Observation, Trust
 from monitor.errors import CheckpointRefusedError
 from monitor.fetching import fetching
 from monitor.intake import find_files
 from monitor.mlflow_registry import Artifacts
+from monitor.schema import Observation, Trust
 from monitor.source_settings import MlflowSettings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions

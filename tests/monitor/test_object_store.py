@@ -10,11 +10,11 @@ from typing import Any
 import fsspec
 import pytest
 
-from monitor.database import Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, SourceError
 from monitor.fetching import fetching, source_of
 from monitor.intake import find_files
 from monitor.line_settings import LineSettings
+from monitor.schema import Observation, Trust, Version
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from monitor import jobs
-from monitor.database import Diff, DiffState, Line, Version, open_database
+from monitor.database import open_database
 from monitor.leader import lead
 from monitor.outbox import Message, relay
 from monitor.reconcile import LOST_AFTER_SECONDS, Running, Waiting, decide, reconcile
-from monitor.schema import Lease, Outgoing
+from monitor.schema import Diff, DiffState, Lease, Line, Outgoing, Version
 from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
 
 pytestmark = BOTH_DATABASES

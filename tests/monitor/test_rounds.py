@@ -12,11 +12,10 @@ from sqlalchemy.exc import OperationalError
 
 from monitor import jobs
 from monitor.admission import admit
-from monitor.database import Audit, Diff, Line, Observation, Trust, Version
 from monitor.line_settings import LineSettings
 from monitor.lineage import verify_audit
 from monitor.rounds import RETRY_SECONDS, LineWatch, watch_forever, watch_once
-from monitor.schema import Outgoing
+from monitor.schema import Audit, Diff, Line, Observation, Outgoing, Trust, Version
 from monitor.status import status_data, status_of
 from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint
 from tests.monitor.conftest import Sessions

@@ -13,10 +13,9 @@ from alerts.question import SuiteMeasured
 from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
 from monitor.alert_token import token_of
-from monitor.database import Version
 from monitor.pager import Pager, slack_client
 from monitor.questions import MOST_WAITING, answer_question, fail_question
-from monitor.schema import Question
+from monitor.schema import Question, Version
 from monitor.slack_desk import SlackDesk
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import Line, Trust, Version
 from monitor.line_settings import LineSettings
 from monitor.lineage import move
 from monitor.overview import VersionRow, version_rows
 from monitor.rounds import Around, watch_once
+from monitor.schema import Line, Trust, Version
 from monitor.settings import Settings
 from tests.monitor.standin import StandInWorker
 
