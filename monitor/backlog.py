@@ -4,7 +4,7 @@ skipped for them are superseded, which everybody sees and which is never a pass.
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from monitor.jobs import request_cancel
+from monitor.diff_endings import request_cancel
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Diff, DiffState, Line, Trust, Version
 

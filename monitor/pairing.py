@@ -5,8 +5,8 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
+from monitor.diff_queue import is_retriable, queue_diff
 from monitor.errors import LatentwatchError, NoTrustedVersionError
-from monitor.jobs import is_retriable, queue_diff
 from monitor.line_settings import LineSettings
 from monitor.lineage import move, trusted_base, was_ever_trusted
 from monitor.lookup import find_version

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from monitor.jobs import retry_later
+from monitor.diff_endings import retry_later
 from monitor.leader import RECONCILER, lead
 from monitor.leases import LONGEST_LEASE_SECONDS, dead_owners, is_due
 from monitor.moments import has_come

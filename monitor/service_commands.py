@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.console import explained, report, show, write
 from monitor.database import in_words, open_database, read_database
+from monitor.diff_endings import request_cancel
 from monitor.errors import DatabaseError, SettingsError, UnknownVersionError
 from monitor.health import Process, what_ails
-from monitor.jobs import request_cancel
 from monitor.lookup import find_line, find_version
 from monitor.options import Config, DataDir, LineName, Reason, VersionName, settings_of
 from monitor.outbox import QUEUES

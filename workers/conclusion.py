@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from alerts.verdict import to_json
 from alerts.wording import verdict_word
-from monitor import jobs
+from monitor import diff_endings
 from workers.claim import Claim
 from workers.outcome import Outcome
 from workers.supervisor import Ending
@@ -27,25 +27,26 @@ def conclude(claim: Claim, ended: Outcome | Ending) -> Conclusion:
         verdict, failure = ended.verdict, ended.failure
         text = to_json(verdict)
         return Conclusion(
-            lambda session, now: jobs.finish(session, diff_id, fence, text, now, failure),
+            lambda session, now: diff_endings.finish(session, diff_id, fence, text, now, failure),
             verdict_word(verdict),
         )
     if ended.cancelled is not None:
         return Conclusion(
-            lambda session, now: jobs.cancelled(session, diff_id, fence, now), ended.cancelled
+            lambda session, now: diff_endings.cancelled(session, diff_id, fence, now),
+            ended.cancelled,
         )
     if ended.stopped:
         return Conclusion(
-            lambda session, now: jobs.release(session, diff_id, fence, now),
+            lambda session, now: diff_endings.release(session, diff_id, fence, now),
             "stopped, and given back to the queue",
         )
     if ended.refused is not None:
         refused = ended.refused
         return Conclusion(
-            lambda session, now: jobs.fail(session, diff_id, fence, refused, now),
+            lambda session, now: diff_endings.fail(session, diff_id, fence, refused, now),
             f"could not be compared: {refused}",
         )
     crash = ended.crashed or "ended without an outcome"
     return Conclusion(
-        lambda session, now: jobs.retry_later(session, diff_id, fence, crash, now), crash
+        lambda session, now: diff_endings.retry_later(session, diff_id, fence, crash, now), crash
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor import jobs
+from monitor import diff_claims
 from monitor.database import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.progress import Step
@@ -130,6 +130,6 @@ class Heartbeat:
 
 def renewal_of(diff_id: int, fence: int) -> Renew:
     """Renews the lease of a claimed diff."""
-    return lambda session, now, told: jobs.heartbeat(
+    return lambda session, now, told: diff_claims.heartbeat(
         session, diff_id, fence, now, LEASE_SECONDS, *told
     )

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import to_json
 from alerts.wording import verdict_word
+from monitor.diff_claims import claim_next
+from monitor.diff_endings import cancelled, fail, finish, release
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.fetching import fetching
 from monitor.history import line_history
-from monitor.jobs import cancelled, claim_next, fail, finish, release
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.carrier import carried

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
-from monitor import jobs
+from monitor import diff_claims
 from monitor.errors import LeaseLostError
 from monitor.fetching import fetching
 from monitor.history import line_history
@@ -51,7 +51,7 @@ def run_due(place: Workplace, diff_id: int) -> None:
     if probe_only is not None and answer_due(place, queue_of(probe_only)):
         return
     with place.sessions.begin() as session:
-        diff = jobs.claim_due(session, diff_id, place.clock(), this_process(), LEASE_SECONDS)
+        diff = diff_claims.claim_due(session, diff_id, place.clock(), this_process(), LEASE_SECONDS)
         claim = None if diff is None else claim_of(session, diff)
     if claim is None:
         logger.info("diff %d is not due: a message came twice or late", diff_id)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from deploy.bench.chaos import actors, command
 from deploy.bench.chaos.schedule import Fault, Schedule, Timed, draw
 from deploy.bench.chaos.simulation import simulate
-from monitor import jobs, leases
+from monitor import diff_endings, leases
 from monitor.errors import SourceError
 from monitor.outbox import forget
 from monitor.schema import Diff, DiffState, Version
@@ -57,7 +57,7 @@ def test_a_state_that_the_audit_log_knows_nothing_of_is_noticed(
         forget(session, diff_id)
         session.execute(update(Version).where(Version.name == "v1").values(state="passed"))
 
-    monkeypatch.setattr(jobs, "finish", by_hand)
+    monkeypatch.setattr(diff_endings, "finish", by_hand)
     found = simulate(Schedule(2, 1, ()), tmp_path)
     assert any("but the log says checking" in problem for problem in found.broken)
 

@@ -13,7 +13,7 @@ from deploy.demo.review import CHANNEL, TOKEN, review
 from deploy.fake_slack import server
 from deploy.fake_slack.interactions import Interactions
 from deploy.fake_slack.workspace import Workspace
-from monitor import jobs
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.database import open_database
 from monitor.lineage import move
 from monitor.schema import Line, Trust, Version
@@ -54,10 +54,10 @@ def build(tmp_path: Path) -> Path:
         session.add_all([base, candidate])
         session.flush()
         move(session, base, Trust.TRUSTED, actor="settings", reason="first", now=now)
-        diff = jobs.queue_diff(session, line, base, candidate, verdict.recipe.digest, now)
-        claimed = jobs.claim_next(session, now, "host:1:0.00", 60.0, diff.id)
+        diff = diff_queue.queue_diff(session, line, base, candidate, verdict.recipe.digest, now)
+        claimed = diff_claims.claim_next(session, now, "host:1:0.00", 60.0, diff.id)
         assert claimed is not None
-        jobs.finish(session, diff.id, claimed.fence, to_json(verdict), now)
+        diff_endings.finish(session, diff.id, claimed.fence, to_json(verdict), now)
     sessions.kw["bind"].dispose()
     write_outcome(report_directory(data, verdict), Outcome(verdict, samples.evidence()))
     return tmp_path

@@ -11,7 +11,7 @@ from alerts.evidence import Evidence
 from alerts.verdict import Verdict, to_json
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, Workspace
-from monitor import jobs
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.alert_settings import AlertSettings
 from monitor.pager import Pager
 from monitor.schema import AlertMessage, AlertRow, Line, Version
@@ -73,14 +73,14 @@ class Desk:
         with self.sessions.begin() as session:
             base, candidate = session.merge(base), session.merge(candidate)
             line = session.merge(self.line)
-            diff = jobs.queue_diff(session, line, base, candidate, recipe, self.clock())
-            claimed = jobs.claim_next(session, self.clock(), "host:1:0.00", 60.0, diff.id)
+            diff = diff_queue.queue_diff(session, line, base, candidate, recipe, self.clock())
+            claimed = diff_claims.claim_next(session, self.clock(), "host:1:0.00", 60.0, diff.id)
             assert claimed is not None
             if verdict is None:
-                jobs.fail(session, diff.id, claimed.fence, "no space left", self.clock())
+                diff_endings.fail(session, diff.id, claimed.fence, "no space left", self.clock())
             else:
                 text = to_json(_about(verdict, base, candidate))
-                jobs.finish(session, diff.id, claimed.fence, text, self.clock())
+                diff_endings.finish(session, diff.id, claimed.fence, text, self.clock())
 
     def alert(self) -> AlertRow:
         """The only alert."""

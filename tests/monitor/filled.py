@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert import Acknowledge
 from alerts.routing import Route
 from alerts.verdict import to_json
-from monitor import jobs
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.alert_outbox import plan
 from monitor.alerting import apply
 from monitor.lineage import move
@@ -64,15 +64,15 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
     for base_version, verdict in ((base, samples.flagged()), (anchor, samples.passed())):
         with sessions.begin() as session:
             versions = (session.merge(version) for version in (base_version, candidate))
-            diff_id = jobs.queue_diff(session, line, *versions, "r", now - 990).id
+            diff_id = diff_queue.queue_diff(session, line, *versions, "r", now - 990).id
         finish(sessions, diff_id, to_json(verdict), now - 500)
     with sessions.begin() as session:
         versions = (session.merge(version) for version in (base, running))
-        diff_id = jobs.queue_diff(session, line, *versions, "r", now - 900).id
+        diff_id = diff_queue.queue_diff(session, line, *versions, "r", now - 900).id
     begin(sessions, diff_id, now)
     with sessions.begin() as session:
         versions = (session.merge(version) for version in (base, waiting))
-        diff = jobs.queue_diff(session, line, *versions, "r", now - 900)
+        diff = diff_queue.queue_diff(session, line, *versions, "r", now - 900)
         sign_in(session, "host-0", ["gpu", "cpu"], "0", 0.0, now=now - 10)
         sign_in(session, "host-1", ["gpu"], "1", 0.0, now=now - 900)
         session.add(
@@ -93,17 +93,17 @@ def begin(sessions: sessionmaker[Session], diff_id: int, now: float) -> None:
     step = Step("steps", 350, 1000, now - 100, began_with=50)
     readings = Readings("host-0", 3 << 30, 20 << 30, 80 << 30)
     with sessions.begin() as session:
-        claimed = jobs.claim_due(session, diff_id, now - 100, "host:1:0", 60.0)
+        claimed = diff_claims.claim_due(session, diff_id, now - 100, "host:1:0", 60.0)
         assert claimed is not None
-        jobs.heartbeat(session, diff_id, claimed.fence, now, 60.0, "train", step, readings)
+        diff_claims.heartbeat(session, diff_id, claimed.fence, now, 60.0, "train", step, readings)
 
 
 def finish(sessions: sessionmaker[Session], diff_id: int, verdict: str, now: float) -> None:
     """Claim the diff and end it with `verdict`."""
     with sessions.begin() as session:
-        claimed = jobs.claim_due(session, diff_id, now - 1.0, "host:1:0", 60.0)
+        claimed = diff_claims.claim_due(session, diff_id, now - 1.0, "host:1:0", 60.0)
         assert claimed is not None
-        jobs.finish(session, diff_id, claimed.fence, verdict, now)
+        diff_endings.finish(session, diff_id, claimed.fence, verdict, now)
 
 
 def answer(sessions: sessionmaker[Session], now: float) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Verdict, to_json
-from monitor import jobs
+from monitor import diff_claims, diff_endings
 from monitor.errors import LatentwatchError
 from monitor.owner import this_process
 from monitor.schema import Diff, Version
@@ -42,7 +42,7 @@ class StandInWorker:
         return self.recipe
 
     def claim(self, session: Session, diff_id: int | None = None) -> Diff | None:
-        return jobs.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
+        return diff_claims.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
 
     def run_queued(self) -> None:
         while (diff := self._claim_next()) is not None:
@@ -59,15 +59,15 @@ class StandInWorker:
             ).first()
             assert name is not None
             if diff.recipe_digest != self.recipe:
-                jobs.fail(session, diff.id, diff.fence, "another recipe", self.clock())
+                diff_endings.fail(session, diff.id, diff.fence, "another recipe", self.clock())
                 return
             self.ran.append(name)
             if name.startswith("broken") and not self.repaired:
-                jobs.fail(session, diff.id, diff.fence, "no space left", self.clock())
+                diff_endings.fail(session, diff.id, diff.fence, "no space left", self.clock())
                 return
             text = to_json(_verdict(name, diff))
             error = "a stage failed" if "-cut-" in name and not self.repaired else None
-            jobs.finish(session, diff.id, diff.fence, text, self.clock(), error)
+            diff_endings.finish(session, diff.id, diff.fence, text, self.clock(), error)
 
 
 class BrokenWorker(StandInWorker):

@@ -13,7 +13,9 @@ from alerts.calibration import Calibration
 from alerts.verdict import Verdict
 from monitor.calibrations import accepted_releases, keep, latest
 from monitor.database import open_database
-from monitor.jobs import claim_next, finish, queue_diff
+from monitor.diff_claims import claim_next
+from monitor.diff_endings import finish
+from monitor.diff_queue import queue_diff
 from monitor.overview import line_rows
 from monitor.schema import Line, Version
 from tests.alerts import samples

@@ -305,7 +305,7 @@ def test_a_changed_audit_log_is_reported() -> None:
 
 def test_the_command_line_starts_without_torch_and_without_workers() -> None:
     script = (
-        "import sys, monitor.cli, monitor.jobs, monitor.rounds, monitor.identity\n"
+        "import sys, monitor.cli, monitor.diff_claims, monitor.rounds, monitor.identity\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
         "assert not loaded & {'torch', 'transformers', 'workers'}, loaded"
     )

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from alerts.verdict import Verdict, to_json
-from monitor import jobs
+from monitor import diff_queue
 from monitor.history import SHOWN, line_history
 from monitor.schema import Line, Version
 from monitor.settings import Settings, load_settings
@@ -36,7 +36,7 @@ def compare(sessions: Sessions, line: Line, base: Version, candidate: Version) -
     verdict = verdict_on(base, candidate)
     with sessions.begin() as session:
         pair = (session.merge(base), session.merge(candidate))
-        diff_id = jobs.queue_diff(session, line, *pair, "r", 10.0).id
+        diff_id = diff_queue.queue_diff(session, line, *pair, "r", 10.0).id
     finish(sessions, diff_id, to_json(verdict), 20.0)
     return verdict
 

@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 from sqlalchemy import select
 
-from monitor import jobs
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.database import open_database
 from monitor.leader import lead
 from monitor.outbox import Message, relay
@@ -22,7 +22,7 @@ def diff(sessions: Sessions, line: Line, add_version: AddVersion) -> Diff:
     base, candidate = add_version("v1", trusted=True), add_version("v2")
     with sessions.begin() as session:
         base, candidate = session.merge(base), session.merge(candidate)
-        return jobs.queue_diff(session, line, base, candidate, "recipe", 10.0)
+        return diff_queue.queue_diff(session, line, base, candidate, "recipe", 10.0)
 
 
 def row(sessions: Sessions, diff: Diff) -> Diff:
@@ -38,7 +38,7 @@ def sent(sessions: Sessions, now: float) -> list[Message]:
 
 def claim(sessions: Sessions, diff: Diff, now: float, seconds: float = 60.0) -> Diff | None:
     with sessions.begin() as session:
-        return jobs.claim_due(session, diff.id, now, ELSEWHERE, seconds)
+        return diff_claims.claim_due(session, diff.id, now, ELSEWHERE, seconds)
 
 
 def test_what_is_queued_is_sent_once_and_claimed_once(sessions: Sessions, diff: Diff) -> None:
@@ -61,16 +61,16 @@ def test_an_expired_lease_is_tried_again_after_a_wait_and_given_up_in_the_end(
     sessions: Sessions, diff: Diff
 ) -> None:
     now, waits = 20.0, []
-    for attempt in range(1, jobs.MAX_ATTEMPTS + 1):
+    for attempt in range(1, diff_endings.MAX_ATTEMPTS + 1):
         claimed = claim(sessions, diff, now)
         assert claimed is not None and claimed.attempt == attempt
         with sessions.begin() as session:
-            jobs.heartbeat(session, diff.id, claimed.fence, now, 60.0, stage="train")
+            diff_claims.heartbeat(session, diff.id, claimed.fence, now, 60.0, stage="train")
             assert reconcile(session, {}, now + 59.0) == ([], [])
             decided = reconcile(session, {}, now + 60.0)
         assert decided is not None and [one.id for one in decided.abandoned] == [diff.id]
         after = row(sessions, diff)
-        if attempt < jobs.MAX_ATTEMPTS:
+        if attempt < diff_endings.MAX_ATTEMPTS:
             assert after.state == DiffState.QUEUED and "during train" in str(after.error)
             waits.append(after.not_before - now - 60.0)
             assert claim(sessions, diff, after.not_before - 1.0) is None
@@ -111,14 +111,14 @@ def test_a_queued_diff_is_cancelled_at_once_and_runs_again_only_when_asked(
     sessions: Sessions, line: Line, diff: Diff
 ) -> None:
     with sessions.begin() as session:
-        jobs.request_cancel(session, diff.id, "ann: not needed", 20.0)
+        diff_endings.request_cancel(session, diff.id, "ann: not needed", 20.0)
     after = row(sessions, diff)
     assert (after.state, after.error) == (DiffState.CANCELLED, "cancelled: ann: not needed")
-    assert not jobs.is_retriable(after) and sent(sessions, 30.0) == []
+    assert not diff_queue.is_retriable(after) and sent(sessions, 30.0) == []
     assert claim(sessions, diff, 30.0) is None
     with sessions.begin() as session:
         base, candidate = session.scalars(select(Version).order_by(Version.name)).all()
-        jobs.queue_diff(session, line, base, candidate, "recipe", 40.0)
+        diff_queue.queue_diff(session, line, base, candidate, "recipe", 40.0)
     assert claim(sessions, diff, 40.0) is not None
 
 
@@ -129,17 +129,17 @@ def test_a_running_diff_is_cancelled_however_its_worker_ends(
     claimed = claim(sessions, diff, 20.0)
     assert claimed is not None
     with sessions.begin() as session:
-        jobs.request_cancel(session, diff.id, "ann: not needed", 21.0)
+        diff_endings.request_cancel(session, diff.id, "ann: not needed", 21.0)
     assert row(sessions, diff).state == DiffState.RUNNING
     with sessions.begin() as session:
-        told = jobs.heartbeat(session, diff.id, claimed.fence, 22.0, 60.0)
+        told = diff_claims.heartbeat(session, diff.id, claimed.fence, 22.0, 60.0)
         assert told == "ann: not needed"
         if ends == "told":
-            jobs.cancelled(session, diff.id, claimed.fence, 23.0)
+            diff_endings.cancelled(session, diff.id, claimed.fence, 23.0)
         elif ends == "stopped":
-            jobs.release(session, diff.id, claimed.fence, 23.0)
+            diff_endings.release(session, diff.id, claimed.fence, 23.0)
         elif ends == "crashed":
-            jobs.retry_later(session, diff.id, claimed.fence, "crashed", 23.0)
+            diff_endings.retry_later(session, diff.id, claimed.fence, "crashed", 23.0)
         else:
             reconcile(session, {}, 100.0)
     after = row(sessions, diff)

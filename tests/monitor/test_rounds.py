@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
-from monitor import jobs
+from monitor import diff_claims, diff_queue
 from monitor.admission import admit
 from monitor.line_settings import LineSettings
 from monitor.lineage import verify_audit
@@ -517,7 +517,7 @@ def test_of_a_backlog_the_newest_are_checked_and_the_rest_is_shown_as_unchecked(
         base, skipped = (
             session.scalars(select(Version).filter_by(name=name)).one() for name in ("v1", "good-2")
         )
-        jobs.queue_diff(session, line, base, skipped, RECIPE, now)
+        diff_queue.queue_diff(session, line, base, skipped, RECIPE, now)
     watched.worker.run_queued()
     assert watched.states()["good-2"] == "passed"
 
@@ -530,7 +530,10 @@ def test_what_somebody_is_at_work_on_is_not_skipped(watched: Watched) -> None:
     line.look()
     line.queue(RECIPE, 0.0)
     with watched.sessions.begin() as session:
-        assert jobs.claim_next(session, watched.clock.now + 1.0, "elsewhere:1:1", 60.0) is not None
+        assert (
+            diff_claims.claim_next(session, watched.clock.now + 1.0, "elsewhere:1:1", 60.0)
+            is not None
+        )
     for number in (3, 4):
         watched.push(f"good-{number}", number)
     line.look()

@@ -10,7 +10,7 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor import jobs
+from monitor import outbox
 from monitor.comparison import prepare
 from monitor.schema import Diff, DiffState
 from monitor.settings import Settings
@@ -68,7 +68,7 @@ class Pushes:
         with self._sessions.begin() as session:
             for diff in session.scalars(select(Diff).filter_by(state=DiffState.QUEUED)):
                 diff.not_before = 0.0
-                jobs.wake(session, diff)
+                outbox.wake(session, diff)
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -16,9 +16,11 @@ from alerts.calibration import AgedCalibration
 from monitor.calibration_view import calibration_view
 from monitor.calibrations import latest
 from monitor.database import open_database
+from monitor.diff_claims import claim_next
+from monitor.diff_endings import finish
+from monitor.diff_queue import queue_diff
 from monitor.errors import NoTrustedVersionError, SettingsError, UnknownVersionError
 from monitor.intake import ensure_line, identify_push, register
-from monitor.jobs import claim_next, finish, queue_diff
 from monitor.lineage import move
 from monitor.schema import Line, Trust, Version
 from monitor.settings import Settings, load_settings

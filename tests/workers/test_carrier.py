@@ -16,7 +16,7 @@ import pytest
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from deploy.bench.fake_stages import STEPS, Moment, compare_in_moments, trained, undisturbed
-from monitor import jobs
+from monitor import diff_endings
 from monitor.database import open_database
 from monitor.schema import Diff, DiffState
 from monitor.settings import Settings, load_settings
@@ -145,7 +145,7 @@ def test_what_a_killed_host_has_saved_is_not_lost(
     os.waitpid(child, 0)
     with sessions.begin() as session:  # as the reconciler would
         row = session.get_one(Diff, diff_id)
-        jobs.release(session, diff_id, row.fence, time.time())
+        diff_endings.release(session, diff_id, row.fence, time.time())
     run(sessions, b, diff_id)
     row = pushes.row(diff_id)
     assert row.state == DiffState.DONE and steps[1] > 3

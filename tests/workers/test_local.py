@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.verdict import Verdict
 from monitor.comparison import Comparison, prepare
 from monitor.database import open_database
+from monitor.diff_claims import claim_due, claim_next
+from monitor.diff_endings import MAX_ATTEMPTS
 from monitor.errors import LeaseLostError
-from monitor.jobs import MAX_ATTEMPTS, claim_due, claim_next
 from monitor.owner import this_process
 from monitor.schema import Diff, DiffState, Line
 from monitor.settings import Settings

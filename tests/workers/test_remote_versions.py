@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from monitor import jobs
+from monitor import outbox
 from monitor.database import open_database
 from monitor.schema import Diff, DiffState, Trust, Version
 from monitor.settings import Settings, load_settings
@@ -96,7 +96,7 @@ def test_while_the_hub_is_away_the_diff_waits(
     hub.gone = False
     with sessions.begin() as session:
         session.get_one(Diff, diff_id).not_before = 0.0
-        jobs.wake(session, session.get_one(Diff, diff_id))
+        outbox.wake(session, session.get_one(Diff, diff_id))
     run_due(place, diff_id)
     assert row(sessions, diff_id).state == DiffState.DONE
 

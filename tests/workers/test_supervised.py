@@ -15,7 +15,7 @@ import psutil
 import pytest
 from pydantic import HttpUrl
 
-from monitor import jobs
+from monitor import diff_claims, diff_endings
 from monitor.database import open_database
 from monitor.explainer_settings import ExplainerSettings
 from monitor.limit_settings import LimitSettings
@@ -269,7 +269,7 @@ def test_who_was_given_up_for_dead_leaves_no_report(
     late_one.start()
     until(lambda: pushes.row(diff_id).stage == "train")
     with sessions.begin() as session:
-        assert jobs.claim_next(session, 1e12, "elsewhere:1:1", 60.0) is not None
+        assert diff_claims.claim_next(session, 1e12, "elsewhere:1:1", 60.0) is not None
     pushes.go()
     late_one.join()
     assert list(settings.data_dir.glob("reports/*/*/*")) == []
@@ -292,9 +292,9 @@ def test_who_has_no_right_to_go_on_kills_the_process_and_writes_no_verdict(
     until(lambda: pushes.starts("slow"))
     with sessions.begin() as session:
         if how == "cancelled":
-            jobs.request_cancel(session, diff_id, "ann: not needed", time.time())
+            diff_endings.request_cancel(session, diff_id, "ann: not needed", time.time())
         else:
-            assert jobs.claim_next(session, 1e12, "elsewhere:1:1", 60.0) is not None
+            assert diff_claims.claim_next(session, 1e12, "elsewhere:1:1", 60.0) is not None
     until(lambda: not psutil.pid_exists(pushes.starts("slow")[0]))
     if how == "cancelled":
         until(lambda: pushes.row(diff_id).state == DiffState.CANCELLED)

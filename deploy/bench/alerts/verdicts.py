@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import to_json
-from monitor import jobs
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.lineage import move
 from monitor.sample_alert import sample
 from monitor.schema import Line, Trust, Version
@@ -45,8 +45,8 @@ def prepare(sessions: sessionmaker[Session], lines: Sequence[str], checks: int) 
             line, base = rows[number % len(rows)], bases[number % len(rows)]
             candidate = _version(session, line, f"v{number:04}")
             now = time.time()
-            diff = jobs.queue_diff(session, line, base, candidate, "bench", now)
-            claimed = jobs.claim_due(session, diff.id, now, "bench:1:0", LEASE_SECONDS)
+            diff = diff_queue.queue_diff(session, line, base, candidate, "bench", now)
+            claimed = diff_claims.claim_due(session, diff.id, now, "bench:1:0", LEASE_SECONDS)
             assert claimed is not None
             flagged = number % FLAGGED_EVERY == 0
             text = _flagged(line, base, candidate) if flagged else None
@@ -58,9 +58,9 @@ def conclude(sessions: sessionmaker[Session], check: Check) -> None:
     """End the check now, flagged or without a verdict."""
     with sessions.begin() as session:
         if check.verdict is None:
-            jobs.fail(session, check.diff, check.fence, "the disk was full", time.time())
+            diff_endings.fail(session, check.diff, check.fence, "the disk was full", time.time())
         else:
-            jobs.finish(session, check.diff, check.fence, check.verdict, time.time())
+            diff_endings.finish(session, check.diff, check.fence, check.verdict, time.time())
 
 
 def _flagged(line: Line, base: Version, candidate: Version) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from deploy.bench.chaos.ledger import recorded
 from deploy.bench.chaos.world import Clock, FailingBroker, FailingDatabase, FullStore
 from deploy.bench.fake_stages import Moment, compare_in_moments
-from monitor import jobs
+from monitor import diff_claims
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
 from monitor.outbox import relay
 from monitor.rounds import RETRY_SECONDS, Around, LineWatch
@@ -171,7 +171,7 @@ class Worker:
         self._tag, message = taken
         try:
             with self._around.sessions.begin() as session:
-                diff = jobs.claim_due(
+                diff = diff_claims.claim_due(
                     session, message.diff_id, self._around.clock(), self._owner, LEASE_SECONDS
                 )
                 claim = None if diff is None else claim_of(session, diff)
@@ -206,7 +206,9 @@ class Worker:
         now = self._around.clock()
         try:
             with self._around.sessions.begin() as session:
-                reason = jobs.heartbeat(session, claim.diff_id, claim.fence, now, LEASE_SECONDS)
+                reason = diff_claims.heartbeat(
+                    session, claim.diff_id, claim.fence, now, LEASE_SECONDS
+                )
         except SQLAlchemyError:
             return  # the lease outlives several beats
         self._beaten_at = now

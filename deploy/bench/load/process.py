@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.bench.service_process import serve
-from monitor import jobs
+from monitor import diff_claims
 
 CLAIMS = "claims"
 """Directory of the files with the seconds that claims took, waiting for the database included."""
@@ -18,7 +18,7 @@ CLAIMS = "claims"
 
 def time_claims(directory: Path) -> None:
     """Note how long every claim of this process, and of those that it forks, takes."""
-    claim_due = jobs.claim_due
+    claim_due = diff_claims.claim_due
 
     @wraps(claim_due)
     def timed(*args: Any, **kwargs: Any) -> Any:
@@ -28,7 +28,7 @@ def time_claims(directory: Path) -> None:
             stream.write(f"{time.perf_counter() - began}\n")
         return claimed
 
-    jobs.claim_due = timed
+    diff_claims.claim_due = timed
 
 
 if __name__ == "__main__":

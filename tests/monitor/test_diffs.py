@@ -7,7 +7,7 @@ import sys
 import pytest
 from sqlalchemy import select
 
-from monitor import jobs
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.errors import LeaseLostError
 from monitor.lineage import move
 from monitor.owner import this_process
@@ -34,12 +34,12 @@ def queue(
 ) -> Diff:
     with sessions.begin() as session:
         base, candidate = session.merge(base), session.merge(candidate)
-        return jobs.queue_diff(session, line, base, candidate, recipe, 10.0)
+        return diff_queue.queue_diff(session, line, base, candidate, recipe, 10.0)
 
 
 def claim(sessions: Sessions, now: float, owner: str = ELSEWHERE) -> Diff | None:
     with sessions.begin() as session:
-        return jobs.claim_next(session, now, owner, 60.0)
+        return diff_claims.claim_next(session, now, owner, 60.0)
 
 
 def state_of(sessions: Sessions, name: str) -> tuple[str, str | None]:
@@ -81,10 +81,10 @@ def test_a_verdict_moves_the_version(sessions: Sessions, diff: Diff, outcome: st
     assert (claimed.state, claimed.attempt, claimed.fence) == (DiffState.RUNNING, 1, 1)
     assert claim(sessions, 21.0) is None
     with sessions.begin() as session:
-        jobs.heartbeat(session, diff.id, claimed.fence, 70.0, 60.0, stage="train")
+        diff_claims.heartbeat(session, diff.id, claimed.fence, 70.0, 60.0, stage="train")
     assert claim(sessions, 100.0) is None
     with sessions.begin() as session:
-        jobs.finish(session, diff.id, claimed.fence, verdict(outcome, "because"), 110.0)
+        diff_endings.finish(session, diff.id, claimed.fence, verdict(outcome, "because"), 110.0)
     assert state_of(sessions, "v2") == (outcome, "because")
     assert claim(sessions, 1e9) is None
 
@@ -95,7 +95,7 @@ def test_a_failed_diff_leaves_the_version_undecided_and_can_be_queued_again(
     claimed = claim(sessions, 20.0)
     assert claimed is not None
     with sessions.begin() as session:
-        jobs.fail(session, diff.id, claimed.fence, "out of memory", 30.0)
+        diff_endings.fail(session, diff.id, claimed.fence, "out of memory", 30.0)
     assert state_of(sessions, "v2") == (Trust.UNDECIDED, "out of memory")
     assert claim(sessions, 1e9) is None
     with sessions() as session:
@@ -113,9 +113,9 @@ def test_an_expired_lease_is_taken_over_and_its_old_owner_writes_nothing(
     assert first is not None and second is not None
     assert (second.fence, second.attempt) == (2, 2)
     for write in (
-        lambda session: jobs.heartbeat(session, diff.id, first.fence, 81.0, 60.0),
-        lambda session: jobs.finish(session, diff.id, first.fence, verdict("passed"), 81.0),
-        lambda session: jobs.fail(session, diff.id, first.fence, "late", 81.0),
+        lambda session: diff_claims.heartbeat(session, diff.id, first.fence, 81.0, 60.0),
+        lambda session: diff_endings.finish(session, diff.id, first.fence, verdict("passed"), 81.0),
+        lambda session: diff_endings.fail(session, diff.id, first.fence, "late", 81.0),
     ):
         with pytest.raises(LeaseLostError), sessions.begin() as session:
             write(session)
@@ -126,10 +126,10 @@ def test_a_killed_process_of_this_host_loses_its_lease_at_once(
     sessions: Sessions, diff: Diff, database_url: str
 ) -> None:
     script = (
-        "import sys, time; from monitor import jobs; from monitor.database import open_database;"
-        "from monitor.owner import this_process\n"
+        "import sys, time; from monitor import diff_claims; from monitor.owner import this_process;"
+        "from monitor.database import open_database\n"
         "with open_database(sys.argv[1]).begin() as session:\n"
-        "    assert jobs.claim_next(session, 20.0, this_process(), 600.0)\n"
+        "    assert diff_claims.claim_next(session, 20.0, this_process(), 600.0)\n"
         "print('claimed', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen(
@@ -145,7 +145,7 @@ def test_a_killed_process_of_this_host_loses_its_lease_at_once(
 
 
 def test_a_diff_that_kills_its_processes_is_given_up(sessions: Sessions, diff: Diff) -> None:
-    for attempt in range(jobs.MAX_ATTEMPTS):
+    for attempt in range(diff_endings.MAX_ATTEMPTS):
         assert claim(sessions, 100.0 * attempt) is not None
     assert claim(sessions, 1e6) is None
     state, reason = state_of(sessions, "v2")
@@ -153,20 +153,22 @@ def test_a_diff_that_kills_its_processes_is_given_up(sessions: Sessions, diff: D
 
 
 def test_a_diff_that_is_asked_for_is_not_given_up(sessions: Sessions, diff: Diff) -> None:
-    for attempt in range(jobs.MAX_ATTEMPTS + 1):
+    for attempt in range(diff_endings.MAX_ATTEMPTS + 1):
         with sessions.begin() as session:
-            assert jobs.claim_next(session, 100.0 * attempt, ELSEWHERE, 60.0, diff_id=diff.id)
+            assert diff_claims.claim_next(
+                session, 100.0 * attempt, ELSEWHERE, 60.0, diff_id=diff.id
+            )
 
 
 def test_only_processes_that_died_count_as_attempts(sessions: Sessions, diff: Diff) -> None:
-    for _ in range(jobs.MAX_ATTEMPTS + 1):
+    for _ in range(diff_endings.MAX_ATTEMPTS + 1):
         claimed = claim(sessions, 20.0)
         assert claimed is not None and claimed.attempt == 1
         with sessions.begin() as session:
-            jobs.release(session, diff.id, claimed.fence, 30.0)
+            diff_endings.release(session, diff.id, claimed.fence, 30.0)
     assert state_of(sessions, "v2")[0] == Trust.CHECKING
     with pytest.raises(LeaseLostError), sessions.begin() as session:
-        jobs.release(session, diff.id, claimed.fence, 30.0)
+        diff_endings.release(session, diff.id, claimed.fence, 30.0)
 
 
 @pytest.mark.parametrize("outcome", ["flagged", "undecided"])
@@ -177,7 +179,7 @@ def test_a_verdict_after_a_failure_can_be_queued_again(
     assert claimed is not None
     with sessions.begin() as session:
         text = verdict(outcome, "the stage failed")
-        jobs.finish(session, diff.id, claimed.fence, text, 30.0, "the stage failed")
+        diff_endings.finish(session, diff.id, claimed.fence, text, 30.0, "the stage failed")
     assert state_of(sessions, "v2") == (outcome, "the stage failed")
     with sessions() as session:
         base, candidate = session.scalars(select(Version).order_by(Version.name)).all()
@@ -186,7 +188,7 @@ def test_a_verdict_after_a_failure_can_be_queued_again(
     claimed = claim(sessions, 40.0)
     assert claimed is not None
     with sessions.begin() as session:
-        jobs.fail(session, diff.id, claimed.fence, "no memory", 50.0)
+        diff_endings.fail(session, diff.id, claimed.fence, "no memory", 50.0)
     reason = "the stage failed" if outcome == "flagged" else "no memory"
     assert state_of(sessions, "v2") == (outcome, reason)
 
@@ -195,7 +197,9 @@ def test_what_ended_by_a_failure_never_passes(sessions: Sessions, diff: Diff) ->
     claimed = claim(sessions, 20.0)
     assert claimed is not None
     with pytest.raises(ValueError, match="can't have passed"), sessions.begin() as session:
-        jobs.finish(session, diff.id, claimed.fence, verdict("passed"), 30.0, "a stage failed")
+        diff_endings.finish(
+            session, diff.id, claimed.fence, verdict("passed"), 30.0, "a stage failed"
+        )
 
 
 def test_a_claim_can_ask_for_one_diff(
@@ -205,7 +209,7 @@ def test_a_claim_can_ask_for_one_diff(
     queue(sessions, line, base, add_version("v2"))
     second = queue(sessions, line, base, add_version("v3"))
     with sessions.begin() as session:
-        claimed = jobs.claim_next(session, 20.0, ELSEWHERE, 60.0, diff_id=second.id)
+        claimed = diff_claims.claim_next(session, 20.0, ELSEWHERE, 60.0, diff_id=second.id)
     assert claimed is not None and claimed.id == second.id
 
 
@@ -213,7 +217,7 @@ def finish_next(sessions: Sessions, outcome: str, now: float) -> None:
     claimed = claim(sessions, now)
     assert claimed is not None
     with sessions.begin() as session:
-        jobs.finish(session, claimed.id, claimed.fence, verdict(outcome, outcome), now)
+        diff_endings.finish(session, claimed.id, claimed.fence, verdict(outcome, outcome), now)
 
 
 def test_the_worst_of_several_bases_counts_once_all_are_done(
@@ -271,4 +275,4 @@ def test_what_is_no_verdict_is_not_stored(
     claimed = claim(sessions, 20.0)
     assert claimed is not None
     with pytest.raises(ValueError, match="verdict"), sessions.begin() as session:
-        jobs.finish(session, diff.id, claimed.fence, verdict_json, 30.0)
+        diff_endings.finish(session, diff.id, claimed.fence, verdict_json, 30.0)
