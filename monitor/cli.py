@@ -108,8 +108,10 @@ def check(
             verdict = submit_pair(candidate, baseline, line, settings, out, wait, report)
         else:
             from workers.check import check_pair
+            from workers.closed_memory import close_memory
             from workers.progress import terminal_progress
 
+            close_memory()
             verdict = check_pair(
                 candidate, baseline, line, settings, out, terminal_progress, report
             )
@@ -171,8 +173,10 @@ def watch(
     sessions = open_database(settings.database_url)
     compare: Worker
     if settings.broker.url is None:
+        from workers.closed_memory import close_memory
         from workers.local import LocalWorker
 
+        close_memory()
         compare = LocalWorker(sessions, settings, terminal_progress, report)
     else:
         from workers.remote import RemoteWorker

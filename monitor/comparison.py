@@ -118,6 +118,9 @@ def result_of(sessions: sessionmaker[Session], comparison: Comparison) -> Verdic
         raise CancelledError(f"{comparison.candidate.locator} is not compared: {diff.error}")
     if diff.state == DiffState.FAILED:
         return comparison.verdict("undecided", diff.error or "The comparison failed.")
+    if diff.state == DiffState.QUEUED and diff.error is not None:
+        reason = f"It could not be compared this time: {diff.error}. Run this again to try again."
+        return comparison.verdict("undecided", reason)
     return comparison.verdict(
         "undecided",
         "Another process is at work on this comparison; wait for it and run this again.",

@@ -9,30 +9,43 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from dfc.durable import flush
 from monitor.adapter import ADAPTER_WEIGHTS, is_adapter
 from monitor.checkpoint import read_description
 from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.pace import FETCHED, QUEUEING, Pace, unhurried
 from monitor.remote_file import RemoteFile, blob_name, fingerprint, new_hash, wanted
 from monitor.weights import named_shards
 
 _PART = ".part"
 _CHUNK = 1 << 22
+_LOOK_SECONDS = 0.2
 
 Read = Callable[[RemoteFile, int], Iterable[bytes]]
 """Yields the bytes of a file from an offset on; may end early, or raise OSError or SourceError."""
 
 
-class DownloadCache:
-    """Downloads below `directory`, of `max_bytes` in all; one process at a time fetches."""
+Tell = Callable[[int], None]
+"""Gets how many bytes of a file are here."""
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+
+class DownloadCache:
+    """Downloads below `directory`, of `max_bytes` in all; one process at a time fetches.
+
+    `pace` follows them, and ends one by raising: what has arrived stays for the next.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int, pace: Pace = unhurried) -> None:
         self.directory = directory
         self.max_bytes = max_bytes
+        self._pace = pace
         self._blobs, self._pushes = directory / "blobs", directory / "pushes"
 
     @contextmanager
@@ -50,12 +63,17 @@ class DownloadCache:
             with self._locked():
                 stack.enter_context(_in_use(push))
                 self._make_room(push, needed)
+                before, total = 0, sum(file.size for file in needed)
                 for file in needed:
                     if not self._is_here(file):
-                        self._download(file, read)
+                        self._download(file, read, partial(self._tell, before, total))
+                    before += file.size
                     _link(push / file.path, self._blobs / blob_name(file))
                 os.utime(push)
             yield push
+
+    def _tell(self, before: int, total: int, arrived: int) -> None:
+        self._pace(FETCHED, before + arrived, total)
 
     def _is_here(self, file: RemoteFile) -> bool:
         """Whether the file lies here whole; one that a power cut or a full disk spoiled is dropped.
@@ -71,15 +89,17 @@ class DownloadCache:
         blob.unlink()
         return False
 
-    def _download(self, file: RemoteFile, read: Read) -> None:
+    def _download(self, file: RemoteFile, read: Read, tell: Tell) -> None:
         part = self._blobs / f"{blob_name(file)}{_PART}"
         with part.open("ab") as stream:
+            tell(stream.tell())
             try:
                 # Ask again for as long as that gives more bytes: servers cut long answers.
                 while (before := stream.tell()) < file.size:
                     for chunk in read(file, before):
                         stream.write(chunk)
                         stream.flush()  # what is there when this process is killed counts
+                        tell(stream.tell())
                         if stream.tell() > file.size:
                             break
                     if stream.tell() == before:
@@ -98,7 +118,7 @@ class DownloadCache:
                 f"{file.path}: download stopped at {arrived:,} of {file.size:,} bytes; the next "
                 "look goes on from there"
             )
-        if arrived > file.size or not _has_its_digest(part, file):
+        if arrived > file.size or not _has_its_digest(part, file, tell):
             part.unlink()
             raise SourceError(
                 f"{file.path}: what was downloaded is not what the store lists (size or digest "
@@ -158,7 +178,9 @@ class DownloadCache:
         except OSError as error:
             raise SourceError(f"{self.directory}: can't be used for downloads: {error}") from error
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _is_taken(lock):
+                self._pace(QUEUEING, 0, 0)
+                time.sleep(_LOOK_SECONDS)
             try:
                 yield
             except OSError as error:
@@ -202,11 +224,16 @@ def _in_use(push: Path) -> Iterator[None]:
 
 def _is_in_use(push: Path) -> bool:
     with _lock_file(push).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not _is_taken(lock)
+
+
+def _is_taken(lock: IO[str]) -> bool:
+    """Whether this process has the lock for itself alone now; it does not wait for that."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _link(link: Path, blob: Path) -> None:
@@ -221,7 +248,7 @@ def _links(push: Path) -> Iterator[Path]:
     return (path for path in push.rglob("*") if path.is_symlink())
 
 
-def _has_its_digest(path: Path, file: RemoteFile) -> bool:
+def _has_its_digest(path: Path, file: RemoteFile, tell: Tell = lambda _: None) -> bool:
     check = new_hash(file)
     if check is None:
         return True
@@ -229,4 +256,5 @@ def _has_its_digest(path: Path, file: RemoteFile) -> bool:
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             found.update(chunk)
+            tell(file.size)
     return bool(found.hexdigest() == expected)

@@ -17,14 +17,15 @@ from monitor.hub import HubSource
 from monitor.line_settings import LineSettings
 from monitor.mlflow_registry import MlflowSource
 from monitor.object_store import ObjectSource
+from monitor.pace import Pace, unhurried
 from monitor.settings import Settings
 from monitor.source import Source
 from monitor.source_settings import HubLine, MlflowLine, ObjectsLine
 
 
-def source_of(line: LineSettings, settings: Settings) -> Source:
-    """Where the versions of `line` appear."""
-    cache = DownloadCache(settings.data_dir / "downloads", settings.download_bytes)
+def source_of(line: LineSettings, settings: Settings, pace: Pace = unhurried) -> Source:
+    """Where the versions of `line` appear; what it downloads goes at `pace`."""
+    cache = DownloadCache(settings.data_dir / "downloads", settings.download_bytes, pace)
     source = _place_of(line, settings, cache)
     return source if line.adapters is None else AdapterSource(source, line.adapters, cache)
 
@@ -41,7 +42,7 @@ def _place_of(line: LineSettings, settings: Settings, cache: DownloadCache) -> S
             return MlflowSource(model, settings.mlflow, cache)
 
 
-Open = Callable[[str, str], Path]
+Open = Callable[[str, str, Pace], Path]
 _open: ContextVar[Open | None] = ContextVar("open", default=None)
 
 
@@ -50,14 +51,14 @@ def fetching(settings: Settings) -> Iterator[None]:
     """Within the block `open_place` works for the lines of `settings`; what it opened stays."""
     with ExitStack() as stack:
 
-        def open_one(line_name: str, locator: str) -> Path:
+        def open_one(line_name: str, locator: str, pace: Pace) -> Path:
             line = settings.line(line_name)
             if line is None:
                 raise SourceError(
                     f"{locator}: line {line_name} is not in the settings here, so nothing says "
                     "how to fetch it; use the settings with which it is watched"
                 )
-            return stack.enter_context(source_of(line, settings).open(locator))
+            return stack.enter_context(source_of(line, settings, pace).open(locator))
 
         token = _open.set(open_one)
         try:
@@ -66,10 +67,10 @@ def fetching(settings: Settings) -> Iterator[None]:
             _open.reset(token)
 
 
-def open_place(line_name: str, locator: str) -> Path:
+def open_place(line_name: str, locator: str, pace: Pace = unhurried) -> Path:
     """The directory with the files of `locator`, which a version of the line had.
 
-    What is not on this machine is fetched, where a `fetching` block allows that. Raises
+    What is not on this machine is fetched at `pace`, where a `fetching` block allows that. Raises
     SourceError, CheckpointRefusedError.
     """
     if not is_remote(locator):
@@ -77,7 +78,7 @@ def open_place(line_name: str, locator: str) -> Path:
     open_one = _open.get()
     if open_one is None:
         raise SourceError(f"{locator}: can't be fetched here")
-    return open_one(line_name, locator)
+    return open_one(line_name, locator, pace)
 
 
 def is_remote(locator: str) -> bool:

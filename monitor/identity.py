@@ -6,12 +6,15 @@ over files, and tells a change of weights from a change of template, tokenizer o
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from monitor.checkpoint import Checkpoint, inspect_checkpoint
 from monitor.directory import list_directory
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError
+from monitor.pace import DIGESTED, Pace, unhurried
 from monitor.safetensors_header import Header
 from monitor.source import FileStat
 
@@ -55,23 +58,28 @@ class Identity(NamedTuple):
     """Over what decides which ids a text gets."""
 
 
-def identify(checkpoint: Checkpoint, cache: DigestCache | None = None) -> Identity:
-    """The identity of `checkpoint`, read from its files or from `cache`.
+def identify(
+    checkpoint: Checkpoint, cache: DigestCache | None = None, pace: Pace = unhurried
+) -> Identity:
+    """The identity of `checkpoint`, read from its files at `pace`, or from `cache`.
 
     Raises CheckpointRefusedError when its files change while they are read.
     """
     headers = {file.name: file.header for file in checkpoint.weights}
     manifest: list[dict[str, Any]] = []
     tensors: list[TensorDigest] = []
+    before, total = 0, sum(stat.size for stat in checkpoint.files)
     for stat in checkpoint.files:
         path = (checkpoint.path / stat.path).resolve()
         digests = cache.get(path, stat) if cache else None
         if digests is None:
-            digests = digest_file(path, headers.get(stat.path))
+            tell = partial(_told, pace, before, total)
+            digests = digest_file(path, headers.get(stat.path), tell)
             if cache:
                 cache.put(path, stat, digests)
         manifest.append({"path": stat.path, "size": stat.size, "sha256": digests.sha256})
         tensors.extend(digests.tensors)
+        before += stat.size
     # Links were judged when the listing was made; here only a change matters.
     if list_directory(checkpoint.path, root=Path("/")).files != checkpoint.listing.files:
         raise CheckpointRefusedError("still being written: its files changed while they were read")
@@ -82,8 +90,13 @@ def identify(checkpoint: Checkpoint, cache: DigestCache | None = None) -> Identi
     )
 
 
-def digest_file(path: Path, header: Header | None = None) -> FileDigests:
-    """The digests of the file at `path` in one pass; of its tensors too when `header` is given."""
+def digest_file(
+    path: Path, header: Header | None = None, tell: Callable[[int], None] = lambda read: None
+) -> FileDigests:
+    """The digests of the file at `path` in one pass; of its tensors too when `header` is given.
+
+    `tell` gets how many bytes have been read, again and again.
+    """
     whole = hashlib.sha256()
     tensors = []
     try:
@@ -96,11 +109,13 @@ def digest_file(path: Path, header: Header | None = None) -> FileDigests:
                     if not chunk:
                         raise CheckpointRefusedError(f"{path.name}: shrank while it was read")
                     _feed(chunk, whole, one)
+                    tell(stream.tell())
                 tensors.append(
                     TensorDigest(tensor.name, tensor.dtype, tensor.shape, one.hexdigest())
                 )
             while chunk := stream.read(_CHUNK):
                 _feed(chunk, whole)
+                tell(stream.tell())
     except OSError as error:
         raise CheckpointRefusedError(f"{path.name}: can't be read ({error.strerror})") from error
     return FileDigests(whole.hexdigest(), tuple(tensors))
@@ -134,6 +149,10 @@ def _tokenization(tokenizer: dict[str, Any]) -> dict[str, Any]:
         ]
         parts["model"] = {**model, "merges": merges}
     return parts
+
+
+def _told(pace: Pace, before: int, total: int, read: int) -> None:
+    pace(DIGESTED, before + read, total)
 
 
 def _feed(chunk: bytes, *hashes: Any) -> None:

@@ -12,6 +12,7 @@ from monitor.directory import list_directory
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError, SourceError
 from monitor.fetching import is_remote, open_place
 from monitor.identity import identify
+from monitor.pace import Pace, unhurried
 from monitor.schema import Line, Observation, Version
 
 
@@ -24,10 +25,13 @@ class Located(NamedTuple):
     """Of the place that has them."""
 
 
-def find_files(sessions: sessionmaker[Session], version: Version) -> Located:
+def find_files(
+    sessions: sessionmaker[Session], version: Version, pace: Pace = unhurried
+) -> Located:
     """A place that holds the files of `version` now, out of all where it was ever seen.
 
-    Places on this machine come first; others are opened within a `fetching` block. Raises
+    Places on this machine come first; others are opened within a `fetching` block. Either takes
+    as long as reading or fetching every byte, which `pace` follows and may end. Raises
     CheckpointChangedError when no place has them any more, and SourceError when one that may have
     them can't be reached now.
     """
@@ -40,10 +44,10 @@ def find_files(sessions: sessionmaker[Session], version: Version) -> Located:
     away: SourceError | None = None
     for locator in sorted(dict.fromkeys(seen), key=is_remote):
         try:
-            path = open_place(line_name, locator)
+            path = open_place(line_name, locator, pace)
             # Links were judged when it was registered; now the digest decides.
             checkpoint = inspect_checkpoint(path, list_directory(path, root=Path("/")))
-            found = identify(checkpoint, DatabaseDigestCache(sessions))
+            found = identify(checkpoint, DatabaseDigestCache(sessions), pace)
         except CheckpointRefusedError as error:
             problem = f"{locator}: {error}"
             continue

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts.wording import duration
 from monitor.overview import line_rows, refused_pushes
+from monitor.pace import BYTES
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.roster import SILENT_AFTER_SECONDS
@@ -42,7 +43,7 @@ class RunningRow(NamedTuple):
     stage: str
     step: Step | None
     readings: Readings | None
-    """None where no worker compares, but a `watch` in its own process."""
+    """None while nothing is compared yet."""
     attempt: int
     owner: str
 
@@ -154,12 +155,15 @@ def status_view(status: Status, now: float) -> RenderableType:
 
 
 def _progress(step: Step | None, now: float) -> tuple[str, str, str]:
-    if step is None or step.total < 1:
+    if step is None:
         return "", "", ""
+    if step.total < 1:
+        return step.what, "", ""
     left = step.seconds_left(now)
+    shown = filesize.decimal if step.what in BYTES else str
     return (
         step.what,
-        f"{step.done}/{step.total} ({100 * step.done // step.total} %)",
+        f"{shown(step.done)}/{shown(step.total)} ({100 * step.done // step.total} %)",
         "" if left is None else duration(left),
     )
 

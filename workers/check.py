@@ -1,7 +1,7 @@
-"""One comparison from start to end: what `latentwatch check` does."""
+"""One comparison from start to end: what `latentwatch check` does. Free of torch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from alerts.verdict import Verdict
 from monitor.comparison import prepare, result_of
 from monitor.database import open_database
+from monitor.errors import LatentwatchError
 from monitor.schema import Diff
 from monitor.settings import Settings
 from workers.claim import Claim
@@ -17,6 +18,8 @@ from workers.kept_outcomes import evidence_of
 from workers.local import LocalWorker
 from workers.outcome import Outcome, write_outcome
 from workers.progress import DiffProgress
+from workers.supervisor import Ending
+from workers.workplace import COMPARE_COMMAND
 
 
 def check_pair(
@@ -27,14 +30,17 @@ def check_pair(
     out: Path | None,
     progress: Callable[[], AbstractContextManager[DiffProgress]],
     report: Callable[[str], None],
+    command: Sequence[str] = COMPARE_COMMAND,
 ) -> Verdict:
     """The verdict on `candidate` against `baseline`, a path or "trusted" of `line`.
 
     A comparison that was done before is not repeated. With `out`, verdict, evidence, page and
-    message are written there too. Raises a LatentwatchError where nothing can be decided.
+    message are written there too. After a crash the verdict is undecided, and the same call tries
+    again. Raises a LatentwatchError where nothing can be decided. `command` is of the process that
+    compares.
     """
     sessions = open_database(settings.database_url)
-    worker = LocalWorker(sessions, settings, progress, report)
+    worker = LocalWorker(sessions, settings, progress, report, command=command)
     claim: Claim | None = None
 
     def take(session: Session, diff: Diff) -> None:
@@ -44,7 +50,9 @@ def check_pair(
     recipe = worker.recipe_digest()
     comparison = prepare(sessions, settings, candidate, baseline, line, recipe, time.time(), take)
     if claim is not None:
-        worker.run(claim)
+        ended = worker.run(claim)
+        if isinstance(ended, Ending) and ended.refused is not None:
+            raise LatentwatchError(ended.refused)
     verdict = result_of(sessions, comparison)
     if out is not None:
         evidence = evidence_of(settings, verdict)

@@ -11,6 +11,7 @@ from alerts.calibration import AgedCalibration
 from monitor.calibrations import latest
 from monitor.line_settings import COMPARISONS
 from monitor.locate import find_files
+from monitor.pace import Pace, unhurried
 from monitor.recipe_settings import RecipeSettings
 from monitor.schema import Diff, Line, Version
 from monitor.settings import Settings
@@ -82,8 +83,11 @@ def _state_of(path: Path) -> tuple[int, ...] | None:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def job_of(sessions: sessionmaker[Session], settings: Settings, claim: Claim) -> Job:
-    """Both checkpoints, found and digested again, which may take minutes.
+def job_of(
+    sessions: sessionmaker[Session], settings: Settings, claim: Claim, pace: Pace = unhurried
+) -> Job:
+    """Both checkpoints, found, fetched where they are not here, and digested again, at `pace`: it
+    may take hours.
 
     Raises OtherRecipeError when it was queued under another recipe than that of `settings`, and a
     LatentwatchError when the files are gone or have changed.
@@ -94,7 +98,7 @@ def job_of(sessions: sessionmaker[Session], settings: Settings, claim: Claim) ->
             "present one"
         )
     line = None if claim.line == COMPARISONS else claim.line
-    return Job(line, _side(sessions, claim.base), _side(sessions, claim.candidate))
+    return Job(line, *(_side(sessions, each, pace) for each in (claim.base, claim.candidate)))
 
 
 def calibration_of(sessions: sessionmaker[Session], job: Job, now: float) -> AgedCalibration | None:
@@ -105,6 +109,6 @@ def calibration_of(sessions: sessionmaker[Session], job: Job, now: float) -> Age
         return latest(session, job.line, job.base.content_digest, now)
 
 
-def _side(sessions: sessionmaker[Session], version: Version) -> Side:
-    path, locator = find_files(sessions, version)
+def _side(sessions: sessionmaker[Session], version: Version, pace: Pace) -> Side:
+    path, locator = find_files(sessions, version, pace)
     return Side(version.content_digest, version.weights_digest, path, locator)

@@ -48,5 +48,6 @@ def conclude(claim: Claim, ended: Outcome | Ending) -> Conclusion:
         )
     crash = ended.crashed or "ended without an outcome"
     return Conclusion(
-        lambda session, now: diff_endings.retry_later(session, diff_id, fence, crash, now), crash
+        lambda session, now: diff_endings.retry_later(session, diff_id, fence, crash, now),
+        f"could not be compared this time: {crash}",
     )

@@ -3,8 +3,9 @@
 Isolated as `workers.isolated_process` says, but that it may reach a network to ask an explainer.
 SIGTERM makes it stop at its next step, with training saved.
 
-All stages share one process, because they share the loaded models; a try that follows a crash takes
-the finished stages from the store.
+All stages share one process, because they share the loaded models: one process per stage would cost
+SmolLM2-135M some 200 CPU seconds more per try (docs/operate.md). A try that follows a crash takes
+the finished stages from the store, and a stage that hangs is ended by `broker.stall_seconds`.
 """
 
 import json

@@ -84,7 +84,7 @@ class Heartbeat:
     def step(self, what: str, done: int, total: int) -> None:
         self.raise_if_ended()
         began = self._step
-        if began is None or began.what != what:
+        if began is None or began.what != what or done < began.done:
             began = Step(what, done, total, self._clock(), done)
         self._step = began._replace(done=done, total=total)
         self._progress.step(what, done, total)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from alerts.plain_text import strip_controls
 from alerts.wording import duration
 
 
@@ -37,6 +39,7 @@ class DiffProgress(Protocol):
 class TerminalProgress:
     """One line per stage with its time, and bars for what the running stage does.
 
+    Names come from the process that opens untrusted checkpoints, and are shown as plain text.
     Where the console is no terminal, only the lines of the finished stages are printed.
     """
 
@@ -46,11 +49,11 @@ class TerminalProgress:
         self._steps: dict[str, TaskID] = {}
 
     def begin(self, stage: str) -> None:
-        self._stage = self._bars.add_task(f"[bold]{stage}", total=None)
+        self._stage = self._bars.add_task(f"[bold]{_plain(stage)}", total=None)
 
     def step(self, what: str, done: int, total: int) -> None:
         if what not in self._steps:
-            self._steps[what] = self._bars.add_task(f"  {what}", total=total)
+            self._steps[what] = self._bars.add_task(f"  {_plain(what)}", total=total)
         self._bars.update(self._steps[what], completed=done, total=total)
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
@@ -59,7 +62,13 @@ class TerminalProgress:
                 self._bars.remove_task(task)
         self._stage, self._steps = None, {}
         note = " (done before)" if reused else ""
-        self._bars.console.print(f"[green]✓[/green] {stage:<12} {duration(seconds)}{note}")
+        self._bars.console.print(
+            f"[green]✓[/green] {_plain(f'{stage:<12}')} {duration(seconds)}{note}"
+        )
+
+
+def _plain(name: str) -> str:
+    return escape(strip_controls(name))
 
 
 @contextmanager

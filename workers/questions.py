@@ -14,6 +14,7 @@ from monitor.errors import LeaseLostError, QuestionError
 from monitor.fetching import fetching
 from monitor.owner import this_process
 from monitor.schema import Diff, Question
+from workers.attempt import Attempt
 from workers.carrier import carried
 from workers.claim import Claim, claim_of, job_of
 from workers.errors import OtherRecipeError
@@ -78,11 +79,13 @@ def _claimed(session: Session, row: Question) -> _Claimed:
 
 def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
     settings = place.settings
+    deadline = min(ANSWER_SECONDS, settings.broker.deadline_seconds)
     with (
         fetching(settings),
         Heartbeat(place.sessions, claimed.renew, Unshown(), place.clock) as heartbeat,
     ):
-        job = _job(place, claimed.about)
+        attempt = Attempt(heartbeat, place.must_stop, deadline)
+        job = _job(place, claimed.about, attempt)
         work = QuestionWork(
             parent=os.getpid(),
             shared_network=network_namespace(),
@@ -94,17 +97,15 @@ def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
         def hear(_: dict[str, Any]) -> None:
             heartbeat.raise_if_ended()
 
-        with carried(settings, job, heartbeat.raise_if_ended):
-            if place.must_stop():
-                return Ending(stopped=True)
-            deadline = min(ANSWER_SECONDS, settings.broker.deadline_seconds)
-            ending = work_apart(place, place.answer_command, work, hear, deadline)
+        with carried(settings, job, attempt.raise_if_ended):
+            attempt.raise_if_ended()
+            ending = work_apart(place, place.answer_command, work, hear, attempt)
     return ending if ending.outcome is None else ANSWERED.validate_python(ending.outcome["answer"])
 
 
-def _job(place: Workplace, about: Claim) -> Job:
+def _job(place: Workplace, about: Claim, attempt: Attempt) -> Job:
     try:
-        return job_of(place.sessions, place.settings, about)
+        return job_of(place.sessions, place.settings, about, attempt.step)
     except OtherRecipeError as error:
         raise QuestionError(
             "the version was checked under another recipe than the present one; check it again, "

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import time
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
@@ -16,19 +18,20 @@ from monitor.outbox import queue_of
 from monitor.owner import this_process
 from monitor.readings import Readings
 from monitor.schema import Diff
+from workers.attempt import Attempt
 from workers.carrier import carried
 from workers.claim import Claim, calibration_of, claim_of, job_of
 from workers.conclusion import conclude
 from workers.diff_process import Assignment
 from workers.heartbeat import LEASE_SECONDS, Heartbeat, renewal_of
 from workers.isolation import network_namespace
+from workers.job import Job
 from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
 from workers.questions import answer_due
 from workers.supervisor import Ending
 from workers.traces import Trace, traced
 from workers.workplace import (
-    Unshown,
     Workplace,
     settings_for_processes,
     with_errors,
@@ -37,6 +40,9 @@ from workers.workplace import (
 )
 
 logger = logging.getLogger(__name__)
+
+FETCH = "fetch"
+"""What a try begins with, before any stage: both checkpoints are brought here and digested."""
 
 
 def run_due(place: Workplace, diff_id: int) -> None:
@@ -56,25 +62,28 @@ def run_due(place: Workplace, diff_id: int) -> None:
     if claim is None:
         logger.info("diff %d is not due: a message came twice or late", diff_id)
         return
-    logger.info("%s is compared with %s", claim.name, claim.base.name)
+    run_claimed(place, claim)
+
+
+def run_claimed(place: Workplace, claim: Claim) -> Outcome | Ending | None:
+    """Compare, and write what came of it under the claim's fence: how it ended, None when another
+    process has taken it over. Ctrl-C ends it at once and gives it back."""
+    place.report(f"{claim.name} is compared with {claim.base.name}")
     try:
-        told = _run(place, claim)
+        # Told by the trace only when what came of it is in the row.
+        with traced(place.settings.traces, place.worker, claim) as trace:
+            ended = with_errors(f"diff {claim.diff_id}", lambda: _compare(place, claim, trace))
+            trace.conclude(ended)
+            conclusion = conclude(claim, ended)
+            write_result(place, conclusion.write)
     except LeaseLostError as error:
-        told = str(error)
-    logger.info("%s: %s", claim.name, told)
-
-
-def _run(place: Workplace, claim: Claim) -> str:
-    """Compare, and write what came of it under the claim's fence; what that was, in words."""
-    with traced(place.settings.traces, place.worker, claim) as trace:
-        conclusion = conclude(claim, _ended(place, claim, trace))
-        write_result(place, conclusion.write)
-    return conclusion.told
-
-
-def _ended(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
-    ended = with_errors(f"diff {claim.diff_id}", lambda: _compare(place, claim, trace))
-    trace.conclude(ended)
+        place.report(f"{claim.name}: {error}")
+        return None
+    except KeyboardInterrupt:
+        with suppress(LeaseLostError):
+            write_result(place, conclude(claim, Ending(stopped=True)).write)
+        raise
+    place.report(f"{claim.name}: {conclusion.told}")
     return ended
 
 
@@ -82,11 +91,13 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
     settings = place.settings
     with (
         fetching(settings),
+        place.progress() as progress,
         Heartbeat(
-            place.sessions, renewal_of(claim.diff_id, claim.fence), Unshown(), place.clock
+            place.sessions, renewal_of(claim.diff_id, claim.fence), progress, place.clock
         ) as heartbeat,
     ):
-        job = job_of(place.sessions, settings, claim)
+        attempt = Attempt(heartbeat, place.must_stop, settings.broker.deadline_seconds)
+        job = _fetched(place, claim, heartbeat, attempt, trace)
         may_reach = settings.explainer.base_url is not None  # whom the operator has named
         known = calibration_of(place.sessions, job, place.clock())
         assignment = Assignment(
@@ -104,22 +115,33 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
                 heartbeat.begin(line["stage"])
                 trace.begin(line["stage"])
             elif line.get("event") == "end":
+                heartbeat.end(line["stage"], line["seconds"], line["reused"])
                 trace.end(line["reused"])
             elif line.get("event") == "step":
                 heartbeat.step(line["what"], line["done"], line["total"])
             elif line.get("event") == "alive":
                 heartbeat.note(Readings(place.worker, **line["taken"]))
 
-        with carried(settings, job, heartbeat.raise_if_ended):
-            if place.must_stop():
-                return Ending(stopped=True)
-            deadline = settings.broker.deadline_seconds
-            ending = work_apart(place, place.command, assignment, hear, deadline)
+        with carried(settings, job, attempt.raise_if_ended):
+            attempt.raise_if_ended()
+            ending = work_apart(place, place.command, assignment, hear, attempt)
         ended = _outcome(ending)
         if isinstance(ended, Outcome):
             heartbeat.confirm()
             keep_outcome(settings, ended, line_history(place.sessions, settings, ended.verdict))
         return ended
+
+
+def _fetched(
+    place: Workplace, claim: Claim, heartbeat: Heartbeat, attempt: Attempt, trace: Trace
+) -> Job:
+    began_at = time.monotonic()
+    heartbeat.begin(FETCH)
+    trace.begin(FETCH)
+    job = job_of(place.sessions, place.settings, claim, attempt.step)
+    trace.end(reused=False)
+    heartbeat.end(FETCH, time.monotonic() - began_at, reused=False)
+    return job
 
 
 def _outcome(ending: Ending) -> Outcome | Ending:

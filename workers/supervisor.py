@@ -23,7 +23,12 @@ class Limits(NamedTuple):
 
     deadline: float
     silence: float
+    """Without any line."""
+    stall: float
+    """Without a line that tells of progress."""
     grace: float
+    spent: float = 0.0
+    """Of the deadline, before the process began."""
 
 
 class Ending(NamedTuple):
@@ -52,8 +57,9 @@ def supervise(
     """Run `command` with `assignment` on its standard input until it ends.
 
     `hear` gets every line of progress, and an empty one a few times per second; what it raises
-    kills the process and is raised. When `must_stop` turns true, or after the deadline, the process
-    gets SIGTERM, and SIGKILL when the grace is over.
+    kills the process and is raised. When `must_stop` turns true, after the deadline, or when it
+    makes no progress, the process gets SIGTERM, and SIGKILL when the grace is over; after a silence
+    SIGKILL at once.
     """
     process = subprocess.Popen(
         command,
@@ -80,7 +86,8 @@ def _until_it_ends(
     assert process.stdin is not None
     with suppress(BrokenPipeError), process.stdin as stream:
         stream.write(assignment.encode())
-    started = heard = time.monotonic()
+    heard = moved = time.monotonic()
+    ends_at = heard + limits.deadline - limits.spent
     asked: float | None = None
     stopping, why = False, ""
     last: dict[str, Any] = {}
@@ -88,11 +95,14 @@ def _until_it_ends(
         now = time.monotonic()
         if line:
             heard = now
+            moved = moved if line.get("event") == "alive" else now
         if line.get("event") in ("outcome", "refused", "crashed"):
             last = line
         hear(line)
-        if asked is None and now > started + limits.deadline:
+        if asked is None and now > ends_at:
             why = f"took longer than {limits.deadline:.0f} seconds"
+        elif asked is None and now > moved + limits.stall:
+            why = f"made no step for {limits.stall:.0f} seconds"
         stopping = stopping or must_stop()
         if asked is None and (why or stopping):
             asked = now

@@ -1,10 +1,11 @@
-"""What a worker process works with, and how it has work done in a process of its own."""
+"""What a process works with that has diffs compared, and how it has that done by another one."""
 
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,8 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.database import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.settings import Settings
+from workers.attempt import Attempt, EndedEarlyError
 from workers.isolated_process import Work
 from workers.isolation import environment_of_diffs, without_network
+from workers.progress import DiffProgress
 from workers.supervisor import Ending, Limits, supervise
 
 EndedT = TypeVar("EndedT")
@@ -29,8 +32,21 @@ COMPARE_COMMAND = (sys.executable, "-m", "workers.diff_process")
 ANSWER_COMMAND = (sys.executable, "-m", "workers.question_process")
 
 
+class Unshown:
+    """Nobody watches the terminal of a worker; the row has it all."""
+
+    def begin(self, stage: str) -> None:
+        pass
+
+    def step(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def end(self, stage: str, seconds: float, reused: bool) -> None:
+        pass
+
+
 class Workplace(NamedTuple):
-    """What a worker process works with."""
+    """What a process works with that has diffs compared."""
 
     sessions: sessionmaker[Session]
     settings: Settings
@@ -42,6 +58,10 @@ class Workplace(NamedTuple):
     clock: Callable[[], float] = time.time
     answer_command: Sequence[str] = ANSWER_COMMAND
     """Of the process that answers; `workers.question_process`."""
+    progress: Callable[[], AbstractContextManager[DiffProgress]] = lambda: nullcontext(Unshown())
+    """Shows one diff."""
+    report: Callable[[str], None] = logger.info
+    """Gets sentences for the operator."""
 
 
 def settings_for_processes(settings: Settings) -> dict[str, Any]:
@@ -54,20 +74,35 @@ def work_apart(
     command: Sequence[str],
     work: Work,
     hear: Callable[[dict[str, Any]], None],
-    deadline_seconds: float,
+    attempt: Attempt,
 ) -> Ending:
-    """Have `command` do `work` in a process of its own, without a network unless the work says
-    that it may reach one. `hear` gets its lines (`workers.supervisor`)."""
+    """Have `command` do `work` in a process of its own, for as long as `attempt` has left, without
+    a network unless the work says that it may reach one. `hear` gets its lines
+    (`workers.supervisor`)."""
     broker = place.settings.broker
     isolation = () if work.shared_network is None else without_network()
     return supervise(
         [*isolation, *command],
-        environment_of_diffs(os.environ),
+        environment_of_diffs(os.environ) | _explainer_key(place.settings),
         work.model_dump_json(),
         hear,
         place.must_stop,
-        Limits(deadline_seconds, broker.silence_seconds, broker.grace_seconds),
+        Limits(
+            attempt.deadline,
+            broker.silence_seconds,
+            broker.stall_seconds,
+            broker.grace_seconds,
+            attempt.spent,
+        ),
     )
+
+
+def _explainer_key(settings: Settings) -> dict[str, str]:
+    """Wherever it was read from: files of secrets are not for the process that compares."""
+    explainer = settings.explainer
+    if explainer.api_key is None:
+        return {}
+    return {explainer.key_variable: explainer.api_key.get_secret_value()}
 
 
 def with_errors(name: str, work: Callable[[], EndedT]) -> EndedT | Ending:
@@ -76,6 +111,8 @@ def with_errors(name: str, work: Callable[[], EndedT]) -> EndedT | Ending:
         return work()
     except LeaseLostError:
         raise
+    except EndedEarlyError as error:
+        return error.ending
     except CancelledError as error:
         return Ending(cancelled=str(error))
     except SourceError as error:  # the place is away for now
@@ -100,16 +137,3 @@ def write_result(place: Workplace, write: Callable[[Session, float], None]) -> N
                 raise
             logger.warning("the result can't be written yet: %s", in_words(error))
             time.sleep(1.0)
-
-
-class Unshown:
-    """Nobody watches the terminal of a worker; the row has it all."""
-
-    def begin(self, stage: str) -> None:
-        pass
-
-    def step(self, what: str, done: int, total: int) -> None:
-        pass
-
-    def end(self, stage: str, seconds: float, reused: bool) -> None:
-        pass

@@ -12,8 +12,7 @@ from monitor.schema import Diff, DiffState
 
 
 def read_running(session: Session, now: float) -> Iterator[Reading]:
-    """By the worker, which runs one diff at a time. A `watch` that compares in its own process is
-    no worker, and its terminal shows all of this."""
+    """By the worker, which runs one diff at a time."""
     noted = select(Diff.readings, Diff.stage, Diff.progress).where(Diff.state == DiffState.RUNNING)
     running: dict[str, tuple[Readings, str, Step | None]] = {}
     # A worker that was killed may have begun another diff; the newer lease is that one's.

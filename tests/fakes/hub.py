@@ -7,6 +7,7 @@ SHA-256; small ones lie in git and are listed with git's name of a blob.
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 TOKEN = "hf_secret"
 _PAGE = 3
 """Files per page of a tree, and commits per page, so that every listing has several."""
+_PIECE = 64
+"""Bytes that are sent at once of a large file, where the Hub is slow."""
 
 
 @dataclass
@@ -48,6 +51,8 @@ class FakeHub:
         self.private = False
         self.gone = False
         self.faults: list[Fault] = []
+        self.pause = 0.0
+        """Seconds between two pieces of a large file."""
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         """Host, path and headers of each request."""
         self.url = self.cdn = ""
@@ -172,6 +177,12 @@ class _Handler(BaseHTTPRequestHandler):
         part = content[begin:]
         status = 206 if "Range" in self.headers else 200
         headers = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+        if fault is None and self.state.pause and self.path.startswith("/blobs/"):
+            self._send(status, b"", headers, length=len(part))
+            for start in range(0, len(part), _PIECE):
+                time.sleep(self.state.pause)
+                self.wfile.write(part[start : start + _PIECE])
+            return None
         if fault is None:
             return self._send(status, part, headers)
         self._send(status, part[: fault.cut], headers, length=len(part))

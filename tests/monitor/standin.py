@@ -30,6 +30,7 @@ class StandInWorker:
         settings: Settings,
         progress: Any = None,
         report: Callable[[str], None] = print,
+        command: Any = None,
     ) -> None:
         self.sessions = sessions
         self.repaired = False

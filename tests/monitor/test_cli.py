@@ -198,7 +198,7 @@ def test_a_line_that_cannot_be_listed_is_told_once_and_keeps_the_others_in_view(
 
 
 def test_what_nobody_expected_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fall_over(*args: object) -> None:
+    def fall_over(*args: object, **options: object) -> None:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr("workers.check.LocalWorker", fall_over)

@@ -15,8 +15,9 @@ import pytest
 from monitor.checkpoint import inspect_checkpoint
 from monitor.directory import list_directory
 from monitor.downloads import DownloadCache, Read
-from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.errors import CancelledError, CheckpointRefusedError, SourceError
 from monitor.identity import identify
+from monitor.pace import FETCHED, QUEUEING
 from monitor.remote_file import RemoteFile, blob_name
 from tests.monitor.checkpoints import write_checkpoint
 
@@ -123,6 +124,41 @@ def test_what_arrived_before_a_failure_is_not_read_again(
     path = fetch(cache, "v1", [file], store.read)
     assert (path / "config.json").read_bytes() == bytes(range(100))
     assert store.asked[-1] == ("config.json", 30)
+
+
+def test_a_download_tells_how_far_it_is_and_goes_on_where_it_was_ended(
+    store: Store, tmp_path: Path
+) -> None:
+    files = [store.put("config.json", b"c" * 50), store.put("model.safetensors", b"m" * 100)]
+    told: list[tuple[str, int, int]] = []
+
+    def until_half(what: str, done: int, total: int) -> None:
+        told.append((what, done, total))
+        if done > 85:
+            raise CancelledError("cancelled")
+
+    with pytest.raises(CancelledError):
+        fetch(DownloadCache(tmp_path / "cache", 200, until_half), "v1", files, store.read)
+    assert told[0] == (FETCHED, 0, 150) and told[-1] == (FETCHED, 50 + 42, 150)
+    told.clear()
+    paced = DownloadCache(tmp_path / "cache", 200, lambda *step: told.append(step))
+    assert (fetch(paced, "v1", files, store.read) / "model.safetensors").read_bytes() == b"m" * 100
+    assert store.asked == [("config.json", 0), ("model.safetensors", 0), ("model.safetensors", 42)]
+    assert told[0] == (FETCHED, 50 + 42, 150) and told[-1] == (FETCHED, 150, 150)
+
+
+def test_who_waits_for_another_download_can_be_ended(store: Store, tmp_path: Path) -> None:
+    file = store.put("config.json", b"x" * 20)
+
+    def ended(what: str, done: int, total: int) -> None:
+        raise CancelledError(what)
+
+    def read(file: RemoteFile, offset: int) -> Iterator[bytes]:
+        with pytest.raises(CancelledError, match=QUEUEING):
+            fetch(DownloadCache(tmp_path / "cache", 200, ended), "v2", [file], store.read)
+        yield b"x" * 20
+
+    fetch(DownloadCache(tmp_path / "cache", 200), "v1", [file], read)
 
 
 @pytest.mark.parametrize("content", [b"y" * 20, b"x" * 21, b"x" * 2000])

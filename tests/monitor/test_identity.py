@@ -10,8 +10,9 @@ import pytest
 from monitor import identity
 from monitor.checkpoint import inspect_checkpoint
 from monitor.digest_cache import DatabaseDigestCache
-from monitor.errors import CheckpointChangedError, CheckpointRefusedError
+from monitor.errors import CancelledError, CheckpointChangedError, CheckpointRefusedError
 from monitor.identity import FileDigests, Identity, identify, verify_unchanged
+from monitor.pace import DIGESTED
 from tests.monitor.checkpoints import TOKENIZER, edit_json, write_checkpoint, write_json
 from tests.monitor.conftest import Sessions
 
@@ -62,6 +63,22 @@ def test_the_file_digest_is_plain_sha256(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found.sha256 == identity.digest_file(path).sha256
     assert len(found.tensors) == 4
+
+
+def test_reading_tells_how_far_it_is_and_is_ended_by_what_hears_it(tmp_path: Path) -> None:
+    checkpoint = inspect_checkpoint(write_checkpoint(tmp_path / "a", shards=2))
+    told: list[tuple[str, int, int]] = []
+    identify(checkpoint, None, lambda *step: told.append(step))
+    total = sum(file.size for file in checkpoint.files)
+    assert {(what, of) for what, _, of in told} == {(DIGESTED, total)}
+    done = [done for _, done, _ in told]
+    assert done == sorted(done) and done[-1] == total and len(done) > len(checkpoint.files)
+
+    def ended(what: str, done: int, total: int) -> None:
+        raise CancelledError("cancelled")
+
+    with pytest.raises(CancelledError):
+        identify(checkpoint, None, ended)
 
 
 def test_an_unchanged_file_is_read_once(

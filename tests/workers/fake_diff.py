@@ -1,11 +1,13 @@
 """Compares nothing: what it does follows from the name of the candidate.
 
-slow-* takes steps until a file `go` appears beside it, and hang-* does not even do that; killed-*
-dies as if it were out of memory, and orphans-* leaves a child behind as it does; broken-* raises,
-refused-* can't be compared, deaf-* does not stop, reaching-* tries a port of this host. Of
-wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was flagged. All
-others pass. filling-* keeps a result of 2 MiB, opening-* 300 files, growing-* takes all the memory
-that it gets. Every start is noted in a file beside the candidate.
+slow-* takes steps until a file `go` appears beside it, and leaves another one where it is told to
+stop; hang-* does not even do that, and stuck-* takes none, while its process says that it is alive.
+killed-* dies as if it were out of memory, and orphans-* leaves a child behind as it does; broken-*
+raises, refused-* can't be compared, deaf-* does not stop, reaching-* tries a port of this host. Of
+wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was flagged; of
+faltering-* one fails the first time. All others pass. filling-* keeps a result of 2 MiB, opening-*
+300 files, growing-* takes all the memory that it gets. Every start is noted in a file beside the
+candidate.
 """
 
 import mmap
@@ -14,7 +16,9 @@ import resource
 import signal
 import socket
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 from alerts.evidence import Evidence
 from monitor.errors import LatentwatchError
@@ -53,21 +57,29 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         raise AssertionError(f"{len(taken)} GiB could be had")
     if kind == "refused":
         raise LatentwatchError("no such architecture")
+    if kind == "stuck":
+        threading.Event().wait()
     if kind == "hang":
         os.kill(os.getpid(), signal.SIGSTOP)
     if kind == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     step = 0
-    while kind in ("slow", "deaf") and not (candidate.parent / "go").exists():
-        step += 1
-        progress.step("steps", min(step, 9999), 10_000)
-        time.sleep(0.05)
+    try:
+        while kind in ("slow", "deaf") and not (candidate.parent / "go").exists():
+            step += 1
+            progress.step("steps", min(step, 9999), 10_000)
+            time.sleep(0.05)
+    except SystemExit:
+        (candidate.parent / f"{candidate.name}.saved").touch()
+        raise
     progress.end("train", 1.0, reused=False)
     failure = None
     sample = samples.passed()
     if kind in ("wanting", "shifted"):
         failure = "The stage train failed: OutOfMemoryError: CUDA out of memory. Tried to allocate"
         sample = samples.flagged() if kind == "shifted" else samples.undecided()
+    if kind == "faltering" and starts_of(candidate) == 1:
+        failure, sample = "The stage train failed: OSError: no such device", samples.undecided()
     verdict = sample.model_copy(
         update={
             "line": job.line,
@@ -78,6 +90,10 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
         }
     )
     return Outcome(verdict, Evidence(), failure)
+
+
+def starts_of(candidate: Path) -> int:
+    return len((candidate.parent / f"{candidate.name}.starts").read_text().splitlines())
 
 
 def reach(port: str) -> str:

@@ -1,24 +1,29 @@
-"""Queued diffs are run in this process: one verdict each, and nothing from a lost lease."""
+"""Without a broker: who queues diffs has them compared in processes of their own, whatever becomes
+of these, and one verdict is written for each."""
 
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Verdict
-from monitor.comparison import Comparison, prepare
+from monitor import diff_claims
 from monitor.database import open_database
-from monitor.diff_claims import claim_due, claim_next
-from monitor.diff_endings import MAX_ATTEMPTS
-from monitor.errors import LeaseLostError
+from monitor.errors import LatentwatchError
 from monitor.owner import this_process
 from monitor.schema import Diff, DiffState, Line
-from monitor.settings import Settings
+from monitor.settings import Settings, load_settings
+from tests.waiting import until
 from tests.workers.conftest import Silent, changed
+from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.check import check_pair
 from workers.claim import Claim
 from workers.errors import InputsError
@@ -26,23 +31,41 @@ from workers.heartbeat import LEASE_SECONDS
 from workers.local import LocalWorker
 from workers.outcome import MESSAGE, REPORT, VERDICT, report_directory
 
-Sessions = sessionmaker[Session]
+Shown = Callable[[], AbstractContextManager[Silent]]
+
+
+@pytest.fixture(autouse=True)
+def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
 @pytest.fixture
-def quick(settings: Settings) -> Settings:
-    """One short training at a fixed layer."""
-    return changed(settings, layer=1, seeds=[0], dfc=settings.recipe.dfc | {"steps": 3})
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(data_dir=tmp_path / "data")
 
 
 @pytest.fixture
-def sessions(quick: Settings) -> Sessions:
-    return open_database(quick.database_url)
+def sessions(settings: Settings) -> Sessions:
+    return open_database(settings.database_url)
+
+
+@pytest.fixture
+def pushes(tmp_path: Path, sessions: Sessions, settings: Settings) -> Pushes:
+    return Pushes(tmp_path, sessions, settings)
 
 
 @contextmanager
 def silent() -> Iterator[Silent]:
     yield Silent()
+
+
+def shown_by(one: Silent) -> Shown:
+    @contextmanager
+    def shown() -> Iterator[Silent]:
+        yield one
+
+    return shown
 
 
 @pytest.fixture
@@ -51,243 +74,260 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def worker(sessions: Sessions, quick: Settings, told: list[str]) -> LocalWorker:
-    return LocalWorker(sessions, quick, silent, told.append)
+def make(sessions: Sessions, settings: Settings, told: list[str]) -> Callable[..., LocalWorker]:
+    def make(
+        progress: Shown = silent, settings: Settings = settings, later: float = 0.0
+    ) -> LocalWorker:
+        return LocalWorker(
+            sessions, settings, progress, told.append, lambda: time.time() + later, FAKE_DIFF
+        )
+
+    return make
 
 
-def queued(worker: LocalWorker, quick: Settings, candidate: Path, base: Path) -> Comparison:
-    sessions = open_database(quick.database_url)
-    return prepare(sessions, quick, candidate, str(base), None, worker.recipe_digest(), 0.0)
+def checked(
+    settings: Settings,
+    candidate: Path,
+    base: Path,
+    out: Path | None = None,
+    report: Callable[[str], None] = print,
+    command: Sequence[str] = FAKE_DIFF,
+) -> Verdict:
+    return check_pair(candidate, str(base), None, settings, out, silent, report, command)
 
 
-def claimed(worker: LocalWorker, sessions: Sessions, comparison: Comparison) -> Claim:
-    with sessions.begin() as session:
-        claim = worker.claim(session, comparison.diff_id)
-    assert claim is not None
-    return claim
-
-
-def row(sessions: Sessions, comparison: Comparison) -> Diff:
-    with sessions() as session:
-        return session.get_one(Diff, comparison.diff_id)
-
-
-def test_a_queue_goes_on_after_a_diff_that_can_not_be_run(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    tmp_path: Path,
-    worker: LocalWorker,
-    quick: Settings,
-    sessions: Sessions,
-    told: list[str],
+def test_what_can_not_be_compared_keeps_nothing_else_from_it(
+    pushes: Pushes, make: Callable[..., LocalWorker], settings: Settings, told: list[str]
 ) -> None:
-    vanishing = Path(shutil.copytree(tiny_checkpoint, tmp_path / "vanishing"))
-    (vanishing / "generation_config.json").write_text("{}")
-    first = queued(worker, quick, vanishing, tiny_checkpoint)
-    second = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    shutil.rmtree(vanishing)
-    worker.run_queued()
+    good = pushes.queue("good")
+    crashing = pushes.queue("killed")
+    vanished = pushes.queue("vanished")
+    shutil.rmtree(pushes.root / "vanished")
+    make().run_queued()
 
-    failed, done = row(sessions, first), row(sessions, second)
-    assert failed.state == DiffState.FAILED and failed.verdict is None
-    assert failed.error is not None and "vanishing" in failed.error
-    assert any("vanishing could not be compared" in sentence for sentence in told)
-    assert done.state == DiffState.DONE and done.verdict is not None
-    verdict = Verdict.model_validate_json(done.verdict)
-    assert verdict.line is None and verdict.candidate.locator == str(changed_checkpoint)
-    found = report_directory(quick.data_dir, verdict)
+    row = pushes.row(vanished)
+    assert row.state == DiffState.FAILED and row.verdict is None and "vanished" in str(row.error)
+    assert any("vanished: could not be compared" in sentence for sentence in told)
+    row = pushes.row(crashing)
+    assert row.state == DiffState.QUEUED and "want of memory (SIGKILL)" in str(row.error)
+    assert any("killed: could not be compared this time" in sentence for sentence in told)
+
+    row = pushes.row(good)
+    assert (row.state, row.error) == (DiffState.DONE, None)
+    verdict = Verdict.model_validate_json(str(row.verdict))
+    found = report_directory(settings.data_dir, verdict)
     assert {VERDICT, REPORT, MESSAGE} <= {file.name for file in found.iterdir()}
-    assert Verdict.model_validate_json((found / VERDICT).read_text()) == verdict
+    (start,) = (pushes.root / "good.starts").read_text().splitlines()
+    assert "secret" not in start.lower()
+
+
+def test_after_a_crash_a_later_call_tries_again(
+    pushes: Pushes, make: Callable[..., LocalWorker]
+) -> None:
+    diff_id = pushes.queue("broken")
+    worker = make()
+    worker.run_queued()
+    worker.run_queued()
+    assert len(pushes.starts("broken")) == 1
+    make(later=40.0).run_queued()
+    assert len(pushes.starts("broken")) == 2
+    assert pushes.row(diff_id).attempt == 2
+    assert "RuntimeError: CUDA error" in str(pushes.row(diff_id).error)
+
+
+def test_the_lines_of_the_process_are_shown_and_the_row_names_the_stage(
+    pushes: Pushes, make: Callable[..., LocalWorker]
+) -> None:
+    diff_id = pushes.queue("slow")
+    seen: list[object] = []
+
+    class Watching(Silent):
+        def begin(self, stage: str) -> None:
+            seen.append((stage, pushes.row(diff_id).stage))
+
+        def step(self, what: str, done: int, total: int) -> None:
+            if what == "steps":
+                seen.append((what, total))
+                pushes.go()
+
+        def end(self, stage: str, seconds: float, reused: bool) -> None:
+            seen.append((stage, reused))
+
+    make(shown_by(Watching())).run_queued()
+    assert list(dict.fromkeys(seen)) == [
+        ("fetch", "fetch"),
+        ("fetch", False),
+        ("train", "train"),
+        ("steps", 10_000),
+        ("train", False),
+    ]
+    assert pushes.row(diff_id).state == DiffState.DONE
 
 
 def test_who_has_lost_the_lease_writes_nothing(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    worker: LocalWorker,
-    quick: Settings,
+    pushes: Pushes,
+    make: Callable[..., LocalWorker],
     sessions: Sessions,
+    settings: Settings,
+    told: list[str],
 ) -> None:
-    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
+    diff_id = pushes.queue("good")
 
     class TakenOver(Silent):
         def end(self, stage: str, seconds: float, reused: bool) -> None:
-            if stage == "answers":
+            if stage == "train":
                 with sessions.begin() as session:
-                    assert claim_next(session, 1e12, "elsewhere:1:1", LEASE_SECONDS) is not None
+                    assert diff_claims.claim_next(session, 1e12, "elsewhere:1:1", LEASE_SECONDS)
 
-    @contextmanager
-    def taken_over() -> Iterator[Silent]:
-        yield TakenOver()
-
-    watched = LocalWorker(sessions, quick, taken_over, print)
-    with pytest.raises(LeaseLostError):
-        watched.run(claimed(watched, sessions, comparison))
-    diff = row(sessions, comparison)
-    assert (diff.state, diff.owner, diff.attempt) == (DiffState.RUNNING, "elsewhere:1:1", 2)
-    assert diff.verdict is None and diff.error is None
-    assert not (quick.data_dir / "reports").exists()
+    worker = make(shown_by(TakenOver()))
+    with sessions.begin() as session:
+        claim = worker.claim(session, diff_id)
+    assert claim is not None and worker.run(claim) is None
+    row = pushes.row(diff_id)
+    assert (row.state, row.owner, row.attempt) == (DiffState.RUNNING, "elsewhere:1:1", 2)
+    assert row.verdict is None and row.error is None and "taken it over" in told[-1]
+    assert not (settings.data_dir / "reports").exists()
 
 
-def test_the_row_names_the_stage(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    worker: LocalWorker,
-    quick: Settings,
-    sessions: Sessions,
+class SignalledError(Exception):
+    """What the test's own handler raises for a signal."""
+
+
+@pytest.fixture
+def _obeyed() -> Iterator[None]:
+    """As at a terminal: a shell that runs tests in the background has them ignore Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise SignalledError
+
+    before = {number: signal.signal(number, interrupt) for number in (2, 15)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send_when(holds: Callable[[], object], number: int) -> threading.Thread:
+    """Sends a signal to this process when something is true."""
+
+    def run() -> None:
+        until(holds)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.usefixtures("_obeyed")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_it_save_and_gives_the_diff_back(
+    pushes: Pushes, make: Callable[..., LocalWorker], told: list[str], number: int
 ) -> None:
-    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    seen: list[str | None] = []
+    behind, diff_id = pushes.queue("good"), pushes.queue("slow")
+    for _ in range(2):
+        (pushes.root / "slow.saved").unlink(missing_ok=True)
+        before = len(pushes.starts("slow"))
+        thread = send_when(lambda: len(pushes.starts("slow")) > before, number)  # noqa: B023
+        with pytest.raises(SignalledError):
+            make().run_queued()
+        thread.join()
+        assert (pushes.root / "slow.saved").exists()
+        row = pushes.row(diff_id)
+        assert (row.state, row.attempt, row.owner) == (DiffState.QUEUED, 0, None)
+    assert "given back to the queue" in told[-1]
+    assert pushes.row(behind).state == DiffState.QUEUED and pushes.starts("good") == []
+    pushes.go()
+    make().run_queued()  # a later signal is the process's own again
+    assert pushes.row(diff_id).state == pushes.row(behind).state == DiffState.DONE
 
-    class Looking(Silent):
-        def begin(self, stage: str) -> None:
-            seen.append(row(sessions, comparison).stage)
 
-    @contextmanager
-    def looking() -> Iterator[Silent]:
-        yield Looking()
-
-    LocalWorker(sessions, quick, looking, print).run_queued()
-    assert seen[:4] == ["answers", "probe", "stock phrases", "forks"]
-
-
-def test_a_comparison_is_not_repeated(
-    tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path, quick: Settings
+@pytest.mark.usefixtures("_obeyed")
+def test_the_second_signal_ends_it_at_once(
+    pushes: Pushes, make: Callable[..., LocalWorker], told: list[str]
 ) -> None:
+    diff_id = pushes.queue("deaf")
+    first = send_when(lambda: pushes.starts("deaf"), signal.SIGINT)
+    second = send_when(lambda: any("stops at once" in line for line in told), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        make().run_queued()
+    first.join(), second.join()
+    assert not any(psutil.pid_exists(pid) for pid in pushes.starts("deaf"))
+    row = pushes.row(diff_id)
+    assert (row.state, row.attempt, row.owner) == (DiffState.QUEUED, 0, None)
+
+
+def test_a_comparison_is_not_repeated(pushes: Pushes, tmp_path: Path, settings: Settings) -> None:
+    pushes.queue("any")
     told: list[str] = []
-    verdicts = [
-        check_pair(
-            changed_checkpoint,
-            str(tiny_checkpoint),
-            None,
-            quick,
-            tmp_path / out,
-            silent,
-            told.append,
-        )
+    candidate, base = tmp_path / "any", tmp_path / "base"
+    first, second = (
+        checked(settings, candidate, base, tmp_path / out, told.append)
         for out in ("first", "second")
-    ]
-    assert verdicts[0] == verdicts[1]
+    )
+    assert first == second and len(pushes.starts("any")) == 1
     assert len(told) == 2  # beginning and end of the first call; the second had nothing to run
     for name in (VERDICT, REPORT, MESSAGE):
-        first, second = ((tmp_path / out / name).read_text() for out in ("first", "second"))
-        assert first == second
-
-
-def test_unusable_inputs_leave_no_row(
-    tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path, quick: Settings
-) -> None:
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("\n")
-    broken = changed(quick, corpus=empty)
-    with pytest.raises(InputsError, match=r"empty\.jsonl is empty"):
-        check_pair(changed_checkpoint, str(tiny_checkpoint), None, broken, None, silent, print)
-    with open_database(quick.database_url)() as session:
-        assert session.scalar(select(func.count()).select_from(Line)) == 0
-
-
-class FailingOnce(Silent):
-    """Raises `error` when the first stage begins, but only once."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error: BaseException | None = error
-
-    def begin(self, stage: str) -> None:
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
-
-    @contextmanager
-    def shown(self) -> Iterator[Silent]:
-        yield self
+        assert (tmp_path / "first" / name).read_text() == (tmp_path / "second" / name).read_text()
 
 
 def test_a_failed_stage_is_run_again_by_the_same_command(
-    tiny_checkpoint: Path, changed_checkpoint: Path, quick: Settings
+    pushes: Pushes, tmp_path: Path, settings: Settings
 ) -> None:
-    failing = FailingOnce(MemoryError("too little memory"))
-    verdicts = [
-        check_pair(
-            changed_checkpoint, str(tiny_checkpoint), None, quick, None, failing.shown, print
-        )
-        for _ in range(2)
-    ]
-    assert verdicts[0].verdict == "undecided" and verdicts[0].timings == {}
-    assert "stage answers failed: MemoryError" in verdicts[0].reasons[0]
-    assert "steer" in verdicts[1].timings
-    assert not any("MemoryError" in reason for reason in verdicts[1].reasons)
+    pushes.queue("faltering")
+    candidate, base = tmp_path / "faltering", tmp_path / "base"
+    verdicts = [checked(settings, candidate, base).verdict for _ in range(2)]
+    assert verdicts == ["undecided", "passed"]
 
 
-def test_an_unexpected_error_ends_one_diff_and_not_the_queue(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    worker: LocalWorker,
-    quick: Settings,
-    sessions: Sessions,
-    told: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    first = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    second = queued(worker, quick, tiny_checkpoint, changed_checkpoint)
-
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("no such font")
-
-    monkeypatch.setattr("workers.local.run_diff", broken)
-    worker.run_queued()
-    for comparison in (first, second):
-        diff = row(sessions, comparison)
-        assert (diff.state, diff.verdict) == (DiffState.FAILED, None)
-        assert diff.error == "RuntimeError: no such font" and diff.error in told[-1]
-    again = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    with pytest.raises(RuntimeError):
-        worker.run(claimed(worker, sessions, again))
+def test_a_check_says_how_it_ended(pushes: Pushes, tmp_path: Path, settings: Settings) -> None:
+    for name in ("killed", "refused"):
+        pushes.queue(name)
+    for tries in (1, 2):
+        verdict = checked(settings, tmp_path / "killed", tmp_path / "base")
+        assert verdict.verdict == "undecided" and "SIGKILL" in verdict.reasons[0]
+        assert len(pushes.starts("killed")) == tries
+    with pytest.raises(LatentwatchError, match="no such architecture"):
+        checked(settings, tmp_path / "refused", tmp_path / "base")
 
 
-def test_ctrl_c_gives_the_diff_back_at_once(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    worker: LocalWorker,
-    quick: Settings,
-    sessions: Sessions,
-) -> None:
-    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    for _ in range(MAX_ATTEMPTS + 1):
-        stopped = FailingOnce(KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            LocalWorker(sessions, quick, stopped.shown, print).run_queued()
-        diff = row(sessions, comparison)
-        assert (diff.state, diff.attempt, diff.owner) == (DiffState.QUEUED, 0, None)
+def test_unusable_inputs_leave_no_row(pushes: Pushes, tmp_path: Path, settings: Settings) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n")
+    broken = changed(settings, corpus=empty)
+    with pytest.raises(InputsError, match=r"empty\.jsonl is empty"):
+        checked(broken, tmp_path / "base", tmp_path / "base")
+    with open_database(settings.database_url)() as session:
+        assert session.scalar(select(func.count()).select_from(Line)) == 0
 
 
 def test_a_diff_of_another_recipe_is_not_run(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    worker: LocalWorker,
-    quick: Settings,
-    sessions: Sessions,
+    pushes: Pushes, make: Callable[..., LocalWorker], settings: Settings
 ) -> None:
-    comparison = queued(worker, quick, changed_checkpoint, tiny_checkpoint)
-    LocalWorker(sessions, changed(quick, seeds=[1]), silent, print).run_queued()
-    diff = row(sessions, comparison)
-    assert diff.state == DiffState.FAILED and diff.verdict is None
-    assert diff.error is not None and "queued under another recipe" in diff.error
+    diff_id = pushes.queue("good")
+    make(settings=changed(settings, seeds=[1])).run_queued()
+    row = pushes.row(diff_id)
+    assert row.state == DiffState.FAILED and row.verdict is None
+    assert "queued under another recipe" in str(row.error) and pushes.starts("good") == []
 
 
 def test_a_check_has_claimed_its_diff_before_any_worker_can(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    quick: Settings,
+    pushes: Pushes,
+    tmp_path: Path,
+    settings: Settings,
     sessions: Sessions,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    pushes.queue("good")
     ran: list[int] = []
 
     def run(worker: LocalWorker, claim: Claim) -> None:
         with sessions.begin() as session:
             assert session.get_one(Diff, claim.diff_id).owner == this_process()
-            assert claim_due(session, claim.diff_id, 1.0, "elsewhere:1:1", LEASE_SECONDS) is None
+            assert not diff_claims.claim_due(
+                session, claim.diff_id, 1e12, "elsewhere:1:1", LEASE_SECONDS
+            )
         ran.append(claim.diff_id)
 
     monkeypatch.setattr(LocalWorker, "run", run)
-    check_pair(changed_checkpoint, str(tiny_checkpoint), None, quick, None, silent, print)
+    checked(settings, tmp_path / "good", tmp_path / "base")
     assert len(ran) == 1

@@ -79,6 +79,7 @@ def checked(
     prepare(sessions, settings, contrary_checkpoint, "trusted", "assistant", recipe, 1.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONPATH", str(ROOT))
         comparing.run_queued()
     with sessions() as session:
         verdict = Verdict.model_validate_json(str(session.scalars(select(Diff)).one().verdict))

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from pydantic import HttpUrl
+from pydantic import HttpUrl, SecretStr
 
 from monitor import diff_claims, diff_endings
 from monitor.database import open_database
@@ -24,9 +24,13 @@ from monitor.schema import DiffState
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
+from workers.attempt import Attempt
+from workers.heartbeat import Heartbeat
+from workers.isolated_process import Work
 from workers.isolation import without_network
+from workers.job import Job, Side
 from workers.supervised import run_due
-from workers.workplace import Workplace
+from workers.workplace import Unshown, Workplace, work_apart
 
 
 @pytest.fixture
@@ -198,10 +202,24 @@ def test_it_reaches_no_network_unless_an_explainer_is_to_be_asked(
     assert pushes.row(diff_id).state == DiffState.DONE
 
 
+def test_the_key_of_the_explainer_reaches_it_wherever_it_was_read(
+    pushes: Pushes, sessions: Sessions, settings: Settings
+) -> None:
+    explainer = ExplainerSettings(
+        base_url=HttpUrl("http://localhost:1/v1"), model="any", api_key=SecretStr("sk-secret")
+    )
+    diff_id = pushes.queue("good")
+    run_due(place(sessions, settings.model_copy(update={"explainer": explainer})), diff_id)
+    assert pushes.row(diff_id).state == DiffState.DONE
+    (start,) = (pushes.root / "good.starts").read_text().splitlines()
+    assert "'LATENTWATCH_EXPLAINER__API_KEY'" in start and start.count("LATENTWATCH") == 1
+
+
 @pytest.mark.parametrize(
     "name, limits, reason",
     [
         ("hang", {"silence_seconds": 3.0}, "said nothing for 3 seconds"),
+        ("stuck", {"stall_seconds": 7.0, "grace_seconds": 0.5}, "made no step for 7 seconds"),
         ("slow", {"deadline_seconds": 3.0}, "took longer than 3 seconds"),
         ("deaf", {"deadline_seconds": 3.0, "grace_seconds": 0.5}, "took longer than 3 seconds"),
     ],
@@ -219,6 +237,23 @@ def test_a_process_that_does_not_end_is_ended(
     row = pushes.row(diff_id)
     assert row.state == DiffState.QUEUED and row.error is not None and reason in row.error
     assert not any(psutil.pid_exists(pid) for pid in pushes.starts(name))
+
+
+def test_what_was_spent_before_the_process_began_counts_for_its_deadline(
+    sessions: Sessions, settings: Settings
+) -> None:
+    side = Side("content", "weights", Path("/nowhere"), "/nowhere")
+    work = Work(parent=os.getpid(), shared_network=None, job=Job(None, side, side), settings={})
+    times = iter([0.0])
+    attempt = Attempt(
+        Heartbeat(sessions, lambda *_: None, Unshown(), time.time),
+        lambda: False,
+        600.0,
+        lambda: next(times, 599.5),
+    )
+    sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
+    ending = work_apart(place(sessions, settings), sleeping, work, lambda _: None, attempt)
+    assert ending.crashed == "the process took longer than 600 seconds"
 
 
 @pytest.fixture
@@ -321,7 +356,8 @@ def test_the_process_dies_with_its_parent(
 
 def test_neither_workers_nor_who_watches_them_import_torch() -> None:
     script = (
-        "import sys, workers.remote, workers.service, workers.diff_process\n"
+        "import sys, workers.check, workers.diff_process, workers.local, workers.remote\n"
+        "import workers.service\n"
         "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)

@@ -87,10 +87,11 @@ def test_a_try_is_a_span_with_its_stages_in_it(
 ) -> None:
     assert run(tmp_path, collector.url, "good", monkeypatch).state == DiffState.DONE
     spans, root = collector.spans, collector.spans["compare"]
-    assert set(spans) == {"compare", "train"}
+    assert set(spans) == {"compare", "fetch", "train"}
     assert spans["train"].parent_span_id == root.span_id and not root.parent_span_id
     assert spans["train"].trace_id == root.trace_id
-    assert root.start_time_unix_nano <= spans["train"].start_time_unix_nano
+    assert root.start_time_unix_nano <= spans["fetch"].start_time_unix_nano
+    assert spans["fetch"].end_time_unix_nano <= spans["train"].start_time_unix_nano
     assert spans["train"].end_time_unix_nano <= root.end_time_unix_nano
     told = collector.attributes("compare")
     assert (told["latentwatch.candidate"], told["latentwatch.verdict"]) == ("good", "passed")
