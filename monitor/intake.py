@@ -12,8 +12,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.checkpoint import Checkpoint, inspect_checkpoint
 from monitor.digest_cache import DatabaseDigestCache
 from monitor.directory import list_directory
-from monitor.errors import CheckpointChangedError, CheckpointRefusedError, SourceError
-from monitor.fetching import is_remote, open_place
 from monitor.identity import Identity, identify
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Line, Observation, Trust, Version
@@ -130,52 +128,6 @@ def register_alias(session: Session, line: Line, seen: Seen, now: float) -> Regi
     place = Place(seen.name, seen.locator)
     news = _see(session, line, version, place, seen.fingerprint, now)
     return Registered(version, news)
-
-
-class Located(NamedTuple):
-    """Where the files of a version are."""
-
-    path: Path
-    """On this machine."""
-    locator: str
-    """Of the place that has them."""
-
-
-def find_files(sessions: sessionmaker[Session], version: Version) -> Located:
-    """A place that holds the files of `version` now, out of all where it was ever seen.
-
-    Places on this machine come first; others are opened within a `fetching` block. Raises
-    CheckpointChangedError when no place has them any more, and SourceError when one that may have
-    them can't be reached now.
-    """
-    with sessions() as session:
-        line_name = session.get_one(Line, version.line_id).name
-        seen = session.scalars(
-            select(Observation.locator).filter_by(version_id=version.id).order_by(Observation.id)
-        ).all()
-    problem = "it was never seen anywhere"
-    away: SourceError | None = None
-    for locator in sorted(dict.fromkeys(seen), key=is_remote):
-        try:
-            path = open_place(line_name, locator)
-            # Links were judged when it was registered; now the digest decides.
-            listing = list_directory(path, root=Path("/"))
-            push = identify_push(sessions, path, version.name, locator, listing)
-        except CheckpointRefusedError as error:
-            problem = f"{locator}: {error}"
-            continue
-        except SourceError as error:
-            away = error
-            continue
-        if push.identity.content == version.content_digest:
-            return Located(path, locator)
-        problem = f"{locator}: holds other files now"
-    if away is not None:
-        raise SourceError(f"{version.name}: its files can't be fetched now: {away}") from away
-    raise CheckpointChangedError(
-        f"{version.name}: its files are nowhere to be found any more ({problem}); "
-        "publish them again"
-    )
 
 
 def _see(

@@ -13,7 +13,7 @@ from monitor.errors import SourceError
 from monitor.fetching import fetching, source_of
 from monitor.hub_client import HubClient
 from monitor.identity import identify
-from monitor.intake import find_files
+from monitor.locate import find_files
 from monitor.schema import Observation
 from monitor.settings import load_settings
 from tests.fakes.hub import TOKEN, FakeHub, Fault

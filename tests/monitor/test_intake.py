@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from monitor.errors import CheckpointChangedError, UnknownVersionError
-from monitor.intake import find_files, identify_push, register
+from monitor.intake import identify_push, register
+from monitor.locate import find_files
 from monitor.lookup import find_line, find_version
 from monitor.schema import Line, Observation, Trust, Version
 from monitor.sightings import refuse

@@ -12,8 +12,8 @@ import pytest
 
 from monitor.errors import CheckpointChangedError, SourceError
 from monitor.fetching import fetching, source_of
-from monitor.intake import find_files
 from monitor.line_settings import LineSettings
+from monitor.locate import find_files
 from monitor.schema import Observation, Trust, Version
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
