@@ -1,4 +1,4 @@
-"""From a push to rows: identified outside any transaction, then registered or refused in one.
+"""From a push to rows: identified outside any transaction, then registered in one.
 
 The same content under another name is an alias: one more observation, no second version.
 """

@@ -88,7 +88,7 @@ def test_a_look_of_the_watch_compares_the_clock_that_it_goes_by(
     line = WatchedLine(tmp_path / "data", sessions, {"directory": tmp_path})
     LineWatch(line.settings.lines[0], line.settings, line.around).look()
     [ahead] = ahead_of(sessions).values()
-    assert ahead == pytest.approx(1000.0, abs=30.0)  # as this clock is
+    assert ahead == pytest.approx(1000.0, abs=500.0)  # as this clock is
 
 
 def test_one_host_has_nothing_to_compare_with(sessions: Sessions) -> None:

@@ -141,3 +141,28 @@ def test_an_old_version_that_is_overwritten_in_place_is_another_one(
     with sessions() as session:
         digests = {version.content_digest for version in watch.present(session) if version}
     assert before not in digests and len(digests) == 4
+
+
+def test_an_older_push_that_failed_is_taken_in_by_the_next_process(
+    store: Store, tmp_path: Path, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(["v1", "good-2", "good-3"]):
+        store.upload(write_checkpoint(tmp_path / name, seed))
+    line = WatchedLine(
+        tmp_path / "data", sessions, {"objects": {"url": store.url}, "trusted": "v1"}
+    )
+    memory = fsspec.filesystem("memory")
+    read = memory.cat_file
+
+    def fail(path: str, **kwargs: Any) -> Any:
+        if "good-2/model" in path:
+            raise ConnectionResetError("reset by peer")
+        return read(path, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "cat_file", fail)
+        assert line.watch() == 3
+    assert line.states() == {"v1": "trusted", "good-2": "undecided", "good-3": "passed"}
+    assert "not taken in yet: " in str(line.rows()["good-2"].reason)
+    assert line.watch() == 0
+    assert line.states()["good-2"] == "passed"
