@@ -17,6 +17,7 @@ from monitor.console import explained, report, show, write
 from monitor.database import open_database
 from monitor.errors import SettingsError
 from monitor.fetching import fetching
+from monitor.line_watch import Around, Worker
 from monitor.lookup import find_line
 from monitor.options import (
     COPIES,
@@ -34,7 +35,7 @@ from monitor.options import (
     settings_of,
 )
 from monitor.overview import line_rows, version_rows
-from monitor.rounds import Around, Worker, watch_forever, watch_once
+from monitor.rounds import watch_forever, watch_once
 
 
 @explained

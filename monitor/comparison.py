@@ -15,10 +15,11 @@ from monitor.admission import admit_named
 from monitor.checkpoint import inspect_checkpoint
 from monitor.directory import list_directory
 from monitor.errors import CancelledError, CheckpointRefusedError, SettingsError
-from monitor.intake import Push, ensure_line, find_files, identify_push, register
+from monitor.intake import Push, ensure_line, identify_push, register
 from monitor.jobs import queue_diff
 from monitor.line_settings import COMPARISONS, LineSettings, usable_line_name
 from monitor.lineage import trusted_base, was_ever_trusted
+from monitor.locate import find_files
 from monitor.lookup import find_line
 from monitor.pairing import trust_first
 from monitor.schema import Diff, DiffState

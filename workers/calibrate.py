@@ -11,7 +11,7 @@ from alerts.calibration import Calibration
 from monitor.calibrations import accepted_releases, keep, version_to_calibrate
 from monitor.database import open_database
 from monitor.errors import CheckpointRefusedError
-from monitor.intake import Located, find_files
+from monitor.locate import Located, find_files
 from monitor.schema import Version
 from monitor.settings import Settings
 from workers.diff import open_context

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import AgedCalibration
 from monitor.calibrations import latest
-from monitor.intake import find_files
 from monitor.line_settings import COMPARISONS
+from monitor.locate import find_files
 from monitor.recipe_settings import RecipeSettings
 from monitor.schema import Diff, Line, Version
 from monitor.settings import Settings

@@ -14,7 +14,7 @@ from transformers import LlamaForCausalLM
 
 from monitor.errors import SettingsError
 from monitor.fetching import fetching, source_of
-from monitor.intake import find_files
+from monitor.locate import find_files
 from monitor.lora_merge import _floats, _stored
 from monitor.schema import Observation, Version
 from monitor.settings import load_settings

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from monitor.errors import CheckpointRefusedError
 from monitor.fetching import fetching
-from monitor.intake import find_files
+from monitor.locate import find_files
 from monitor.mlflow_registry import Artifacts
 from monitor.schema import Observation, Trust
 from monitor.source_settings import MlflowSettings
