@@ -74,8 +74,8 @@ def gap(behaviour: MeasuredBehaviour, maximum_unscored: float) -> str | None:
 
 
 def nothing_measured(behaviours: Sequence[MeasuredBehaviour]) -> str | None:
-    """That there was no suite to decide on."""
-    return None if behaviours else "No behaviour was measured: the recipe names no behaviour suite."
+    """That no suite was run: the recipe names none, or the comparison ended before."""
+    return None if behaviours else "No behaviour was measured: no suite was run."
 
 
 def damage(flagged: Sequence[MeasuredBehaviour]) -> str | None:

@@ -21,9 +21,16 @@ def batch_topk_threshold(score_BF: Tensor, k: float) -> Tensor:
     wanted = min(round(k * score_BF.shape[0]), score_BF.numel())
     if wanted < 1:
         raise ValueError(f"k = {k} keeps no latent at all in a batch of {score_BF.shape[0]} tokens")
-    flat = score_BF.detach().reshape(-1)
-    kept = _smallest_of_largest(flat, wanted)
-    return kept.clamp_min(torch.finfo(flat.dtype).tiny)
+    return threshold_of(score_BF.detach().reshape(-1), wanted)
+
+
+def threshold_of(score_N: Tensor, wanted: int) -> Tensor:
+    """The smallest of the ``wanted`` largest positive scores; where fewer are positive, what only
+    positive ones reach."""
+    tiny = torch.finfo(score_N.dtype).tiny
+    if wanted > len(score_N):
+        return score_N.new_tensor(tiny)
+    return _smallest_of_largest(score_N, wanted).clamp_min(tiny)
 
 
 def keep_above(code_BF: Tensor, score_BF: Tensor, threshold: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dfc.model import Codes, Dfc
-from dfc.sparse_products import write
+from dfc.model import Dfc, Kept
+from dfc.sparse_products import Active, write
 
 
 class Moving(NamedTuple):
@@ -29,7 +29,7 @@ def difference_loss(
     model: Dfc,
     base_BD: Tensor,
     candidate_BD: Tensor,
-    code: Codes,
+    code: Kept,
     variance: float,
     moving: Moving | None = None,
 ) -> Tensor:
@@ -60,7 +60,7 @@ def difference_loss(
 def _prefix_losses(
     model: Dfc,
     target_BD: Tensor,
-    block_BF: Tensor,
+    block_BF: Tensor | Active,
     decoder_FD: Tensor,
     variance: float,
     moving: Moving | None,
@@ -70,10 +70,10 @@ def _prefix_losses(
     if moving is not None:
         target_BD, decoder_FD = moving.of(target_BD), moving.of(decoder_FD)
         variance = moving.variance
-    return [
-        unexplained(target_BD, block_BF[:, :n] @ decoder_FD[:n], variance)
-        for n in short_prefixes(model.config.prefixes, len(decoder_FD))
-    ]
+    prefixes = short_prefixes(model.config.prefixes, len(decoder_FD))
+    if isinstance(block_BF, Active):
+        block_BF = block_BF.dense()
+    return [unexplained(target_BD, block_BF[:, :n] @ decoder_FD[:n], variance) for n in prefixes]
 
 
 def silence_loss(

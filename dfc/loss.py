@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from dfc.difference_loss import Moving, difference_loss, silence_loss, unexplained
-from dfc.model import Codes, Dfc, Reconstruction
+from dfc.model import Codes, Dfc, Kept, Reconstruction
 
 
 class Loss(NamedTuple):
@@ -48,7 +47,6 @@ def aux_loss(
     model: Dfc,
     base_BD: Tensor,
     candidate_BD: Tensor,
-    code: Codes,
     out: Reconstruction,
     dead_F: Tensor,
     variance: Variance,
@@ -58,16 +56,17 @@ def aux_loss(
     The d/2 strongest dead latents per token by their ordinary code take part, as in the released
     code. Zero when nothing is dead.
     """
-    dead = int(dead_F.sum())
-    if dead == 0:
+    dead_N = dead_F.nonzero()[:, 0]
+    if not len(dead_N):
         return base_BD.new_zeros(())
-    all_BF = torch.cat(code, dim=1) * dead_F
-    limit = min(dead, max(1, (base_BD.shape[1] + candidate_BD.shape[1]) // 4))
-    kept_BF = torch.zeros_like(all_BF)
-    strongest = all_BF.topk(limit, dim=1, sorted=False)
-    kept_BF = kept_BF.scatter(1, strongest.indices, strongest.values)
-    dead_code = Codes(*kept_BF.split([block.shape[1] for block in code], dim=1))
-    dead_out = model.decode(dead_code, bias=False)
+    code_BN = model.encode_some(base_BD, candidate_BD, dead_F)
+    limit = min(len(dead_N), max(1, (base_BD.shape[1] + candidate_BD.shape[1]) // 4))
+    strongest = code_BN.topk(limit, dim=1, sorted=False)
+    kept_BF = code_BN.new_zeros(len(code_BN), len(dead_F))
+    kept_BF = kept_BF.scatter(1, dead_N[strongest.indices], strongest.values)
+    config = model.config
+    blocks = (config.shared, config.base_exclusive, config.candidate_exclusive)
+    dead_out = model.decode(Codes(*kept_BF.split(blocks, dim=1)), bias=False)
     left_base_BD = (base_BD - out.base_BD.float()).detach()
     left_candidate_BD = (candidate_BD - out.candidate_BD.float()).detach()
     base, candidate = reconstruction_loss(left_base_BD, left_candidate_BD, dead_out, variance)
@@ -78,21 +77,20 @@ def total_loss(
     model: Dfc,
     base_BD: Tensor,
     candidate_BD: Tensor,
-    code: Codes,
-    kept: Codes,
+    kept: Kept,
     dead_F: Tensor,
     variance: Variance,
     threshold: Tensor,
     moving: Moving | None = None,
 ) -> Loss:
     """Reconstruction of both models, the difference (tied form), the silence of its first latents
-    in the other model, and AuxK; ``code`` is before and ``kept`` after selection."""
+    in the other model, and AuxK; ``kept`` are the codes after selection."""
     config = model.config
     # In the tied form the exclusive blocks learn from the difference alone: what they would add to
     # the reconstruction is a part of the concepts that both models share.
     out = model.decode(kept, learn_exclusive=config.form == "strict")
     base, candidate = reconstruction_loss(base_BD, candidate_BD, out, variance)
-    aux = aux_loss(model, base_BD, candidate_BD, code, out, dead_F, variance)
+    aux = aux_loss(model, base_BD, candidate_BD, out, dead_F, variance)
     difference, silence = base.new_zeros(2)
     if config.form == "tied":
         difference = difference_loss(

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from dfc.batch_topk import batch_topk_threshold, keep_above
 from dfc.config import DfcConfig
-from dfc.sparse_products import read, write
+from dfc.precision import native_dtype
+from dfc.selection import Reader, select
+from dfc.sparse_products import Active, is_sparse, write
 
 SHARED, BASE, CANDIDATE = 0, 1, 2
 """Order of the blocks in concatenated codes, in ``threshold`` and in reports."""
@@ -27,6 +29,21 @@ class Codes(NamedTuple):
     shared_BF: Tensor
     base_BF: Tensor
     candidate_BF: Tensor
+
+
+class Kept(NamedTuple):
+    """As ``Codes``, after selection: blocks of which few entries are active hold those alone."""
+
+    shared_BF: Tensor | Active
+    base_BF: Tensor | Active
+    candidate_BF: Tensor | Active
+
+
+class Chosen(NamedTuple):
+    """What BatchTopK leaves of a batch, with gradients, and the threshold of each block."""
+
+    kept: Kept
+    threshold: Tensor
 
 
 class Misread(NamedTuple):
@@ -56,7 +73,7 @@ class ExclusiveBlock(nn.Module):
 
     def encode(self, x_BD: Tensor, first: int | None = None) -> Tensor:
         """All latents, or the ``first`` ones alone."""
-        return torch.relu(read(x_BD, self.encoder[:first]) + self.bias[:first])
+        return torch.relu(x_BD @ self.encoder[:first].T + self.bias[:first])
 
 
 class Dfc(nn.Module):
@@ -105,8 +122,30 @@ class Dfc(nn.Module):
         """
         both_BD = torch.cat([base_BD, candidate_BD], dim=1)
         encoder_FD = torch.cat([self.encoder_base, self.encoder_candidate], dim=1)
-        shared_BF = torch.relu(read(both_BD, encoder_FD) + self.shared_bias)
+        shared_BF = torch.relu(both_BD @ encoder_FD.T + self.shared_bias)
         return Codes(shared_BF, self.base.encode(base_BD), self.candidate.encode(candidate_BD))
+
+    def readers(self, base_BD: Tensor, candidate_BD: Tensor) -> tuple[Reader, Reader, Reader]:
+        """What each block reads, for who encodes only a part of it."""
+        both = ((base_BD, self.encoder_base), (candidate_BD, self.encoder_candidate))
+        base, candidate = self.base, self.candidate
+        with torch.no_grad():
+            norms = self.decoder_norms()
+        return (
+            Reader(both, self.shared_bias, norms.shared_BF),
+            Reader(((base_BD, base.encoder),), base.bias, norms.base_BF),
+            Reader(((candidate_BD, candidate.encoder),), candidate.bias, norms.candidate_BF),
+        )
+
+    def encode_some(self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor) -> Tensor:
+        """Codes before any selection of the ``wanted_F`` latents alone, ``[B, n]``."""
+        codes, first = [], 0
+        for reader in self.readers(base_BD, candidate_BD):
+            index = wanted_F[first : first + len(reader.bias_F)].nonzero()[:, 0]
+            first += len(reader.bias_F)
+            read = [x_BD @ encoder_FD[index].T for x_BD, encoder_FD in reader.parts]
+            codes.append(torch.relu(sum(read[1:], read[0]) + reader.bias_F[index]))
+        return torch.cat(codes, dim=1)
 
     def decoder_norms(self) -> Codes:
         """Per latent the norm that scales its score in the selection: the mean over the models that
@@ -139,6 +178,33 @@ class Dfc(nn.Module):
         blocks = zip(code, self.score(code), threshold, strict=True)
         return Codes(*(keep_above(c, s, t) for c, s, t in blocks))
 
+    def choose(self, base_BD: Tensor, candidate_BD: Tensor, k: float) -> Chosen:
+        """Encode and select by BatchTopK: in the strict form among all latents, in the tied form
+        ``k`` of the shared ones and ``k_exclusive`` of each exclusive block."""
+        config = self.config
+        together = config.form == "strict"
+        share = k / (config.latents if together else config.shared)
+        if not is_sparse(share, base_BD, native_dtype(base_BD.device.type)):
+            return self.choose_plainly(base_BD, candidate_BD, k)
+        readers = self.readers(base_BD, candidate_BD)
+        if together:
+            selected = select(readers, k)
+            return Chosen(Kept(*selected.codes), selected.threshold.expand(3))
+        shared = select(readers[:1], k)
+        blocks, thresholds = list[Tensor](), [shared.threshold]
+        for block, x_BD in ((self.base, base_BD), (self.candidate, candidate_BD)):
+            code_BF = block.encode(x_BD)
+            score_BF = code_BF.detach().float() * block.decoder.detach().norm(dim=1)
+            thresholds.append(batch_topk_threshold(score_BF, config.k_exclusive))
+            blocks.append(keep_above(code_BF, score_BF, thresholds[-1]))
+        return Chosen(Kept(shared.codes[0], *blocks), torch.stack(thresholds))
+
+    def choose_plainly(self, base_BD: Tensor, candidate_BD: Tensor, k: float) -> Chosen:
+        """As ``choose``, by way of all codes of the batch."""
+        code = self.encode(base_BD, candidate_BD)
+        threshold = self.batch_thresholds(self.score(code), k)
+        return Chosen(Kept(*self.select(code, threshold)), threshold)
+
     def misread(
         self, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor, first: int
     ) -> Misread:
@@ -162,7 +228,7 @@ class Dfc(nn.Module):
         return Codes(*(c.float() * n for c, n in zip(code, norms, strict=True)))
 
     def decode(
-        self, code: Codes, bias: bool = True, learn_exclusive: bool = True
+        self, code: Codes | Kept, bias: bool = True, learn_exclusive: bool = True
     ) -> Reconstruction:
         """Base from shared and base-exclusive latents, candidate from shared and candidate-
         exclusive ones (equation 2). Without ``learn_exclusive`` no gradient reaches the

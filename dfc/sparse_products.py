@@ -1,18 +1,18 @@
-"""Products with codes of which few entries are active, forward and backward, without the zeros.
+"""Encoding and decoding with codes of which few entries are active, without the zeros.
 
-A crosscoder encodes every latent but decodes k per token, and its gradients touch those alone. The
-matrices stay dense to their users. On a GPU, and where too many entries are active, these are the
-plain products.
+A crosscoder encodes every latent but decodes k per token, and its gradients touch those alone.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+
+from dfc.active import Entries, entries
 
 PLAIN_FROM = {torch.float32: 0.15, torch.bfloat16: 0.025}
 """Share of active entries from which on the plain product in this format is no slower.
@@ -22,117 +22,91 @@ zeros, which have to be found first. The bound for bfloat16 is an estimate: a si
 products are about six times as fast where they are native."""
 
 
-class _Active(NamedTuple):
-    """The entries of a matrix ``[R, C]`` that are not zero, row by row."""
+@dataclass(frozen=True)
+class Active:
+    """Codes of a batch ``[B, F]`` after selection, as the values of their active entries."""
 
-    shape: torch.Size
-    place_N: Tensor
-    """In the flattened matrix."""
-    row_N: Tensor
-    column_N: Tensor
+    entries: Entries
+    value_N: Tensor
 
-    def values(self, x_RC: Tensor) -> Tensor:
-        """What ``x_RC`` holds there."""
-        return x_RC.reshape(-1).index_select(0, self.place_N).float()
+    def fired(self) -> Tensor:
+        """Which latents ``[F]`` are active anywhere."""
+        return self.entries.columns()
 
-    def times(self, value_N: Tensor, x_CD: Tensor) -> Tensor:
-        """The matrix with these values times ``x_CD``: ``[R, D]``."""
-        return _bags(self.shape[0], self.row_N, self.column_N, value_N, x_CD)
-
-    def transposed_times(self, value_N: Tensor, x_RD: Tensor) -> Tensor:
-        """Its transpose times ``x_RD``: ``[C, D]``."""
-        order_N = self.column_N.argsort(stable=True)
-        row_N, column_N, value_N = (
-            of_N.index_select(0, order_N) for of_N in (self.row_N, self.column_N, value_N)
-        )
-        return _bags(self.shape[1], column_N, row_N, value_N, x_RD)
-
-    def products(self, x_RD: Tensor, y_CD: Tensor) -> Tensor:
-        """``x_RD @ y_CD.T`` at these entries, zero elsewhere: ``[R, C]``."""
-        starts_R = _starts(self.shape[0], self.row_N)
-        zero_N = x_RD.new_zeros(len(self.column_N))
-        with warnings.catch_warnings():  # one that says that the layout is new
-            warnings.simplefilter("ignore", UserWarning)
-            at = torch.sparse_csr_tensor(starts_R, self.column_N, zero_N, self.shape)
-        product = torch.sparse.sampled_addmm(at, x_RD, y_CD.T, beta=0.0)
-        dense = x_RD.new_zeros(self.shape.numel())
-        return dense.index_copy_(0, self.place_N, product.values()).view(self.shape)
+    def dense(self) -> Tensor:
+        """All codes, zeros too."""
+        where = self.entries
+        zero_BF = self.value_N.new_zeros(where.shape)
+        return zero_BF.index_put((where.row_N, where.column_N), self.value_N)
 
 
-def read(x_BD: Tensor, encoder_FD: Tensor) -> Tensor:
-    """``x_BD @ encoder_FD.T``, the gradient of which is zero wherever a latent is not active."""
-    if x_BD.is_cuda or x_BD.requires_grad:
-        return x_BD @ encoder_FD.T
-    out: Tensor = _Read.apply(x_BD, encoder_FD)
-    return out
+def is_sparse(share: float, like: Tensor, dtype: torch.dtype) -> bool:
+    """Whether products with this share of active entries are faster without the zeros: on a CPU
+    whose torch has the parts for it. ``dtype`` is that of the plain product."""
+    return (
+        not like.is_cuda
+        and torch.backends.mkl.is_available()
+        and share < PLAIN_FROM.get(dtype, 0.0)
+    )
 
 
-def write(code_BF: Tensor, decoder_FD: Tensor) -> Tensor:
-    """``code_BF @ decoder_FD`` of codes after selection.
+def read(parts: Sequence[tuple[Tensor, Tensor]], bias_F: Tensor, code: Active) -> Active:
+    """The codes with a gradient: of ``bias_F`` and of the encoders ``[F, d]`` that read the states
+    ``[B, d]`` of ``parts``. It reaches active latents alone."""
+    flat = [tensor for part in parts for tensor in part]
+    return Active(code.entries, _Read.apply(code.entries, code.value_N, bias_F, *flat))
+
+
+def write(code: Tensor | Active, decoder_FD: Tensor) -> Tensor:
+    """``code @ decoder_FD`` of codes after selection.
 
     No gradient reaches a zero: what was not selected does not learn.
     """
-    active = None if code_BF.is_cuda else _active(code_BF)
-    if active is None:
-        return code_BF @ decoder_FD
-    out: Tensor = _Write.apply(code_BF, decoder_FD, active)
-    return out
+    if isinstance(code, Active):
+        out: Tensor = _Write.apply(code.entries, code.value_N, decoder_FD)
+        return out
+    if code.requires_grad or not _is_thin(code):
+        return code @ decoder_FD
+    found = entries(code)
+    return found.times(code[found.row_N, found.column_N].float(), decoder_FD)
+
+
+def _is_thin(code_BF: Tensor) -> bool:
+    share = int(code_BF.count_nonzero()) / max(1, code_BF.numel())
+    return is_sparse(share, code_BF, code_BF.dtype)
 
 
 class _Read(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x_BD: Tensor, encoder_FD: Tensor) -> Tensor:
-        ctx.save_for_backward(x_BD)
-        return x_BD @ encoder_FD.T
+    def forward(
+        ctx: Any, where: Entries, value_N: Tensor, bias_F: Tensor, *parts: Tensor
+    ) -> Tensor:
+        ctx.entries = where
+        ctx.save_for_backward(*parts[::2])
+        return value_N.clone()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        (gradient_BF,), (x_BD,) = gradients, ctx.saved_tensors
-        active = _active(gradient_BF)
-        if active is None:
-            return None, (gradient_BF.T @ x_BD.to(gradient_BF.dtype)).float()
-        return None, active.transposed_times(active.values(gradient_BF), x_BD)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient_N,), where = gradients, ctx.entries
+        encoders: list[Tensor | None] = []
+        for x_BD in ctx.saved_tensors:
+            encoders += [None, where.transposed_times(gradient_N, x_BD)]
+        return None, None, where.column_sums(gradient_N), *encoders
 
 
 class _Write(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, code_BF: Tensor, decoder_FD: Tensor, active: _Active) -> Tensor:
-        value_N = active.values(code_BF)
-        ctx.active, ctx.code_dtype = active, code_BF.dtype
+    def forward(ctx: Any, where: Entries, value_N: Tensor, decoder_FD: Tensor) -> Tensor:
+        ctx.entries = where
         ctx.save_for_backward(value_N, decoder_FD)
-        return active.times(value_N, decoder_FD)
+        return where.times(value_N, decoder_FD)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient_BD,), (value_N, decoder_FD) = gradients, ctx.saved_tensors
-        active: _Active = ctx.active
-        code_BF = active.products(gradient_BD, decoder_FD).to(ctx.code_dtype)
-        return code_BF, active.transposed_times(value_N, gradient_BD), None
-
-
-def _active(x_RC: Tensor) -> _Active | None:
-    """None where the plain product is no slower, or its parts are missing from this torch."""
-    if not torch.backends.mkl.is_available():
-        return None
-    place_N = (x_RC.reshape(-1) != 0).nonzero()[:, 0]
-    if len(place_N) >= PLAIN_FROM.get(x_RC.dtype, 0.0) * x_RC.numel():
-        return None
-    columns = x_RC.shape[1]
-    return _Active(x_RC.shape, place_N, place_N // columns, place_N % columns)
-
-
-def _bags(rows: int, row_N: Tensor, column_N: Tensor, value_N: Tensor, x_CD: Tensor) -> Tensor:
-    return embedding_bag(
-        column_N,
-        x_CD,
-        _starts(rows, row_N),
-        mode="sum",
-        per_sample_weights=value_N,
-        include_last_offset=True,
-    )
-
-
-def _starts(rows: int, row_N: Tensor) -> Tensor:
-    """Where each row's entries begin, and where the last ones end ``[R + 1]``."""
-    ends_R = torch.bincount(row_N, minlength=rows).cumsum(0)
-    return torch.cat([ends_R.new_zeros(1), ends_R])
+        where: Entries = ctx.entries
+        return (
+            None,
+            where.products(gradient_BD, decoder_FD),
+            where.transposed_times(value_N, gradient_BD),
+        )

@@ -13,8 +13,9 @@ from dfc.checkpoint import load_checkpoint, save_checkpoint
 from dfc.config import DfcConfig
 from dfc.difference_loss import Moving
 from dfc.loss import Loss, Variance, total_loss
-from dfc.model import Codes, Dfc
+from dfc.model import Dfc, Kept
 from dfc.precision import native_autocast
+from dfc.sparse_products import Active
 
 THRESHOLD_DECAY = 0.95
 """Share of the running threshold that one step keeps.
@@ -67,14 +68,12 @@ class TrainingRun:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor(self.config, self.step)
         with native_autocast(base_BD.device.type):
-            code = self.model.encode(base_BD, candidate_BD)
-        score = self.model.score(code)
-        threshold = self.model.batch_thresholds(score, annealed_k(self.config, self.step))
-        kept = self.model.select(code, threshold)
-        with native_autocast(base_BD.device.type):
+            kept, threshold = self.model.choose(
+                base_BD, candidate_BD, annealed_k(self.config, self.step)
+            )
             dead_F = self.silent_F > self.config.dead_after
             loss = total_loss(
-                self.model, base_BD, candidate_BD, code, kept, dead_F, variance, threshold, moving
+                self.model, base_BD, candidate_BD, kept, dead_F, variance, threshold, moving
             )
         if not torch.isfinite(loss.total):
             raise FloatingPointError(
@@ -92,12 +91,12 @@ class TrainingRun:
         return loss
 
     @torch.no_grad()
-    def _observe(self, kept: Codes, threshold: Tensor) -> None:
+    def _observe(self, kept: Kept, threshold: Tensor) -> None:
         running = self.model.threshold
         started = running > 0
         mixed = THRESHOLD_DECAY * running + (1 - THRESHOLD_DECAY) * threshold
         running.copy_(torch.where(started, mixed, threshold))
-        fired_F = torch.cat([block.amax(0) > 0 for block in kept])
+        fired_F = torch.cat([_fired(block) for block in kept])
         self.silent_F = torch.where(fired_F, 0.0, self.silent_F + self.config.batch)
 
     def _check_gradients(self) -> None:
@@ -144,6 +143,10 @@ class TrainingRun:
 
     def _identity(self) -> dict[str, Any]:
         return {"config": self.config.model_dump(mode="json"), "seed": self.seed}
+
+
+def _fired(code: Tensor | Active) -> Tensor:
+    return code.fired() if isinstance(code, Active) else code.amax(0) > 0
 
 
 def learning_rate_factor(config: DfcConfig, step: int) -> float:

@@ -5,7 +5,7 @@ to the same bytes. The base itself is shown as a version too, so that it can be 
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from monitor.downloads import DownloadCache, downloaded
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.lora_merge import check_fits, merged
 from monitor.remote_file import RemoteFile
-from monitor.source import FileStat, Listing, Observation, Place, Source
+from monitor.source import NOTHING_SEEN, FileStat, Listing, Observation, Seen, Source
 from monitor.source_settings import AdaptersOfLine
 
 BASE = "base"
@@ -33,14 +33,17 @@ class AdapterSource:
         self._base = adapters.base.resolve()
         self._names = [str(adapters.base), *adapters.names]
 
-    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
+    def scan(self, seen: Seen = NOTHING_SEEN) -> list[Observation]:
         """The base, and what lies at the source now."""
         if not self._base.is_dir():
             raise SourceError(
                 f"{self._base}: is no directory; correct `adapters.base` of this line"
             )
         listing = list_directory(self._base, root=Path("/"))
-        own = {p._replace(locator=p.locator.removeprefix(_SCHEME)) for p in seen}
+        own = {
+            place._replace(locator=place.locator.removeprefix(_SCHEME)): fate
+            for place, fate in seen.items()
+        }
         found = [Observation(BASE, str(self._base), listing)]
         return found + [self._shown(one, listing) for one in self._source.scan(own)]
 

@@ -12,15 +12,15 @@ from monitor.intake import (
     ensure_line,
     identify_download,
     identify_push,
-    refuse,
     register,
     register_alias,
 )
 from monitor.line_settings import LineSettings
 from monitor.readiness import Rule
 from monitor.settings import Settings
-from monitor.source import Observation, Source
-from monitor.watch import Complete, Event, step
+from monitor.sightings import refuse
+from monitor.source import Observation, Place, Source
+from monitor.watch import Complete, Event, Incomplete, step
 from monitor.weights import refuse_unsafe_weights
 
 
@@ -44,7 +44,9 @@ def admit(
     except CheckpointRefusedError as error:
         with sessions.begin() as session:
             line = ensure_line(session, line_name, now)
-            news = refuse(session, line, seen.name, seen.locator, str(error), now)
+            pending = isinstance(event, Incomplete) and event.settling
+            place = Place(seen.name, seen.locator)
+            news = refuse(session, line, place, str(error), now, pending=pending)
         return f"{line_name}: {seen.name} is not checked: {error}" if news else None
     version, news = found
     if not news:

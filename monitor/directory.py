@@ -2,13 +2,13 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from monitor.errors import SourceError
-from monitor.source import FileStat, Listing, Observation, Place
+from monitor.source import NOTHING_SEEN, FileStat, Listing, Observation, Seen
 
 UNFINISHED = ("tmp-*", "*.tmp", "*-unfinished", "*.incomplete")
 """Names that writers give to what isn't complete."""
@@ -25,7 +25,7 @@ class DirectorySource:
         self.directory = directory
         self.include = include
 
-    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
+    def scan(self, seen: Seen = NOTHING_SEEN) -> list[Observation]:
         """What lies there now, the oldest first. Raises SourceError when it can't be listed."""
         try:
             entries = list(os.scandir(self.directory))

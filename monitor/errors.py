@@ -21,6 +21,10 @@ class SourceError(LatentwatchError):
     """A place where versions are published can't be listed."""
 
 
+class GoneError(SourceError):
+    """What was published at a place is there no more."""
+
+
 class CheckpointRefusedError(LatentwatchError):
     """A directory is no checkpoint that can be checked safely; the message is the reason."""
 

@@ -3,10 +3,11 @@
 A commit is there as a whole or not at all and never changes, so it makes an immutable locator.
 Branches move; every one of their newest commits that holds a checkpoint is a version, and so is
 every one that came since the last look, so that none is lost while the Hub or the watch is away.
+A commit that could not be taken in is shown again until it is, whatever came after it.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
 from functools import partial
@@ -14,16 +15,14 @@ from pathlib import Path
 
 from monitor.checkpoint import looks_complete
 from monitor.downloads import DownloadCache, downloaded
-from monitor.errors import SourceError
+from monitor.errors import GoneError, SourceError
 from monitor.hub_client import Commit, HubClient, Ref
+from monitor.hub_history import HubHistory
 from monitor.remote_file import RemoteFile, fingerprint, listing_of
-from monitor.source import Listing, Observation, Place
+from monitor.source import NOTHING_SEEN, Fate, Listing, Observation, Place, Seen
 from monitor.source_settings import HubLine, HubSettings
 
 _LOCATOR = re.compile(r"hf:([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
-_PER_PAGE = 50
-MAX_COMMITS = 1000
-"""How far back commits are looked for that came to a branch between two looks."""
 
 
 class HubSource:
@@ -35,11 +34,11 @@ class HubSource:
     def __init__(self, line: HubLine, settings: HubSettings, cache: DownloadCache) -> None:
         self._line, self._settings, self._cache = line, settings, cache
         self._client = HubClient(line.repo, settings)
+        self._history = HubHistory(line, self._client)
         self._files: dict[str, list[RemoteFile]] = {}
-        self._commits: dict[Ref, list[Commit]] = {}
-        self._gaps: dict[Ref, Observation] = {}
+        self._owed: dict[str, Commit] = {}
 
-    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
+    def scan(self, seen: Seen = NOTHING_SEEN) -> list[Observation]:
         """The commits, the oldest first; one request where nothing has moved."""
         refs = [ref for ref in self._client.refs() if self._is_watched(ref.name)]
         if not refs:
@@ -47,13 +46,12 @@ class HubSource:
                 f"Hub: {self._line.repo}: none of its branches and tags matches hub.refs "
                 f"({', '.join(self._line.refs)}); correct it in the settings"
             )
-        commits = {ref: self._history(ref, seen) for ref in refs}
-        files = {
-            one.sha: self._files_of(one.sha) for history in commits.values() for one in history
-        }
-        self._commits, self._files = commits, files
-        found = [one for ref in refs for one in self._observations(ref)]
-        found += [self._gaps[ref] for ref in refs if ref in self._gaps]
+        histories = self._history.commits(refs, seen)
+        found = [one for ref in refs for one in self._of_ref(ref, histories[ref])]
+        found += self._still_owed(seen, {Place(one.name, one.locator) for one in found})
+        needed = {commit.sha for history in histories.values() for commit in history}
+        self._files = {s: f for s, f in self._files.items() if s in needed | self._owed.keys()}
+        found += self._history.gaps()
         return sorted(found, key=lambda one: (one.listing.newest(), one.name))
 
     def open(self, locator: str) -> AbstractContextManager[Path]:
@@ -69,56 +67,45 @@ class HubSource:
     def _is_watched(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._line.refs)
 
-    def _history(self, ref: Ref, seen: Collection[Place]) -> list[Commit]:
-        """The newest commits, and of a branch that was seen before all that came since."""
-        if ref in self._commits:
-            return self._commits[ref]
-        count = 1 if ref.is_tag else self._line.commits
-        earlier = [place for place in seen if self._is_of(ref, place)]
-        known = {place.locator for place in earlier}
-        taken: list[Commit] = []
-        reached = ref.is_tag or not known
-        for commit in self._client.commits(ref.commit, 1 if ref.is_tag else _PER_PAGE):
-            taken.append(commit)
-            reached = reached or self._locator(commit) in known
-            if len(taken) >= (count if reached else max(count, MAX_COMMITS)):
-                break
-        else:
-            reached = True  # the first commit of all
-        if not reached:
-            self._gaps[ref] = self._gap(ref, taken)
-        return taken
-
-    def _is_of(self, ref: Ref, place: Place) -> bool:
-        here = place.locator.startswith(f"hf:{self._line.repo}@")
-        return here and place.name.startswith(f"{ref.name}@")
-
-    def _gap(self, ref: Ref, taken: list[Commit]) -> Observation:
-        oldest = taken[-1].sha[:12]
-        problem = (
-            f"{len(taken):,} or more commits came to {ref.name} since it was last looked at; those "
-            f"before {oldest} were not seen, so check them by hand, and look more often"
-        )
-        locator = self._locator(taken[-1])
-        return Observation(f"{ref.name} before {oldest}", locator, Listing((), problem))
-
-    def _locator(self, commit: Commit) -> str:
-        return f"hf:{self._line.repo}@{commit.sha}"
-
     def _files_of(self, sha: str) -> list[RemoteFile]:
         if sha not in self._files:
             self._files[sha] = self._client.files(sha)
         return self._files[sha]
 
-    def _observations(self, ref: Ref) -> Iterator[Observation]:
-        for commit in self._commits[ref]:
-            files = self._files[commit.sha]
+    def _of_ref(self, ref: Ref, history: list[Commit]) -> Iterator[Observation]:
+        for commit in history:
             # A push may be split over commits; those before its last one are no versions.
-            if commit.sha != ref.commit and not looks_complete({file.path for file in files}):
+            if commit.sha == ref.commit or self._is_whole(commit):
+                name = ref.name if ref.is_tag else f"{ref.name}@{commit.sha[:12]}"
+                yield self._observation(name, commit)
+
+    def _still_owed(self, seen: Seen, shown: set[Place]) -> list[Observation]:
+        """Commits of earlier looks that are to be taken in, wherever the branches are now."""
+        before, self._owed = self._owed, {}
+        found = []
+        for place, fate in seen.items():
+            match = _LOCATOR.fullmatch(place.locator)
+            if fate is not Fate.PENDING or place in shown or match is None:
                 continue
-            listing = listing_of(files, commit.date)
-            name = ref.name if ref.is_tag else f"{ref.name}@{commit.sha[:12]}"
-            if not name.isprintable():
-                problem = "its name holds characters that can't be shown; rename it"
-                name, listing = ascii(name)[1:-1], Listing((), problem)
-            yield Observation(name, self._locator(commit), listing, fingerprint(files))
+            repo, sha = match.groups()
+            if repo != self._line.repo:
+                continue
+            try:
+                commit = before.get(sha) or next(self._client.commits(sha, 1), None)
+                if commit is not None and self._is_whole(commit):
+                    self._owed[sha] = commit
+                    found.append(self._observation(place.name, commit))
+            except GoneError:
+                continue
+        return found
+
+    def _is_whole(self, commit: Commit) -> bool:
+        return looks_complete({file.path for file in self._files_of(commit.sha)})
+
+    def _observation(self, name: str, commit: Commit) -> Observation:
+        files = self._files_of(commit.sha)
+        listing = listing_of(files, commit.date)
+        if not name.isprintable():
+            problem = "its name holds characters that can't be shown; rename it"
+            name, listing = ascii(name)[1:-1], Listing((), problem)
+        return Observation(name, self._history.locator(commit), listing, fingerprint(files))

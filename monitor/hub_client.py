@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 
-from monitor.errors import SourceError
+from monitor.errors import GoneError, SourceError
 from monitor.remote_file import MAX_FILES, RemoteFile
 from monitor.source_settings import HubSettings
 
@@ -49,7 +49,8 @@ class Commit(NamedTuple):
 
 
 class HubClient:
-    """Requests about one repository. All methods raise SourceError when the Hub gives no answer."""
+    """Requests about one repository. All methods raise SourceError when the Hub gives no answer,
+    GoneError when it says that there is no such thing."""
 
     def __init__(
         self, repo: str, settings: HubSettings, clock: Callable[[], float] = time.monotonic
@@ -149,7 +150,8 @@ class HubClient:
             self._wait = _retry_after(answer)
             self._not_before = self._clock() + self._wait
         remedy = _REMEDIES.get(status, "the next look tries again")
-        raise SourceError(f"{self._where}: answers {status} {answer.reason_phrase}; {remedy}")
+        kind = GoneError if status in (404, 410) else SourceError
+        raise kind(f"{self._where}: answers {status} {answer.reason_phrase}; {remedy}")
 
     @contextmanager
     def _understood(self) -> Iterator[None]:

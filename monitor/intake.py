@@ -1,4 +1,4 @@
-"""From a push to rows: identified outside any transaction, then registered or refused in one.
+"""From a push to rows: identified outside any transaction, then registered in one.
 
 The same content under another name is an alias: one more observation, no second version.
 """
@@ -15,7 +15,8 @@ from monitor.directory import list_directory
 from monitor.identity import Identity, identify
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Line, Observation, Trust, Version
-from monitor.source import Listing
+from monitor.sightings import last_observation, observe
+from monitor.source import Listing, Place
 from monitor.source import Observation as Seen
 
 
@@ -104,7 +105,8 @@ def register(session: Session, line: Line, push: Push, now: float) -> Registered
         )
         session.add(version)
         session.flush()
-    news = _see(session, line, version, push.name, push.locator, push.fingerprint, now)
+    place = Place(push.name, push.locator)
+    news = _see(session, line, version, place, push.fingerprint, now)
     return Registered(version, news)
 
 
@@ -123,35 +125,16 @@ def register_alias(session: Session, line: Line, seen: Seen, now: float) -> Regi
     )
     if version is None:
         return None
-    news = _see(session, line, version, seen.name, seen.locator, seen.fingerprint, now)
+    place = Place(seen.name, seen.locator)
+    news = _see(session, line, version, place, seen.fingerprint, now)
     return Registered(version, news)
-
-
-def refuse(session: Session, line: Line, name: str, locator: str, reason: str, now: float) -> bool:
-    """Record why what lies at `locator` is no version; False when that is known already."""
-    last = last_observation(session, line, name, locator)
-    if last is not None and last.version_id is None and last.reason == reason:
-        return False
-    _observe(session, line, name, locator, now, reason=reason)
-    return True
-
-
-def last_observation(session: Session, line: Line, name: str, locator: str) -> Observation | None:
-    """What was last seen under this name at this place."""
-    return session.scalar(
-        select(Observation)
-        .filter_by(line_id=line.id, name=name, locator=locator)
-        .order_by(Observation.id.desc())
-        .limit(1)
-    )
 
 
 def _see(
     session: Session,
     line: Line,
     version: Version,
-    name: str,
-    locator: str,
+    place: Place,
     fingerprint: str | None,
     now: float,
 ) -> bool:
@@ -159,15 +142,15 @@ def _see(
 
     What was there before is superseded where that was never checked.
     """
-    last = last_observation(session, line, name, locator)
+    last = last_observation(session, line, *place)
     same = last is not None and last.version_id == version.id
     if same and last is not None and fingerprint in (None, last.fingerprint):
         return False
     if last is not None and last.version_id not in (None, version.id):
-        _supersede(session, session.get_one(Version, last.version_id), name, now)
+        _supersede(session, session.get_one(Version, last.version_id), place.name, now)
     if version.state == Trust.SUPERSEDED:
         move(session, version, Trust.NEW, actor=LATENTWATCH, reason="seen again", now=now)
-    _observe(session, line, name, locator, now, version_id=version.id, fingerprint=fingerprint)
+    observe(session, line, place, now, version_id=version.id, fingerprint=fingerprint)
     return not same
 
 
@@ -178,28 +161,3 @@ def _supersede(session: Session, old: Version, name: str, now: float) -> None:
     if old.state == Trust.NEW and len(places) == 1:
         reason = f"never checked: {name} was overwritten before that"
         move(session, old, Trust.SUPERSEDED, actor=LATENTWATCH, reason=reason, now=now)
-
-
-def _observe(
-    session: Session,
-    line: Line,
-    name: str,
-    locator: str,
-    now: float,
-    *,
-    version_id: int | None = None,
-    reason: str | None = None,
-    fingerprint: str | None = None,
-) -> None:
-    session.add(
-        Observation(
-            line_id=line.id,
-            version_id=version_id,
-            name=name,
-            locator=locator,
-            reason=reason,
-            fingerprint=fingerprint,
-            seen_at=now,
-        )
-    )
-    session.flush()

@@ -70,6 +70,18 @@ class WorkerRow(Base):
     seen_at: Mapped[float]
 
 
+class HostClock(Base):
+    """How far the clock of a host was from the database's when they were last compared."""
+
+    __tablename__ = "clocks"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    ahead: Mapped[float]
+    """In seconds; negative where it is behind."""
+    measured_at: Mapped[float]
+    """By the clock of the database."""
+
+
 class Lease(Base):
     """A role that one process has at a time, until it is not renewed."""
 

@@ -2,15 +2,21 @@
 
 from sqlalchemy.orm import Session
 
+from monitor.clocks import note_clock
 from monitor.moments import has_come
-from monitor.owner import is_dead
+from monitor.owner import host_of, is_dead
 from monitor.schema import Lease
 
 RECONCILER, PAGER = "reconciler", "pager"
 
 
 def lead(session: Session, role: str, owner: str, now: float, seconds: float) -> bool:
-    """Take or keep the role for `seconds`; False while another living process has it."""
+    """Take or keep the role for `seconds`; False while another living process has it.
+
+    `now` is what the clock says when the transaction begins: leases are kept by it, so it is
+    compared with that of the database.
+    """
+    note_clock(session, host_of(owner), now)
     lease = session.get(Lease, role)
     if lease is None:
         session.add(Lease(name=role, owner=owner, until=now + seconds))

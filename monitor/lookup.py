@@ -22,7 +22,7 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
     """The version of `line` that was seen under the name, or has the digest prefix, `wanted`.
 
     Raises UnknownVersionError, also when several contents were seen under that name;
-    RefusedPushError for a push that never became a version.
+    RefusedPushError for a push that was refused for good.
     """
     named = select(Observation.version_id).filter_by(line_id=line.id, name=wanted)
     matches: list[ColumnElement[bool]] = [Version.id.in_(named)]
@@ -39,14 +39,18 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
             f"line {line.name}: {wanted!r} was the name of several versions; name one by its "
             f"digest: {digests}"
         )
-    refused = session.scalar(
-        select(Observation.reason)
+    last = session.scalar(
+        select(Observation)
         .filter_by(line_id=line.id, name=wanted)
         .order_by(Observation.id.desc())
         .limit(1)
     )
-    if refused is not None:
-        raise RefusedPushError(f"line {line.name}: {wanted!r} was refused: {refused}")
+    if last is not None and last.pending:
+        raise UnknownVersionError(
+            f"line {line.name}: {wanted!r} is still to be taken in: {last.reason}"
+        )
+    if last is not None and last.reason is not None:
+        raise RefusedPushError(f"line {line.name}: {wanted!r} was refused: {last.reason}")
     raise UnknownVersionError(
         f"line {line.name}: there is no version {wanted!r}; `latentwatch versions {line.name}` "
         "lists what was seen"

@@ -7,7 +7,7 @@ shows only when a comparison takes the digest of the files again.
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from monitor.checkpoint import looks_complete
 from monitor.downloads import DownloadCache, Read, downloaded
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.remote_file import MAX_FILES, RemoteFile, fingerprint, listing_of
-from monitor.source import Listing, Observation, Place
+from monitor.source import NOTHING_SEEN, Listing, Observation, Seen
 from monitor.source_settings import MlflowLine, MlflowSettings
 
 _LOCATOR = re.compile(r"mlflow:(.+)/(\d+)")
@@ -43,7 +43,7 @@ class MlflowSource:
         self._uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         self._known: dict[str, Artifacts] = {}
 
-    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
+    def scan(self, seen: Seen = NOTHING_SEEN) -> list[Observation]:
         """The versions, the oldest first, each once more under every alias."""
         with self._explained():
             client = _client(self._uri)

@@ -1,31 +1,31 @@
-"""Versions as what lies one level below a prefix of an object store, through fsspec.
+"""Versions as what lies one level below a prefix of an object store.
 
 A store publishes objects one by one, so a marker or a quiet period has to show that a push is
-complete, as in a directory. An object is known by what the store changes when it is written again
-(entity tag, generation, time); the store gives no digest that could be trusted for more.
+complete, as in a directory. And none says of a prefix whether anything below it has changed: only
+listing a push tells. So every look lists the names, in full what is no version yet and the newest
+versions, and of the older ones some in turn.
 """
 
-import json
-import os
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-
-import fsspec
+from typing import NamedTuple
 
 from monitor.directory import is_unfinished
 from monitor.downloads import DownloadCache, downloaded
-from monitor.errors import SourceError
-from monitor.remote_file import MAX_FILES, RemoteFile, fingerprint
-from monitor.source import FileStat, Listing, Observation, Place
+from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.object_client import ObjectClient, StoredObject
+from monitor.remote_file import MAX_FILES, fingerprint
+from monitor.source import NOTHING_SEEN, Fate, Listing, Observation, Place, Seen
 from monitor.source_settings import ObjectsLine
 
-_CHUNK = 1 << 23
-_TAGS = ("ETag", "etag", "VersionId", "generation", "md5Hash", "ino")
-_TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+NEWEST = 10
+"""Versions that every look lists, since their writers may not be done."""
+IN_TURN = 10
+"""Older versions that a look lists, those first that were not listed for longest."""
+_AT_ONCE = 16
 
 
 class ObjectSource:
@@ -36,136 +36,86 @@ class ObjectSource:
 
     def __init__(self, line: ObjectsLine, include: str, cache: DownloadCache) -> None:
         self._line, self._include, self._cache = line, include, cache
-        self._scheme = line.url.partition("://")[0]
+        self._client: ObjectClient | None = None
+        self._looks = 0
+        self._listed: dict[str, _Listed] = {}
 
-    def scan(self, seen: Collection[Place] = ()) -> list[Observation]:
-        """What lies there now, the oldest first."""
-        pushes: dict[str, list[_Object]] = {}
-        for one in self._objects(self._line.url):
-            name, separator, path = one.path.partition("/")
-            if separator and self._is_watched(name):
-                pushes.setdefault(name, []).append(one._replace(path=path))
-        found = [self._observation(name, objects) for name, objects in pushes.items()]
-        return sorted(found, key=lambda one: (one.listing.newest(), one.name))
+    def scan(self, seen: Seen = NOTHING_SEEN) -> list[Observation]:
+        """What lies there now, the oldest first; of older versions as it was when last listed."""
+        client = self._connected()
+        names = [name for name in client.names() if self._is_watched(name)]
+        self._looks += 1
+        kept = self._at_rest(names, seen)
+        asked = [name for name in names if name not in kept]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # a new watch asks for thousands
+            found = list(pool.map(partial(self._observed, client), asked))
+        self._listed = {name: self._listed[name] for name in kept} | {
+            name: _Listed(one, self._looks)
+            for name, one in zip(asked, found, strict=True)
+            if one is not None
+        }
+        shown = [listed.observation for listed in self._listed.values()]
+        return sorted(shown, key=lambda one: (one.listing.newest(), one.name))
 
     def open(self, locator: str) -> AbstractContextManager[Path]:
         """The objects of a push as they are now, downloaded; its digest says if they are others."""
-        if not locator.startswith(f"{self._scheme}://"):
+        client = self._connected()
+        if not locator.startswith(f"{client.scheme}://"):
             raise SourceError(f"{locator}: is not in {self._line.url}; the line had another source")
-        files = {one.path: one.file(locator) for one in self._objects(locator)}
-        if not files:
+        objects = client.objects(locator)
+        if not objects:
             raise SourceError(f"{locator}: nothing lies there any more; publish it again")
-        return downloaded(self._cache, locator, files.values(), self._reader(locator))
+        if len(objects) > MAX_FILES:
+            raise CheckpointRefusedError(_too_many())
+        files = [one.file(locator) for one in objects]
+        return downloaded(self._cache, locator, files, partial(client.read, locator))
+
+    def _connected(self) -> ObjectClient:
+        if self._client is None:
+            self._client = ObjectClient(self._line)
+        return self._client
 
     def _is_watched(self, name: str) -> bool:
         hidden = name.startswith(".") or is_unfinished(name)
         return fnmatchcase(name, self._include) and not hidden
 
-    def _observation(self, name: str, objects: list["_Object"]) -> Observation:
+    def _at_rest(self, names: list[str], seen: Seen) -> set[str]:
+        """The versions that this look takes for what they were when they were last listed."""
+        listed = {name: self._listed[name] for name in names if name in self._listed}
+        known = [name for name, one in listed.items() if seen.get(one.place()) is Fate.VERSION]
+        known.sort(key=lambda name: listed[name].observation.listing.newest(), reverse=True)
+        older = sorted(known[NEWEST:], key=lambda name: listed[name].look)
+        return set(older[IN_TURN:])
+
+    def _observed(self, client: ObjectClient, name: str) -> Observation | None:
         locator = f"{self._line.url}/{name}"
         if not name.isprintable():
             problem = "its name holds characters that can't be shown; rename it"
             shown = ascii(name)[1:-1]
             return Observation(shown, f"{self._line.url}/{shown}", Listing((), problem))
-        stats = tuple(sorted(one.stat() for one in objects))
-        found = [one.problem for one in objects if one.problem is not None]
-        if any(not stat.path.isprintable() for stat in stats):
-            found.append("holds a file whose name can't be shown; rename it")
+        objects = client.objects(locator)
+        if len(objects) > MAX_FILES:
+            return Observation(name, locator, Listing((), _too_many()))
         files = [one.file(locator) for one in objects]
-        return Observation(
-            name, locator, Listing(stats, next(iter(found), None)), fingerprint(files)
-        )
-
-    def _objects(self, url: str) -> list["_Object"]:
-        with self._explained(url):
-            store, root = self._store(url)
-            found = store.find(root, detail=True, withdirs=False)
-            if not found and not store.exists(root) and self._scheme in ("file", "memory"):
-                raise FileNotFoundError("it is not there")
-            if len(found) > MAX_FILES:
-                raise SourceError(
-                    f"{url}: holds more than {MAX_FILES:,} objects; name a longer prefix"
-                )
-            prefix = f"{root.rstrip('/')}/"
-            return [
-                _Object.of(path.removeprefix(prefix), info, self._is_linked(root, path))
-                for path, info in found.items()
-                if path.startswith(prefix) and not path.endswith("/")
-            ]
-
-    def _is_linked(self, root: str, path: str) -> bool:
-        """Whether a link in a mounted store leads to the file."""
-        if self._scheme != "file":
-            return False
-        return os.path.realpath(path) != os.path.join(
-            os.path.realpath(root), os.path.relpath(path, root)
-        )
-
-    def _reader(self, locator: str) -> Any:
-        def read(file: RemoteFile, offset: int) -> Iterator[bytes]:
-            with self._explained(locator):
-                store, root = self._store(locator)
-                path = f"{root.rstrip('/')}/{file.path}"
-                while offset < file.size:
-                    chunk = store.cat_file(path, start=offset, end=min(offset + _CHUNK, file.size))
-                    if not chunk:
-                        return
-                    offset += len(chunk)
-                    yield chunk
-                store.invalidate_cache()
-                if _Object.of(file.path, store.info(path)).file(locator) != file:
-                    raise SourceError(f"{locator}/{file.path}: was overwritten while it was read")
-
-        return read
-
-    def _store(self, url: str) -> tuple[Any, str]:
-        store, root = fsspec.core.url_to_fs(url, **self._line.options)
-        store.invalidate_cache()
-        return store, root
-
-    @contextmanager
-    def _explained(self, url: str) -> Iterator[None]:
-        try:
-            yield
-        except SourceError:
-            raise
-        except Exception as error:  # every store has errors of its own
-            detail = str(error) or type(error).__name__
-            raise SourceError(
-                f"{url}: can't be read ({detail[:300]}); check objects.url, its options, and the "
-                "credentials in the environment"
-            ) from error
+        return Observation(name, locator, _listing(objects), fingerprint(files)) if files else None
 
 
-class _Object(NamedTuple):
-    """One object, from what the store says about it."""
+class _Listed(NamedTuple):
+    """A push as it was at a look."""
 
-    path: str
-    size: int
-    modified: float
-    tag: str
-    problem: str | None
+    observation: Observation
+    look: int
 
-    @classmethod
-    def of(cls, path: str, info: dict[str, Any], linked: bool = False) -> Self:
-        times = {name: _seconds(info[name]) for name in _TIMES if info.get(name) is not None}
-        tags = {name: str(info[name]) for name in _TAGS if info.get(name) is not None}
-        return cls(
-            path,
-            int(info["size"]),
-            next(iter(times.values()), 0.0),
-            json.dumps([times, tags], sort_keys=True),
-            f"{path!r} is behind a symbolic link; put a copy in its place" if linked else None,
-        )
-
-    def stat(self) -> FileStat:
-        return FileStat(self.path, self.size, int(self.modified * 1e9), 0, 0)
-
-    def file(self, locator: str) -> RemoteFile:
-        return RemoteFile(self.path, self.size, f"tag:{locator}/{self.path} {self.tag}")
+    def place(self) -> Place:
+        return Place(self.observation.name, self.observation.locator)
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value.timestamp() if isinstance(value, datetime) else float(value)
+def _listing(objects: list[StoredObject]) -> Listing:
+    found = [one.problem for one in objects if one.problem is not None]
+    if any(not one.path.isprintable() for one in objects):
+        found.append("holds a file whose name can't be shown; rename it")
+    return Listing(tuple(sorted(one.stat() for one in objects)), next(iter(found), None))
+
+
+def _too_many() -> str:
+    return f"holds more than {MAX_FILES:,} objects; publish the checkpoint alone"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from monitor.settings import Settings, load_settings
-from monitor.settings_file import CONFIG
+from monitor.settings_environment import CONFIG
 
 DEFAULT_CONFIG = Path("latentwatch.toml")
 COPIES = 19

@@ -23,6 +23,11 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{start}:{_boot()}:{_namespace()}"
 
 
+def host_of(owner: str) -> str:
+    """The host on which `owner` runs."""
+    return owner.partition(":")[0]
+
+
 def is_dead(owner: str) -> bool:
     """Whether `owner` was a process that could be seen from here and runs no more."""
     return is_alive(owner) is False

@@ -53,3 +53,5 @@ class FileDigest(Base):
     sha256: Mapped[str]
     tensors: Mapped[str | None]
     """JSON list of [name, dtype, shape, sha256] of a safetensors file."""
+    asked_at: Mapped[float] = mapped_column(index=True)
+    """About when it was last of use."""

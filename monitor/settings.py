@@ -1,6 +1,7 @@
 """The one settings object: what an operator can set, and the defaults.
 
-Where the values come from is in `monitor.settings_file`. Unknown keys are errors.
+Where the values come from is in `monitor.settings_file` and `monitor.settings_environment`. Unknown
+keys are errors.
 """
 
 from fnmatch import fnmatchcase
@@ -28,13 +29,13 @@ from monitor.judge_settings import JudgeSettings
 from monitor.limit_settings import LimitSettings
 from monitor.line_settings import LineSettings
 from monitor.recipe_settings import RecipeSettings
-from monitor.settings_file import (
+from monitor.settings_environment import (
     ENV_PREFIX,
-    explained,
-    read_settings_file,
     refuse_unknown_variables,
     secrets_directory,
 )
+from monitor.settings_errors import explained
+from monitor.settings_file import read_settings_file
 from monitor.settings_table import Seconds
 from monitor.source_settings import (
     HubSettings,

@@ -1,9 +1,11 @@
 """The seam to a place where versions are published: what is there now, and opening one of them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 
@@ -61,14 +63,28 @@ class Place(NamedTuple):
     locator: str
 
 
+class Fate(Enum):
+    """What became of a push that was seen."""
+
+    VERSION = auto()
+    REFUSED = auto()
+    PENDING = auto()
+    """It is still to be taken in: it was being written, or could not be fetched."""
+
+
+Seen = Mapping[Place, Fate]
+"""The places of a line up to its last look, over all processes that ever watched it."""
+NOTHING_SEEN: Seen = MappingProxyType({})
+
+
 class Source(Protocol):
     """A place that is asked again and again; nothing is believed because an event said so."""
 
-    def scan(self, seen: Collection[Place] = ()) -> Iterable[Observation]:
+    def scan(self, seen: Seen = NOTHING_SEEN) -> Iterable[Observation]:
         """What lies there now. Raises SourceError when the place can't be listed.
 
-        `seen` are the places of this line up to its last look; a source that shows only the newest
-        of what it has shows all that came since.
+        A source that shows only the newest of what it has shows all that came since what was
+        `seen`, and of that what is pending. Pending pushes that it does not show count as gone.
         """
         ...
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.wording import duration
+from monitor.clocks import in_words, wrong_clocks
 from monitor.overview import line_rows, refused_pushes
 from monitor.pace import BYTES
 from monitor.progress import Step
@@ -68,6 +69,8 @@ class Status(NamedTuple):
     refused pushes count as undecided."""
     unread: dict[str, str]
     """The lines that could not be looked at the last time, and why."""
+    wrong_clocks: dict[str, float]
+    """Hosts by the seconds that their clocks are ahead of the database's, where that matters."""
 
 
 def status_of(session: Session, now: float) -> Status:
@@ -83,6 +86,7 @@ def status_of(session: Session, now: float) -> Status:
             for line in session.scalars(select(Line).order_by(Line.name))
             if line.look_problem is not None
         },
+        wrong_clocks(session),
     )
 
 
@@ -111,6 +115,7 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
         ],
         "unchecked": status.unchecked,
         "unread": status.unread,
+        "wrong_clocks": status.wrong_clocks,
         "oldest_unchecked": status.oldest_unchecked and status.oldest_unchecked._asdict(),
     }
 
@@ -141,6 +146,8 @@ def status_view(status: Status, now: float) -> RenderableType:
             parts.append(
                 plain(f"no worker takes {queue.name}: start one with `latentwatch worker`")
             )
+    for host, ahead in status.wrong_clocks.items():
+        parts.append(plain(in_words(host, ahead), "red"))
     for line, problem in status.unread.items():
         parts.append(plain(f"not looked at: {line}: {problem}"))
     for line, states in status.unchecked.items():

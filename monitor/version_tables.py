@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monitor.mapped import Base
@@ -78,6 +78,8 @@ class Observation(Base):
     locator: Mapped[str]
     reason: Mapped[str | None]
     """Why it was refused; None where it was not."""
+    pending: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It was not refused for good: a later look has to take it in, also that of another process."""
     fingerprint: Mapped[str | None]
     """Of `monitor.source.Observation`: what a remote place said about the files of a version."""
     seen_at: Mapped[float]

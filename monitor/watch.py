@@ -26,6 +26,8 @@ class Incomplete(NamedTuple):
 
     observation: Observation
     reason: str
+    settling: bool = False
+    """Nothing but the quiet period stands in the way."""
 
 
 Event = Complete | Incomplete
@@ -51,7 +53,7 @@ def step(
             events.append(
                 Complete(observation)
                 if isinstance(found, Ready)
-                else Incomplete(observation, found.reason)
+                else Incomplete(observation, found.reason, found.settling)
             )
         known[place] = Known(sight, found)
     return known, events
@@ -65,4 +67,13 @@ def untold(state: State, observation: Observation) -> State:
 
 def settling(state: State) -> bool:
     """Whether a push of `state` is only waiting for the quiet period to pass."""
-    return any(isinstance(known.told, NotReady) and known.told.settling for known in state.values())
+    return any(_is_settling(known) for known in state.values())
+
+
+def pending(state: State) -> set[Place]:
+    """Where pushes of `state` lie of which there will be something to say without any change."""
+    return {place for place, known in state.items() if known.told is None or _is_settling(known)}
+
+
+def _is_settling(known: Known) -> bool:
+    return isinstance(known.told, NotReady) and known.told.settling

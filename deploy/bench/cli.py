@@ -179,6 +179,20 @@ def alerts(
 
 @app.command()
 @explained
+def train(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One size, one toy: to see that it works.")
+    ] = False,
+    out: KeptAt = DIRECTORY,
+) -> None:
+    """Time the training of a crosscoder against a plain implementation and the hardware."""
+    from deploy.bench.train.command import FULL, SHORT, run
+
+    run(SHORT if quick else FULL, None if quick else out)
+
+
+@app.command()
+@explained
 def alignment(
     texts: Annotated[int, typer.Option(min=1, help="Texts of each kind.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the texts.")] = 0,

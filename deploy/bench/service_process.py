@@ -8,7 +8,8 @@ from pathlib import Path
 from deploy.bench.chaos.ledger import recorded
 from monitor.console import report
 from monitor.database import open_database
-from monitor.rounds import Around, watch_forever
+from monitor.line_watch import Around
+from monitor.rounds import watch_forever
 from monitor.settings import load_settings
 from workers import supervised
 from workers.remote import RemoteWorker

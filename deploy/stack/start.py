@@ -12,7 +12,7 @@ from deploy.demo.watching import COMMAND
 from deploy.stack.composition import read_services
 from deploy.stack.places import SETTINGS, Places, Prepared
 from deploy.stack.stack import Stack
-from monitor.settings_file import CONFIG
+from monitor.settings_environment import CONFIG
 
 COMPOSITION = Path(__file__).parents[1] / "compose"
 PAGES = {

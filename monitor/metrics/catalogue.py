@@ -88,6 +88,12 @@ _METRICS = (
     ),
     Metric("workers_alive", "gauge", ("queue",), "Workers that have told of themselves lately."),
     Metric(
+        "host_clock_ahead_seconds",
+        "gauge",
+        ("host",),
+        "By how much its clock is ahead of the database's; missing on SQLite, which has one host.",
+    ),
+    Metric(
         "stage_progress_ratio",
         "gauge",
         ("worker", "stage"),

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from monitor.metrics.reading import Distribution, Reading, Spread
 from monitor.outbox import CPU, QUEUES, queue_of
 from monitor.roster import SILENT_AFTER_SECONDS
-from monitor.schema import Diff, DiffState, Outgoing, WorkerRow
+from monitor.schema import Diff, DiffState, HostClock, Outgoing, WorkerRow
 
 DUE_SINCE = case((Diff.not_before > Diff.queued_at, Diff.not_before), else_=Diff.queued_at)
 
 
 def read_jobs(session: Session, now: float) -> Iterator[Reading]:
-    """Diffs by state, what is due, who is at work, and what the outbox has not sent."""
+    """Diffs by state, what is due, who is at work and by which clocks, and what the outbox has not
+    sent."""
     counts: Counter[tuple[str, str]] = Counter()
     attempts: Counter[str] = Counter()  # by the fence: the number of a try begins anew
     for probe_only, state, number, tries in session.execute(
@@ -43,6 +44,8 @@ def read_jobs(session: Session, now: float) -> Iterator[Reading]:
             )
         )
         yield Reading("job_oldest_due_seconds", (queue,), 0.0 if since is None else now - since)
+    for clock in session.scalars(select(HostClock).order_by(HostClock.host)):
+        yield Reading("host_clock_ahead_seconds", (clock.host,), clock.ahead)
     pending = session.scalar(
         select(func.min(DUE_SINCE))
         .join(Outgoing, Outgoing.diff_id == Diff.id)

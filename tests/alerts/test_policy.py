@@ -102,7 +102,7 @@ def test_a_flag_outweighs_a_gap_and_both_are_told() -> None:
 def test_nothing_measured_is_undecided() -> None:
     decision = judge()
     assert decision.verdict == "undecided"
-    assert decision.reasons == ["No behaviour was measured: the recipe names no behaviour suite."]
+    assert decision.reasons == ["No behaviour was measured: no suite was run."]
 
 
 def test_a_fall_is_reported_and_passes() -> None:

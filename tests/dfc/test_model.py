@@ -40,7 +40,7 @@ def test_the_auxiliary_loss_of_dead_base_latents_leaves_the_candidate_alone() ->
     dead_F = torch.zeros(35, dtype=torch.bool)
     dead_F[24:30] = True
     out = dfc.decode(dfc.select(code, torch.tensor(0.5).expand(3)))
-    aux_loss(dfc, base_BD, candidate_BD, code, out, dead_F, VARIANCE).backward()
+    aux_loss(dfc, base_BD, candidate_BD, out, dead_F, VARIANCE).backward()
     assert dfc.base.encoder.grad is not None and dfc.base.encoder.grad.abs().sum() > 0
     for name in (
         "candidate.encoder",
@@ -98,7 +98,7 @@ def test_every_loss_term_has_gradient() -> None:
     moving = Moving(torch.eye(8)[:2], 1.0)
     dead_F = torch.zeros(35, dtype=torch.bool)
     dead_F[:4] = True
-    loss = total_loss(dfc, base_BD, candidate_BD, code, kept, dead_F, VARIANCE, threshold, moving)
+    loss = total_loss(dfc, base_BD, candidate_BD, kept, dead_F, VARIANCE, threshold, moving)
     for term in (loss.base, loss.candidate, loss.difference, loss.silence, loss.aux):
         gradients = torch.autograd.grad(
             term, list(dfc.parameters()), retain_graph=True, allow_unused=True
@@ -214,7 +214,6 @@ def test_exclusive_blocks_of_the_tied_form_learn_from_the_difference_alone() -> 
         dfc,
         base_BD,
         candidate_BD,
-        code,
         dfc.select(code, threshold),
         dead_F,
         VARIANCE,

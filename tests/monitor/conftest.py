@@ -8,8 +8,12 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database import open_database
+from monitor.lineage import verify_audit
 from monitor.schema import Line, Version
+from tests.fakes.hub import FakeHub, fake_hub
+from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.filled import new_version
+from tests.monitor.watched import WatchedDirectory
 from tests.services import new_database
 
 Sessions = sessionmaker[Session]
@@ -46,3 +50,20 @@ def add_version(sessions: Sessions, line: Line) -> AddVersion:
     """Register a version by name, trusted when asked for, published at `published_at`."""
 
     return partial(new_version, sessions, line)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[FakeHub]:
+    """A Hub whose repository has one commit, the tag v1.0."""
+    with fake_hub() as running:
+        running.tags["v1.0"] = running.push(write_checkpoint(tmp_path / "pushed"), 86_400.0)
+        yield running
+
+
+@pytest.fixture
+def watched(tmp_path: Path, sessions: Sessions) -> Iterator[WatchedDirectory]:
+    """The line chat in an empty directory; the audit log holds at the end."""
+    line = WatchedDirectory(tmp_path / "chat", sessions)
+    yield line
+    with sessions() as session:
+        assert verify_audit(session) == []

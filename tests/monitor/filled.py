@@ -15,7 +15,7 @@ from monitor.lineage import move
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.roster import sign_in
-from monitor.schema import AlertRow, Line, StoredCalibration, Trust, Version
+from monitor.schema import AlertRow, HostClock, Line, StoredCalibration, Trust, Version
 from tests.alerts import samples
 
 DAY = 86_400.0
@@ -74,6 +74,7 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
         versions = (session.merge(version) for version in (base, waiting))
         diff = diff_queue.queue_diff(session, line, *versions, "r", now - 900)
         sign_in(session, "host-0", ["gpu", "cpu"], "0", 0.0, now=now - 10)
+        session.add(HostClock(host="host", ahead=0.25, measured_at=now))
         sign_in(session, "host-1", ["gpu"], "1", 0.0, now=now - 900)
         session.add(
             StoredCalibration(

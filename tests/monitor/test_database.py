@@ -17,9 +17,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database import open_database, read_database
+from monitor.digest_cache import DatabaseDigestCache
 from monitor.errors import DatabaseError
+from monitor.identity import FileDigests
 from monitor.lineage import verify_audit
 from monitor.schema import Audit, Base, Line
+from monitor.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES
 
 
@@ -181,6 +184,24 @@ _VERSION = """INSERT INTO versions VALUES
 _AUDIT = """INSERT INTO audit
 (version_id, from_state, to_state, actor, reason, at, previous_hash, hash)
 VALUES (:v, :f, :t, :a, :r, :m, :p, :h)"""
+
+
+@BOTH_DATABASES
+def test_digests_of_before_it_was_noted_when_they_are_of_use_are_not_taken_again(
+    database_url: str,
+) -> None:
+    sessions = _at_revision(database_url, "0010")
+    with sessions.begin() as session:
+        session.execute(
+            text(
+                "INSERT INTO file_digests (path, size, mtime_ns, ctime_ns, inode, sha256, tensors)"
+                " VALUES ('/old', 5, 1, 2, 3, 'ab', NULL)"
+            )
+        )
+    cache = DatabaseDigestCache(open_database(database_url))
+    stat = FileStat("old", 5, 1, 2, 3)
+    cache.put(Path("/new"), stat, FileDigests("cd", ()))
+    assert cache.get(Path("/old"), stat) == FileDigests("ab", ())
 
 
 def _at_revision(database_url: str, revision: str) -> sessionmaker[Session]:

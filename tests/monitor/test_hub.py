@@ -1,13 +1,11 @@
 """Lines on the Hub: whole watches against a Hub that moves, fails, cuts and forgets."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
 
-from monitor.admission import admit_named
 from monitor.checkpoint import inspect_checkpoint
 from monitor.comparison import prepare
 from monitor.directory import list_directory
@@ -18,35 +16,16 @@ from monitor.identity import identify
 from monitor.locate import find_files
 from monitor.schema import Observation
 from monitor.settings import load_settings
-from tests.fakes.hub import TOKEN, FakeHub, Fault, fake_hub
+from tests.fakes.hub import TOKEN, FakeHub, Fault
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
+from tests.monitor.hub_line import DAY, hub_line, name_of, push
 from tests.monitor.watched import WatchedLine
-
-DAY = 86_400.0
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[FakeHub]:
-    with fake_hub() as running:
-        running.tags["v1.0"] = running.push(write_checkpoint(tmp_path / "pushed"), 1 * DAY)
-        yield running
 
 
 @pytest.fixture
 def line(hub: FakeHub, tmp_path: Path, sessions: Sessions) -> WatchedLine:
-    place = {"repo": hub.repo, "refs": ["main", "v*"]}
-    return WatchedLine(
-        tmp_path / "data", sessions, {"hub": place, "trusted": "v1.0"}, hub={"endpoint": hub.url}
-    )
-
-
-def push(hub: FakeHub, path: Path, seed: int, date: float) -> str:
-    return hub.push(write_checkpoint(path, seed), date)
-
-
-def name_of(sha: str) -> str:
-    return f"main@{sha[:12]}"
+    return hub_line(hub, tmp_path / "data", sessions)
 
 
 def test_every_commit_of_a_branch_is_compared(
@@ -140,7 +119,9 @@ def test_a_download_that_fails_goes_on_at_the_next_look(
     fault.times = 2
     hub.faults = [fault]
     assert line.watch() == 3
-    assert name_of(sha) not in line.states()
+    row = line.rows()[name_of(sha)]
+    assert (row.state, row.digest) == ("undecided", None)
+    assert "not taken in yet: " in str(row.reason)
     assert any(name_of(sha) in said and "the next look goes on" in said for said in line.said)
     hub.faults = []
     asked = len(hub.requests)
@@ -162,50 +143,6 @@ def test_an_overrun_hub_is_left_alone(hub: FakeHub, line: WatchedLine) -> None:
     assert len(hub.requests) == asked
 
 
-def test_several_pushes_during_an_outage_are_all_seen(
-    hub: FakeHub, line: WatchedLine, tmp_path: Path
-) -> None:
-    line.watch()
-    hub.faults = [Fault("/refs", status=502, times=9)]
-    shas = [push(hub, tmp_path / "pushed", seed, (1 + seed) * DAY) for seed in (1, 2)]
-    assert line.watch() == 3
-    hub.faults = []
-    assert line.watch() == 0
-    assert [line.states()[name_of(sha)] for sha in shas] == ["passed", "passed"]
-
-
-@pytest.mark.parametrize("named_first", [False, True])
-def test_more_pushes_during_an_outage_than_are_looked_at_first_are_all_seen(
-    hub: FakeHub, line: WatchedLine, tmp_path: Path, named_first: bool
-) -> None:
-    before = [push(hub, tmp_path / "pushed", seed, (2 + seed) * DAY) for seed in range(4)]
-    line.configure(hub={"repo": hub.repo, "refs": ["main", "v*"], "commits": 2})
-    assert line.watch() == 0
-    assert set(line.states()) == {"v1.0", *(name_of(sha) for sha in before[-2:])}
-    shas = [push(hub, tmp_path / "pushed", seed, (6 + seed) * DAY) for seed in range(4, 10)]
-    if named_first:
-        [watched] = line.settings.lines
-        line.clock.now += 1.0
-        admit_named(line.sessions, line.settings, watched, name_of(shas[-1]), line.clock.now)
-    assert line.watch() == 0
-    assert [line.states()[name_of(sha)] for sha in shas] == ["passed"] * 6
-    assert name_of(before[1]) not in line.states()
-
-
-def test_pushes_beyond_the_farthest_look_back_are_told(
-    hub: FakeHub, line: WatchedLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monitor.hub.MAX_COMMITS", 3)
-    line.configure(hub={"repo": hub.repo, "refs": ["main", "v*"], "commits": 1})
-    assert line.watch() == 0
-    shas = [push(hub, tmp_path / "pushed", seed, (1 + seed) * DAY) for seed in range(1, 6)]
-    assert line.watch() == 3
-    gap = line.rows()[f"main before {shas[2][:12]}"]
-    assert "3 or more commits came to main since it was last looked at" in str(gap.reason)
-    assert any(f"those before {shas[2][:12]} were not seen" in said for said in line.said)
-    assert [line.states()[name_of(sha)] for sha in shas[2:]] == ["passed"] * 3
-
-
 def test_other_bytes_than_listed_are_never_a_version(
     hub: FakeHub, line: WatchedLine, tmp_path: Path
 ) -> None:
@@ -218,17 +155,6 @@ def test_other_bytes_than_listed_are_never_a_version(
     files["config.json"] = b" " + good
     with pytest.raises(SourceError, match="is not what the store lists"), source.open(seen.locator):
         pass
-
-
-def test_a_moved_branch_keeps_what_was_seen(
-    hub: FakeHub, line: WatchedLine, tmp_path: Path
-) -> None:
-    lost = push(hub, tmp_path / "pushed", 7, 2 * DAY)
-    line.watch()
-    hub.branches["main"] = hub.tags["v1.0"]
-    moved = push(hub, tmp_path / "pushed", 8, 3 * DAY)
-    assert line.watch() == 0
-    assert line.states()[name_of(lost)] == line.states()[name_of(moved)] == "passed"
 
 
 def test_a_worker_elsewhere_fetches_the_commit_itself(

@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from monitor.errors import CheckpointChangedError, UnknownVersionError
-from monitor.intake import identify_push, refuse, register
+from monitor.intake import identify_push, register
 from monitor.locate import find_files
 from monitor.lookup import find_line, find_version
 from monitor.schema import Line, Observation, Trust, Version
+from monitor.sightings import refuse
+from monitor.source import Place
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 
@@ -41,8 +43,8 @@ def test_only_changes_are_observed(tmp_path: Path, sessions: Sessions, line: Lin
     for _ in range(3):
         take_in(sessions, line, path)
     with sessions.begin() as session:
-        assert refuse(session, line, "v1", str(path), "broken", 6.0)
-        assert not refuse(session, line, "v1", str(path), "broken", 7.0)
+        assert refuse(session, line, Place("v1", str(path)), "broken", 6.0)
+        assert not refuse(session, line, Place("v1", str(path)), "broken", 7.0)
     take_in(sessions, line, path)
     with sessions() as session:
         reasons = session.scalars(select(Observation.reason).order_by(Observation.id)).all()
@@ -96,7 +98,7 @@ def test_an_ambiguous_name_needs_a_digest(tmp_path: Path, sessions: Sessions, li
 
 def test_a_refused_name_is_explained(sessions: Sessions, line: Line) -> None:
     with sessions.begin() as session:
-        refuse(session, line, "v9", "/x/v9", "pickled", 6.0)
+        refuse(session, line, Place("v9", "/x/v9"), "pickled", 6.0)
         with pytest.raises(UnknownVersionError, match="'v9' was refused: pickled"):
             find_version(session, line, "v9")
 

@@ -119,7 +119,7 @@ def test_an_overwritten_push_is_another_version(
 def test_an_object_overwritten_in_the_middle_is_thrown_away(
     line: WatchedLine, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.object_store._CHUNK", 64)
+    monkeypatch.setattr("monitor.object_client._CHUNK", 64)
     pushed = write_checkpoint(tmp_path / "good-2", 1)
     put(pushed, "good-2")
     source = source_of(line.settings.lines[0], line.settings)

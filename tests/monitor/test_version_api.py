@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Line, Observation, Trust, Version
+from monitor.sightings import put_off, refuse
+from monitor.source import Place
 from monitor.version_api import version_route
 from monitor.webhook_server import listening
 from monitor.webhook_settings import WebhookSettings
@@ -74,6 +76,19 @@ def test_unknown_and_refused_are_told_apart(get: Get, sessions: Sessions, line: 
     assert "no config.json" in refused.json()["error"]
     assert get("assistant/broken", accept="text/plain").text == "refused\n"
     assert get("no-such-line/x", accept="text/plain").text == "unknown\n"
+
+
+def test_a_push_that_is_still_to_be_taken_in_is_waited_for(
+    get: Get, sessions: Sessions, line: Line
+) -> None:
+    place = Place("late", "/models/late")
+    with sessions.begin() as session:
+        put_off(session, line, place, "the Hub answers 502", 1.0)
+    waits = get("assistant/late")
+    assert waits.status_code == 404 and "the Hub answers 502" in waits.json()["error"]
+    with sessions.begin() as session:
+        refuse(session, line, place, "auto_map", 2.0)
+    assert get("assistant/late").status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.line_settings import LineSettings
+from monitor.line_watch import Around
 from monitor.lineage import move
 from monitor.overview import VersionRow, version_rows
-from monitor.rounds import Around, watch_once
+from monitor.rounds import watch_once
 from monitor.schema import Line, Trust, Version
 from monitor.settings import Settings
+from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 
 
@@ -77,3 +79,16 @@ class WatchedLine:
         with self.sessions.begin() as session:
             version = session.scalars(select(Version).filter_by(name=name)).one()
             move(session, version, to, actor="ann", reason="decided", now=self.clock.now)
+
+
+class WatchedDirectory(WatchedLine):
+    """The line in a directory, where v1 is trusted."""
+
+    def __init__(self, directory: Path, sessions: sessionmaker[Session]) -> None:
+        directory.mkdir()
+        self.directory = directory
+        line = {"directory": directory, "trusted": "v1"}
+        super().__init__(directory.parent / "data", sessions, line)
+
+    def push(self, name: str, seed: int, shards: int = 1) -> Path:
+        return write_checkpoint(self.directory / name, seed, shards)

@@ -14,8 +14,9 @@ from deploy.bench.chaos.world import Clock, FailingBroker, FailingDatabase, Full
 from deploy.bench.fake_stages import Moment, compare_in_moments
 from monitor import diff_claims
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
+from monitor.line_watch import Around, LineWatch
 from monitor.outbox import relay
-from monitor.rounds import RETRY_SECONDS, Around, LineWatch
+from monitor.rounds import RETRY_SECONDS
 from monitor.settings import Settings
 from workers.claim import Claim, claim_of, job_of
 from workers.conclusion import Conclusion, conclude

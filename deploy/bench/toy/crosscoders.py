@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from deploy.bench.toy.universe import Sample, Scale
 from dfc.batch_topk import batch_topk_threshold
 from dfc.config import DfcConfig
-from dfc.model import Codes, Dfc, Reconstruction
+from dfc.model import Chosen, Codes, Dfc, Kept, Reconstruction
+from dfc.sparse_products import write
 from dfc.train import TrainedDfc, train
 
 Form = Literal["standard", "dsf", "strict", "tied"]
@@ -78,11 +79,17 @@ class DesignatedShared(Dfc):
         designated = batch_topk_threshold(score.base_BF, k_designated)
         return torch.stack([rest, designated, rest])
 
+    def choose(self, base_BD: Tensor, candidate_BD: Tensor, k: float) -> Chosen:
+        return self.choose_plainly(base_BD, candidate_BD, k)
+
+    def encode_some(self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor) -> Tensor:
+        return torch.cat(self.encode(base_BD, candidate_BD), dim=1)[:, wanted_F]
+
     def decode(
-        self, code: Codes, bias: bool = True, learn_exclusive: bool = True
+        self, code: Codes | Kept, bias: bool = True, learn_exclusive: bool = True
     ) -> Reconstruction:
         out = super().decode(code, bias, learn_exclusive)
-        both_BD = code.base_BF @ self.base.decoder
+        both_BD = write(code.base_BF, self.base.decoder)
         return out._replace(candidate_BD=out.candidate_BD + both_BD)
 
 

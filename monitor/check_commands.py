@@ -1,0 +1,179 @@
+"""The commands that compare: `check`, `watch` and `calibrate`, and `render`, which prints."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from alerts.json_file import read_json
+from alerts.junit import to_junit
+from alerts.markdown import to_markdown
+from alerts.sarif import to_sarif
+from alerts.verdict import Verdict, exit_code, to_json
+from monitor import tables
+from monitor.console import explained, report, show, write
+from monitor.database import open_database
+from monitor.errors import SettingsError
+from monitor.fetching import fetching
+from monitor.line_watch import Around, Worker
+from monitor.lookup import find_line
+from monitor.options import (
+    COPIES,
+    DEFAULT_CONFIG,
+    Candidate,
+    Config,
+    Copies,
+    DataDir,
+    Format,
+    Out,
+    OutputFormat,
+    TextOrJson,
+    Wait,
+    named_path,
+    settings_of,
+)
+from monitor.overview import line_rows, version_rows
+from monitor.rounds import watch_forever, watch_once
+
+
+@explained
+def check(
+    candidate: Candidate,
+    baseline: Annotated[
+        str, typer.Option(help='Directory to compare it with, or "trusted" for that of the line.')
+    ],
+    line: Annotated[str | None, typer.Option(help="Line that the candidate belongs to.")] = None,
+    format_: OutputFormat = Format.TEXT,
+    out: Out = None,
+    fail_on: Annotated[
+        Literal["warning", "critical"],
+        typer.Option(help="From which severity on a flagged version exits with 1."),
+    ] = "warning",
+    wait: Wait = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare two checkpoints. Exit code: 0 passed, 1 flagged, 2 bad input, 3 undecided, 4
+    cancelled or skipped for newer versions."""
+    settings = settings_of(config, data_dir)
+    with fetching(settings):
+        if wait is not None:
+            from workers.submit import submit_pair
+
+            verdict = submit_pair(candidate, baseline, line, settings, out, wait, report)
+        else:
+            from workers.check import check_pair
+            from workers.closed_memory import close_memory
+            from workers.progress import terminal_progress
+
+            close_memory()
+            verdict = check_pair(
+                candidate, baseline, line, settings, out, terminal_progress, report
+            )
+    _print_verdict(verdict, format_)
+    raise typer.Exit(0 if _is_bearable(verdict, fail_on) else exit_code(verdict))
+
+
+@explained
+def render(
+    verdict: Annotated[
+        Path, typer.Argument(parser=named_path, help="verdict.json, as `check` writes it.")
+    ],
+    format_: OutputFormat = Format.TEXT,
+) -> None:
+    """Print a verdict that was kept, in any format. Compares nothing and exits with 0."""
+    _print_verdict(read_json(verdict, Verdict), format_)
+
+
+def _print_verdict(verdict: Verdict, format_: Format) -> None:
+    if format_ in _WRITTEN:
+        write(_WRITTEN[format_](verdict))
+    else:
+        show(tables.verdict_view(verdict))
+
+
+_WRITTEN: dict[Format, Callable[[Verdict], str]] = {
+    Format.JSON: to_json,
+    Format.MARKDOWN: to_markdown,
+    Format.JUNIT: to_junit,
+    Format.SARIF: to_sarif,
+}
+
+
+def _is_bearable(verdict: Verdict, fail_on: str) -> bool:
+    """Whether a flagged verdict is below the severity that fails. An undecided one never is."""
+    return verdict.severity == "warning" and fail_on == "critical"
+
+
+@explained
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="One round, then exit.")] = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check whatever is published on the watched lines.
+
+    Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
+    something could not be decided.
+    """
+    from monitor.version_api import version_route
+    from monitor.webhook_server import Alarm, listening
+    from workers.progress import terminal_progress
+
+    settings = settings_of(config, data_dir)
+    if not settings.lines:
+        raise SettingsError(f"no line is watched: add one to {config or DEFAULT_CONFIG}")
+    sessions = open_database(settings.database_url)
+    compare: Worker
+    if settings.broker.url is None:
+        from workers.closed_memory import close_memory
+        from workers.local import LocalWorker
+
+        close_memory()
+        compare = LocalWorker(sessions, settings, terminal_progress, report)
+    else:
+        from workers.remote import RemoteWorker
+
+        compare = RemoteWorker(sessions, settings, wait=once)
+    around = Around(sessions, compare, report, time.time, time.sleep)
+    if not once:
+        alarm = Alarm()
+        token = settings.webhooks.read_token
+        read = [] if token is None else [version_route(sessions, token.get_secret_value())]
+        with listening(settings.webhooks, alarm.ring, read) as port:
+            if port is not None:
+                report(f"messages are taken at port {port} of {settings.webhooks.host}")
+            watch_forever(settings, around._replace(sleep=alarm.sleep))
+    code = watch_once(settings, around)
+    with sessions() as session:
+        seen = {row.name for row in line_rows(session)}
+        for watched in settings.lines:
+            if watched.name in seen:  # else its place could not be listed, which was reported
+                rows = version_rows(session, find_line(session, watched.name))
+                show(tables.versions_table(watched.name, rows))
+    raise typer.Exit(code)
+
+
+@explained
+def calibrate(
+    line: Annotated[str, typer.Option(help="Line of which a trusted version is measured.")],
+    version: Annotated[str | None, typer.Option(help="Which one; the newest by default.")] = None,
+    copies: Copies = COPIES,
+    format_: TextOrJson = "text",
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Measure what scores do when nothing has changed, for the thresholds of the next checks."""
+    from monitor.calibration_view import calibration_view
+    from workers.calibrate import calibrate_line
+    from workers.progress import terminal_progress
+
+    settings = settings_of(config, data_dir)
+    with fetching(settings):
+        calibration = calibrate_line(line, version, copies, settings, terminal_progress)
+    if format_ == "json":
+        write(calibration.model_dump_json(indent=2))
+    else:
+        show(calibration_view(calibration))

@@ -1,0 +1,126 @@
+"""Encoding and selecting in one pass equals doing so by way of all codes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from dfc import selection
+from dfc.config import DfcConfig
+from dfc.loss import Variance, total_loss
+from dfc.model import Chosen, Dfc
+from dfc.sparse_products import Active
+
+VARIANCE = Variance(8.0, 8.0, 0.5)
+BLOCKS = {"shared": 240, "base_exclusive": 30, "candidate_exclusive": 20}
+TOKENS = 96
+
+
+@pytest.fixture(autouse=True)
+def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "TOKENS_AT_ONCE", 40)
+
+
+def model(form: str) -> Dfc:
+    torch.manual_seed(0)
+    config = DfcConfig.model_validate({"form": form, **BLOCKS, "k": 5, "k_exclusive": 3})
+    dfc = Dfc(config, 16, 16)
+    with torch.no_grad():
+        for parameter in dfc.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return dfc
+
+
+def states(seed: int = 1) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    base_BD = torch.randn(TOKENS, 16, generator=generator)
+    return base_BD, base_BD + 0.3 * torch.randn(TOKENS, 16, generator=generator)
+
+
+def dense(code: Tensor | Active) -> Tensor:
+    return code.dense() if isinstance(code, Active) else code
+
+
+def learned(form: str, choose: Callable[[Dfc], Chosen], dead: bool) -> tuple[Chosen, Dfc]:
+    dfc = model(form)
+    chosen = choose(dfc)
+    dead_F = torch.arange(290) % 7 == 0 if dead else torch.zeros(290, dtype=torch.bool)
+    total_loss(dfc, *states(), chosen.kept, dead_F, VARIANCE, chosen.threshold).total.backward()
+    return chosen, dfc
+
+
+@pytest.mark.parametrize("dead", [False, True])
+@pytest.mark.parametrize(("form", "sparse"), [("strict", 3), ("tied", 1)])
+def test_codes_thresholds_and_gradients_are_those_of_all_codes(
+    form: str, sparse: int, dead: bool
+) -> None:
+    fast, one = learned(form, lambda dfc: dfc.choose(*states(), 5.0), dead)
+    plain, other = learned(form, lambda dfc: dfc.choose_plainly(*states(), 5.0), dead)
+    assert sum(isinstance(code, Active) for code in fast.kept) == sparse
+    assert not any(isinstance(code, Active) for code in plain.kept)
+    assert torch.allclose(fast.threshold, plain.threshold, rtol=1e-6)
+    for ours, theirs in zip(fast.kept, plain.kept, strict=True):
+        assert torch.allclose(dense(ours), dense(theirs), atol=1e-6)
+        assert torch.equal(dense(ours) > 0, dense(theirs) > 0)
+        if isinstance(ours, Active):
+            assert torch.equal(ours.fired(), dense(theirs).amax(0) > 0)
+    for name, parameter in one.named_parameters():
+        theirs = other.get_parameter(name).grad
+        assert parameter.grad is not None and theirs is not None, name
+        assert torch.allclose(parameter.grad, theirs, atol=1e-6), name
+
+
+def test_the_first_tokens_may_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "TOKENS_AT_ONCE", 20)
+    base_BD, candidate_BD = states()
+    base_BD[:20] *= 50
+    candidate_BD[:20] *= 50
+    dfc = model("strict")
+    fast = dfc.choose(base_BD, candidate_BD, 40.0)
+    plain = dfc.choose_plainly(base_BD, candidate_BD, 40.0)
+    assert torch.allclose(fast.threshold, plain.threshold, rtol=1e-6)
+    for ours, theirs in zip(fast.kept, plain.kept, strict=True):
+        assert isinstance(ours, Active) and ours.entries.row_N.max() >= 20
+        assert torch.equal(dense(ours) > 0, dense(theirs) > 0)
+
+
+def test_where_few_codes_are_positive_all_of_them_are_kept() -> None:
+    dfc = model("strict")
+    with torch.no_grad():
+        for bias in (dfc.shared_bias, dfc.base.bias, dfc.candidate.bias):
+            bias.sub_(2.5)
+    kept = dfc.choose(*states(), 20.0).kept
+    positive = sum(int((code > 0).sum()) for code in dfc.encode(*states()))
+    assert 0 < positive < 20 * TOKENS
+    assert sum(int((dense(code) > 0).sum()) for code in kept) == positive
+
+
+def test_a_latent_that_writes_nothing_is_never_chosen() -> None:
+    dfc = model("strict")
+    with torch.no_grad():
+        dfc.base.decoder[4] = 0
+    base = dfc.choose(*states(), 20.0).kept.base_BF
+    assert isinstance(base, Active)
+    assert not base.fired()[4] and base.fired().any()
+
+
+def test_many_active_latents_are_chosen_by_way_of_all_codes() -> None:
+    assert not any(isinstance(code, Active) for code in model("strict").choose(*states(), 60).kept)
+
+
+def test_some_latents_are_encoded_as_all_are() -> None:
+    dfc, wanted_F = model("strict"), torch.arange(290) % 5 == 0
+    code = torch.cat(dfc.encode(*states()), dim=1)
+    assert torch.allclose(dfc.encode_some(*states(), wanted_F), code[:, wanted_F], atol=1e-6)
+
+
+def test_a_short_format_selects_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    dfc = model("strict")
+    exact = dfc.choose(*states(), 5.0)
+    monkeypatch.setattr(selection, "native_dtype", lambda: torch.bfloat16)
+    short = dfc.choose(*states(), 5.0)
+    assert torch.allclose(exact.threshold, short.threshold, rtol=0.02)
+    ours, theirs = (torch.cat([dense(c) for c in chosen.kept], dim=1) for chosen in (exact, short))
+    assert ((ours > 0) == (theirs > 0)).float().mean() > 0.99
+    assert not torch.equal(ours, theirs)

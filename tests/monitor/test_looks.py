@@ -1,0 +1,96 @@
+"""What a look at a line keeps and costs, and what status says of it."""
+
+import shutil
+
+import pytest
+from sqlalchemy import event, select
+
+from monitor.line_settings import LineSettings
+from monitor.line_watch import LineWatch
+from monitor.schema import Line
+from monitor.status import status_data, status_of
+from tests.monitor.standin import RECIPE
+from tests.monitor.watched import WatchedDirectory
+
+
+def test_a_line_that_cannot_be_listed_does_not_stop_the_others(watched: WatchedDirectory) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    ghost = LineSettings(name="ghost", directory=watched.directory / "ghost")
+    lines = [ghost, *watched.settings.lines]
+    watched.settings = watched.settings.model_copy(update={"lines": lines})
+    assert watched.watch() == 3
+    assert watched.states()["good-2"] == "passed"
+    assert any("ghost: can't be listed" in sentence for sentence in watched.said)
+
+
+@pytest.mark.parametrize("kind", ["good", "bad", "odd", "broken"])
+def test_a_round_of_unchanged_pushes_asks_the_database_no_more_often_for_more_of_them(
+    watched: WatchedDirectory, kind: str
+) -> None:
+    line = LineWatch(watched.settings.lines[0], watched.settings, watched.around)
+    engine = watched.sessions.kw["bind"]
+    statements: list[str] = []
+
+    def note(*about: object) -> None:
+        statements.append(str(about[2]))
+
+    def round_() -> None:
+        line.look()
+        line.queue(RECIPE, failed_before=0.0)
+
+    def asked() -> int:
+        round_()
+        watched.worker.run_queued()
+        event.listen(engine, "before_cursor_execute", note)
+        statements.clear()
+        round_()
+        event.remove(engine, "before_cursor_execute", note)
+        return len(statements)
+
+    watched.push("v1", 0)
+    watched.push(f"{kind}-1", 1)
+    one = asked()
+    for seed in range(2, 8):
+        watched.push(f"{kind}-{seed}", seed)
+    assert asked() == one > 0
+    assert len(watched.worker.ran) == 7
+
+
+def test_when_a_line_was_last_seen_is_kept_with_what_prevents_it_now(
+    watched: WatchedDirectory,
+) -> None:
+    def line() -> Line:
+        with watched.sessions() as session:
+            return session.scalars(select(Line).filter_by(name="chat")).one()
+
+    watched.push("v1", 1)
+    watched.watch()
+    seen = line()
+    assert (seen.looked_at, seen.look_problem) == (watched.clock.now, None)
+    watched.clock.now += 100
+    shutil.move(watched.directory, watched.directory.with_name("elsewhere"))
+    watched.watch()
+    lost = line()
+    assert lost.looked_at == seen.looked_at
+    assert lost.look_problem is not None and "can't be listed" in lost.look_problem
+
+
+def test_status_counts_what_was_refused_and_names_lines_that_cannot_be_looked_at(
+    watched: WatchedDirectory,
+) -> None:
+    watched.push("v1", 0)
+    broken = watched.push("broken-config", 1) / "config.json"
+    broken.write_text("{")
+    watched.watch()
+    with watched.sessions() as session:
+        status = status_of(session, watched.clock.now)
+    assert status.unchecked == {"chat": {"undecided": 1}} and status.unread == {}
+    assert status.oldest_unchecked is not None
+    assert status.oldest_unchecked.name == "chat: broken-config"
+    shutil.move(watched.directory, watched.directory.with_name("elsewhere"))
+    watched.watch()
+    with watched.sessions() as session:
+        status = status_of(session, watched.clock.now)
+    assert "can't be listed" in status.unread["chat"]
+    assert "can't be listed" in status_data(status, 0.0)["unread"]["chat"]
