@@ -11,8 +11,10 @@ def taken() -> dict[str, int | None]:
     Loads nothing and starts no GPU: who only reads must not take memory itself.
     """
     found: dict[str, int | None] = {"memory": psutil.Process().memory_info().rss}
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        free, total = torch.cuda.mem_get_info()
+    cuda = sys.modules.get("torch.cuda")
+    # Another thread may be importing it: then it is there and has no parts yet.
+    is_initialized = getattr(cuda, "is_initialized", None)
+    if cuda is not None and is_initialized is not None and is_initialized():
+        free, total = cuda.mem_get_info()
         found |= {"gpu_memory_used": total - free, "gpu_memory": total}
     return found
