@@ -44,9 +44,10 @@ def sentence(alert: Alert) -> str:
     said = _sentence(alert)
     if alert.proposed_by is None:
         return said
+    why = f" ({literal(alert.proposal, _REASON)})" if alert.proposal else ""
     return (
-        f"{said} {person(alert.proposed_by)} wants to *trust* this version: a second reviewer has "
-        "to agree."
+        f"{said} {person(alert.proposed_by)} wants to *trust* this version{why}: a second reviewer "
+        "has to agree."
     )
 
 
@@ -56,17 +57,24 @@ def _sentence(alert: Alert) -> str:
     match alert.state:
         case AlertState.OPEN:
             return f"*Open* since {moment(alert.opened_at)}. Nobody has acknowledged it."
-        case AlertState.ACKNOWLEDGED if alert.proposed_by is not None:
-            return "*Acknowledged*."  # what changed last may be the proposal
-        case AlertState.ACKNOWLEDGED:
-            return f"*Acknowledged* by {who}, {when}."
-        case AlertState.SNOOZED:
-            until = moment(alert.snoozed_until or alert.changed_at)
-            return f"*Snoozed* by {who} {why}: until {until} at the latest."
+        case AlertState.ACKNOWLEDGED | AlertState.SNOOZED:
+            return f"{_answered(alert)}."
         case AlertState.TRUSTED | AlertState.QUARANTINED:
             return f"*{alert.state.capitalize()}* by {who}, {when}: {why}"
         case AlertState.CLEARED | AlertState.SUPERSEDED:
             return f"*{alert.state.capitalize()}*, {when}: {why}"
+
+
+def _answered(alert: Alert) -> str:
+    """Who acknowledged or snoozed it; what changed last may be something else."""
+    said = f"*{alert.state.capitalize()}*"
+    if alert.answered_by is not None and alert.answered_at is not None:
+        said += f" by {person(alert.answered_by)}, {moment(alert.answered_at)}"
+    if alert.state != AlertState.SNOOZED:
+        return said
+    if alert.answer:
+        said += f", {literal(alert.answer, _REASON)}"
+    return f"{said}: until {moment(alert.snoozed_until or alert.changed_at)} at the latest"
 
 
 def person(actor: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from alerts.alert import LATENTWATCH, AlertState, Finding, rank
+from alerts.alert import LAPSED, LATENTWATCH, NEWLY, PROPOSED, AlertState, Finding, rank
 from alerts.escalation import told_at
 from alerts.routing import Route, by_channel
 from alerts.slack_status import moment, person
@@ -166,18 +166,26 @@ def _news(session: Session, row: AlertRow) -> list[_News]:
     for revision, audit in enumerate(rows, start=1):
         if revision <= row.planned:
             continue
-        why = literal(audit.reason, _REASON)
         if audit.actor != LATENTWATCH:
-            text = f"{_deed(audit)}, {moment(audit.at)}: {why}"
-            news.append(_News(revision, text, loud=False))
+            news.append(_News(revision, _deed(audit), loud=False))
         elif audit.to_state == AlertState.OPEN != audit.from_state:
+            why = literal(audit.reason, _REASON)
             news.append(_News(revision, f"*Open again*: {why}", loud=True))
+        elif audit.reason.startswith(NEWLY):
+            why = literal(audit.reason, _REASON)
+            news.append(_News(revision, f"*It is worse now*: {why}", loud=True))
+        elif audit.reason.startswith(LAPSED):
+            why = literal(audit.reason.removeprefix(LAPSED), _REASON)
+            news.append(_News(revision, f"*The proposal to trust it has lapsed*: {why}", False))
     return news
 
 
 def _deed(audit: Audit) -> str:
-    deed = "wants to trust it" if audit.from_state == audit.to_state else audit.to_state
-    return f"{person(audit.actor)} {deed}"
+    """Who did what, when and why."""
+    deed, why = audit.to_state, audit.reason
+    if audit.from_state == audit.to_state and why.startswith(PROPOSED):
+        deed, why = "wants to trust it", why.removeprefix(PROPOSED)
+    return f"{person(audit.actor)} {deed}, {moment(audit.at)}: {literal(why, _REASON)}"
 
 
 def _add_alert(
