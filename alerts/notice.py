@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from alerts import wording
 from alerts.alert import Alert, AlertState
 from alerts.alert_title import alert_title
+from alerts.missing_evidence import action_without_answers
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Verdict
 
@@ -31,6 +32,13 @@ class Notice(NamedTuple):
     def title(self) -> str:
         """What it is about, in one line."""
         return one_line(alert_title(self.verdict, self.alert))
+
+    @property
+    def action(self) -> str:
+        """What to do next; the answers stand in the report only."""
+        if self.report_url is None:
+            return action_without_answers(self.verdict)
+        return wording.recommended_action(self.verdict)
 
     @property
     def reasons(self) -> list[str]:

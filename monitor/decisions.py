@@ -51,6 +51,10 @@ class Ask(NamedTuple):
     """A reason is needed first; `version` says of what."""
 
     version: str
+    proposed_by: str | None = None
+    """Who wants to trust it already."""
+    proposal: str | None = None
+    """Why they want to."""
 
 
 class Choose(NamedTuple):
@@ -93,7 +97,9 @@ def answer(
             return offer if isinstance(offer, Refusal) else Choose(_name(session, row), offer)
         if given.action in (TRUST, QUARANTINE):
             late = step(alert_of(row), Acknowledge(actor, token.revision), now)
-            return late if isinstance(late, Refusal) else Ask(_name(session, row))
+            if isinstance(late, Refusal):
+                return late
+            return Ask(_name(session, row), row.proposed_by, row.proposal)
         if given.action == ACKNOWLEDGE:
             return apply(session, row, Acknowledge(actor, token.revision), now) or Done()
         option = given.option or UNTIL_NEXT

@@ -33,7 +33,7 @@ def message(about: Alert) -> SlackMessage:
         alert=about,
         alert_id="0" * 32 + ".2",
         report_url="https://reports.example/1",
-        mention="S0SAFETY",
+        mentions=["S0SAFETY"],
     )
 
 
