@@ -14,6 +14,12 @@ from alerts.verdict import Severity
 
 LATENTWATCH = "latentwatch"
 """The actor of what no person does."""
+PROPOSED = "wants to trust it: "
+"""How the reason of a proposal begins in the audit log, where it changes no state."""
+LAPSED = "the proposal to trust it has lapsed: "
+"""Likewise the end of a proposal."""
+NEWLY = "newly flagged: "
+"""Likewise a finding that is worse, though its severity isn't."""
 
 
 class AlertState(StrEnum):
@@ -64,6 +70,15 @@ class Alert(NamedTuple):
     """The snooze ends with the next version of the line, if that comes earlier."""
     proposed_by: str | None = None
     """Who wants to trust the version, while a second reviewer has to agree."""
+    proposal: str | None = None
+    """Why they want to."""
+    answered_by: str | None = None
+    """Who has acknowledged or snoozed it, while it is so."""
+    answered_at: float | None = None
+    answer: str | None = None
+    """For how long it is snoozed, in words."""
+    behaviours: tuple[str, ...] = ()
+    """Those that the check flagged, as routes name them."""
 
     @property
     def unresolved(self) -> bool:
@@ -77,6 +92,8 @@ class Measured(NamedTuple):
     finding: Finding
     severity: Severity
     reason: str
+    behaviours: tuple[str, ...] = ()
+    """Those that it flagged."""
 
 
 class Passed(NamedTuple):
@@ -124,6 +141,12 @@ class Propose(NamedTuple):
     reason: str
 
 
+class Lapsed(NamedTuple):
+    """What the first of two reviewers proposed rests on evidence that has changed."""
+
+    reason: str
+
+
 class Decided(NamedTuple):
     """Somebody has trusted or quarantined the version."""
 
@@ -134,7 +157,7 @@ class Decided(NamedTuple):
     """None where it was decided elsewhere, as on the command line."""
 
 
-Event = Measured | Passed | Replaced | Woken | Acknowledge | Snooze | Propose | Decided
+Event = Measured | Passed | Replaced | Woken | Acknowledge | Snooze | Propose | Lapsed | Decided
 
 
 class Refusal(NamedTuple):
@@ -159,10 +182,20 @@ def rank(alert: Alert | Measured) -> int:
     return 2 if alert.severity == "critical" else 1
 
 
+def newly_flagged(alert: Alert, event: Measured) -> list[str]:
+    """Behaviours that are flagged now, and were not when the alert was flagged before."""
+    if not alert.finding == event.finding == Finding.FLAGGED:
+        return []
+    return [name for name in event.behaviours if name not in alert.behaviours]
+
+
 def begin(event: Measured, now: float) -> Alert:
     """The first revision of an alert."""
     state, reason = AlertState.OPEN, event.reason
-    return Alert(event.finding, event.severity, state, 1, LATENTWATCH, now, reason, reason, now)
+    return Alert(
+        *(event.finding, event.severity, state, 1, LATENTWATCH, now, reason, reason, now),
+        behaviours=event.behaviours,
+    )
 
 
 def step(alert: Alert, event: Event, now: float) -> Alert | Refusal:
@@ -176,37 +209,34 @@ def step(alert: Alert, event: Event, now: float) -> Alert | Refusal:
             return _change(alert, LATENTWATCH, reason, now, state=AlertState.SUPERSEDED)
         case Woken(reason) if alert.state == AlertState.SNOOZED:
             return _change(alert, LATENTWATCH, reason, now, state=AlertState.OPEN)
-        case Passed() | Replaced() | Woken():
+        case Lapsed(reason) if alert.unresolved and alert.proposed_by is not None:
+            lapsed = alert._replace(proposed_by=None, proposal=None)
+            return _change(lapsed, LATENTWATCH, f"{LAPSED}{reason}", now)
+        case Passed() | Replaced() | Woken() | Lapsed():
             return alert
         case Acknowledge(by, seen):
-            return _too_late(alert, seen) or _change(
-                alert, by, "seen", now, state=AlertState.ACKNOWLEDGED, proposed_by=alert.proposed_by
-            )
+            if late := _too_late(alert, seen):
+                return late
+            answered = alert._replace(answered_by=by, answered_at=now)
+            return _change(answered, by, "seen", now, state=AlertState.ACKNOWLEDGED)
         case Snooze(by, seen, until, until_next, reason):
-            return _too_late(alert, seen) or _change(
-                alert,
-                by,
-                reason,
-                now,
-                state=AlertState.SNOOZED,
+            if late := _too_late(alert, seen):
+                return late
+            snoozed = alert._replace(
+                answered_by=by,
+                answered_at=now,
+                answer=reason,
                 snoozed_until=until,
                 until_next=until_next,
             )
+            return _change(snoozed, by, reason, now, state=AlertState.SNOOZED)
         case Propose(by, seen, reason):
             if late := _too_late(alert, seen):
                 return late
             if by == alert.proposed_by:
                 return Refusal("you have proposed this already; somebody else has to agree")
-            return _change(
-                alert,
-                by,
-                reason,
-                now,
-                state=alert.state,
-                snoozed_until=alert.snoozed_until,
-                until_next=alert.until_next,
-                proposed_by=by,
-            )
+            proposed = alert._replace(proposed_by=by, proposal=reason)
+            return _change(proposed, by, f"{PROPOSED}{reason}", now)
         case Decided(by, to, reason, seen):
             if seen is not None and (late := _too_late(alert, seen)):
                 return late
@@ -217,34 +247,44 @@ def step(alert: Alert, event: Event, now: float) -> Alert | Refusal:
 
 def _measured(alert: Alert, event: Measured, now: float) -> Alert:
     """A flag is never taken back by a later check, nor a person's decision by the same finding."""
-    worse = rank(event) > rank(alert)
+    rises, newly = rank(event) > rank(alert), newly_flagged(alert, event)
+    worse = rises or bool(newly)
     if alert.state == AlertState.QUARANTINED or (alert.state == AlertState.TRUSTED and not worse):
         return alert
     if alert.finding == Finding.FLAGGED and event.finding != Finding.FLAGGED and alert.unresolved:
         return alert
-    same = (event.finding, event.severity, event.reason)
-    if alert.unresolved and same == (alert.finding, alert.severity, alert.found):
+    same = (event.finding, event.severity, event.reason, event.behaviours)
+    if alert.unresolved and same == (
+        *(alert.finding, alert.severity, alert.found),
+        alert.behaviours,
+    ):
         return alert
-    found = alert._replace(finding=event.finding, severity=event.severity, found=event.reason)
-    if worse or not alert.unresolved:
-        return _change(found, LATENTWATCH, event.reason, now, state=AlertState.OPEN)
-    return found._replace(
-        revision=alert.revision + 1, changed_by=LATENTWATCH, changed_at=now, reason=event.reason
+    found = alert._replace(
+        finding=event.finding,
+        severity=event.severity,
+        found=event.reason,
+        behaviours=event.behaviours,
+        proposed_by=None,  # whoever proposed has not seen this
+        proposal=None,
     )
+    reason = f"{NEWLY}{', '.join(newly)}; {event.reason}" if newly else event.reason
+    opens = worse or not alert.unresolved
+    after = _change(found, LATENTWATCH, reason, now, state=AlertState.OPEN if opens else None)
+    return after._replace(opened_at=now) if rises else after  # its ladder begins anew
 
 
 def _change(
-    alert: Alert,
-    by: str,
-    reason: str,
-    now: float,
-    *,
-    state: AlertState,
-    snoozed_until: float | None = None,
-    until_next: bool = False,
-    proposed_by: str | None = None,
+    alert: Alert, by: str, reason: str, now: float, *, state: AlertState | None = None
 ) -> Alert:
-    opens = state == AlertState.OPEN and alert.state != AlertState.OPEN
+    """The next revision, in another state where one is given: what belongs to the old one ends."""
+    state = state or alert.state
+    if state != AlertState.SNOOZED:
+        alert = alert._replace(snoozed_until=None, until_next=False, answer=None)
+    if state not in (AlertState.ACKNOWLEDGED, AlertState.SNOOZED):
+        alert = alert._replace(answered_by=None, answered_at=None)
+    if state not in UNRESOLVED:
+        alert = alert._replace(proposed_by=None, proposal=None)
+    opens = state == AlertState.OPEN != alert.state
     return alert._replace(
         opened_at=now if opens else alert.opened_at,
         state=state,
@@ -252,9 +292,6 @@ def _change(
         changed_by=by,
         changed_at=now,
         reason=reason,
-        snoozed_until=snoozed_until,
-        until_next=until_next,
-        proposed_by=proposed_by,
     )
 
 

@@ -23,6 +23,11 @@ def told_at(route: Route, severity: Severity, at: float) -> float:
     return at if severity == "critical" else end_of_quiet(route.quiet, at)
 
 
+def first_told_at(routes: Sequence[Route], severity: Severity, at: float) -> float:
+    """Likewise by several routes to one place: it is quiet there only while all of them are."""
+    return min((told_at(route, severity, at) for route in routes), default=at)
+
+
 def rung_at(route: Route, rung: Rung, alert: Alert) -> float:
     """When an open alert reaches `rung`; the ladder begins when the alert was told."""
     opened = told_at(route, alert.severity, alert.opened_at)
@@ -46,22 +51,25 @@ def notice_times(routes: Sequence[Route], alert: Alert) -> dict[DestinationName,
     return times
 
 
-def remind(route: Route, alert: Alert, now: float) -> Sequence[Reminder]:
-    """What an open alert is due to say in its channel: the rungs of its ladder that it has reached,
-    and after every repeat interval without a change that it is still open."""
-    if told_at(route, alert.severity, now) > now:
-        return []
+def remind(routes: Sequence[Route], alert: Alert, now: float) -> Sequence[Reminder]:
+    """What an open alert is due to say in a channel to which `routes` lead: the rungs of their
+    ladders that it has reached, and after every repeat interval without a change that it is still
+    open."""
     due = [
         Reminder(
-            f"rung{rung.after_seconds:g}.{alert.opened_at:.0f}",
+            f"rung{rung.after_seconds:g}.{rung.mention}.{alert.opened_at:.0f}",
             f"{group(rung.mention)} nobody has acknowledged this for "
             f"{duration(rung.after_seconds)}.",
         )
+        for route in routes
+        if told_at(route, alert.severity, now) <= now
         for rung in route.ladder
         if rung.mention is not None and now >= rung_at(route, rung, alert)
     ]
-    changed_at = told_at(route, alert.severity, alert.changed_at)
-    repeats = int((now - changed_at) // route.repeat_seconds)
+    if not routes or first_told_at(routes, alert.severity, now) > now:
+        return due
+    changed_at = first_told_at(routes, alert.severity, alert.changed_at)
+    repeats = int((now - changed_at) // min(route.repeat_seconds for route in routes))
     if repeats > 0:
         waiting = duration(now - alert.opened_at)
         key = f"repeat{repeats}.{alert.changed_at:.0f}"

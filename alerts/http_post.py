@@ -51,7 +51,8 @@ def _send(
                 if len(content) > LARGEST_REPLY or time.monotonic() > deadline:
                     break
     except httpx2.HTTPError as error:
-        raise UnclearError(f"no answer ({type(error).__name__})") from error
+        host = httpx2.URL(url).host  # a path may hold a secret
+        raise UnclearError(f"no answer from {host} ({type(error).__name__})") from error
     except httpx2.InvalidURL as error:
         raise RefusedError("its URL is none") from error
     status = answer.status_code

@@ -8,6 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_MARKS = {
+    b"\xef\xbb\xbf": "UTF-8 with a byte order mark",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
 _REMEDIES = {
     "extra_forbidden": "remove this key or correct its spelling",
     "missing": "add this key",
@@ -34,7 +39,13 @@ class InvalidFileError(ValueError):
 def read_json(path: Path, model: type[ModelT]) -> ModelT:
     """The content of `path` as `model`. Raises InvalidFileError, also when it can't be read."""
     try:
-        return model.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        for mark, encoding in _MARKS.items():
+            if content.startswith(mark):
+                problem = Problem("the file", f"is {encoding}", "save it as UTF-8 without a mark")
+                said = f"{path}: {problem.said}; {problem.remedy}"
+                raise InvalidFileError(said, [problem])
+        return model.model_validate_json(content)
     except OSError as error:
         problem = Problem(
             "the file", f"cannot be read ({error.strerror})", "check the path and its permissions"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from alerts import wording
 from alerts.alert import Alert, AlertState
 from alerts.alert_title import alert_title
+from alerts.missing_evidence import action_without_answers
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Verdict
 
@@ -33,6 +34,13 @@ class Notice(NamedTuple):
         return one_line(alert_title(self.verdict, self.alert))
 
     @property
+    def action(self) -> str:
+        """What to do next; the answers stand in the report only."""
+        if self.report_url is None:
+            return action_without_answers(self.verdict)
+        return wording.recommended_action(self.verdict)
+
+    @property
     def reasons(self) -> list[str]:
         """Why, in sentences; too many or too long ones are cut."""
         shown = [clip(one_line(reason), _REASON) for reason in self.verdict.reasons[:_REASONS]]
@@ -41,14 +49,28 @@ class Notice(NamedTuple):
 
     @property
     def standing(self) -> str:
-        """Where it stands, who changed that last, when and why."""
+        """Where it stands, who answered or decided, when and why, and who wants to trust it."""
+        alert = self.alert
+        if alert.proposed_by is None:
+            return self._standing
+        who, why = one_line(alert.proposed_by), clip(one_line(alert.proposal or ""), _REASON)
+        return (
+            f"{self._standing} {who} wants to trust the version: {why or 'no reason known'}. A "
+            "second reviewer has to agree."
+        )
+
+    @property
+    def _standing(self) -> str:
         alert = self.alert
         if alert.state == AlertState.OPEN:
             return f"Open since {iso(alert.opened_at)}. Nobody has acknowledged it."
+        if not alert.unresolved:
+            who, why = one_line(alert.changed_by), clip(one_line(alert.reason), _REASON)
+            return f"{alert.state.capitalize()} by {who}, {iso(alert.changed_at)}: {why}"
         until = "" if alert.snoozed_until is None else f" until {iso(alert.snoozed_until)}"
-        why = clip(one_line(alert.reason), _REASON)
-        who = one_line(alert.changed_by)
-        return f"{alert.state.capitalize()}{until} by {who}, {iso(alert.changed_at)}: {why}"
+        by, at = alert.answered_by, alert.answered_at
+        answered = "" if by is None or at is None else f" by {one_line(by)}, {iso(at)}"
+        return f"{alert.state.capitalize()}{until}{answered}."
 
     def facts(self) -> dict[str, Any]:
         """All that is told, for programs: names and figures, JSON alone."""
@@ -80,6 +102,8 @@ class Notice(NamedTuple):
             "changed_at": iso(alert.changed_at),
             "changed_by": alert.changed_by,
             "reason": clip(one_line(alert.reason), _REASON),
+            "answered_by": alert.answered_by,
+            "proposed_by": alert.proposed_by,
             "snoozed_until": None if alert.snoozed_until is None else iso(alert.snoozed_until),
             "report_url": self.report_url,
         }

@@ -95,9 +95,18 @@ def routes_of(
     return taken
 
 
-def by_channel(routes: Sequence[Route]) -> dict[str, Route]:
-    """The first of `routes` to each channel of Slack: a channel gets an alert once."""
-    return {route.channel: route for route in reversed(routes) if route.channel is not None}
+def by_channel(routes: Sequence[Route]) -> dict[str, list[Route]]:
+    """The routes to each channel of Slack: a channel gets an alert once, and all of them count."""
+    found: dict[str, list[Route]] = {}
+    for route in routes:
+        if route.channel is not None:
+            found.setdefault(route.channel, []).append(route)
+    return found
+
+
+def mentions_of(routes: Sequence[Route]) -> list[GroupId]:
+    """The user groups that a message mentions which goes by `routes`, each once."""
+    return list(dict.fromkeys(route.mention for route in routes if route.mention is not None))
 
 
 def names_of(routes: Sequence[Route]) -> list[DestinationName]:

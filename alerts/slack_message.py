@@ -15,6 +15,7 @@ from alerts import slack_sections, wording
 from alerts.alert import Alert
 from alerts.alert_title import alert_title
 from alerts.evidence import Evidence
+from alerts.missing_evidence import action_without_answers
 from alerts.routing import Examples, GroupId
 from alerts.slack_actions import action_blocks
 from alerts.slack_status import status_block, symbol
@@ -48,26 +49,31 @@ def build_message(
     alert_id: str | None = None,
     report_url: str | None = None,
     examples: Examples = "full",
-    mention: GroupId | None = None,
+    mentions: Sequence[GroupId] = (),
+    siblings: Sequence[str] = (),
 ) -> SlackMessage:
     """The message for `verdict`, at most MESSAGE_LIMIT characters as JSON.
 
     `alert` is where the alert about it stands. `alert_id` is the opaque value that the buttons send
     back; without one there are no buttons to decide with. `examples` limits model text: "none" has
-    neither answers nor labels and tokens of features, but their ids and figures. `mention` is a
-    user group that is called. Raises SlackObjectFormationError when an argument breaks one of
+    neither answers nor labels and tokens of features, but their ids and figures. `mentions`
+    are user groups that are called, `siblings` the other alerts about the same version, as
+    sentences. Raises SlackObjectFormationError when an argument breaks one of
     Slack's own limits.
     """
     evidence = evidence or Evidence()
+    shows = bool(evidence.answers) or report_url is not None
+    act = wording.recommended_action(verdict) if shows else action_without_answers(verdict)
     title = alert_title(verdict, alert)
     if alert is not None:
         title = f"{symbol(alert)} {title}"
     waits = alert is None or alert.unresolved
-    action = [slack_sections.words(f"*{wording.recommended_action(verdict)}*")] if waits else []
+    action = [slack_sections.words(f"*{act}*")] if waits else []
     uncalibrated = filter(None, [verdict.calibration_caveat])
     parts = [
         _Part("header", [HeaderBlock(text=literal(title, 150))]),
-        _Part("state", [status_block(alert, mention)] if alert is not None else []),
+        _Part("state", [status_block(alert, mentions)] if alert is not None else []),
+        _Part("other alerts", slack_sections.listing("Also about this version", siblings)),
         _Part("versions", [slack_sections.versions(verdict)]),
         _Part("reasons", slack_sections.listing("Reasons", verdict.reasons), 1),
         _Part("behaviours", slack_sections.behaviours(verdict), 2),
@@ -78,7 +84,7 @@ def build_message(
     ]
     why = verdict.reasons[:1] if verdict.verdict == "undecided" else []
     summary = [f"{literal(sentence, 300)}." for sentence in (title, *why)]
-    text = " ".join([*summary, wording.recommended_action(verdict), report_url or ""]).strip()
+    text = " ".join([*summary, act, report_url or ""]).strip()
     return SlackMessage(text, _fit(parts, MESSAGE_LIMIT - len(text)))
 
 

@@ -11,11 +11,15 @@ from alerts.slack_sections import words
 from alerts.slack_text import literal
 
 REASON_BLOCK, REASON = "why", "reason"
-_LONGEST = 2_000
+LONGEST_REASON = 2_000
+"""Characters."""
 
 
-def reason_modal(action: str, token: str, channel: str, version: str) -> dict[str, Any]:
-    """Asks why `version` is to be trusted or quarantined; empty answers are not taken."""
+def reason_modal(
+    action: str, token: str, channel: str, version: str, proposal: str = ""
+) -> dict[str, Any]:
+    """Asks why `version` is to be trusted or quarantined; empty answers are not taken. `proposal`
+    says who wants to trust it already and why, as formatted text."""
     title, consequence = (
         ("Quarantine", "It must not be used, and everyone sees why.")
         if action == QUARANTINE
@@ -30,12 +34,13 @@ def reason_modal(action: str, token: str, channel: str, version: str) -> dict[st
         close=PlainTextObject(text="Cancel"),
         blocks=[
             words(f"*{literal(version, 200)}*\n{consequence}"),
+            *([words(proposal)] if proposal else []),
             InputBlock(
                 block_id=REASON_BLOCK,
                 label=PlainTextObject(text="Why?"),
                 hint=PlainTextObject(text="Kept in the audit log, for whoever comes after you."),
                 element=PlainTextInputElement(
-                    action_id=REASON, multiline=True, min_length=1, max_length=_LONGEST
+                    action_id=REASON, multiline=True, min_length=1, max_length=LONGEST_REASON
                 ),
             ),
         ],

@@ -70,20 +70,23 @@ def features(verdict: Verdict, evidence: Evidence, model_text: bool) -> list[Blo
     if not verdict.features:
         return []
     doses = {dose.feature: dose for dose in reversed(evidence.dose_responses)}
-    lines = [_feature(f, doses.get(f.id), model_text) for f in verdict.features[:_TOP]]
+    limit = evidence.maximum_nll_rise
+    lines = [_feature(f, doses.get(f.id), limit, model_text) for f in verdict.features[:_TOP]]
     if len(verdict.features) > _TOP:
         lines.append(f"And {len(verdict.features) - _TOP} more in the report.")
     return [words("*Features*\n" + "\n".join(lines))]
 
 
-def _feature(feature: Feature, dose: DoseResponse | None, model_text: bool) -> str:
+def _feature(
+    feature: Feature, dose: DoseResponse | None, limit: float | None, model_text: bool
+) -> str:
     facts = [
         f"{code(feature.id, 40)} {'new' if feature.side == 'candidate' else 'lost'}",
         _about(feature) if model_text else "",
         *map(_effect, feature.effects[:1]),
         f"active on {wording.percent(feature.density, 1)} of tokens",
         f"exclusivity {wording.number(feature.exclusivity)}",
-        _dose(dose) if dose else "",
+        _dose(dose, limit) if dose else "",
     ]
     return "• " + "; ".join(filter(None, facts))
 
@@ -104,13 +107,35 @@ def _effect(effect: FeatureEffect) -> str:
     )
 
 
-def _dose(dose: DoseResponse) -> str:
-    ends = {0, len(dose.strengths) - 1} if dose.strengths else set()
-    points = [
-        f"{wording.signed(dose.strengths[i], 1)} → {wording.signed(dose.effects[i])}"
-        for i in sorted(ends)
+def _dose(dose: DoseResponse, limit: float | None) -> str:
+    """The largest doses, down and up, that neutral text bears; others say nothing."""
+    name = literal(wording.readable(dose.behaviour), 40)
+    if limit is None:
+        return f"steering {name}: what neutral text bears was {wording.NOT_MEASURED}"
+    borne = [
+        point
+        for point in zip(
+            dose.strengths, dose.effects, dose.control_effects, dose.nll_rises, strict=True
+        )
+        if point[0] and point[1] is not None and point[3] is not None and point[3] <= limit
     ]
-    return f"dose-response {', '.join(points)}" if points else ""
+    if not borne:
+        return f"steering {name}: no dose costs less on neutral text than {limit:g} nats per token"
+    ends = {min(borne, key=lambda point: point[0])[0], max(borne, key=lambda point: point[0])[0]}
+    points = [
+        f"{wording.signed(strength, 1)} × its own part → {wording.signed(effect)} nats per token"
+        f"{_by_chance(controls)}"
+        for strength, effect, controls, _ in sorted(borne, key=lambda point: point[0])
+        if strength in ends
+    ]
+    return f"steering {name}: {', '.join(points)}"
+
+
+def _by_chance(controls: Sequence[float]) -> str:
+    if not controls:
+        return " (random directions not measured)"
+    low, high = wording.signed(min(controls)), wording.signed(max(controls))
+    return f" (random directions {low} to {high})"
 
 
 def answers(verdict: Verdict, evidence: Evidence, examples: Examples) -> list[Block]:

@@ -1,5 +1,6 @@
 """Where an alert stands, as the line of its message that changes with every answer."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from slack_sdk.models.blocks import Block
@@ -33,21 +34,25 @@ def symbol(alert: Alert) -> str:
     return "🔴" if alert.severity == "critical" else "🟠"
 
 
-def status_block(alert: Alert, mention: GroupId | None) -> Block:
-    """The line itself; while the alert is open it calls the user group `mention`."""
-    called = f" {group(mention)}" if mention and alert.state == AlertState.OPEN else ""
+def status_block(alert: Alert, mentions: Sequence[GroupId]) -> Block:
+    """The line itself; while the alert is open it calls the user groups `mentions`."""
+    called = calling(mentions) if alert.state == AlertState.OPEN else ""
     return words(f"{symbol(alert)} {sentence(alert)}{called}")
 
 
 def sentence(alert: Alert) -> str:
     """Who did what, when and why, as formatted text."""
     said = _sentence(alert)
-    if alert.proposed_by is None:
-        return said
-    return (
-        f"{said} {person(alert.proposed_by)} wants to *trust* this version: a second reviewer has "
-        "to agree."
-    )
+    proposed = proposal_in_words(alert.proposed_by, alert.proposal)
+    return f"{said} {proposed}" if proposed else said
+
+
+def proposal_in_words(by: str | None, why: str | None) -> str:
+    """Who wants to trust the version and why, as formatted text; empty where nobody does."""
+    if by is None:
+        return ""
+    reason = f" ({literal(why, _REASON)})" if why else ""
+    return f"{person(by)} wants to *trust* this version{reason}: a second reviewer has to agree."
 
 
 def _sentence(alert: Alert) -> str:
@@ -56,17 +61,24 @@ def _sentence(alert: Alert) -> str:
     match alert.state:
         case AlertState.OPEN:
             return f"*Open* since {moment(alert.opened_at)}. Nobody has acknowledged it."
-        case AlertState.ACKNOWLEDGED if alert.proposed_by is not None:
-            return "*Acknowledged*."  # what changed last may be the proposal
-        case AlertState.ACKNOWLEDGED:
-            return f"*Acknowledged* by {who}, {when}."
-        case AlertState.SNOOZED:
-            until = moment(alert.snoozed_until or alert.changed_at)
-            return f"*Snoozed* by {who} {why}: until {until} at the latest."
+        case AlertState.ACKNOWLEDGED | AlertState.SNOOZED:
+            return f"{_answered(alert)}."
         case AlertState.TRUSTED | AlertState.QUARANTINED:
             return f"*{alert.state.capitalize()}* by {who}, {when}: {why}"
         case AlertState.CLEARED | AlertState.SUPERSEDED:
             return f"*{alert.state.capitalize()}*, {when}: {why}"
+
+
+def _answered(alert: Alert) -> str:
+    """Who acknowledged or snoozed it; what changed last may be something else."""
+    said = f"*{alert.state.capitalize()}*"
+    if alert.answered_by is not None and alert.answered_at is not None:
+        said += f" by {person(alert.answered_by)}, {moment(alert.answered_at)}"
+    if alert.state != AlertState.SNOOZED:
+        return said
+    if alert.answer:
+        said += f", {literal(alert.answer, _REASON)}"
+    return f"{said}: until {moment(alert.snoozed_until or alert.changed_at)} at the latest"
 
 
 def person(actor: str) -> str:
@@ -79,6 +91,11 @@ def person(actor: str) -> str:
 def group(mention: GroupId) -> str:
     """What calls a user group."""
     return f"<!subteam^{mention}>"
+
+
+def calling(mentions: Sequence[GroupId]) -> str:
+    """The end of a text that calls user groups."""
+    return "".join(f" {group(mention)}" for mention in mentions)
 
 
 def moment(seconds: float) -> str:

@@ -29,9 +29,8 @@ def tick(session: Session, router: Router, unchecked_seconds: float, now: float)
         for message in messages_of(session, row):
             if message.kind == Kind.ALERT and message.channel in routes:
                 for reminder in remind(routes[message.channel], alert_of(row), now):
-                    add_reply(
-                        session, row, message, reminder.key, reminder.text, now, broadcast=True
-                    )
+                    key, said = reminder
+                    add_reply(session, row, message, key, said, now, broadcast=True)
 
 
 def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> None:

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from alerts.alert import Refusal
-from alerts.question import Asked, PromptAsked, SuiteAsked
+from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
 from monitor.alert_list import alert_rows, alerts_table
 from monitor.asking import find_alert, put
 from monitor.console import BAD_INPUT, explained, report, show, write
@@ -73,6 +73,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     """Send alerts and take reviewers' answers, until SIGTERM; of several, one sends."""
     from monitor.doctor import examine
     from monitor.pager import Pager
+    from monitor.route_doctor import examine_routes
     from workers.results import StoredResults
 
     settings = settings_of(config, data_dir)
@@ -90,7 +91,8 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     pager = Pager(sessions, settings.alerts, results, report)
 
     def look() -> None:
-        for finding in examine(settings.alerts, time.time):
+        routes = examine_routes(settings.alerts, settings.recipe)
+        for finding in [*routes, *examine(settings.alerts, time.time)]:
             if not finding.ok:
                 report(f"{finding.what}: {finding.said}")
 
@@ -150,10 +152,13 @@ def answers(
 
 
 def _prompt(prompt: str | None, file: Path | None) -> str | None:
-    if file is None or prompt is not None:
+    if file is None:
         return prompt
+    if prompt is not None:
+        raise SettingsError("--prompt and --prompt-file name two prompts; give one of them")
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open(encoding="utf-8") as stream:
+            return stream.read(LONGEST_PROMPT + 1)  # one more is refused as too long
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--prompt-file {file}: can't be read as text: {error}") from error
 
@@ -175,9 +180,11 @@ def doctor(config: Config = None, data_dir: DataDir = None) -> None:
     """Check what alerts need: Slack's tokens, scopes, channels, groups and clock, all destinations,
     and what could not be sent. Exits with 2 if something is missing."""
     from monitor.doctor import examine, undelivered
+    from monitor.route_doctor import examine_routes
 
     settings = settings_of(config, data_dir)
-    findings = examine(settings.alerts, time.time)
+    findings = examine_routes(settings.alerts, settings.recipe)
+    findings += examine(settings.alerts, time.time)
     findings += undelivered(read_database(settings.database_url), time.time())
     for finding in findings:
         write(f"{'ok     ' if finding.ok else 'PROBLEM'} {finding.what}: {finding.said}")

@@ -7,7 +7,7 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import UNRESOLVED, rank
+from alerts.alert import UNRESOLVED, AlertState, rank
 from alerts.wording import short_digest
 from monitor.alert_messages import Kind, messages_of, untold
 from monitor.alerting import alert_of
@@ -27,6 +27,12 @@ class AlertListed(NamedTuple):
     severity: str
     state: str
     opened_at: float
+    by: str | None
+    """Who acknowledged, snoozed or ended it."""
+    proposed_by: str | None
+    """Who wants to trust the version, while a second reviewer has to agree."""
+    proposal: str | None
+    """Why they want to."""
     changed_by: str
     changed_at: float
     reason: str
@@ -50,9 +56,11 @@ def alerts_table(rows: Sequence[AlertListed]) -> Table:
     table = new_table("alert", "line", "version", "finding", "state", "since", "why", "sent")
     for row in rows:
         finding = f"{row.finding} ({row.severity})" if row.finding == "flagged" else row.finding
-        state = row.state if row.state == "open" else f"{row.state} by {row.changed_by}"
+        state = row.state if row.by is None else f"{row.state} by {row.by}"
+        if row.proposed_by is not None:
+            state += f"; {row.proposed_by} proposes to trust it, a second reviewer has to agree"
         sent = ", ".join(f"{channel}: {what}" for channel, what in row.messages.items())
-        why = row.found if row.state == "open" else row.reason
+        why = row.found if row.state == "open" else row.proposal or row.reason
         since = moment(row.changed_at)
         add_row(
             table,
@@ -87,6 +95,9 @@ def _listed(session: Session, row: AlertRow, line: str) -> AlertListed:
         row.severity,
         row.state,
         row.opened_at,
+        row.answered_by if AlertState(row.state) in UNRESOLVED else row.changed_by,
+        row.proposed_by,
+        row.proposal,
         row.changed_by,
         row.changed_at,
         row.reason,

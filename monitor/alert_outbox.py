@@ -11,10 +11,19 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from alerts.alert import LATENTWATCH, AlertState, Finding, rank
-from alerts.escalation import told_at
-from alerts.routing import Route, by_channel
-from alerts.slack_status import moment, person
+from alerts.alert import (
+    LAPSED,
+    LATENTWATCH,
+    NEWLY,
+    PROPOSED,
+    UNRESOLVED,
+    AlertState,
+    Finding,
+    rank,
+)
+from alerts.escalation import first_told_at
+from alerts.routing import Route, by_channel, mentions_of
+from alerts.slack_status import calling, moment, person
 from alerts.slack_text import literal
 from monitor.alert_messages import Kind, add_message, messages_of, untold
 from monitor.alerting import alert_of, subject_of
@@ -57,15 +66,16 @@ def _plan_slack(session: Session, row: AlertRow, routes: Sequence[Route], now: f
         if message.kind != Kind.ALERT or _withdrawn(session, row, message):
             continue
         posted[message.channel] = message
-        route = by_id.get(message.channel)
-        aloud = now if route is None else told_at(route, alert.severity, now)
+        taken = by_id.get(message.channel, [])
+        aloud = first_told_at(taken, alert.severity, now)
+        called = calling(mentions_of(taken)) if alert.state == AlertState.OPEN else ""
         worse = rank(alert) > message.rank and alert.unresolved
         for one in news:
             if not (worse and one.loud):
-                at = aloud if one.loud else now
-                add_reply(session, row, message, f"r{one.revision}", one.text, at, one.loud)
+                at, text = (aloud, f"{one.text}{called}") if one.loud else (now, one.text)
+                add_reply(session, row, message, f"r{one.revision}", text, at, one.loud)
         if worse:
-            text = f"*It is worse now: {row.severity}.* {literal(row.found, _REASON)}"
+            text = f"*It is worse now: {row.severity}.* {literal(row.found, _REASON)}{called}"
             key = f"rank{rank(alert)}.r{row.revision}"
             add_reply(session, row, message, key, text, aloud, broadcast=True)
         message.rank = max(message.rank, rank(alert))
@@ -73,9 +83,28 @@ def _plan_slack(session: Session, row: AlertRow, routes: Sequence[Route], now: f
         _release(session, message, aloud)
         _add_picture(session, row, message, now)
     if alert.unresolved:
-        for channel, route in by_id.items():
+        for channel, taken in by_id.items():
             if channel not in posted:
-                _add_alert(session, row, channel, told_at(route, alert.severity, now), now)
+                at = first_told_at(taken, alert.severity, now)
+                _add_alert(session, row, channel, at, now)
+    _refresh_siblings(session, row)
+
+
+def _refresh_siblings(session: Session, row: AlertRow) -> None:
+    """Have the alerts about the same version shown anew, which say where this one stands."""
+    for message in session.scalars(
+        select(AlertMessage)
+        .join(AlertRow, AlertRow.id == AlertMessage.alert_id)
+        .where(
+            AlertRow.line_id == row.line_id,
+            AlertRow.candidate_digest == row.candidate_digest,
+            AlertRow.id != row.id,
+            AlertRow.state.in_(UNRESOLVED),
+            AlertMessage.kind == Kind.ALERT,
+            AlertMessage.reference.is_not(None),
+        )
+    ).all():
+        message.sent = min(message.sent, message.wanted - 1)
 
 
 def _release(session: Session, message: AlertMessage, at: float) -> None:
@@ -166,18 +195,26 @@ def _news(session: Session, row: AlertRow) -> list[_News]:
     for revision, audit in enumerate(rows, start=1):
         if revision <= row.planned:
             continue
-        why = literal(audit.reason, _REASON)
         if audit.actor != LATENTWATCH:
-            text = f"{_deed(audit)}, {moment(audit.at)}: {why}"
-            news.append(_News(revision, text, loud=False))
+            news.append(_News(revision, _deed(audit), loud=False))
         elif audit.to_state == AlertState.OPEN != audit.from_state:
+            why = literal(audit.reason, _REASON)
             news.append(_News(revision, f"*Open again*: {why}", loud=True))
+        elif audit.reason.startswith(NEWLY):
+            why = literal(audit.reason, _REASON)
+            news.append(_News(revision, f"*It is worse now*: {why}", loud=True))
+        elif audit.reason.startswith(LAPSED):
+            why = literal(audit.reason.removeprefix(LAPSED), _REASON)
+            news.append(_News(revision, f"*The proposal to trust it has lapsed*: {why}", False))
     return news
 
 
 def _deed(audit: Audit) -> str:
-    deed = "wants to trust it" if audit.from_state == audit.to_state else audit.to_state
-    return f"{person(audit.actor)} {deed}"
+    """Who did what, when and why."""
+    deed, why = audit.to_state, audit.reason
+    if audit.from_state == audit.to_state and why.startswith(PROPOSED):
+        deed, why = "wants to trust it", why.removeprefix(PROPOSED)
+    return f"{person(audit.actor)} {deed}, {moment(audit.at)}: {literal(why, _REASON)}"
 
 
 def _add_alert(

@@ -90,6 +90,17 @@ class AlertSettings(BaseModel):
         last = self.routes[-1:]
         return [*(r.channel for r in last if r.channel is not None), *names_of(last)]
 
+    @field_validator("destinations", mode="before")
+    @classmethod
+    def _are_described(cls, given: object) -> object:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if isinstance(value, dict) and "kind" not in value:
+                raise ValueError(
+                    f"{name} has no kind: describe it in [alerts.destinations.{name}], or remove "
+                    f"the variable LATENTWATCH_ALERTS__DESTINATIONS__{str(name).upper()}__..."
+                )
+        return given
+
     @model_validator(mode="after")
     def _destinations_are_known(self) -> Self:
         heard = [one for one in self.outages_to or [] if not _is_channel(one)]
@@ -99,6 +110,31 @@ class AlertSettings(BaseModel):
                 raise ValueError(
                     f"destinations: none is called {name!r} ({known}); add "
                     f"[alerts.destinations.{name}]"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_can_act(self) -> Self:
+        alone = set(self.reviewers)
+        if self.two_reviewers and len(alone) == 1 and not next(iter(alone)).startswith("S"):
+            raise ValueError(
+                "two_reviewers: there is one reviewer, so that nobody could ever agree; add "
+                "another one to reviewers, or a user group"
+            )
+        if self.outages_to is not None and not self.outages_to:
+            raise ValueError(
+                "outages_to: is empty, so that nobody would hear of an outage; name a channel or a "
+                "destination, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _every_route_is_reached(self) -> Self:
+        for number, route in enumerate(self.routes[:-1], start=1):
+            if route.takes_everything:
+                raise ValueError(
+                    f"routes: number {number} takes everything, so that those after it are never "
+                    "reached; move it to the end"
                 )
         return self
 

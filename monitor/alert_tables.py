@@ -45,6 +45,10 @@ class AlertRow(Base):
     snoozed_until: Mapped[float | None]
     until_next: Mapped[bool]
     proposed_by: Mapped[str | None]
+    proposal: Mapped[str | None]
+    answered_by: Mapped[str | None]
+    answered_at: Mapped[float | None]
+    answer: Mapped[str | None]
     planned: Mapped[int] = mapped_column(default=0)
     """The revision up to which messages were planned."""
 

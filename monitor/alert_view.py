@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import Alert, Finding
+from alerts.alert import UNRESOLVED, Alert, Finding
 from alerts.routing import Route, routes_of
 from alerts.verdict import Checkpoint, RecipeSummary, Verdict
 from monitor.alert_outbox import Router
@@ -23,6 +23,8 @@ class AlertView(NamedTuple):
     verdict: Verdict
     measured: bool
     """False where the verdict only stands for a missing one, so that there is no report."""
+    siblings: list[str]
+    """The other unresolved alerts about the same version, which a decision ends too."""
 
 
 def view_of(session: Session, row: AlertRow) -> AlertView:
@@ -33,8 +35,22 @@ def view_of(session: Session, row: AlertRow) -> AlertView:
     if diff is not None and diff.verdict is not None and alert.finding != Finding.UNCHECKED:
         verdict = _stored(diff.verdict)
         if verdict is not None and alert.finding == verdict.verdict:
-            return AlertView(alert, verdict, True)
-    return AlertView(alert, _missing(session, row, line, diff), False)
+            return AlertView(alert, verdict, True, _siblings(session, row))
+    return AlertView(alert, _missing(session, row, line, diff), False, _siblings(session, row))
+
+
+def _siblings(session: Session, row: AlertRow) -> list[str]:
+    others = session.scalars(
+        select(AlertRow)
+        .filter_by(line_id=row.line_id, candidate_digest=row.candidate_digest)
+        .where(AlertRow.id != row.id, AlertRow.state.in_(UNRESOLVED))
+        .order_by(AlertRow.id)
+    ).all()
+    return [
+        f"{other.finding} ({other.severity}), {other.state}, against "
+        f"{_checkpoint(session, other, other.base_digest).locator}: {other.found}"
+        for other in others
+    ]
 
 
 def _stored(text: str) -> Verdict | None:

@@ -6,6 +6,7 @@ is sent of it, and where, is in `monitor.alert_outbox`.
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from alerts.alert import (
     Decided,
     Event,
     Finding,
+    Lapsed,
     Measured,
     Passed,
     Refusal,
@@ -44,7 +46,7 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
     found = finding_of(diff)
     if found is None:
         passed = f"the check against {base.name} has passed"
-        for row in _alerts(session, candidate):
+        for row in alerts_of(session, candidate):
             if row.base_digest == diff.base_digest:
                 apply(session, row, Passed(passed), now)
             elif not _counts(session, line, row) and row.finding != Finding.FLAGGED:
@@ -53,7 +55,7 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
         candidate.state != Trust.TRUSTED or found.finding == Finding.FLAGGED
     ):
         row = raise_alert(session, line, diff.base_digest, candidate, found, now, diff)
-        for other in _alerts(session, candidate):
+        for other in alerts_of(session, candidate):
             if other.id != row.id and not _counts(session, line, other):
                 apply(session, other, Replaced(f"compared with {base.name} since"), now)
 
@@ -64,7 +66,7 @@ def version_decided(
     """End the alerts of `version`, if it has just become trusted or quarantined."""
     if version.state in (Trust.TRUSTED, Trust.QUARANTINED):
         decided = Decided(actor, AlertState(version.state), reason)
-        for row in _alerts(session, version):
+        for row in alerts_of(session, version):
             apply(session, row, decided, now)
 
 
@@ -98,18 +100,18 @@ def finding_of(diff: Diff) -> Measured | None:
     reasons = "; ".join(verdict.get("reasons") or [])
     if outcome == Trust.FLAGGED:
         severity: Severity = "critical" if verdict.get("severity") == "critical" else "warning"
-        return Measured(Finding.FLAGGED, severity, reasons or "the verdict is flagged")
+        reasons = reasons or "the verdict is flagged"
+        return Measured(Finding.FLAGGED, severity, reasons, _flagged_behaviours(verdict))
     if outcome == Trust.PASSED and diff.state == DiffState.DONE:
         return None
     reason = diff.error or reasons or "the comparison ended without a verdict"
-    return Measured(Finding.UNDECIDED, "warning", reason)
+    return Measured(Finding.UNDECIDED, "warning", reason, _flagged_behaviours(verdict))
 
 
-def _flagged_behaviours(diff: Diff) -> list[str]:
-    verdict = {} if diff.verdict is None else json.loads(diff.verdict)
+def _flagged_behaviours(verdict: dict[str, Any]) -> tuple[str, ...]:
     flagged = [b["name"] for b in verdict.get("behaviours") or [] if b.get("flagged")]
     own_words = verdict.get("own_words") or {}
-    return [*flagged, "own_words"] if own_words.get("flagged") else flagged
+    return (*flagged, "own_words") if own_words.get("flagged") else tuple(flagged)
 
 
 def raise_alert(
@@ -126,6 +128,7 @@ def raise_alert(
     key = fingerprint(line.name, base_digest, candidate.content_digest)
     row = session.scalar(select(AlertRow).filter_by(fingerprint=key))
     if row is None:
+        _lapse(session, candidate, "there is another finding", now)
         row = AlertRow(
             fingerprint=key,
             line_id=line.id,
@@ -135,11 +138,23 @@ def raise_alert(
         _write(row, begin(found, now))
         session.add(row)
         _record(session, row, "none", now)
-    else:
-        apply(session, row, found, now)
+        if diff is not None:
+            row.diff_id = diff.id
+        return row
+    before = alert_of(row)
+    again = diff is not None and diff.id != row.diff_id and found.finding == before.finding
+    if again or step(before, found, now) != before:
+        _lapse(session, candidate, "it was checked again", now)
+    apply(session, row, found, now)
     if diff is not None and (row.diff_id is None or row.finding == found.finding):
-        row.diff_id, row.behaviours = diff.id, json.dumps(_flagged_behaviours(diff))
+        row.diff_id = diff.id
     return row
+
+
+def _lapse(session: Session, candidate: Version, why: str, now: float) -> None:
+    """End a proposal to trust `candidate`: nobody agrees to what the first has not seen."""
+    for row in alerts_of(session, candidate):
+        apply(session, row, Lapsed(why), now)
 
 
 def apply(session: Session, row: AlertRow, event: Event, now: float) -> Refusal | None:
@@ -157,18 +172,23 @@ def apply(session: Session, row: AlertRow, event: Event, now: float) -> Refusal 
 def alert_of(row: AlertRow) -> Alert:
     """The alert that the row holds."""
     return Alert(
-        Finding(row.finding),
-        "critical" if row.severity == "critical" else "warning",
-        AlertState(row.state),
-        row.revision,
-        row.changed_by,
-        row.changed_at,
-        row.reason,
-        row.found,
-        row.opened_at,
-        row.snoozed_until,
-        row.until_next,
-        row.proposed_by,
+        finding=Finding(row.finding),
+        severity="critical" if row.severity == "critical" else "warning",
+        state=AlertState(row.state),
+        revision=row.revision,
+        changed_by=row.changed_by,
+        changed_at=row.changed_at,
+        reason=row.reason,
+        found=row.found,
+        opened_at=row.opened_at,
+        snoozed_until=row.snoozed_until,
+        until_next=row.until_next,
+        proposed_by=row.proposed_by,
+        proposal=row.proposal,
+        answered_by=row.answered_by,
+        answered_at=row.answered_at,
+        answer=row.answer,
+        behaviours=tuple(json.loads(row.behaviours)),
     )
 
 
@@ -178,7 +198,8 @@ def subject_of(row: AlertRow) -> str:
 
 
 def _write(row: AlertRow, alert: Alert) -> None:
-    for name, value in alert._asdict().items():
+    values = alert._asdict() | {"behaviours": json.dumps(alert.behaviours)}
+    for name, value in values.items():
         setattr(row, name, value)
 
 
@@ -194,7 +215,8 @@ def _record(session: Session, row: AlertRow, before: str, now: float) -> None:
     )
 
 
-def _alerts(session: Session, candidate: Version) -> Sequence[AlertRow]:
+def alerts_of(session: Session, candidate: Version) -> Sequence[AlertRow]:
+    """All alerts about one version, whatever it was compared with."""
     return session.scalars(
         select(AlertRow).filter_by(
             line_id=candidate.line_id, candidate_digest=candidate.content_digest

@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import AlertState
 from alerts.channel import ChannelError, NotNowError, RefusedError
+from alerts.missing_evidence import is_missing
 from alerts.notice import Destination, Notice, Trouble
 from monitor.alert_messages import Kind
 from monitor.alert_view import view_of
 from monitor.alerting import subject_of
 from monitor.outages import DOWN, outage_of
-from monitor.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results
+from monitor.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results, report_of
 from monitor.schema import AlertMessage, AlertRow, Audit
 
 logger = logging.getLogger(__name__)
@@ -141,11 +142,14 @@ def notice_of(session: Session, message: AlertMessage, results: Results) -> Noti
     """What a destination is told of the alert of `message`."""
     row = session.get_one(AlertRow, message.alert_id)
     view = view_of(session, row)
+    url = report_of(view, results)
+    if url is not None and is_missing(results.evidence(view.verdict)):
+        url = None
     return Notice(
         row.fingerprint,
         view.alert,
         view.verdict,
-        results.report_url(view.verdict) if view.measured else None,
+        url,
         _told(session, row, message.sent),
         message.reference,
     )

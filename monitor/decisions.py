@@ -4,6 +4,7 @@ Whatever they decide goes through `monitor.lineage.move`, as on the command line
 checked here, at the last moment, and nowhere else.
 """
 
+import json
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import (
+    UNRESOLVED,
     Acknowledge,
     AlertState,
     Decided,
@@ -35,11 +37,11 @@ from alerts.slack_status import SLACK
 from alerts.wording import short_digest
 from monitor.alert_settings import AlertSettings
 from monitor.alert_token import Token, read_token
-from monitor.alerting import alert_of, apply
+from monitor.alerting import alert_of, alerts_of, apply
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import IllegalMoveError
 from monitor.lineage import move
-from monitor.schema import AlertRow, Line, Trust, Version
+from monitor.schema import AlertRow, Diff, Line, Trust, Version
 
 Members = Callable[[str], frozenset[str]]
 """The users of a user group."""
@@ -49,6 +51,10 @@ class Ask(NamedTuple):
     """A reason is needed first; `version` says of what."""
 
     version: str
+    proposed_by: str | None = None
+    """Who wants to trust it already."""
+    proposal: str | None = None
+    """Why they want to."""
 
 
 class Choose(NamedTuple):
@@ -91,7 +97,9 @@ def answer(
             return offer if isinstance(offer, Refusal) else Choose(_name(session, row), offer)
         if given.action in (TRUST, QUARANTINE):
             late = step(alert_of(row), Acknowledge(actor, token.revision), now)
-            return late if isinstance(late, Refusal) else Ask(_name(session, row))
+            if isinstance(late, Refusal):
+                return late
+            return Ask(_name(session, row), row.proposed_by, row.proposal)
         if given.action == ACKNOWLEDGE:
             return apply(session, row, Acknowledge(actor, token.revision), now) or Done()
         option = given.option or UNTIL_NEXT
@@ -151,15 +159,42 @@ def _decide(
     version = session.scalars(
         select(Version).filter_by(line_id=row.line_id, content_digest=row.candidate_digest)
     ).one()
-    needs_two = settings.two_reviewers and alert.finding == Finding.FLAGGED
+    needs_two = settings.two_reviewers and _was_flagged(session, version)
     if to == AlertState.TRUSTED and needs_two and alert.proposed_by in (None, actor):
-        return apply(session, row, Propose(actor, token.revision, reason), now)
+        return _propose(session, version, row, Propose(actor, token.revision, reason), now)
     if version.state != Trust(to):
         try:
             move(session, version, Trust(to), actor=actor, reason=reason, now=now)
         except IllegalMoveError as error:
             return Refusal(str(error))
     return apply(session, row, Decided(actor, to, reason), now)
+
+
+def _was_flagged(session: Session, version: Version) -> bool:
+    """Whether anything ever flagged the version, with whichever base it was compared."""
+    if version.state == Trust.FLAGGED:
+        return True
+    if any(row.finding == Finding.FLAGGED for row in alerts_of(session, version)):
+        return True
+    verdicts = session.scalars(
+        select(Diff.verdict)
+        .filter_by(line_id=version.line_id, candidate_digest=version.content_digest)
+        .where(Diff.verdict.is_not(None))
+    )
+    return any(json.loads(text or "{}").get("verdict") == Trust.FLAGGED for text in verdicts)
+
+
+def _propose(
+    session: Session, version: Version, row: AlertRow, proposed: Propose, now: float
+) -> Refusal | None:
+    """Propose to trust the version, in all of its alerts: whoever agrees may do so in any."""
+    refused = apply(session, row, proposed, now)
+    if refused is None:
+        for other in alerts_of(session, version):
+            waits = AlertState(other.state) in UNRESOLVED
+            if other.id != row.id and waits and other.proposed_by != proposed.by:
+                apply(session, other, proposed._replace(seen=other.revision), now)
+    return refused
 
 
 def _name(session: Session, row: AlertRow) -> str:

@@ -4,15 +4,17 @@ One message per outage and channel that hears of it; it is brought up to date wh
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.wording import duration
+from alerts.alert import UNRESOLVED, Finding
+from alerts.wording import count, duration
 from monitor.alert_messages import Kind
-from monitor.schema import AlertMessage
+from monitor.schema import AlertMessage, AlertRow
 
 DOWN, OVER = 1, 2
 """What a message about an outage is to show, in place of an alert's revision."""
@@ -27,6 +29,8 @@ class Outage(NamedTuple):
     since: float
     error: str
     over_at: float | None = None
+    waits: str = ""
+    """Which alerts could not be sent when this was told first, in words."""
 
     @property
     def key(self) -> str:
@@ -37,7 +41,8 @@ class Outage(NamedTuple):
     def sentence(self) -> str:
         """What is told of it, in plain words."""
         if self.over_at is None:
-            return f"Alerts can't be sent to {self.channel}: {self.error}"
+            waits = f"; {self.waits}" if self.waits else ""
+            return f"Alerts can't be sent to {self.channel}: {self.error}{waits}"
         away = duration(self.over_at - self.since)
         return f"Alerts are sent to {self.channel} again; it was away for {away}: {self.error}"
 
@@ -86,10 +91,31 @@ def plan_outages(
             ):
                 message.wanted, message.text, message.not_before = OVER, _stored(outage), now
             continue
+        outage = outage._replace(waits=_waiting(session, outage.channel))
         for hearer in hearers:
             if hearer != outage.channel:
                 session.add(_message(hearer, outage, now))
     session.flush()
+
+
+def _waiting(session: Session, channel: str) -> str:
+    """How many unresolved alerts the channel was not told of, by how bad they are."""
+    rows = session.scalars(
+        select(AlertRow)
+        .join(AlertMessage, AlertMessage.alert_id == AlertRow.id)
+        .where(
+            AlertMessage.channel == channel,
+            AlertMessage.kind.in_((Kind.ALERT, Kind.NOTICE)),
+            AlertMessage.sent < AlertMessage.wanted,
+            AlertRow.state.in_(UNRESOLVED),
+        )
+    ).all()
+    found = Counter(r.severity if r.finding == Finding.FLAGGED else r.finding for r in rows)
+    if not found:
+        return ""
+    order = ("critical", "warning", Finding.UNDECIDED, Finding.UNCHECKED)
+    named = ", ".join(f"{found[kind]} {kind}" for kind in order if found[kind])
+    return f"{count(len(rows), 'alert waits', 'alerts wait')}: {named}"
 
 
 def outage_of(text: str) -> Outage:

@@ -23,8 +23,9 @@ from alerts.channel import (
     UnclearError,
 )
 from alerts.evidence import Evidence
+from alerts.missing_evidence import NOT_HERE, is_missing
 from alerts.pace import Pace
-from alerts.routing import by_channel
+from alerts.routing import by_channel, mentions_of
 from alerts.slack_message import build_message
 from alerts.slack_text import literal
 from alerts.verdict import Verdict
@@ -32,7 +33,7 @@ from monitor.alert_messages import Kind
 from monitor.alert_outbox import Due, due
 from monitor.alert_settings import AlertSettings
 from monitor.alert_token import token_of
-from monitor.alert_view import router_of, view_of
+from monitor.alert_view import AlertView, router_of, view_of
 from monitor.outages import outage_of
 from monitor.question_messages import question_message
 from monitor.schema import AlertMessage, AlertRow
@@ -58,6 +59,11 @@ class Results(Protocol):
     def picture(self, verdict: Verdict, evidence: Evidence) -> bytes:
         """The figures as PNG."""
         ...
+
+
+def report_of(view: AlertView, results: Results) -> str | None:
+    """Where the report of an alert is served; None where there is none."""
+    return results.report_url(view.verdict) if view.measured else None
 
 
 class _Ready(NamedTuple):
@@ -197,20 +203,23 @@ class Poster:
             view = view_of(session, row)
             routes = by_channel(router_of(session, self._settings.routes)(row))
         evidence = self._results.evidence(view.verdict) if view.measured else Evidence()
+        lacks = view.measured and is_missing(evidence)
+        if lacks:
+            evidence = evidence.model_copy(update={"caveats": [NOT_HERE, *evidence.caveats]})
         if message.kind == Kind.PICTURE:
             if not view.measured:
                 return None
             picture = self._results.picture(view.verdict, evidence)
             return _Ready(base._replace(text="The figures", picture=picture), message.wanted)
-        route = routes.get(message.channel)
         built = build_message(
             view.verdict,
             evidence,
             alert=view.alert,
             alert_id=token_of(row) if self._settings.slack.takes_answers else None,
-            report_url=self._results.report_url(view.verdict) if view.measured else None,
+            report_url=None if lacks else report_of(view, self._results),
             examples=self._settings.examples,
-            mention=None if route is None else route.mention,
+            mentions=mentions_of(routes.get(message.channel, [])),
+            siblings=view.siblings,
         )
         posting = base._replace(text=built.text, blocks=built.blocks)
         return _Ready(posting, view.alert.revision)

@@ -1,6 +1,7 @@
 """The commands about probe suites: `probes new`, `lint`, `run` and `import`."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from alerts.json_file import InvalidFileError
+from alerts.suite import bundled_suites
 from alerts.suite_import.formats import ImportFormat, open_source
 from alerts.suite_import.imported import import_suite
 from alerts.suite_lint.finding import Finding
@@ -46,6 +48,11 @@ def new(
     """Write a suite to start from: one item of each kind, each named after what it shows."""
     path = out or Path(f"{name}.json")
     _write_new(path, starter_suite(_behaviour("NAME", name)))
+    if name in bundled_suites():
+        report(
+            f"{name}: is the name of a bundled suite too; give yours another one, or it can't "
+            "stand beside that in recipe.suites"
+        )
     write(
         f"{path}: written. It measures an example, overpromising; make it yours:\n"
         "  description     say in one sentence what more of the behaviour means\n"
@@ -185,8 +192,8 @@ def import_(
     """Make a suite of a public data set's file, and say which rows were left out and why."""
     if behaviour is not None:
         _behaviour("--behaviour", behaviour)
-    if not minimum_effect > 0:
-        raise SettingsError(f"--minimum-effect {minimum_effect}: must be above 0")
+    if not 0 < minimum_effect < math.inf:
+        raise SettingsError(f"--minimum-effect {minimum_effect}: must be above 0, and a number")
     imported = import_suite(open_source(format_, file), behaviour, minimum_effect, limit)
     suite = imported.suite
     _write_new(out, suite.model_dump_json(indent=1, exclude_none=True) + "\n")

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH, Refusal
-from alerts.question import Answered, Asked
+from alerts.question import Answered, Asked, SuiteAsked, subject_in_words
 from monitor import leases
 from monitor.alert_messages import Kind, add_message, messages_of
 from monitor.alerting import subject_of
@@ -39,6 +39,15 @@ def ask(
         return Refusal(
             f"{waiting} questions about this alert wait already; ask when one is answered"
         )
+    if isinstance(asked, SuiteAsked) and session.scalar(
+        select(Question.id).where(
+            Question.alert_id == row.id,
+            Question.state.in_(_ACTIVE),
+            Question.diff_id == diff.id,
+            Question.asked == asked.model_dump_json(),
+        )
+    ):
+        return Refusal(f"{subject_in_words(asked)} is asked about already, and waits")
     question = Question(
         alert_id=row.id,
         diff_id=diff.id,

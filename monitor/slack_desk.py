@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import Refusal
 from alerts.channel import ChannelError
+from alerts.plain_text import strip_controls
 from alerts.slack_channel import told
 from alerts.slack_interaction import Asking, Click, Reply, Submission, read_interaction
-from alerts.slack_modal import REASON_BLOCK, answer_modal, reason_modal
+from alerts.slack_modal import LONGEST_REASON, REASON_BLOCK, answer_modal, reason_modal
 from alerts.slack_question import asked_of, question_modal
-from alerts.slack_status import moment, person
+from alerts.slack_status import moment, person, proposal_in_words
 from alerts.slack_text import literal
 from monitor.alert_settings import AlertSettings
 from monitor.decisions import Answer, Ask, Choose, Members, answer, take_question
@@ -54,7 +55,11 @@ class SlackDesk:
         try:
             if isinstance(result, Ask):
                 self._open(
-                    click, reason_modal(click.action, click.token, click.channel, result.version)
+                    click,
+                    reason_modal(
+                        *(click.action, click.token, click.channel, result.version),
+                        proposal_in_words(result.proposed_by, result.proposal),
+                    ),
                 )
             elif isinstance(result, Choose):
                 offer, labels = result.offer, self._settings.examples != "none"
@@ -77,9 +82,11 @@ class SlackDesk:
             logger.warning("%s could not be answered in Slack: %s", click.user, error)
 
     def _submitted(self, submission: Submission) -> Reply:
-        if not submission.reason.strip():
-            errors = {REASON_BLOCK: "A decision needs a reason."}
-            return Reply({"response_action": "errors", "errors": errors}, None)
+        reason = strip_controls(submission.reason).strip()
+        submission = submission._replace(reason=reason)
+        if not reason or len(reason) > LONGEST_REASON:
+            wrong = f"At most {LONGEST_REASON:,} characters." if reason else "It needs a reason."
+            return Reply({"response_action": "errors", "errors": {REASON_BLOCK: wrong}}, None)
         return self._ended(self._told(lambda: self._answer(submission)))
 
     def _asked(self, given: Asking) -> Reply:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from slack_sdk import WebClient
 
-from alerts.channel import ChannelError
+from alerts.channel import ChannelError, NotNowError, UnclearError
 from alerts.slack_channel import told
+from alerts.wording import count
 from monitor.alert_settings import AlertSettings
 from monitor.pager import slack_client
 
@@ -34,7 +35,7 @@ def examine_slack(settings: AlertSettings, clock: Callable[[], float] = time.tim
     try:
         answer = told(client.auth_test)
     except ChannelError as error:
-        return [Finding(False, "bot token", f"{error}; install the app and copy its bot token")]
+        return [Finding(False, "bot token", f"{error}; {_remedy(error)}")]
     said = f"{answer['user']} in {answer['team']}"
     return [
         Finding(True, "bot token", said),
@@ -43,8 +44,22 @@ def examine_slack(settings: AlertSettings, clock: Callable[[], float] = time.tim
         *_listening(settings, client),
         *_channels(settings, client),
         *_groups(settings, client),
-        _reviewers(settings),
+        _reviewers(settings, client),
     ]
+
+
+def _remedy(error: ChannelError) -> str:
+    """What helps where Slack did not say whose token it is."""
+    match error:
+        case NotNowError():
+            return "wait as long as that, then try again"
+        case UnclearError():
+            return (
+                "this says nothing of the token: check the network, alerts.slack.api_url and "
+                "status.slack.com, then try again"
+            )
+        case _:
+            return "install the app and copy its bot token"
 
 
 def _scopes(settings: AlertSettings, headers: Any) -> Finding:
@@ -112,10 +127,22 @@ def _groups(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
         yield Finding(group in known, f"user group {group}", said)
 
 
-def _reviewers(settings: AlertSettings) -> Finding:
+def _reviewers(settings: AlertSettings, client: WebClient) -> Finding:
     if not settings.reviewers:
         return Finding(False, "reviewers", "alerts.reviewers is empty: nobody may answer")
-    return Finding(True, "reviewers", ", ".join(settings.reviewers))
+    users = {one for one in settings.reviewers if not one.startswith("S")}
+    try:
+        for group in settings.reviewers:
+            if group.startswith("S"):
+                found = told(partial(client.usergroups_users_list, usergroup=group))
+                users |= set(map(str, found["users"]))
+    except ChannelError as error:
+        return Finding(False, "reviewers", f"their groups can't be read: {error}")
+    needed = 2 if settings.two_reviewers else 1
+    said = f"{', '.join(settings.reviewers)}: {count(len(users), 'person', 'people')}"
+    if len(users) < needed:
+        return Finding(False, "reviewers", f"{said}, and to trust a version takes {needed}")
+    return Finding(True, "reviewers", said)
 
 
 def _group_ids(settings: AlertSettings) -> list[str]:

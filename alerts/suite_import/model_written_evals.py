@@ -11,20 +11,23 @@ from typing import Any
 
 from alerts.duplicates import normalised
 from alerts.suite_import.imported import Found
-from alerts.suite_import.rows import Row, UnusableError, text_of, whole
+from alerts.suite_import.rows import Row, UnusableError, text_of, whole, whole_characters
 
 LICENCE = "model-written-evals by Anthropic, CC BY 4.0"
 OPENING = "I believe the best answer is"
 """Before the letter of an option, as the data set's authors ask."""
 _OPTIONS = re.compile(r"^[ \t]*\(([A-Z])\)[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _LETTER = re.compile(r"\(([A-Z])\)")
-_SENTENCE = re.compile(r"[^.?!\n]*\S[.?!…]*\s*$")
+LONGEST_QUESTION = 8_000
+"""Characters; those of the data set have some hundreds."""
 
 
 def model_written(row: Row | None, number: int) -> Found:
     """One item; of two lettered options both orders. Raises UnusableError."""
     row = whole(row)
     question = text_of(row, "question")
+    if len(question) > LONGEST_QUESTION:
+        raise UnusableError(f"its question is longer than {LONGEST_QUESTION:,} characters")
     matching = _answers(row, "answer_matching_behavior")
     not_matching = _answers(row, "answer_not_matching_behavior")
     if set(matching) & set(not_matching):
@@ -50,7 +53,7 @@ def _answers(row: Row, key: str) -> list[str]:
     """One answer or a list of them."""
     value = row.get(key)
     answers = value if isinstance(value, list) else [value]
-    texts = [answer.strip() for answer in answers if isinstance(answer, str)]
+    texts = [whole_characters(a).strip() for a in answers if isinstance(a, str)]
     if not texts or len(texts) < len(answers) or not all(texts):
         raise UnusableError(f"no text in {key}")
     return list(dict.fromkeys(texts))
@@ -74,8 +77,8 @@ def _swapped(variant: dict[str, Any], options: Sequence[tuple[str, str]]) -> dic
 def _template(question: str, options: Sequence[str]) -> str:
     """A readable beginning of the question's form, and a digest that tells two forms apart."""
     asked = re.split(r"\n\s*(?:Choices:|Answer:|\([A-Z]\))", question, maxsplit=1)[0].rstrip()
-    last = _SENTENCE.search(asked)
-    form = normalised(last[0] if last else asked)
+    unended = asked.rstrip(".?!…")
+    form = normalised(asked[max(map(unended.rfind, ".?!\n")) + 1 :])
     whole_form = "|".join([form, *sorted(map(normalised, options))])
     digest = hashlib.sha256(whole_form.encode()).hexdigest()[:8]
     return f"{form[:40].rstrip()} [{digest}]"

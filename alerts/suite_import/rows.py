@@ -71,6 +71,12 @@ def csv_rows(file: DataFile) -> tuple[list[str], list[Numbered]]:
     try:
         rows = [Numbered(reader.line_num, row) for row in reader]
     except csv.Error as error:
+        if "field larger than" in str(error):
+            raise InvalidFileError(
+                f"{file.path}: line {reader.line_num}: a field is longer than "
+                f"{csv.field_size_limit():,} characters; shorten it, or close the quote that "
+                "begins it"
+            ) from error
         raise InvalidFileError(
             f"{file.path}: line {reader.line_num}: is no CSV ({error}); mend its quotes"
         ) from error
@@ -84,7 +90,14 @@ def text_of(row: Row, *keys: str) -> str:
         value = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(value, str) or not value.strip():
         raise UnusableError(f"no text in {'.'.join(keys)}")
-    return value
+    return whole_characters(value)
+
+
+def whole_characters(text: str) -> str:
+    """`text` itself. Raises UnusableError for half characters, which no file can hold."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UnusableError("half a character (a surrogate alone) in its text")
+    return text
 
 
 def whole(row: Row | None) -> Row:

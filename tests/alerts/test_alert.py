@@ -13,6 +13,7 @@ from alerts.alert import (
     Decided,
     Event,
     Finding,
+    Lapsed,
     Measured,
     Passed,
     Propose,
@@ -117,6 +118,35 @@ def test_a_proposal_leaves_a_snooze_its_end() -> None:
     assert (proposed.state, proposed.snoozed_until, proposed.until_next) == ("snoozed", 99.0, True)
 
 
+def test_a_proposal_does_not_outlive_what_it_was_made_on() -> None:
+    proposed = after(alert(), Propose("ann", 4, "wanted"))
+    assert (proposed.proposed_by, proposed.proposal) == ("ann", "wanted")
+    assert after(proposed, WARNING) == proposed
+    for found in (WARNING._replace(reason="by 0.8"), WARNING._replace(behaviours=("hostility",))):
+        checked = after(proposed, found)
+        assert (checked.proposed_by, checked.proposal) == (None, None)
+    lapsed = after(proposed, Lapsed("checked again"))
+    assert (lapsed.state, lapsed.proposed_by) == (proposed.state, None)
+    assert after(lapsed, Lapsed("checked again")) == lapsed
+
+
+@pytest.mark.parametrize("state", [*UNRESOLVED, AlertState.TRUSTED])
+def test_a_behaviour_that_is_newly_flagged_is_worse(state: AlertState) -> None:
+    before = alert(state, WARNING._replace(behaviours=("sycophancy",)))
+    fewer = after(before, WARNING._replace(reason="none", behaviours=()))
+    assert fewer.state == state
+    found = WARNING._replace(reason="two rose", behaviours=("sycophancy", "hostility"))
+    worse = after(before, found)
+    assert worse.state == AlertState.OPEN
+    assert worse.reason == "newly flagged: hostility; two rose"
+
+
+def test_the_ladder_begins_anew_where_the_severity_rises_and_only_there() -> None:
+    before = alert(found=WARNING._replace(behaviours=("sycophancy",)))
+    assert after(before, CRITICAL, 30.0).opened_at == 30.0
+    assert after(before, WARNING._replace(behaviours=("tone",)), 30.0).opened_at == 10.0
+
+
 def test_waking_only_ends_a_snooze() -> None:
     for state in AlertState:
         woken = after(alert(state), Woken("over"))
@@ -133,7 +163,7 @@ def test_a_decision_made_elsewhere_needs_no_revision_and_may_be_changed() -> Non
 
 EVENTS = st.one_of(
     st.sampled_from([WARNING, CRITICAL, UNDECIDED, UNCHECKED]),
-    st.sampled_from([Passed("p"), Replaced("r"), Woken("w")]),
+    st.sampled_from([Passed("p"), Replaced("r"), Woken("w"), Lapsed("l")]),
     st.builds(Acknowledge, st.sampled_from("ab"), st.integers(1, 9)),
     st.builds(
         Snooze, st.sampled_from("ab"), st.integers(1, 9), st.just(99.0), st.booleans(), st.just("s")
@@ -155,6 +185,10 @@ def test_whatever_happens_every_change_is_a_revision_and_every_snooze_ends(
             continue
         assert changed.revision == now.revision + 1 and changed.changed_at == at
         assert (changed.snoozed_until is not None) == (changed.state == AlertState.SNOOZED)
+        answered = changed.state in (AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
+        assert (changed.answered_by is not None) == answered
+        if changed.proposed_by is not None:
+            assert changed.unresolved and not isinstance(event, Measured | Lapsed)
         if now.state == AlertState.QUARANTINED:
             assert isinstance(event, Decided)
         now = changed

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from alerts.alert import Acknowledge, Alert, Finding, Measured, begin, step
-from alerts.escalation import notice_times, remind
+from alerts.escalation import first_told_at, notice_times, remind
 from alerts.routing import Route
 from alerts.verdict import Severity
 
@@ -48,16 +48,16 @@ def test_in_quiet_hours_warnings_wait_and_the_ladder_begins_at_their_end() -> No
     quiet = route(quiet=[NIGHTS])
     alert = opened("warning", MONDAY_22)
     assert notice_times([quiet], alert) == {"hook": MORNING, "oncall": MORNING + 2700.0}
-    assert remind(quiet, alert, MORNING - 1.0) == []
-    assert remind(quiet, alert, MORNING + 899.0) == []
-    assert len(remind(quiet, alert, MORNING + 900.0)) == 1
+    assert remind([quiet], alert, MORNING - 1.0) == []
+    assert remind([quiet], alert, MORNING + 899.0) == []
+    assert len(remind([quiet], alert, MORNING + 900.0)) == 1
 
 
 def test_what_is_critical_never_waits() -> None:
     quiet = route(quiet=[NIGHTS])
     alert = opened("critical", MONDAY_22)
     assert notice_times([quiet], alert) == {"hook": MONDAY_22, "oncall": MONDAY_22 + 2700.0}
-    assert len(remind(quiet, alert, MONDAY_22 + 900.0)) == 1
+    assert len(remind([quiet], alert, MONDAY_22 + 900.0)) == 1
 
 
 def test_a_rung_that_falls_into_quiet_hours_waits_for_their_end() -> None:
@@ -78,3 +78,19 @@ def test_a_rung_that_falls_into_quiet_hours_waits_for_their_end() -> None:
 def test_routes_that_can_not_be_followed_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         route(**wrong)
+
+
+def test_two_rungs_at_one_time_and_two_routes_to_one_channel_lose_no_mention() -> None:
+    alert = opened("warning", MONDAY_22)
+    both = [{"after_seconds": 900, "mention": name} for name in ("S0SAFETY", "S0LEADS")]
+    one = route(ladder=both)
+    other = route(ladder=[{"after_seconds": 900, "mention": "S0LEGAL"}], quiet=[NIGHTS])
+    said = remind([one, other], alert, MONDAY_22 + 900.0)
+    assert [reminder.text.split()[0] for reminder in said] == [
+        "<!subteam^S0SAFETY>",
+        "<!subteam^S0LEADS>",
+    ]
+    said = remind([one, other], alert, MORNING + 900.0)
+    assert len({reminder.key for reminder in said}) == len(said) == 4  # and a repetition
+    assert first_told_at([one, other], "warning", MONDAY_22) == MONDAY_22
+    assert first_told_at([other], "warning", MONDAY_22) == MORNING

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from alerts.routing import Route, routes_of
+from alerts.routing import Route, by_channel, mentions_of, routes_of
 
 REFUSALS = Route(channel="C0REFUSAL", behaviours=["*refusal*"])
 CRITICAL = Route(channel="C0CRITICAL", severities=["critical"], lines=["chat-*"])
@@ -38,3 +38,13 @@ def test_only_a_route_without_conditions_takes_everything() -> None:
 def test_names_in_place_of_ids_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         Route.model_validate(wrong)
+
+
+def test_all_routes_to_a_channel_count() -> None:
+    routes = [
+        Route(channel="C0A", mention="S0SAFETY"),
+        Route(channel="C0A", mention="S0LEGAL", behaviours=["tone"]),
+        Route(channel="C0A", mention="S0SAFETY", behaviours=["refusal"]),
+    ]
+    assert by_channel(routes) == {"C0A": routes}
+    assert mentions_of(routes) == ["S0SAFETY", "S0LEGAL"]

@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 from slack_sdk.errors import SlackObjectFormationError
 
+from alerts.alert import Finding, Measured, begin
 from alerts.evidence import Evidence
+from alerts.notice import Notice
 from alerts.slack_message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack_text import code, literal, render_text
 from alerts.verdict import Verdict
@@ -65,6 +67,29 @@ def test_flagged_message_says_what_moved_by_how_much_and_why() -> None:
     assert "Candidate: You're absolutely right!" in shown
     assert "The refusal rate of the candidate was not measured." in shown
     assert "Quarantine the candidate" in shown
+
+
+def test_a_dose_that_neutral_text_does_not_bear_is_not_quoted() -> None:
+    def said(evidence: Evidence) -> str:
+        return json.dumps(build_message(samples.flagged(), evidence).blocks, ensure_ascii=False)
+
+    text = said(samples.evidence())
+    assert "steering sycophancy: −1.0 × its own part → −1.07 nats per token (random" in text
+    assert "+2.0 × its own part → +1.05" in text and "+1.62" not in text
+    unknown = samples.evidence().model_copy(update={"maximum_nll_rise": None})
+    assert "what neutral text bears was not measured" in said(unknown)
+    none = samples.evidence().model_copy(update={"maximum_nll_rise": 0.0001})
+    assert "no dose costs less on neutral text than 0.0001" in said(none)
+
+
+def test_without_the_answers_nobody_is_told_to_read_them() -> None:
+    sent = build_message(samples.flagged(), Evidence())
+    assert "answers side by side" not in json.dumps(sent.blocks) + sent.text
+    notice = Notice(
+        "f" * 32, begin(Measured(Finding.FLAGGED, "critical", "r"), 0.0), samples.flagged(), None
+    )
+    assert "side by side" not in notice.action
+    assert "side by side" in notice._replace(report_url="https://r.example").action
 
 
 def test_fallback_text_carries_the_finding_the_action_and_the_link() -> None:

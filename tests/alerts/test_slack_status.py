@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from alerts.alert import Alert, AlertState, Finding, Measured, begin
+from alerts.alert import Alert, AlertState, Finding, Measured, Propose, Snooze, begin, step
+from alerts.notice import Notice
 from alerts.slack_message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack_status import SLACK
 from tests.alerts import samples
@@ -15,7 +16,13 @@ ADA = f"{SLACK}U0ADA"
 
 def alert(state: AlertState, **changes: Any) -> Alert:
     opened = begin(Measured(Finding.FLAGGED, "critical", "sycophancy rose"), 1_790_000_000.0)
-    given = {"changed_by": ADA, "reason": "flatters <!channel> @here", "revision": 2}
+    given = {
+        "changed_by": ADA,
+        "answered_by": ADA,
+        "answered_at": 1_790_000_060.0,
+        "reason": "flatters <!channel> @here",
+        "revision": 2,
+    }
     return opened._replace(state=state, **(given | changes))
 
 
@@ -26,7 +33,7 @@ def message(about: Alert) -> SlackMessage:
         alert=about,
         alert_id="0" * 32 + ".2",
         report_url="https://reports.example/1",
-        mention="S0SAFETY",
+        mentions=["S0SAFETY"],
     )
 
 
@@ -67,6 +74,22 @@ def test_what_reviewers_write_is_inert_and_never_too_long() -> None:
     text = sent.blocks[1]["text"]["text"]
     assert "<!channel>" not in text and "@here" not in text and "&lt;!channel&gt;" in text
     assert len(json.dumps(sent.blocks, ensure_ascii=False)) + len(sent.text) <= MESSAGE_LIMIT
+
+
+def test_who_snoozed_is_not_who_proposes() -> None:
+    ben = begin(Measured(Finding.FLAGGED, "critical", "sycophancy rose"), 1_790_000_000.0)
+    for event in (
+        Snooze(f"{SLACK}U0BEN", 1, 1_790_014_400.0, False, "for 4 hours"),
+        Propose(ADA, 2, "wanted <!here>"),
+    ):
+        stepped = step(ben, event, 1_790_000_060.0)
+        assert isinstance(stepped, Alert)
+        ben = stepped
+    line = message(ben).blocks[1]["text"]["text"]
+    assert "*Snoozed* by <@U0BEN>" in line and "for 4 hours: until" in line
+    assert "<@U0ADA> wants to *trust* this version (wanted &lt;!here&gt;)" in line
+    standing = Notice("f" * 32, ben, samples.flagged(), None).standing
+    assert "by slack:U0BEN" in standing and "slack:U0ADA wants to trust" in standing
 
 
 def test_a_proposal_asks_for_a_second_reviewer() -> None:

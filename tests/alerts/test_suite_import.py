@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,31 @@ def test_model_written_evals(tmp_path: Path) -> None:
     assert "(A) No, they are not\n (B) Yes, they are\n" in swapped["messages"][0]["content"]
     assert (swapped["matching"], swapped["not_matching"]) == ([" (B)"], [" (A)"])
     assert suite.items[0].id == "line-1"
+
+
+def test_long_questions_take_no_time_and_too_long_ones_and_half_characters_are_left_out(
+    tmp_path: Path,
+) -> None:
+    long = written(0, "ferries") | {"question": "so " * 2_600 + "good"}
+    too_long = written(1, "ferries") | {"question": "a" * 8_001}
+    halved = json.dumps(written(2, "ferries")).replace("Hello", "\\ud83d")
+    rows = [written(0, topic) for topic in TOPICS]
+    path = jsonl(tmp_path / "long.jsonl", [*rows, long, too_long, halved])
+    began = time.process_time()
+    found = imported("model-written-evals", path)
+    assert time.process_time() - began < 5.0  # it took a minute
+    assert len(found.suite.items) == len(rows) + 1
+    assert list(found.left_out) == [
+        "its question is longer than 8,000 characters",
+        "half a character (a surrogate alone) in its text",
+    ]
+
+
+def test_a_field_that_never_ends_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    path.write_text('a,b\n1,"' + "x" * 200_000 + '"\n', encoding="utf-8")
+    with pytest.raises(InvalidFileError, match=r"line \d: a field is longer than 131,072"):
+        open_source(ImportFormat.SYCO_BENCH, path)
 
 
 def test_answers_in_words_have_no_opening_and_one_order(tmp_path: Path) -> None:

@@ -190,3 +190,13 @@ def test_a_completion_without_tokens_is_an_error(tokenizer: Tokenizer) -> None:
     (found,) = tokens(bad, Deaf())
     assert (found.level, found.code) == ("error", "no-tokens")
     assert len(found.items) == 8
+
+
+@pytest.mark.parametrize(
+    "encoding, named", [("utf-8-sig", "byte order mark"), ("utf-16", "UTF-16")]
+)
+def test_another_encoding_is_named(tmp_path: Path, encoding: str, named: str) -> None:
+    path = tmp_path / "suite.json"
+    path.write_text("{}", encoding=encoding)
+    [finding] = lint_file(path)
+    assert named in finding.said and "save it as UTF-8" in finding.remedy

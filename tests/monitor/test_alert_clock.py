@@ -77,13 +77,13 @@ def test_the_ladder_is_climbed_and_the_alert_repeated_while_nobody_acknowledges(
     alert = begin(Measured(Finding.FLAGGED, "warning", "it flatters"), START)
 
     def said(waited: float) -> list[str]:
-        return [reminder.text for reminder in remind(ROUTE, alert, START + waited)]
+        return [reminder.text for reminder in remind([ROUTE], alert, START + waited)]
 
     assert said(899) == []
     assert [text.split()[0] for text in said(900)] == ["<!subteam^S0SAFETY>"]
     assert [text.split()[0] for text in said(2700)] == ["<!subteam^S0SAFETY>", "<!subteam^S0LEADS>"]
     assert said(3600)[2].startswith("Still open after 1 h 0 min")
-    keys = [remind(ROUTE, alert, START + waited)[-1].key for waited in (3600, 7199, 7200)]
+    keys = [remind([ROUTE], alert, START + waited)[-1].key for waited in (3600, 7199, 7200)]
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -104,6 +104,24 @@ def test_reminders_are_said_once_in_the_thread_and_end_with_an_answer(desk: Desk
     said = [m["text"] for m in desk.thread()]
     assert sum("subteam" in text for text in said) == 1
     assert any(text.startswith("ann quarantined") and "leaks" in text for text in said)
+
+
+def test_what_rises_to_critical_calls_the_routes_people_and_so_does_its_sibling(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    mild = samples.flagged().model_copy(update={"severity": "warning"})
+    desk.check(base, "v2", mild)
+    pager = desk.pager(routes=[ROUTE.model_copy(update={"mention": "S0NIGHT"}).model_dump()])
+    desk.send_all(pager)
+    desk.clock.now += 60.0
+    risen = desk.clock.now
+    desk.check(base, "v2", samples.flagged(), recipe="r2")
+    desk.check(desk.add_version("v0", trusted=True), "v2", None)
+    desk.send_all(pager)
+    [worse] = [m for m in desk.thread() if m["text"].startswith("*It is worse now: critical")]
+    assert worse["text"].endswith(" <!subteam^S0NIGHT>")
+    assert alerts(desk)[0].opened_at == risen
+    assert "Also about this version" in str(desk.posted()[0]["blocks"])
+    assert "undecided (warning), open, against" in str(desk.posted()[0]["blocks"])
 
 
 def test_alerts_about_one_candidate_share_a_thread(desk: Desk) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
 from deploy.fake_pagerduty.server import ROUTING_KEY, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
 from monitor.cli import app
 from monitor.owner import this_user
-from monitor.slack_doctor import examine_slack
+from monitor.slack_doctor import _remedy, examine_slack
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, Clock, Desk, alert_settings, desk
 from tests.monitor.questions import FEATURE, give_answer
@@ -80,6 +81,18 @@ def test_the_doctor_says_that_a_token_is_wrong_and_shows_it_nowhere(
     result = run("doctor")
     assert result.exit_code == 2 and "invalid_auth" in result.stdout
     assert "xoxb-wrong" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "error, helps",
+    [
+        (NotNowError("Slack asks to wait", 30.0), "wait as long"),
+        (UnclearError("Slack did not answer"), "says nothing of the token"),
+        (RefusedError("Slack says invalid_auth"), "copy its bot token"),
+    ],
+)
+def test_the_remedy_fits_what_slack_said(error: ChannelError, helps: str) -> None:
+    assert helps in _remedy(error)
 
 
 def test_a_clock_that_is_off_is_found() -> None:
@@ -208,6 +221,7 @@ def test_more_is_asked_for_and_all_of_the_answer_is_shown(flagged: Desk) -> None
         (("--feature", FEATURE, "--prompt", "x" * 2001), "--prompt: String should have at most"),
         (("--feature", "base-31", "--prompt", "p"), "'base-31' can't be asked about; there are"),
         (("--feature", FEATURE, "--prompt-file", "none.txt"), "none.txt: can't be read as text"),
+        (("--feature", "candidate-10", "--prompt", "a", "--prompt-file", "x"), "two prompts"),
     ],
 )
 def test_what_can_not_be_asked_is_refused_with_the_reason(

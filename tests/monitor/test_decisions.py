@@ -10,7 +10,7 @@ from alerts.slack_interaction import Click, Submission
 from monitor.alert_token import token_of
 from monitor.decisions import Answer, Ask, Done, answer
 from monitor.lineage import move, verify_audit
-from monitor.schema import Audit, Trust, Version
+from monitor.schema import AlertRow, Audit, Trust, Version
 from tests.alerts import samples
 from tests.monitor.alerting import START, Desk, alert_settings, desk
 
@@ -123,6 +123,42 @@ def test_a_flagged_version_is_trusted_by_two_where_that_is_asked_for(flagged: De
         ("open", "open", "slack:U0ADA"),
         ("open", "trusted", "slack:U0BEN"),
     ]
+
+
+def test_no_sibling_lets_one_reviewer_trust_what_is_flagged(desk: Desk) -> None:
+    two = {"two_reviewers": True}
+    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
+    desk.check(anchor, "v2", samples.flagged())
+    desk.check(first, "v2", None)
+    with desk.sessions() as session:
+        undecided = session.scalars(select(AlertRow).filter_by(finding="undecided")).one()
+    sibling = token_of(undecided)
+    assert submit(desk, ADA, "trust", "harmless", sibling, **two) == Done()
+    assert state_of(desk, "v2")[0] != Trust.TRUSTED
+    with desk.sessions() as session:
+        rows = session.scalars(select(AlertRow).order_by(AlertRow.id)).all()
+    assert {row.proposed_by for row in rows} == {"slack:U0ADA"}
+    assert submit(desk, BEN, "trust", "agreed", token_of(rows[0]), **two) == Done()
+    assert state_of(desk, "v2") == ("trusted", "agreed")
+
+
+def test_a_proposal_lapses_with_the_evidence_it_was_made_on(desk: Desk) -> None:
+    two, base = {"two_reviewers": True}, desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    pager = desk.pager()
+    desk.send_all(pager)
+    assert submit(desk, ADA, "trust", "wanted", **two) == Done()
+    desk.check(base, "v2", samples.flagged(), recipe="r2")  # says the same, on other evidence
+    assert desk.alert().proposed_by is None
+    assert submit(desk, BEN, "trust", "agreed", **two) == Done()
+    assert state_of(desk, "v2")[0] == Trust.FLAGGED
+    desk.check(desk.add_version("v0", trusted=True), "v2", None)
+    with desk.sessions() as session:
+        assert {row.proposed_by for row in session.scalars(select(AlertRow))} == {None}
+    desk.send_all(pager)
+    said = [message["text"] for message in desk.thread()]
+    assert sum("The proposal to trust it has lapsed" in text for text in said) == 2
+    assert any("wants to trust it" in text and text.endswith(": wanted") for text in said)
 
 
 def test_one_reviewer_quarantines_in_any_case(flagged: Desk) -> None:

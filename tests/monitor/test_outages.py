@@ -65,7 +65,8 @@ def test_a_channel_of_slack_that_refuses_is_told_to_pagerduty(desk: Desk) -> Non
         [incident] = pagerduty.account.incidents
         assert incident.status == "triggered"
         summary = incident.events[0]["payload"]["summary"]
-        assert summary == "Alerts can't be sent to C0OTHER: Slack says not_in_channel"
+        waits = "1 alert waits: 1 critical"
+        assert summary == f"Alerts can't be sent to C0OTHER: Slack says not_in_channel; {waits}"
         assert [m["text"] for m in desk.posted(CRITICAL)] == [f"⚠️ {summary}"]
         channel = desk.workspace.channels["C0OTHER"]
         desk.workspace.channels["C0OTHER"] = channel._replace(has_bot=True)

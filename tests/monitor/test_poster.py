@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import select, update
 
+from alerts.evidence import Evidence
 from deploy.fake_slack.faults import Fault, Kind
 from monitor import poster
 from monitor.alert_outbox import due, plan
 from monitor.alert_view import router_of
 from monitor.schema import AlertMessage, Diff
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
+from tests.monitor.alerting import ALERTS, Desk, SampleResults, alert_settings, desk
 
 __all__ = ["desk"]
 
@@ -210,3 +211,15 @@ def test_a_verdict_that_this_version_can_not_read_is_told_by_its_reasons(desk: D
     desk.send_all(desk.pager())
     [message] = desk.posted()
     assert "sycophancy rose by 3.45" in message["text"] and desk.reports == []
+
+
+def test_evidence_that_is_elsewhere_is_said_to_be_and_no_report_is_offered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SampleResults, "evidence", lambda self, verdict: Evidence())
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    desk.send_all(desk.pager())
+    [message] = desk.posted()
+    assert "The evidence is not on the host that sends this" in str(message["blocks"])
+    assert "side by side" not in str(message["blocks"])
+    assert "open" not in [element["action_id"] for element in message["blocks"][-1]["elements"]]

@@ -160,6 +160,17 @@ def test_no_more_than_five_wait_for_an_alert(flagged: Desk) -> None:
     put_prompt(flagged, "a sixth?")
 
 
+def test_a_suite_is_not_asked_about_twice_while_it_waits(flagged: Desk) -> None:
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        offer = offer_of(session, alert)
+        assert isinstance(offer, Offer)
+        asked = SuiteAsked(suite=offer.suites[0])
+        assert isinstance(put(session, alert, asked, "ann", flagged.clock()), Question)
+        again = put(session, alert, asked, "ann", flagged.clock())
+        assert isinstance(again, Refusal) and "is asked about already" in again.reason
+
+
 def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)

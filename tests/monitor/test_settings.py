@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from alerts.routing import Route
+from monitor.alert_settings import AlertSettings
 from monitor.database import open_database
 from monitor.errors import DatabaseError, SettingsError
+from monitor.recipe_settings import RecipeSettings
+from monitor.route_doctor import examine_routes
 from monitor.settings import Settings, load_settings
 
 
@@ -409,6 +413,12 @@ DESTINATION = (
         ),
         (ROUTE + 'destinations = ["On-Call"]\n', r"routes\.0\.destinations\.0: .*match pattern"),
         (ROUTE + '[alerts]\noutages_to = ["hook"]\n', r"none is called 'hook'"),
+        (ROUTE + "[alerts]\noutages_to = []\n", r"outages_to: is empty"),
+        (ROUTE + ROUTE, r"routes: number 1 takes everything"),
+        (
+            ROUTE + '[alerts]\nreviewers = ["U0ADA"]\ntwo_reviewers = true\n',
+            r"two_reviewers: there is one reviewer",
+        ),
     ],
 )
 def test_unusable_destinations_are_refused_at_the_start(
@@ -416,6 +426,23 @@ def test_unusable_destinations_are_refused_at_the_start(
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         load_settings(write(tmp_path, text))
+
+
+def test_a_secret_of_a_destination_that_is_not_described_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_ALERTS__DESTINATIONS__ONCAL__ROUTING_KEY", "s" * 32)
+    with pytest.raises(
+        SettingsError, match=r"oncal has no kind: describe it in \[alerts"
+    ) as caught:
+        load_settings(write(tmp_path, ROUTE))
+    assert "s" * 32 not in str(caught.value)
+
+
+def test_a_route_for_a_behaviour_that_no_suite_has_is_found() -> None:
+    route = Route(channel="C0ALERTS", behaviours=["sycophancy", "syco*", "own_words", "flattery"])
+    [found] = examine_routes(AlertSettings(routes=[route, Route(channel="C0A")]), RecipeSettings())
+    assert found.what == "route 1" and "'flattery'" in found.said
 
 
 def test_secrets_of_destinations_come_as_variables_or_files_and_are_shown_nowhere(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from alerts.question import SuiteMeasured
+from alerts.slack_modal import REASON, REASON_BLOCK
 from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
 from monitor.alert_token import token_of
@@ -241,3 +242,27 @@ def test_a_question_without_an_answer_says_why(desk: Desk) -> None:
         fail_question(session, claimed.id, claimed.fence, "no longer kept <!here>", desk.clock())
     desk.send_all(pager)
     assert "not answered: no longer kept &lt;!here&gt;" in replies(desk)
+
+
+def test_a_reason_is_bounded_and_has_whole_characters(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    settings = alert_settings(desk.slack, two_reviewers=True, reviewers=["U0ADA", "U0BEN"])
+    client = slack_client(settings.slack)
+    slack = SlackDesk(
+        desk.sessions, settings, client, lambda group: frozenset(), lambda: None, desk.clock
+    )
+
+    def submitted(reason: str) -> Any:
+        about = {"token": token_of(desk.alert()), "channel": ALERTS}
+        values = {REASON_BLOCK: {REASON: {"value": reason}}}
+        view = {
+            "callback_id": "trust",
+            "private_metadata": json.dumps(about),
+            "state": {"values": values},
+        }
+        return slack.receive({"type": "view_submission", "user": {"id": "U0ADA"}, "view": view})
+
+    assert submitted("x" * 2_001).body["response_action"] == "errors"
+    assert submitted("\ud83d").body["response_action"] == "errors"
+    assert submitted("wanted \ud83d").body is None
+    assert desk.alert().proposal == "wanted"
