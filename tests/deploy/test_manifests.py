@@ -126,6 +126,14 @@ import monitor.webhook_server, workers.results, workers.remote, workers.service,
     assert done.returncode == 0, done.stderr
 
 
+def test_secrets_of_compose_get_into_neither_the_repository_nor_an_image() -> None:
+    assert "deploy/compose/secrets/" in Path(".gitignore").read_text().splitlines()
+    for image in ("control", "worker"):
+        rules = (DEPLOY / f"images/{image}.Dockerfile.dockerignore").read_text().splitlines()
+        # The last rule that matches decides.
+        assert rules.index("deploy/compose/secrets") > rules.index("!deploy")
+
+
 def test_images_are_written_as_they_should_be() -> None:
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
     assert hadolint is not None, "hadolint is missing: run `make venv`"
