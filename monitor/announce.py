@@ -9,6 +9,7 @@ import os
 import time
 import urllib.request
 import uuid
+from http.client import HTTPException
 from pathlib import Path
 
 from monitor.checkpoint import looks_complete
@@ -30,7 +31,7 @@ def announce(
     returned. A watch that can't be woken is logged and finds the checkpoint at its next look.
     Raises CheckpointRefusedError where weights, configuration or tokenizer are not there.
     """
-    if int(os.environ.get("RANK", "0")) != 0:
+    if os.environ.get("RANK", "").strip() not in ("", "0"):
         return False
     path = Path(checkpoint)
     names = {file.name for file in path.iterdir()} if path.is_dir() else set()
@@ -46,12 +47,12 @@ def announce(
 
 
 def _wake(url: str, secret: str, name: str) -> None:
-    body = json.dumps({"type": "checkpoint.published", "name": name}).encode()
-    headers = {"Content-Type": "application/json"}
-    if secret:
-        headers |= signed_headers(secret, uuid.uuid4().hex, int(time.time()), body)
     try:
+        body = json.dumps({"type": "checkpoint.published", "name": name}).encode()
+        headers = {"Content-Type": "application/json"}
+        if secret:
+            headers |= signed_headers(secret, uuid.uuid4().hex, int(time.time()), body)
         request = urllib.request.Request(url, body, headers)
         urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         logger.warning("the watch at %s can't be woken (%s); it looks by itself later", url, error)

@@ -105,7 +105,7 @@ def healthy(
 @explained
 def exporter(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9464,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9464,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:

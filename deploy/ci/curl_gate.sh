@@ -11,8 +11,18 @@ if [ "$#" -lt 2 ] || [ -z "${LATENTWATCH_URL:-}" ] || [ -z "${LATENTWATCH_READ_T
   echo "usage: LATENTWATCH_URL=... LATENTWATCH_READ_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]" >&2
   exit 2
 fi
-address="$LATENTWATCH_URL/v1/versions/$1/$2"
-end=$(($(date +%s) + 60 * ${3:-120}))
+minutes=${3:-120}
+case "$minutes" in
+  *[!0-9]* | ?????*) echo "MINUTES must be a whole number of at most 4 digits, not '$minutes'" >&2; exit 2 ;;
+esac
+
+# As a part of an address; octets, so that any character of a version's name passes.
+encoded() {
+  printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'
+}
+
+address="$LATENTWATCH_URL/v1/versions/$(encoded "$1")/$(encoded "$2")"
+end=$(($(date +%s) + 60 * minutes))
 
 # The token goes through standard input: arguments can be seen by every user of the machine.
 ask() {
@@ -21,7 +31,16 @@ ask() {
 }
 
 while :; do
-  state=$(ask --header "Accept: text/plain") || state=unreachable
+  # The state, and on a line of its own the code of the answer: 000 where there was none.
+  answer=$(ask --header "Accept: text/plain" --write-out '\n%{http_code}')
+  code=${answer##*
+}
+  state=${answer%%
+*}
+  case "$code" in
+    401 | 403) echo "no answer of latentwatch ($code): is the token right?" >&2; exit 2 ;;
+    000 | 429 | 5??) state=unreachable ;; # a proxy answers so while the watch restarts
+  esac
   case "$state" in
     new | checking | unknown | unreachable) ;;
     *) break ;;
@@ -41,5 +60,5 @@ case "$state" in
   refused) exit 2 ;;
   superseded) exit 4 ;;
   undecided) exit 3 ;;
-  *) echo "no answer of latentwatch: is the token right?" >&2; exit 2 ;;
+  *) echo "no answer of latentwatch ($code): is the address right?" >&2; exit 2 ;;
 esac

@@ -14,6 +14,9 @@ candidate=$1 baseline=$2 reports=$3
 shift 3
 
 mkdir -p "$reports" || exit 2
+# What an earlier check left must not be shown as the outcome of one that fails.
+rm -f "$reports/latentwatch.json" "$reports/latentwatch.md" "$reports/latentwatch.xml" \
+  "$reports/latentwatch.sarif" "$reports/verdict.json" "$reports/report.html" || exit 2
 latentwatch check "$candidate" --baseline "$baseline" --format json --out "$reports" "$@" \
   > "$reports/latentwatch.json"
 code=$?

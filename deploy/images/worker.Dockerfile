@@ -1,4 +1,4 @@
-# A worker that compares. TORCH chooses the build: the index of the CPU wheels, or that of a CUDA
+# A worker that compares. TORCH_INDEX chooses the build: the index of the CPU wheels, or that of a CUDA
 # version that the driver of your GPUs can run.
 ARG BASE=python:3.13-slim-bookworm
 FROM ${BASE} AS build

@@ -23,11 +23,15 @@ def main() -> int:
     parser.add_argument("--no-fake-slack", action="store_true", help="a token of yours is set")
     parser.add_argument("--free-ports", action="store_true", help="any that nobody listens on")
     given = parser.parse_args()
-    given.directory.mkdir(parents=True, exist_ok=True)
+    console, stop = Console(highlight=False, soft_wrap=True), Event()
+    try:
+        given.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        console.print(f"error: --directory {given.directory}: can't be made ({error.strerror})")
+        return 2
     directory = given.directory.resolve()
     profiles = ["cpu"] if given.no_fake_slack else ["cpu", "demo"]
     port = (lambda _: free_port()) if given.free_ports else int
-    console, stop = Console(highlight=False, soft_wrap=True), Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:

@@ -10,13 +10,18 @@ from types import TracebackType
 from typing import Self
 
 from deploy.stack.composition import CompositionError
+from deploy.stack.parent import END_WITH_PARENT
 from deploy.stack.places import Prepared
+from deploy.stack.ports import refuse_taken_ports
 from deploy.stack.programs import NOT_HERE, Started, program_of
 
 START_SECONDS = 60.0
 TEND_SECONDS = 0.5
 AGAIN_SECONDS = 2.0
 """Pause before what has ended is started again."""
+ENDS = 5
+"""So often a service may end, each time within SHORT_SECONDS of its start, before it is left."""
+SHORT_SECONDS = 60.0
 STOP_SECONDS = 150.0
 """How long a process may take to stop: a worker saves its training."""
 
@@ -25,17 +30,26 @@ class Stack:
     """Started one after the other, in the order in which they need each other."""
 
     def __init__(
-        self, services: Sequence[Prepared], directory: Path, tell: Callable[[str], None]
+        self,
+        services: Sequence[Prepared],
+        directory: Path,
+        tell: Callable[[str], None],
+        inherited: Sequence[int] = (),
     ) -> None:
-        """`tell` is told, in a sentence, what a person should know."""
+        """`tell` is told, in a sentence, what a person should know; every process keeps the
+        descriptors `inherited` open."""
         self._services = [one for one in services if one.service.image not in NOT_HERE]
-        self._directory, self._tell = directory, tell
+        self._directory, self._tell, self._inherited = directory, tell, inherited
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, Started] = {}
+        self._ends: dict[str, int] = {}
+        self._since: dict[str, float] = {}
         self._ending = threading.Event()
         self._tender = threading.Thread(target=self._tend, name="tender")
 
     def __enter__(self) -> Self:
+        """Raises CompositionError where a port is taken or a service does not start."""
+        refuse_taken_ports(self._services)
         try:
             for one in _in_order(self._services):
                 self._started[str(one)] = program_of(one, self._directory)
@@ -69,6 +83,7 @@ class Stack:
     def _start(self, name: str) -> None:
         arguments, environment, directory, user = self._started[name]
         self.log(name).parent.mkdir(exist_ok=True)
+        self._since[name] = time.monotonic()
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 arguments,
@@ -79,6 +94,8 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=self._inherited,
+                preexec_fn=END_WITH_PARENT,
             )
 
     def _tend(self) -> None:
@@ -89,17 +106,25 @@ class Stack:
                     continue
                 if name not in ended:
                     ended[name] = time.monotonic()
-                    self._tell(f"{name} has ended with {process.returncode}; see {self.log(name)}")
-                elif time.monotonic() - ended[name] > AGAIN_SECONDS:
+                    self._tell_end(name, process.returncode)
+                elif self._ends[name] < ENDS and time.monotonic() - ended[name] > AGAIN_SECONDS:
                     del ended[name]
                     self._start(name)
+
+    def _tell_end(self, name: str, code: int) -> None:
+        lived = time.monotonic() - self._since[name]
+        self._ends[name] = self._ends.get(name, 0) + 1 if lived < SHORT_SECONDS else 1
+        self._tell(f"{name} has ended with {code}; see {self.log(name)}")
+        if self._ends[name] == ENDS:
+            self._tell(f"{name} has ended {ENDS} times in a row and is not started again")
 
     def _answers(self, one: Prepared) -> None:
         """Wait until it takes connections. Raises CompositionError when it does not."""
         deadline = time.monotonic() + START_SECONDS
+        process = self._processes[str(one)]
         for port in one.ports.values():
-            while not _takes_connections(port):
-                if time.monotonic() > deadline or self._processes[str(one)].poll() is not None:
+            while not _takes_connections(port) or process.poll() is not None:
+                if time.monotonic() > deadline or process.poll() is not None:
                     raise CompositionError(f"{one} does not start; see {self.log(str(one))}")
                 time.sleep(0.05)
 

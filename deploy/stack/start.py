@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from deploy.demo.watching import COMMAND
 from deploy.stack.composition import read_services
+from deploy.stack.lock import locked
 from deploy.stack.places import SETTINGS, Places, Prepared
 from deploy.stack.stack import Stack
 from monitor.settings_environment import CONFIG
@@ -48,29 +49,31 @@ def running_stack(
     """The services of deploy/compose below `directory`, until the block ends.
 
     `port` says which port stands for an exposed one; `settings` take the place of the bundled
-    ones. Raises CompositionError where a service can't be run here.
+    ones. Raises CompositionError where a service can't be run here, or
+    `directory` is in use.
     """
     chosen = set(profiles)
     variables = {"CHECKPOINTS": str(directory / "checkpoints")} | dict(variables)
     if "demo" in chosen:
         variables |= FAKE_SLACK
-    (directory / "checkpoints" / "chat").mkdir(parents=True, exist_ok=True)
-    services = read_services(COMPOSITION / "compose.yaml", chosen, variables)
-    for one in services:
-        if settings is not None and SETTINGS in one.mounts:
-            one.mounts[SETTINGS] = str(settings.resolve())
-    secrets = directory / "secrets"
-    subprocess.run([COMPOSITION / "secrets.sh", secrets], check=True)
-    places = Places(services, COMPOSITION, directory, secrets, port)
-    prepared = {one.name: places.prepare(one) for one in services}
-    with Stack(list(prepared.values()), directory, tell) as stack:
-        pages = {
-            name: f"http://127.0.0.1:{port}/"
-            for name in PAGES
-            if name in prepared
-            for port in prepared[name].ports.values()
-        }
-        yield Running(stack, pages, _command(directory, prepared["alerts"]))
+    with locked(directory) as lock:
+        (directory / "checkpoints" / "chat").mkdir(parents=True, exist_ok=True)
+        services = read_services(COMPOSITION / "compose.yaml", chosen, variables)
+        for one in services:
+            if settings is not None and SETTINGS in one.mounts:
+                one.mounts[SETTINGS] = str(settings.resolve())
+        secrets = directory / "secrets"
+        subprocess.run([COMPOSITION / "secrets.sh", secrets], check=True)
+        places = Places(services, COMPOSITION, directory, secrets, port)
+        prepared = {one.name: places.prepare(one) for one in services}
+        with Stack(list(prepared.values()), directory, tell, [lock]) as stack:
+            pages = {
+                name: f"http://127.0.0.1:{port}/"
+                for name in PAGES
+                if name in prepared
+                for port in prepared[name].ports.values()
+            }
+            yield Running(stack, pages, _command(directory, prepared["alerts"]))
 
 
 def _command(directory: Path, like: Prepared) -> Path:

@@ -126,6 +126,14 @@ import monitor.webhook_server, workers.results, workers.remote, workers.service,
     assert done.returncode == 0, done.stderr
 
 
+def test_secrets_of_compose_get_into_neither_the_repository_nor_an_image() -> None:
+    assert "deploy/compose/secrets/" in Path(".gitignore").read_text().splitlines()
+    for image in ("control", "worker"):
+        rules = (DEPLOY / f"images/{image}.Dockerfile.dockerignore").read_text().splitlines()
+        # The last rule that matches decides.
+        assert rules.index("deploy/compose/secrets") > rules.index("!deploy")
+
+
 def test_images_are_written_as_they_should_be() -> None:
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
     assert hadolint is not None, "hadolint is missing: run `make venv`"
@@ -149,6 +157,50 @@ def test_systemd_would_take_the_units(unit: str, tmp_path: Path) -> None:
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "name", ["latentwatch@watch", "latentwatch@alerts", "latentwatch-worker@0"]
+)
+def test_settings_are_read_from_what_systemd_hands_to_a_unit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    known = {
+        "LATENTWATCH_DATABASE_URL": "postgresql://ann:s3cret@db/latentwatch",
+        "LATENTWATCH_BROKER__URL": "redis://:s3cret@redis:6379/0",
+        "LATENTWATCH_ALERTS__SLACK__BOT_TOKEN": "xoxb-1",
+        "LATENTWATCH_ALERTS__SLACK__APP_TOKEN": "xapp-1",
+    }
+    for secret, value in known.items():
+        (secrets / secret).write_text(value)
+    template = DEPLOY / f"systemd/{name.partition('@')[0]}@.service"
+    drop_ins = sorted((DEPLOY / f"systemd/{name}.service.d").glob("*.conf"))
+    unit = "".join(file.read_text() for file in [template, *drop_ins])
+    handed = handed_out(unit.replace("/etc/latentwatch/secrets", str(secrets)), tmp_path / "handed")
+    for variable, value in re.findall(r"^Environment=(LATENTWATCH_SECRETS_\w+)=(.*)$", unit, re.M):
+        monkeypatch.setenv(variable, value.replace("%d", str(handed)))
+    settings = load_settings(KUBERNETES / "base/latentwatch.toml")
+    assert settings.database_url.get_secret_value() == known["LATENTWATCH_DATABASE_URL"]
+    assert settings.broker.url is not None
+    assert settings.broker.url.get_secret_value() == known["LATENTWATCH_BROKER__URL"]
+    slack = settings.alerts.slack
+    sends = slack.bot_token is not None and slack.app_token is not None
+    assert sends == (name == "latentwatch@alerts")
+
+
+def handed_out(unit: str, directory: Path) -> Path:
+    """The credentials of `unit` in `directory`, laid out as systemd.exec(5) says: a file by the ID,
+    every file of a directory by the ID, an underscore and its name."""
+    directory.mkdir()
+    for credential, path in re.findall(r"^LoadCredential=([^:\n]+):(.+)$", unit, re.M):
+        if Path(path).is_dir():
+            for file in Path(path).iterdir():
+                shutil.copy(file, directory / f"{credential}_{file.name}")
+        else:
+            shutil.copy(path, directory / credential)
+    return directory
 
 
 def test_shellcheck_finds_nothing_in_the_scripts() -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from monitor.cli import app
 from monitor.database import open_database
 from monitor.lineage import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
@@ -260,3 +262,8 @@ def test_the_docs_list_every_metric() -> None:
         f"| {', '.join(m.labels)} | {m.help} |"
         for m in METRICS.values()
     ]
+
+
+def test_a_port_that_there_is_not_is_named() -> None:
+    done = CliRunner().invoke(app, ["exporter", "--port", "99999"])
+    assert done.exit_code == 2 and "--port" in done.output and "65535" in done.output

@@ -7,7 +7,14 @@ from threading import Event
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Trainer,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from monitor.announce import announce
 from monitor.checkpoint import inspect_checkpoint
@@ -69,3 +76,31 @@ def test_a_watch_that_is_away_stops_no_training(
     with caplog.at_level(logging.WARNING):
         assert announce(checkpoint, url=f"http://127.0.0.1:{free_port()}/v1/events", secret=SECRET)
     assert "it looks by itself later" in caplog.text and SECRET not in caplog.text
+
+
+def test_a_secret_that_cannot_sign_stops_no_training_but_its_callback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = write_checkpoint(tmp_path / "step-1", seed=0)
+    with caplog.at_level(logging.WARNING):
+        assert announce(checkpoint, url="http://127.0.0.1:1/v1/events", secret="whsec_no base64")
+    assert "what follows whsec_ must be base64" in caplog.text
+    with pytest.raises(ValueError, match="must be base64"):
+        AnnounceCallback(secret="whsec_no base64")
+
+
+def test_an_empty_rank_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "")
+    assert announce(write_checkpoint(tmp_path / "step-1", seed=0)) is True
+
+
+def test_a_trainer_that_saves_no_tokenizer_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint-1", seed=0)
+    (checkpoint / "tokenizer.json").unlink()
+    arguments = TrainingArguments(tmp_path, report_to="none", use_cpu=True)
+    state = TrainerState(global_step=1, is_world_process_zero=True)
+    AnnounceCallback().on_save(arguments, state, TrainerControl())
+    assert "checkpoint-1 can't be announced" in caplog.text
+    assert not (checkpoint / "_SUCCESS").exists()

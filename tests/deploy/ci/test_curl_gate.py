@@ -3,8 +3,12 @@
 import hashlib
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -45,12 +49,15 @@ def url(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def gate(directory: Path, url: str, version: str, token: str = TOKEN) -> tuple[int, str]:
+def gate(
+    directory: Path, url: str, version: str, token: str = TOKEN, minutes: str = "0"
+) -> tuple[int, str]:
     """Its exit code and what it said; versions are named by their digests."""
     program("curl", "curl")
     known = {"LATENTWATCH_URL": url, "LATENTWATCH_READ_TOKEN": token}
+    known["LATENTWATCH_POLL_SECONDS"] = "0.1"
     done = subprocess.run(
-        [GATE, "chat", version, "0"],
+        [GATE, "chat", version, minutes],
         cwd=directory,
         env=os.environ | known,
         capture_output=True,
@@ -80,6 +87,49 @@ def test_what_is_not_decided_in_time_has_not_passed(tmp_path: Path, url: str, na
 def test_neither_a_wrong_token_nor_a_server_that_is_away_is_a_pass(
     tmp_path: Path, url: str
 ) -> None:
-    assert gate(tmp_path, url, digest("passed"), "another-token-of-that-length")[0] == 2
+    code, said = gate(tmp_path, url, digest("passed"), "another-token-of-that-length")
+    assert code == 2 and "is the token right?" in said
     code, said = gate(tmp_path, "http://127.0.0.1:1", digest("passed"))
     assert code == 3 and "unreachable" in said
+
+
+@contextmanager
+def answering(answers: list[tuple[int, str]]) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives the answers in turn, the last one again; and the paths it was asked."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code, text = answers[min(len(asked), len(answers) - 1)]
+            asked.append(self.path)
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_it_waits_while_a_proxy_has_nobody_behind_it(tmp_path: Path) -> None:
+    away = [(502, "<html>Bad Gateway"), (429, "slower"), (503, "")]
+    with answering([*away, (202, "checking\n"), (200, "passed\n")]) as (url, asked):
+        code, said = gate(tmp_path, url, "step-1", minutes="1")
+    assert code == 0, said
+    assert len(asked) == 6
+
+
+def test_a_version_is_asked_for_by_its_whole_name(tmp_path: Path) -> None:
+    with answering([(200, "passed\n")]) as (url, asked):
+        assert gate(tmp_path, url, "step 1#a?é")[0] == 0
+    assert unquote(asked[0]) == "/v1/versions/chat/step 1#a?é"
+
+
+@pytest.mark.parametrize("minutes", ["2h", "-1", "99999"])
+def test_minutes_that_are_no_number_are_bad_input(tmp_path: Path, minutes: str) -> None:
+    code, said = gate(tmp_path, "http://127.0.0.1:1", "step-1", minutes=minutes)
+    assert code == 2 and f"whole number of at most 4 digits, not '{minutes}'" in said

@@ -69,6 +69,17 @@ def test_without_a_verdict_nothing_passes(tmp_path: Path, code: int, expected: i
     assert not (tmp_path / "reports/latentwatch.json").exists()
 
 
+def test_reports_of_an_earlier_check_do_not_outlive_one_that_fails(tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    earlier = [f"latentwatch.{end}" for end in ("json", "md", "xml", "sarif")]
+    for name in [*earlier, "verdict.json", "report.html", "notes.txt"]:
+        (reports / name).write_text("passed")
+    check = saying(tmp_path, None, 2)
+    assert gate(tmp_path, "candidate", "base", "reports", check=check).returncode == 2
+    assert [path.name for path in reports.iterdir()] == ["notes.txt"]
+
+
 def test_a_verdict_that_cannot_be_shown_is_no_pass(tmp_path: Path) -> None:
     check = saying(tmp_path, samples.passed(), 0)
     (tmp_path / "told.json").write_text("{}")
@@ -90,7 +101,7 @@ def test_too_few_arguments_are_bad_input(tmp_path: Path) -> None:
 
 
 def test_shellcheck_finds_nothing_to_say() -> None:
-    scripts = [str(GATE)]
+    scripts = [str(path) for path in sorted(CI.glob("*.sh"))]
     for step in yaml.safe_load((CI / "action.yml").read_text())["runs"]["steps"]:
         assert step["shell"] == "bash"
         checked = subprocess.run(

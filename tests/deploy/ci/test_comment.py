@@ -1,0 +1,72 @@
+"""The comment on a pull request, through a `gh` that keeps comments as GitHub's API does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMENT = Path("deploy/ci/comment.sh").resolve()
+GH = """#!{python}
+import json, re, sys
+from pathlib import Path
+kept = Path("comments.json")
+comments = json.loads(kept.read_text())
+words = sys.argv[1:]
+assert words[0] == "api", words
+method = words[words.index("--method") + 1] if "--method" in words else "GET"
+(path,) = [word for word in words if word.startswith("repos/org/models/issues/")]
+if method == "GET":
+    assert path.endswith("/issues/7/comments") and "--paginate" in words
+    mark = re.fullmatch(r'\.\[\] \| select\(\.body \| startswith\("(.*)"\)\) \| \.id',
+                        words[words.index("--jq") + 1])[1]
+    for one in comments:
+        if one["body"].startswith(mark):
+            print(one["id"])
+else:
+    name, _, file = words[words.index("-F") + 1].partition("=@")
+    assert name == "body"
+    body = Path(file).read_text()
+    if method == "POST":
+        assert path.endswith("/issues/7/comments")
+        comments.append({{"id": 100 + len(comments), "body": body}})
+    else:
+        (one,) = [one for one in comments if path.endswith("/issues/comments/" + str(one["id"]))]
+        one["body"] = body
+    kept.write_text(json.dumps(comments))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    gh = tmp_path / "gh"
+    gh.write_text(GH.format(python=sys.executable))
+    gh.chmod(0o755)
+    (tmp_path / "comments.json").write_text("[]")
+    return tmp_path
+
+
+def comment(place: Path, checked: str, text: str) -> None:
+    (place / "report.md").write_text(text)
+    environment = os.environ | {
+        "PATH": f"{place}:{os.environ['PATH']}",
+        "GITHUB_REPOSITORY": "org/models",
+    }
+    subprocess.run([COMMENT, "7", checked, "report.md"], cwd=place, env=environment, check=True)
+
+
+def bodies(place: Path) -> list[str]:
+    found = json.loads((place / "comments.json").read_text())
+    return [one["body"].partition("-->\n")[2] or one["body"] for one in found]
+
+
+def test_each_check_keeps_a_comment_of_its_own_and_no_other_is_touched(place: Path) -> None:
+    comment(place, "trusted --line chat", "first")
+    comment(place, "trusted --line code", "of code")
+    comments = json.loads((place / "comments.json").read_text())
+    comments.append({"id": 999, "body": "of another tool with the same token"})
+    (place / "comments.json").write_text(json.dumps(comments))
+    comment(place, "trusted --line chat", "second")
+    assert bodies(place) == ["second", "of code", "of another tool with the same token"]

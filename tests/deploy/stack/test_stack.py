@@ -1,0 +1,152 @@
+"""Services as processes: whose ports they are, how often they are started, and what is left."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deploy.stack import stack as stack_module
+from deploy.stack.__main__ import main
+from deploy.stack.composition import CompositionError, Service, read_services
+from deploy.stack.lock import locked
+from deploy.stack.places import Places, Prepared
+from deploy.stack.programs import Started
+from deploy.stack.stack import Stack
+from deploy.stack.start import COMPOSITION
+from tests.services import free_port
+
+SERVER = """
+import socket, sys, time
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(60)
+"""
+KILLED = """
+import sys, time
+from pathlib import Path
+from deploy.stack import stack
+from deploy.stack.lock import locked
+from deploy.stack.programs import Started
+from tests.deploy.stack.test_stack import SERVER, service
+stack.program_of = lambda one, directory: Started(
+    [sys.executable, "-c", SERVER, *map(str, one.ports.values())], {}, directory, None)
+directory = Path(sys.argv[1])
+with locked(directory) as lock, stack.Stack([service(int(sys.argv[2]))], directory, print, [lock]):
+    print("runs", flush=True)
+    time.sleep(60)
+"""
+
+
+def service(port: int, after: list[str] | None = None, name: str = "server") -> Prepared:
+    made = Service(name, "any", [], [], {}, {}, [], [port], {}, after or [])
+    return Prepared(made, [], [], {}, {}, {port: port})
+
+
+def runs(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Every service is Python that runs `code`, with its port as the argument."""
+
+    def program(one: Prepared, directory: Path) -> Started:
+        ports = map(str, one.ports.values())
+        return Started([sys.executable, "-c", code, *ports], dict(os.environ), directory, None)
+
+    monkeypatch.setattr(stack_module, "program_of", program)
+
+
+def until(found: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers_late(port: int) -> bool:
+    time.sleep(2)
+    return True
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_that_somebody_else_has_is_named_with_its_holder(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs(monkeypatch, SERVER)
+    with closing(socket.create_server((address, 0))) as foreign:
+        port = foreign.getsockname()[1]
+        said = rf"port {port} of server is taken by .*\(process {os.getpid()}\).*--free-ports"
+        with pytest.raises(CompositionError, match=said), Stack([service(port)], tmp_path, print):
+            pass
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_server_that_has_ended_does_not_answer_through_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another takes the port between the look at it and the start.
+    monkeypatch.setattr(stack_module, "refuse_taken_ports", lambda services: None)
+    monkeypatch.setattr(stack_module, "_takes_connections", answers_late)
+    runs(monkeypatch, "raise SystemExit(1)")
+    server, port = service(free_port()), free_port()
+    client = service(port, after=["server"], name="client")
+    with (
+        pytest.raises(CompositionError, match="server does not start"),
+        Stack([server, client], tmp_path, print),
+    ):
+        pass
+
+
+def test_what_always_ends_is_left_after_some_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_module, "TEND_SECONDS", 0.01)
+    monkeypatch.setattr(stack_module, "AGAIN_SECONDS", 0.01)
+    runs(monkeypatch, "raise SystemExit(1)")
+    told: list[str] = []
+    with Stack([service(free_port())], tmp_path, told.append):
+        until(lambda: "server has ended 5 times in a row and is not started again" in told)
+        time.sleep(0.5)
+    assert sum("has ended with 1" in one for one in told) == 5
+
+
+def test_servers_end_with_a_stack_that_is_killed_and_the_lock_with_them(tmp_path: Path) -> None:
+    port = free_port()
+    stack = subprocess.Popen(
+        [sys.executable, "-c", KILLED, tmp_path, str(port)], stdout=subprocess.PIPE, text=True
+    )
+    assert stack.stdout is not None and stack.stdout.readline() == "runs\n"
+    until(lambda: is_taken(port))
+    with (
+        pytest.raises(CompositionError, match=f"is in use.*process {stack.pid} "),
+        locked(tmp_path),
+    ):
+        pass
+    stack.send_signal(signal.SIGKILL)
+    stack.wait()
+    stack.stdout.close()
+    until(lambda: not is_taken(port), 10.0)
+    with locked(tmp_path):
+        pass
+
+
+def test_a_directory_that_cannot_be_made_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["deploy.stack", "--directory", "/proc/nope"])
+    assert main() == 2
+    assert "error: --directory /proc/nope: can't be made" in capsys.readouterr().out
+
+
+def test_redis_listens_on_this_machine_alone(tmp_path: Path) -> None:
+    services = read_services(COMPOSITION / "compose.yaml", ["cpu"], {})
+    (redis,) = [one for one in services if one.name == "redis"]
+    command = Places([redis], COMPOSITION, tmp_path, tmp_path, int).prepare(redis).command
+    assert command[command.index("--bind") + 1] == "127.0.0.1"
