@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from monitor.database import read_database
+from monitor.database import open_reader
 from monitor.errors import LatentwatchError
 from monitor.metrics.alerts import Answers, read_alerts
 from monitor.metrics.broker import read_broker
@@ -72,7 +72,7 @@ class DatabaseCollector(Collector):
         yield from _readable("broker", lambda: list(read_broker(self._settings.broker)))
 
     def _of_database(self, read: Callable[[Session], Iterable[Any]]) -> list[Any]:
-        sessions = read_database(self._settings.database_url)
+        sessions = open_reader(self._settings.database_url)
         try:
             with sessions() as session:
                 return list(read(session))

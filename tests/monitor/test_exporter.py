@@ -252,6 +252,22 @@ def test_a_database_that_cannot_be_read_is_told(tmp_path: Path, clock: Clock) ->
     assert repaired.value("jobs", queue="gpu", state="queued") == 0
 
 
+@BOTH_DATABASES
+def test_a_transaction_that_is_open_holds_up_no_scrape(
+    filled: Settings, clock: Clock, sessions: Sessions
+) -> None:
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        with sessions.begin() as session:
+            session.add(Line(name="not yet written", created_at=0.0))
+            session.flush()
+            scrape = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert scrape.value("exporter_scrape_error", part="jobs") == 0
+    assert scrape.value("version_state", line="not yet written", state="new") is None
+
+
 def test_the_docs_list_every_metric() -> None:
     page = Path("docs/metrics.md").read_text()
     listed = [line for line in page.splitlines() if line.startswith(f"| `{PREFIX}")]
