@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -25,11 +25,22 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.deadline import end_after
 from monitor.errors import DatabaseError, LatentwatchError
 from monitor.postgres import connect, connect_reader
 from monitor.schema import Base
 
 BUSY_SECONDS = 30.0
+
+
+class Hurry(NamedTuple):
+    """How long a reader has, in seconds."""
+
+    statement: float
+    connection: float
+    """From being connected to the end of all that it reads."""
+    connecting: int
+    """Per address of the host."""
 
 
 def open_database(url: str | SecretStr) -> sessionmaker[Session]:
@@ -73,16 +84,22 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     return open_reader(url)
 
 
-def open_reader(url: str | SecretStr) -> sessionmaker[Session]:
+def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmaker[Session]:
     """Sessions for what only reads, and migrates nothing: it waits for no writer and none for it.
 
-    Raises DatabaseError as `read_database` does.
+    Raises DatabaseError as `read_database` does; what outlasts `hurry` fails with OperationalError.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "postgresql":
         place: URL | Path = parsed
         with _explained(parsed, "read"):
-            engine = connect_reader(parsed, BUSY_SECONDS)
+            engine = (
+                connect_reader(parsed, BUSY_SECONDS)
+                if hurry is None
+                else connect_reader(parsed, hurry.statement, hurry.connecting)
+            )
+            if hurry is not None:
+                end_after(engine, hurry.connection)
             revision = _revision(engine)
     else:
         place = path = Path(str(parsed.database))
@@ -90,6 +107,8 @@ def open_reader(url: str | SecretStr) -> sessionmaker[Session]:
             if not path.exists():
                 return _nothing()
             engine = _sqlite_reader(path)
+            if hurry is not None:
+                end_after(engine, hurry.connection)
             revision = _revision(engine)
     if revision is None:
         return _nothing()
