@@ -16,14 +16,16 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from alerts.verdict import Verdict, to_json
+from monitor import jobs
 from monitor.database import Hurry, open_database, open_reader
 from monitor.lineage import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
 from monitor.metrics.collector import HURRY
-from monitor.metrics.exporter import serve_metrics
+from monitor.metrics.exporter import Exporter, serve_metrics
 from monitor.metrics.reading import Reading
 from monitor.outbox import Message
-from monitor.schema import Line, Observation, Trust
+from monitor.schema import Line, Observation, Trust, Version
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
@@ -276,6 +278,57 @@ def test_a_transaction_that_is_open_holds_up_no_scrape(
         exporter.close()
     assert scrape.value("exporter_scrape_error", part="jobs") == 0
     assert scrape.value("version_state", line="not yet written", state="new") is None
+
+
+def test_a_diff_that_is_repeated_counts_once_before_and_after_a_restart(
+    filled: Settings, clock: Clock, sessions: Sessions
+) -> None:
+    counts = []
+
+    def histograms(exporter: Exporter) -> list[str]:
+        clock.now += 6
+        shown = Scrape(exporter.port)
+        counts.append(shown.value("job_turnaround_seconds_count", queue="gpu"))
+        return [
+            line
+            for line in shown.text.splitlines()
+            if "_seconds_" in line and "oldest" not in line and line.startswith(f"{PREFIX}job_")
+        ]
+
+    def queue() -> int:
+        with sessions.begin() as session:
+            versions = (
+                session.scalars(select(Version).filter_by(name=name)).one() for name in ("v1", "v3")
+            )
+            line = session.scalars(select(Line)).one()
+            return jobs.queue_diff(session, line, *versions, "r", clock.now).id
+
+    def end(diff_id: int, verdict: Verdict, error: str | None) -> None:
+        with sessions.begin() as session:
+            claimed = jobs.claim_next(session, clock.now, "host:1:0", 60.0, diff_id)
+            assert claimed is not None
+            jobs.finish(session, diff_id, claimed.fence, to_json(verdict), clock.now + 5, error)
+
+    running = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        undecided = samples.passed().model_copy(update={"verdict": "undecided"})
+        end(queue(), undecided, "the disk was full")
+        histograms(running)
+        diff_id = queue()
+        histograms(running)
+        end(diff_id, samples.passed(), None)
+        before = histograms(running)
+    finally:
+        running.close()
+    restarted = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        after = histograms(restarted)
+    finally:
+        restarted.close()
+    assert counts == [2, 2, 3, 3]
+    assert [one for one in after if "seconds_" in one] == [
+        one for one in before if "seconds_" in one
+    ]
 
 
 @contextmanager
