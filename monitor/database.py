@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -25,11 +25,22 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.deadline import end_after
 from monitor.errors import DatabaseError, LatentwatchError
 from monitor.postgres import connect, connect_reader
 from monitor.schema import Base
 
 BUSY_SECONDS = 30.0
+
+
+class Hurry(NamedTuple):
+    """How long a reader has, in seconds."""
+
+    statement: float
+    connection: float
+    """From being connected to the end of all that it reads."""
+    connecting: int
+    """Per address of the host."""
 
 
 def open_database(url: str | SecretStr) -> sessionmaker[Session]:
@@ -58,28 +69,50 @@ def open_database(url: str | SecretStr) -> sessionmaker[Session]:
 def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     """Sessions for what only reads, also where this user may not write.
 
-    What is not there yet reads as empty and is not created. Raises DatabaseError as `open_database`
-    does, and when the database is of another latentwatch and can't be migrated from here.
+    What is not there yet reads as empty and is not created; an SQLite file of an older latentwatch
+    is migrated first if this user may write there. Raises DatabaseError as `open_database` does,
+    and when the database is of another latentwatch and can't be migrated from here.
+    """
+    parsed = _parsed(url)
+    path = Path(str(parsed.database))
+    if parsed.get_backend_name() == "sqlite" and path.exists() and _may_write(path):
+        with _explained(path, "read"):
+            engine = _sqlite_reader(path)
+            stale = _revision(engine) not in (None, _newest_revision())
+        if stale:
+            open_database(url).kw["bind"].dispose()
+    return open_reader(url)
+
+
+def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmaker[Session]:
+    """Sessions for what only reads, and migrates nothing: it waits for no writer and none for it.
+
+    Raises DatabaseError as `read_database` does; what outlasts `hurry` fails with OperationalError.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "postgresql":
         place: URL | Path = parsed
         with _explained(parsed, "read"):
-            engine = connect_reader(parsed, BUSY_SECONDS)
+            engine = (
+                connect_reader(parsed, BUSY_SECONDS)
+                if hurry is None
+                else connect_reader(parsed, hurry.statement, hurry.connecting)
+            )
+            if hurry is not None:
+                end_after(engine, hurry.connection)
             revision = _revision(engine)
     else:
         place = path = Path(str(parsed.database))
         with _explained(path, "read"):
             if not path.exists():
                 return _nothing()
-            if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-                return open_database(url)
-            engine = create_engine("sqlite://", creator=lambda: _reader(path), poolclass=NullPool)
-            _begin_with(engine, "BEGIN")
+            engine = _sqlite_reader(path)
+            if hurry is not None:
+                end_after(engine, hurry.connection)
             revision = _revision(engine)
     if revision is None:
         return _nothing()
-    if revision != ScriptDirectory.from_config(_migrations()).get_current_head():
+    if revision != _newest_revision():
         raise DatabaseError(
             f"{place}: was written by another latentwatch than this one; bring both to one "
             "version, and run the command once as a user who may write there"
@@ -124,10 +157,25 @@ def _explained(place: URL | Path, purpose: str) -> Iterator[None]:
         ) from error
 
 
+def _newest_revision() -> str | None:
+    return ScriptDirectory.from_config(_migrations()).get_current_head()
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _sqlite_reader(path: Path) -> Engine:
+    engine = create_engine("sqlite://", creator=lambda: _reader(path), poolclass=NullPool)
+    _begin_with(engine, "BEGIN")
+    return engine
+
+
 def _reader(path: Path) -> sqlite3.Connection:
-    # Without its log nobody has the file open, and SQLite would have to create one to read it.
-    logged = path.with_name(f"{path.name}-wal").exists()
-    url = f"{path.resolve().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
+    # To read, SQLite creates the log where there is none. Who may not write there reads the file
+    # by itself: without a log nobody has it open.
+    as_it_is = not _may_write(path) and not path.with_name(f"{path.name}-wal").exists()
+    url = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if as_it_is else ''}"
     return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
 

@@ -15,7 +15,7 @@ _LOCK = 0x6C77_0001
 
 def connect(url: URL, wait_seconds: float) -> Engine:
     """An engine whose transactions exclude each other; they wait for `wait_seconds` at most."""
-    engine = _engine(url, wait_seconds)
+    engine = _engine(url, 10, lock_timeout=wait_seconds)
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
@@ -24,22 +24,25 @@ def connect(url: URL, wait_seconds: float) -> Engine:
     return engine
 
 
-def connect_reader(url: URL, wait_seconds: float) -> Engine:
-    """An engine for what only reads: it waits for nobody, and sees one state per transaction."""
-    engine = _engine(url, wait_seconds)
+def connect_reader(url: URL, statement_seconds: float, connect_seconds: int = 10) -> Engine:
+    """An engine for what only reads: it waits for nobody, and sees one state per transaction.
+
+    No statement takes longer than `statement_seconds`, whatever it waits for.
+    """
+    engine = _engine(url, connect_seconds, statement_timeout=statement_seconds)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _engine(url: URL, wait_seconds: float) -> Engine:
-    milliseconds = int(wait_seconds * 1000)
+def _engine(url: URL, connect_seconds: int, **timeouts: float) -> Engine:
+    timeouts["idle_in_transaction_session_timeout"] = IDLE_SECONDS
+    options = (f"-c {name}={int(seconds * 1000)}" for name, seconds in timeouts.items())
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,  # else the first transaction after a restart of the server fails
         connect_args={
-            "connect_timeout": 10,
+            "connect_timeout": connect_seconds,
             "keepalives_idle": 30,
             "application_name": "latentwatch",
-            "options": f"-c lock_timeout={milliseconds} "
-            f"-c idle_in_transaction_session_timeout={int(IDLE_SECONDS * 1000)}",
+            "options": " ".join(options),
         },
     )

@@ -7,6 +7,8 @@ asked directly, since Celery's own counts need a worker to answer.
 from collections.abc import Iterator
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from monitor.broker_settings import BrokerSettings
 from monitor.metrics.reading import Reading
@@ -23,6 +25,7 @@ def read_broker(settings: BrokerSettings) -> Iterator[Reading]:
         settings.url.get_secret_value(),
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # the next scrape is one
     )
     with client:
         for queue in QUEUES:

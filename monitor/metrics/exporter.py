@@ -1,9 +1,12 @@
-"""`latentwatch exporter`: one process that answers Prometheus at /metrics."""
+"""`latentwatch exporter`: one process that answers Prometheus at /metrics.
+
+At /healthz it answers without the database: to start it again for a fault of that would not help.
+"""
 
 import threading
-from collections.abc import Callable
-from http.server import HTTPServer
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -32,6 +35,7 @@ def serve_metrics(settings: Settings, host: str, port: int, clock: Callable[[], 
         raise SettingsError(
             f"--host {host} --port {port}: can't be listened on ({error}); choose another"
         ) from error
+    server.set_app(_with_health(server.get_app()))
 
     def close() -> None:
         _stop(server, thread)
@@ -39,7 +43,18 @@ def serve_metrics(settings: Settings, host: str, port: int, clock: Callable[[], 
     return Exporter(server.server_port, close)
 
 
-def _stop(server: HTTPServer, thread: threading.Thread) -> None:
+def _with_health(metrics: Any) -> Any:
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/healthz":
+            found: Iterable[bytes] = metrics(environ, start_response)
+            return found
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"ok\n"]
+
+    return answer
+
+
+def _stop(server: WSGIServer, thread: threading.Thread) -> None:
     server.shutdown()
     server.server_close()
     thread.join()

@@ -55,22 +55,27 @@ def read_jobs(session: Session, now: float) -> Iterator[Reading]:
 
 
 class Ended:
-    """The durations of ended diffs. Remembers how far it has read, so that a scrape looks at what
-    has ended since the last one; after a restart it reads everything again, and counts the same."""
+    """The durations of diffs that were measured to their end, each once, by its id.
+
+    Such a diff is never queued again, so its times stay as they are, and a restart counts the same.
+    One that ended by a failure can be queued again, which changes them; it counts when it has been
+    measured. Remembers what it has counted, so that a scrape reads only the verdicts that came
+    since the last one."""
 
     def __init__(self) -> None:
-        self._read: set[tuple[int, float | None]] = set()
+        self._read: set[int] = set()
         self._spreads: dict[tuple[str, str], Distribution] = {}
 
     def read(self, session: Session) -> Iterator[Spread]:
-        """How long the diffs took that ended with a verdict, in all and by stage."""
-        ended = select(Diff.id, Diff.finished_at).where(Diff.verdict.is_not(None))
-        new = [row for row in session.execute(ended).all() if tuple(row) not in self._read]
-        for diff_id, finished_at in new:
+        """How long the diffs took, in all and by stage."""
+        ended = select(Diff.id).where(
+            Diff.state == DiffState.DONE, Diff.error.is_(None), Diff.verdict.is_not(None)
+        )
+        for diff_id in [one for one in session.scalars(ended) if one not in self._read]:
             diff = session.get_one(Diff, diff_id)
             self._count(diff)
             session.expunge(diff)
-            self._read.add((diff_id, finished_at))
+            self._read.add(diff_id)
         for (name, label), distribution in self._spreads.items():
             yield Spread(name, (label,), distribution)
 

@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import os
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import open_database, read_database
+from monitor.database import open_database, open_reader, read_database
 from monitor.digest_cache import DatabaseDigestCache
 from monitor.errors import DatabaseError
 from monitor.identity import FileDigests
@@ -116,10 +118,31 @@ def test_what_is_not_there_reads_as_empty_and_is_not_created(tmp_path: Path) -> 
     assert not (tmp_path / "none").exists()
 
 
-def test_who_may_write_migrates_when_reading(tmp_path: Path) -> None:
-    (tmp_path / "empty.db").touch()
-    with read_database(f"sqlite:///{tmp_path}/empty.db")() as session:
+def test_who_may_write_migrates_when_reading(database_url: str) -> None:
+    _at_revision(database_url, "0010")
+    with pytest.raises(DatabaseError, match="another latentwatch"):
+        open_reader(database_url)
+    with read_database(database_url)() as session:
         assert session.scalars(select(Line)).all() == []
+    open_reader(database_url)
+
+
+@BOTH_DATABASES
+@pytest.mark.parametrize("read", [read_database, open_reader])
+def test_readers_wait_for_no_transaction_and_hold_none_up(
+    database_url: str, read: Callable[[str], sessionmaker[Session]]
+) -> None:
+    sessions = open_database(database_url)
+    with sessions.begin() as session:
+        session.add(Line(name="not yet written", created_at=0.0))
+        session.flush()
+        began = time.monotonic()
+        reading = read(database_url)()
+        assert reading.scalars(select(Line.name)).all() == []
+        assert time.monotonic() - began < 10
+    with sessions.begin() as session:
+        session.execute(text("DELETE FROM lines"))
+    reading.close()
 
 
 @BOTH_DATABASES

@@ -1,29 +1,41 @@
 """What Prometheus reads of a filled database, from the real exporter over HTTP."""
 
 import hashlib
+import socket
 import subprocess
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
+from alerts.verdict import Verdict, to_json
+from monitor import diff_claims, diff_endings, diff_queue
 from monitor.cli import app
-from monitor.database import open_database
+from monitor.database import Hurry, open_database, open_reader
 from monitor.lineage import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
-from monitor.metrics.exporter import serve_metrics
+from monitor.metrics.collector import HURRY
+from monitor.metrics.exporter import Exporter, serve_metrics
+from monitor.metrics.reading import Reading
 from monitor.outbox import Message
-from monitor.schema import Line, Observation, Trust
+from monitor.schema import Line, Observation, Trust, Version
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.filled import DAY, fill, new_version
 from tests.services import RedisServer, free_port, program
 from workers.celery_app import make_app, send
+
+DATABASE_PARTS = ("versions", "jobs", "running", "alerts", "answers", "ended", "verdicts")
 
 
 class Clock:
@@ -252,6 +264,157 @@ def test_a_database_that_cannot_be_read_is_told(tmp_path: Path, clock: Clock) ->
         exporter.close()
     assert repaired.value("exporter_scrape_error", part="jobs") == 0
     assert repaired.value("jobs", queue="gpu", state="queued") == 0
+
+
+@BOTH_DATABASES
+def test_a_transaction_that_is_open_holds_up_no_scrape(
+    filled: Settings, clock: Clock, sessions: Sessions
+) -> None:
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        with sessions.begin() as session:
+            session.add(Line(name="not yet written", created_at=0.0))
+            session.flush()
+            scrape = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert scrape.value("exporter_scrape_error", part="jobs") == 0
+    assert scrape.value("version_state", line="not yet written", state="new") is None
+
+
+def test_a_diff_that_is_repeated_counts_once_before_and_after_a_restart(
+    filled: Settings, clock: Clock, sessions: Sessions
+) -> None:
+    counts = []
+
+    def histograms(exporter: Exporter) -> list[str]:
+        clock.now += 6
+        shown = Scrape(exporter.port)
+        counts.append(shown.value("job_turnaround_seconds_count", queue="gpu"))
+        return [
+            line
+            for line in shown.text.splitlines()
+            if "_seconds_" in line and "oldest" not in line and line.startswith(f"{PREFIX}job_")
+        ]
+
+    def queue() -> int:
+        with sessions.begin() as session:
+            versions = (
+                session.scalars(select(Version).filter_by(name=name)).one() for name in ("v1", "v3")
+            )
+            line = session.scalars(select(Line)).one()
+            return diff_queue.queue_diff(session, line, *versions, "r", clock.now).id
+
+    def end(diff_id: int, verdict: Verdict, error: str | None) -> None:
+        with sessions.begin() as session:
+            claimed = diff_claims.claim_next(session, clock.now, "host:1:0", 60.0, diff_id)
+            assert claimed is not None
+            diff_endings.finish(
+                session, diff_id, claimed.fence, to_json(verdict), clock.now + 5, error
+            )
+
+    running = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        undecided = samples.passed().model_copy(update={"verdict": "undecided"})
+        end(queue(), undecided, "the disk was full")
+        histograms(running)
+        diff_id = queue()
+        histograms(running)
+        end(diff_id, samples.passed(), None)
+        before = histograms(running)
+    finally:
+        running.close()
+    restarted = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        after = histograms(restarted)
+    finally:
+        restarted.close()
+    assert counts == [2, 2, 3, 3]
+    assert [one for one in after if "seconds_" in one] == [
+        one for one in before if "seconds_" in one
+    ]
+
+
+@contextmanager
+def _accepts_and_never_answers() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_database_that_never_answers_costs_less_than_prometheus_waits(
+    clock: Clock, tmp_path: Path
+) -> None:
+    with _accepts_and_never_answers() as port:
+        settings = settings_for(
+            f"postgresql://latentwatch@127.0.0.1:{port}/none",
+            tmp_path,
+            url=f"redis://127.0.0.1:{port}/0",
+        )
+        exporter = serve_metrics(settings, "127.0.0.1", 0, clock)
+        try:
+            began = time.monotonic()
+            scrape = Scrape(exporter.port)
+            took = time.monotonic() - began
+        finally:
+            exporter.close()
+    assert took < 9
+    for part in (*DATABASE_PARTS, "broker"):
+        assert scrape.value("exporter_scrape_error", part=part) == 1, part
+
+
+def test_health_is_answered_while_a_scrape_waits_for_the_database(
+    clock: Clock, tmp_path: Path
+) -> None:
+    with _accepts_and_never_answers() as port:
+        settings = settings_for(f"postgresql://latentwatch@127.0.0.1:{port}/none", tmp_path)
+        exporter = serve_metrics(settings, "127.0.0.1", 0, clock)
+        try:
+            scraping = threading.Thread(target=Scrape, args=(exporter.port,))
+            scraping.start()
+            address = f"http://127.0.0.1:{exporter.port}/healthz"
+            with urllib.request.urlopen(address, timeout=9) as answer:
+                assert (answer.status, answer.read()) == (200, b"ok\n")
+            assert scraping.is_alive()
+            scraping.join()
+        finally:
+            exporter.close()
+
+
+@BOTH_DATABASES
+def test_a_part_that_takes_too_long_is_cut_short(
+    filled: Settings, clock: Clock, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+    def slow(session: Session, now: float) -> list[Reading]:
+        session.execute(text(endless))
+        return []
+
+    hurry = Hurry(statement=1.0, connection=60.0, connecting=2)
+    if database_url.startswith("sqlite"):
+        hurry = hurry._replace(connection=1.0)
+    monkeypatch.setattr("monitor.metrics.collector.HURRY", hurry)
+    monkeypatch.setattr("monitor.metrics.collector.read_running", slow)
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        scrape = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert scrape.value("exporter_scrape_error", part="running") == 1
+    assert scrape.value("exporter_scrape_error", part="jobs") == 0
+    if not database_url.startswith("sqlite"):  # of which only the whole has a limit
+        assert scrape.value("exporter_scrape_error", part="verdicts") == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_connection_outlasts_its_deadline(sessions: Sessions, database_url: str) -> None:
+    with open_reader(database_url, HURRY)() as session:
+        assert session.scalar(text("SHOW statement_timeout")) == "3s"
+    hurry = Hurry(statement=60.0, connection=1.0, connecting=2)
+    with open_reader(database_url, hurry)() as session:
+        with pytest.raises(OperationalError) as caught:
+            session.scalar(text("SELECT pg_sleep(30)"))
+        assert caught.value.connection_invalidated
 
 
 def test_the_docs_list_every_metric() -> None:

@@ -51,12 +51,15 @@ class _Server:
 
 
 class Alertmanager(_Server):
-    """Posts to `receivers` at a path of the receiver's name."""
+    """Posts to `receivers` at a path of the receiver's name; `group_wait` takes the place of what
+    is deployed."""
 
-    def __init__(self, directory: Path, receivers: str) -> None:
+    def __init__(self, directory: Path, receivers: str, group_wait: str | None = None) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.ready = f"http://{self.address}/-/ready"
         config = yaml.safe_load((DEPLOYED / "alertmanager.yml").read_text())
+        if group_wait is not None:
+            config["route"]["group_wait"] = group_wait
         for receiver in config["receivers"]:
             for webhook in receiver["webhook_configs"]:
                 webhook["url"] = f"{receivers}/{receiver['name']}"

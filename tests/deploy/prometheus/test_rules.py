@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -105,3 +106,45 @@ def test_an_alert_goes_from_prometheus_through_alertmanager_to_its_receiver(
     assert [alert["labels"]["alertname"] for alert in post["alerts"]] == [
         "LatentwatchDeadMansSwitch"
     ]
+
+
+def test_an_exporter_that_is_down_pages_and_hides_the_warnings_of_the_service_alone(
+    received: tuple[str, list[Any]], tmp_path: Path
+) -> None:
+    address, posts = received
+
+    def tell(*alerts: tuple[str, str]) -> None:
+        labels = [{"alertname": name, "severity": severity} for name, severity in alerts]
+        asked = urllib.request.Request(
+            f"http://{alertmanager.address}/api/v2/alerts",
+            json.dumps([{"labels": one} for one in labels]).encode(),
+            {"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(asked).close()
+
+    def arrived() -> set[tuple[str, str]]:
+        return {
+            (path, alert["labels"]["alertname"]) for path, post in posts for alert in post["alerts"]
+        }
+
+    with Alertmanager(tmp_path, address, group_wait="1s") as alertmanager:
+        tell(("LatentwatchExporterDown", "critical"))
+        tell(
+            ("LatentwatchReview", "warning"),
+            ("LatentwatchChannelDown", "warning"),
+            ("LatentwatchJobsFailed", "warning"),
+            ("SomebodyElse", "warning"),
+            ("LatentwatchNoWorkers", "critical"),
+        )
+        expected = {
+            ("/pager", "LatentwatchExporterDown"),
+            ("/pager", "LatentwatchNoWorkers"),
+            ("/operators", "LatentwatchReview"),
+            ("/operators", "LatentwatchChannelDown"),
+            ("/operators", "SomebodyElse"),
+        }
+        deadline = time.monotonic() + 60
+        while not expected <= arrived() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(2)  # what is not held back would have come by now
+    assert arrived() == expected
