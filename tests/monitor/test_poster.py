@@ -10,9 +10,10 @@ from deploy.fake_slack.faults import Fault, Kind
 from monitor import poster
 from monitor.alert_outbox import due, plan
 from monitor.alert_view import router_of
+from monitor.pager import Pager
 from monitor.schema import AlertMessage, Diff
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
+from tests.monitor.alerting import ALERTS, Desk, SampleResults, alert_settings, desk
 
 __all__ = ["desk"]
 
@@ -86,6 +87,27 @@ def test_a_process_that_was_killed_while_it_posted_posts_no_second_message(desk:
     desk.clock.now += poster.SETTLE_SECONDS
     desk.send_all(pager)
     assert len(desk.posted()) == 1 and errors(desk) == []
+
+
+@pytest.mark.parametrize("before, after", [(300, 300), (7200, 0), (-7200, -7200), (0, 300)])
+def test_a_host_whose_clock_is_wrong_posts_no_second_message(
+    desk: Desk, before: float, after: float
+) -> None:
+    desk.workspace.faults.add(Fault("chat.postMessage", "lost"))
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    ahead = before
+    settings, results = alert_settings(desk.slack), SampleResults()
+    pager = Pager(
+        desk.sessions, settings, results, desk.reports.append, lambda: desk.clock() + ahead
+    )
+    pager.step()
+    assert errors(desk) and len(desk.posted()) == 1
+    ahead = after
+    desk.clock.now += max(0, before - after)
+    for _ in range(3):
+        desk.send_all(pager)
+    assert len(desk.posted()) == 1 and errors(desk) == []
+    assert desk.workspace.calls.count("chat.postMessage") == 1
 
 
 def _post_and_die(pager):  # type: ignore[no-untyped-def]
