@@ -23,6 +23,10 @@ class Posting(NamedTuple):
 class Channel(Protocol):
     """Sends alerts. Every call raises one of the errors below and no other."""
 
+    def now(self) -> float:
+        """What the channel's own clock says, in seconds since the epoch. Asking sends nothing."""
+        ...
+
     def post(self, posting: Posting) -> str:
         """Send it and return the reference by which it can be updated."""
         ...
@@ -32,8 +36,8 @@ class Channel(Protocol):
         ...
 
     def find(self, posting: Posting, since: float) -> str | None:
-        """The reference of `posting` if it was sent at `since` (seconds since the epoch) or later;
-        None where it is certain that it was not."""
+        """The reference of `posting` if it was sent after `since`, a time that `now` gave just
+        before the attempt; None where it is certain that it was not."""
         ...
 
 

@@ -5,6 +5,7 @@ message by its metadata, which Slack keeps and hides.
 """
 
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import HTTPException
 from typing import Any, TypeVar
@@ -28,9 +29,10 @@ _UNCLEAR = {"fatal_error", "internal_error", "request_timeout", "service_unavail
 """Errors after which, as Slack documents, some of the operation may have succeeded."""
 _GONE = {"message_not_found", "thread_not_found"}
 _LIMITED_SECONDS = 30.0
-_PAGES = 20
 _PAGE = 200
-_CLOCKS = 60.0  # seconds by which the clocks of Slack and of this host may differ
+_EARLIER, _LATER = 60.0, 3600.0
+"""Seconds around an attempt in which its message stands: Slack's machines need not agree to the
+second, and a request may hang for long. What was said since then is not looked through."""
 
 R = TypeVar("R")
 
@@ -40,6 +42,19 @@ class SlackChannel:
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
+
+    def now(self) -> float:
+        """The time that Slack's answers bear: timestamps of messages are by the same clock, which
+        that of this host may be far from. Raises a ChannelError."""
+        headers = told(self._client.auth_test).headers
+        dates = [value for name, value in headers.items() if name.lower() == "date"]
+        try:
+            return parsedate_to_datetime(dates[0]).timestamp()
+        except (IndexError, ValueError) as error:
+            raise RefusedError(
+                "the answers of Slack bear no time (the header Date), without which a message that "
+                "may have been sent can't be found again; check alerts.slack.api_url and the proxy"
+            ) from error
 
     def post(self, posting: Posting) -> str:
         """Send it; a reference is the message's timestamp. Raises a ChannelError."""
@@ -72,15 +87,16 @@ class SlackChannel:
         )
 
     def find(self, posting: Posting, since: float) -> str | None:
-        """Look through the channel, or the thread, since `since`. Raises a ChannelError."""
+        """Look through the channel, or the thread, around `since`. Raises a ChannelError."""
         options: dict[str, Any] = {
             "channel": posting.channel,
-            "oldest": f"{since - _CLOCKS:.6f}",
+            "oldest": f"{since - _EARLIER:.6f}",
+            "latest": f"{since + _LATER:.6f}",
             "include_all_metadata": True,
             "limit": _PAGE,
         }
         cursor: str | None = None
-        for _ in range(_PAGES):
+        while True:
             page = told(partial(self._read, posting, options | {"cursor": cursor}))
             for message in page["messages"]:
                 if _is(message, posting):
@@ -88,7 +104,6 @@ class SlackChannel:
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
             if cursor is None:
                 return None
-        raise UnclearError(f"{posting.channel}: too many messages since then to look through")
 
     def _read(self, posting: Posting, options: dict[str, Any]) -> Any:
         if posting.thread is None:

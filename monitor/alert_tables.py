@@ -85,7 +85,7 @@ class AlertMessage(Base):
     """Under which the channel knows it."""
     tries: Mapped[int]
     attempted_at: Mapped[float | None]
-    """Of a first sending whose end is not known."""
+    """Of a first sending whose end is not known; of a message in Slack by Slack's clock."""
     not_before: Mapped[float]
     error: Mapped[str | None]
     """Why it could not be sent the last time."""

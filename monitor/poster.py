@@ -1,8 +1,9 @@
 """Sends the messages of alerts, each exactly once whatever fails.
 
-Before a message is posted its row says so, in a transaction of its own. If the end of the attempt
-is not known then (a lost reply, a killed process), the channel is asked for the message first,
-after a wait in which a late request would have arrived.
+Before a message is posted its row says so, in a transaction of its own, with the time by the
+channel's clock: that of this host may be wrong, and may be set right before the look. If the end of
+the attempt is not known then (a lost reply, a killed process), the channel is asked for the message
+first, after a wait in which a late request would have arrived.
 """
 
 import logging
@@ -137,7 +138,7 @@ class Poster:
 
     def _begin(self, message: AlertMessage) -> bool:
         """Note that it is about to be posted; False while another process is at it."""
-        now = self._clock()
+        attempted_at, now = self._channel.now(), self._clock()
         with self._sessions.begin() as session:
             mine = session.scalar(
                 update(AlertMessage)
@@ -146,7 +147,11 @@ class Poster:
                     AlertMessage.tries == message.tries,
                     AlertMessage.reference.is_(None),
                 )
-                .values(attempted_at=now, tries=message.tries + 1, not_before=now + SETTLE_SECONDS)
+                .values(
+                    attempted_at=attempted_at,
+                    tries=message.tries + 1,
+                    not_before=now + SETTLE_SECONDS,
+                )
                 .returning(AlertMessage.id)
             )
         return mine is not None

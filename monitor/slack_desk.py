@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slack_sdk import WebClient
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import Refusal
@@ -17,9 +18,11 @@ from alerts.slack_question import asked_of, question_modal
 from alerts.slack_status import moment, person, proposal_in_words
 from alerts.slack_text import literal
 from monitor.alert_settings import AlertSettings
-from monitor.decisions import Answer, Ask, Choose, Members, answer, take_question
+from monitor.decisions import Answer, Ask, Choose, Done, Members, answer, take_question
 
 logger = logging.getLogger(__name__)
+
+_UNSAVED = "It could not be saved: the database does not answer. Try again in a minute."
 
 
 class SlackDesk:
@@ -71,11 +74,10 @@ class SlackDesk:
                         model_text=labels,
                     ),
                 )
-            elif isinstance(result, Refusal):
-                text = sentence(result, self._clock())
+            elif isinstance(result, str):
                 told(
                     lambda: self._client.chat_postEphemeral(
-                        channel=click.channel, user=click.user, text=text
+                        channel=click.channel, user=click.user, text=result
                     )
                 )
         except ChannelError as error:
@@ -101,11 +103,10 @@ class SlackDesk:
             )
         )
 
-    def _ended(self, result: Answer) -> Reply:
+    def _ended(self, result: Ask | Choose | Done | str) -> Reply:
         """What the dialog of a submission turns into."""
-        if isinstance(result, Refusal):
-            view = answer_modal(sentence(result, self._clock()))
-            return Reply({"response_action": "update", "view": view}, None)
+        if isinstance(result, str):
+            return Reply({"response_action": "update", "view": answer_modal(result)}, None)
         return Reply(None, None)
 
     def _open(self, click: Click, view: dict[str, Any]) -> None:
@@ -114,12 +115,18 @@ class SlackDesk:
     def _answer(self, given: Click | Submission) -> Answer:
         return answer(self._sessions, self._settings, self._members, given, self._clock())
 
-    def _told(self, decide: Callable[[], Answer]) -> Answer:
+    def _told(self, decide: Callable[[], Answer]) -> Ask | Choose | Done | str:
+        """What comes of it; why nothing does, in words for the person."""
         try:
             result = decide()
         except ChannelError as error:
-            return Refusal(f"it could not be checked whether you are a reviewer: {error}")
-        if not isinstance(result, Refusal | Ask | Choose):
+            result = Refusal(f"it could not be checked whether you are a reviewer: {error}")
+        except SQLAlchemyError:
+            logger.exception("an answer from Slack could not be saved")
+            return _UNSAVED
+        if isinstance(result, Refusal):
+            return sentence(result, self._clock())
+        if isinstance(result, Done):
             self._changed()
         return result
 

@@ -181,8 +181,8 @@ def _joined(workspace: Workspace, given: Arguments) -> str:
 
 
 def _page(messages: list[dict[str, Any]], given: Arguments) -> dict[str, Any]:
-    oldest = float(given.get("oldest") or 0)
-    found = [m for m in messages if float(m["ts"]) > oldest]
+    oldest, latest = float(given.get("oldest") or 0), float(given.get("latest") or "inf")
+    found = [m for m in messages if oldest < float(m["ts"]) < latest]
     start, limit = int(given.get("cursor") or 0), min(int(given.get("limit") or 100), 999)
     more = start + limit < len(found)
     return {

@@ -17,7 +17,8 @@ SECRET, NOW = "8f742231b10e8888abcd99yyyzzz85a5", 1_790_000_000.0
 class Caller:
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
-        self.endpoint = SlackEndpoint(SECRET, self.handle, lambda: NOW)
+        self.now = NOW
+        self.endpoint = SlackEndpoint(SECRET, self.handle, lambda: self.now)
 
     def handle(self, payload: dict[str, Any]) -> Reply:
         self.got.append(payload)
@@ -71,8 +72,19 @@ def test_what_is_not_signed_or_not_of_now_is_refused(changes: dict[str, str]) ->
 def test_the_same_request_again_is_refused() -> None:
     caller = Caller()
     assert caller.call(BODY)[0] == "200 OK"
+    caller.now += 299.0  # as long as its signature is taken
     assert caller.call(BODY)[0] == "401 Unauthorized"
     assert len(caller.got) == 1
+
+
+def test_a_forged_request_does_not_keep_out_the_genuine_one() -> None:
+    caller = Caller()
+    signature = SignatureVerifier(SECRET).generate_signature(
+        timestamp=str(int(NOW)), body=BODY.decode()
+    )
+    forged = caller.call(BODY + b"&more=1", HTTP_X_SLACK_SIGNATURE=signature)
+    assert forged[0] == "401 Unauthorized"
+    assert caller.call(BODY)[0] == "200 OK"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from deploy.fake_slack.faults import Fault, Kind
 from monitor import poster
 from monitor.alert_outbox import due, plan
 from monitor.alert_view import router_of
+from monitor.pager import Pager
 from monitor.schema import AlertMessage, Diff
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, Desk, SampleResults, alert_settings, desk
@@ -87,6 +88,27 @@ def test_a_process_that_was_killed_while_it_posted_posts_no_second_message(desk:
     desk.clock.now += poster.SETTLE_SECONDS
     desk.send_all(pager)
     assert len(desk.posted()) == 1 and errors(desk) == []
+
+
+@pytest.mark.parametrize("before, after", [(300, 300), (7200, 0), (-7200, -7200), (0, 300)])
+def test_a_host_whose_clock_is_wrong_posts_no_second_message(
+    desk: Desk, before: float, after: float
+) -> None:
+    desk.workspace.faults.add(Fault("chat.postMessage", "lost"))
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    ahead = before
+    settings, results = alert_settings(desk.slack), SampleResults()
+    pager = Pager(
+        desk.sessions, settings, results, desk.reports.append, lambda: desk.clock() + ahead
+    )
+    pager.step()
+    assert errors(desk) and len(desk.posted()) == 1
+    ahead = after
+    desk.clock.now += max(0, before - after)
+    for _ in range(3):
+        desk.send_all(pager)
+    assert len(desk.posted()) == 1 and errors(desk) == []
+    assert desk.workspace.calls.count("chat.postMessage") == 1
 
 
 def _post_and_die(pager):  # type: ignore[no-untyped-def]
@@ -190,6 +212,54 @@ def test_who_looked_before_another_had_posted_posts_nothing(desk: Desk) -> None:
     first.step()
     assert second._senders["Slack"]._send(seen) is False
     assert len(desk.posted()) == 1
+
+
+def test_who_comes_while_another_is_posting_posts_nothing(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    first, second = desk.pager(), desk.pager()
+    first.plan()
+    with desk.sessions() as session:
+        [seen] = due(session, desk.clock())
+    channel = first._senders["Slack"]._channel
+    post = channel.post
+
+    def posts(posting):  # type: ignore[no-untyped-def]
+        if posting.picture is None:
+            assert second._senders["Slack"]._send(seen) is False
+        return post(posting)
+
+    channel.post = posts
+    first.step()
+    assert desk.workspace.calls.count("chat.postMessage") == len(desk.posted()) == 1
+
+
+def test_a_request_that_arrives_long_after_its_process_was_killed_is_waited_for(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    killed, requests = desk.pager(), []
+    channel = killed._senders["Slack"]._channel
+    post = channel.post
+
+    def dies(posting):  # type: ignore[no-untyped-def]
+        requests.append(posting)
+        raise KeyboardInterrupt
+
+    channel.post = dies
+    with pytest.raises(KeyboardInterrupt):
+        killed.step()
+    pager = desk.pager()
+    desk.clock.now += 10.0
+    pager.step()
+    desk.clock.now += 10.0
+    post(requests[0])
+    desk.send_all(pager)
+    assert len(desk.posted()) == 1 and errors(desk) == []
+
+
+def test_one_of_two_pagers_sends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = desk.pager(), desk.pager()
+    assert first.plan() is True
+    monkeypatch.setattr("monitor.pager.this_process", lambda: "other-host:1:1:boot:1")
+    assert second.plan() is False
 
 
 def test_a_check_that_is_missing_again_is_said_in_the_channel_again(desk: Desk) -> None:

@@ -7,7 +7,8 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import sessionmaker
 
 from alerts.question import SuiteMeasured
 from alerts.slack_modal import REASON, REASON_BLOCK
@@ -229,6 +230,45 @@ def test_the_words_of_models_stay_out_of_slack_where_that_is_the_policy(
     reply.then()
     shown = json.dumps(desk.workspace.views["U0ADA"])
     assert ("fires on flattery" in shown) == (examples == "redacted")
+
+
+def test_who_answers_while_the_database_is_away_is_told_to_try_again(desk: Desk) -> None:
+    settings = alert_settings(desk.slack)
+    away = create_engine(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
+    opened = SlackDesk(
+        sessionmaker(away),
+        settings,
+        slack_client(settings.slack),
+        lambda _: frozenset({"U0ADA"}),
+        lambda: None,
+        desk.clock,
+    )
+    token = f"{'0' * 32}.1"
+    click = {
+        "type": "block_actions",
+        "user": {"id": "U0ADA"},
+        "channel": {"id": ALERTS},
+        "trigger_id": "t",
+        "actions": [{"action_id": "acknowledge", "value": token}],
+    }
+    reply = opened.receive(click)
+    assert reply.then is not None
+    reply.then()
+    [told] = desk.workspace.ephemeral
+    assert told["user"] == "U0ADA" and "could not be saved" in told["text"]
+    assert "Try again" in told["text"]
+    submission = {
+        "type": "view_submission",
+        "user": {"id": "U0ADA"},
+        "view": {
+            "callback_id": "quarantine",
+            "private_metadata": json.dumps({"channel": ALERTS, "token": token}),
+            "state": {"values": {"why": {"reason": {"value": "leaks"}}}},
+        },
+    }
+    body = opened.receive(submission).body
+    assert body is not None and body["response_action"] == "update"
+    assert "could not be saved" in json.dumps(body)
 
 
 def test_a_question_without_an_answer_says_why(desk: Desk) -> None:
