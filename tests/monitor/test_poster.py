@@ -225,11 +225,12 @@ def test_who_comes_while_another_is_posting_posts_nothing(desk: Desk) -> None:
 
     def posts(posting):  # type: ignore[no-untyped-def]
         if posting.picture is None:
-            assert second._senders["Slack"]._send(seen) is False
+            sent.append(second._senders["Slack"]._send(seen))
         return post(posting)
 
-    channel.post = posts
+    channel.post, sent = posts, []
     first.step()
+    assert sent == [False]
     assert desk.workspace.calls.count("chat.postMessage") == len(desk.posted()) == 1
 
 
