@@ -1,0 +1,206 @@
+"""Starts vLLM on a local checkpoint and runs requests in it. The one file that calls vLLM.
+
+vLLM runs in processes of its own, with nothing of a checkpoint executed, no plugins, no pickle from
+this process, no telemetry and no network.
+"""
+
+import os
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from dfc.engine import Progress
+from dfc.errors import ModelError
+from dfc.vllm.plans import Plan
+from dfc.vllm.settings import CPU_CACHE_BYTES, VllmSettings
+
+TESTED = "0.32."
+"""The private surfaces that are used here change between minor versions."""
+ALWAYS = {
+    "VLLM_PLUGINS": "",
+    "VLLM_ALLOW_INSECURE_SERIALIZATION": "0",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+}
+UNLESS_SET = {
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    # Two workers bound to the same core would take turns.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # The first runner is the one whose surface was run; the boot checks guard the second.
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+    # Triton's attention multiplies float32 in TF32 otherwise, 1000 times less exact.
+    "TRITON_F32_DEFAULT": "ieee",
+}
+
+
+class Request(NamedTuple):
+    """One row: tokens in, and how to go on from them."""
+
+    tokens: tuple[int, ...]
+    plan: Plan
+    max_new_tokens: int = 1
+    temperature: float = 0.0
+    seed: int | None = None
+    stop: tuple[int, ...] = ()
+    writable: tuple[int, ...] | None = None
+    """Tokens that may be written; None for all."""
+    scored: bool = False
+    """Log-probabilities of the row's own tokens are wanted."""
+    salt: str | None = None
+
+
+class Answer(NamedTuple):
+    """What became of one row."""
+
+    tokens: tuple[int, ...]
+    """Written tokens, with the one that ended them."""
+    written: tuple[float, ...]
+    """Log-probability of each written token, in nats."""
+    scored: tuple[float, ...]
+    """Of each of the row's own tokens but the first; empty unless asked for."""
+
+
+class Runtime:
+    """vLLM with one model.
+
+    Raises ModelError when vLLM is missing, of another version, or can't load the checkpoint.
+    """
+
+    def __init__(
+        self, path: Path, dtype: torch.dtype, settings: VllmSettings, context: int
+    ) -> None:
+        check_version()
+        os.environ.update(ALWAYS)
+        for name, value in UNLESS_SET.items():
+            os.environ.setdefault(name, value)
+        from vllm import EngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        self.is_cpu = current_platform.is_cpu()
+        cache = settings.cache_bytes or (CPU_CACHE_BYTES if self.is_cpu else None)
+        arguments = EngineArgs(
+            model=str(path),
+            skip_tokenizer_init=True,
+            trust_remote_code=False,
+            load_format="safetensors",
+            generation_config="vllm",
+            dtype=str(dtype).removeprefix("torch."),
+            max_model_len=context,
+            max_num_batched_tokens=max(settings.tokens_at_once, settings.rows_at_once),
+            max_num_seqs=settings.rows_at_once,
+            gpu_memory_utilization=settings.memory_share,
+            kv_cache_memory_bytes=cache,
+            tensor_parallel_size=settings.tensor_parallel,
+            enable_prefix_caching=settings.prefix_caching,
+            worker_cls=settings.worker,
+            # Compiled code and captured graphs would run without the hooks.
+            enforce_eager=True,
+            # One step at a time: the next one's edits are not yet known while a step runs.
+            async_scheduling=False,
+            disable_log_stats=True,
+            seed=0,
+        )
+        try:
+            self._engine = LLMEngine.from_engine_args(arguments, enable_multiprocessing=True)
+        except Exception as error:  # of any kind, from another process
+            raise ModelError(
+                f"vLLM can't start on {path}: {error}; the first error of its own process stands "
+                "above in the log"
+            ) from error
+        self._calls = 0
+
+    def run(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Answer]:
+        """Run all rows together; the order of the answers is that of the requests."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        self._calls += 1
+        numbers: dict[str, int] = {}
+        for number, request in enumerate(requests):
+            prompt: dict[str, Any] = {"prompt_token_ids": list(request.tokens)}
+            if request.salt is not None:
+                prompt["cache_salt"] = request.salt
+            name = f"{self._calls}-{number}"
+            numbers[name] = number
+            self._engine.add_request(
+                name,
+                prompt,
+                SamplingParams(
+                    max_tokens=request.max_new_tokens,
+                    temperature=request.temperature,
+                    seed=request.seed,
+                    stop_token_ids=list(request.stop),
+                    allowed_token_ids=None if request.writable is None else list(request.writable),
+                    ignore_eos=True,
+                    detokenize=False,
+                    logprobs=0,
+                    prompt_logprobs=0 if request.scored else None,
+                    extra_args=request.plan.arguments(),
+                    output_kind=RequestOutputKind.FINAL_ONLY,
+                ),
+            )
+        answers: dict[int, Answer] = {}
+        try:
+            while self._engine.has_unfinished_requests():
+                for output in self._engine.step():
+                    if output.finished:
+                        answers[numbers[output.request_id]] = _answer(output)
+                        if progress is not None:
+                            progress(len(answers), len(requests))
+        except Exception as error:  # of any kind, from another process
+            raise ModelError(
+                f"vLLM stopped while it ran {len(requests)} rows: {error}; the first error of its "
+                "own process stands above in the log"
+            ) from error
+        return [answers[number] for number in range(len(requests))]
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Call the instrument of every worker; returns the answer of the first."""
+        return self._engine.collective_rpc("latentwatch", args=(method, *args))[0]
+
+    def facts(self) -> dict[str, Any]:
+        return self._engine.collective_rpc("latentwatch_facts")[0]
+
+    def close(self) -> None:
+        """End vLLM's processes and free their memory."""
+        self._engine.engine_core.shutdown()
+
+
+def check_version() -> None:
+    """Raises ModelError when vLLM is not installed here, or not in a version that was tested."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if found.startswith(TESTED):
+            return
+        raise ModelError(
+            f"{name} {found} is installed, but the vLLM engine was tested with {TESTED}x only; "
+            "install latentwatch[vllm] in an environment of its own"
+        )
+    raise ModelError(
+        "vLLM is not installed here; install latentwatch[vllm] in an environment of its own, or "
+        "use the transformers engine"
+    )
+
+
+def _answer(output: Any) -> Answer:
+    [written] = output.outputs
+    scored = output.prompt_logprobs
+    return Answer(
+        tuple(written.token_ids),
+        tuple(_own(written.logprobs, written.token_ids)),
+        tuple(_own(scored[1:], output.prompt_token_ids[1:])) if scored else (),
+    )
+
+
+def _own(found: Sequence[Any], tokens: Sequence[int]) -> list[float]:
+    return [at[token].logprob for at, token in zip(found, tokens, strict=True)]
