@@ -28,7 +28,7 @@ from dfc.errors import ParityError, SteeringError
 from dfc.steering import edit_delta, plan_edits
 from dfc.vllm.edit_table import PackedBank
 from dfc.vllm.plans import Plan
-from dfc.vllm.runtime import Answer, Request, Runtime
+from dfc.vllm.runtime import Answer, Request, Runtime, recorded_states
 from dfc.vllm.salt import cache_salt
 from dfc.vllm.wire import from_bytes, to_bytes
 
@@ -58,8 +58,9 @@ class _BootChecks:
 
     def run(self, path: Path) -> None:
         layers = tuple(range(self._info.n_layers))
-        plain, other = self._run([Plan(0, TOKENS, records=layers), Plan(1, 0)])
-        states = {layer: x for (_, layer), x in self._taken().items()}
+        plans = [Plan(0, TOKENS, records=layers), Plan(1, 0)]
+        plain, other = self._run(plans)
+        states = {layer: x for (_, layer), x in recorded_states(self._runtime, plans).items()}
         self._check_scale(path, states)
         self._check_unembedding(plain, states[layers[-1]])
         self._check_whole(other, states)
@@ -117,15 +118,12 @@ class _BootChecks:
         edits = [Edit(0, offset=1.0), Edit(1, gain=-2.0, offset=0.5)]
         packed = PackedBank(bank, [edits])
         self._runtime.call("load_bank", layer, [to_bytes(part) for part in packed.tensors])
-        steered, beside = self._run(
-            [
-                Plan(0, TOKENS, packed.edits(edits), records=(layer,)),
-                Plan(1, TOKENS, records=(layer,)),
-            ],
-            [self._first] * 2,
-            max_new_tokens=4,
-        )
-        taken = self._taken()
+        plans = [
+            Plan(0, TOKENS, packed.edits(edits), records=(layer,)),
+            Plan(1, TOKENS, records=(layer,)),
+        ]
+        steered, beside = self._run(plans, [self._first] * 2, max_new_tokens=4)
+        taken = recorded_states(self._runtime, plans)
         reached = dict(self._runtime.call("take_reached"))
         if reached != {0: TOKENS + len(steered.tokens) - 2}:
             raise SteeringError(f"edits of one row reached the positions {reached}")
@@ -193,12 +191,6 @@ class _BootChecks:
                 for text, plan in zip(texts, plans, strict=True)
             ]
         )
-
-    def _taken(self) -> dict[tuple[int, int], Tensor]:
-        return {
-            (row, layer): from_bytes(*packed)
-            for row, layer, packed in self._runtime.call("take_states")
-        }
 
     def _said(self, x_TD: Tensor, tokens: tuple[int, ...]) -> Tensor:
         """Log-probabilities of all tokens but the first, from states after the last block."""

