@@ -166,8 +166,14 @@ class Runtime:
         return [answers[number] for number in range(len(requests))]
 
     def call(self, method: str, *args: Any) -> Any:
-        """Call the instrument of every worker; returns the answer of the first."""
-        return self._engine.collective_rpc("latentwatch", args=(method, *args))[0]
+        """Call the instrument of every worker; returns the answer of the first.
+
+        Raises ModelError with what the worker says went wrong.
+        """
+        try:
+            return self._engine.collective_rpc("latentwatch", args=(method, *args))[0]
+        except Exception as error:  # of any kind, from another process
+            raise ModelError(f"{method} failed in vLLM's worker: {error}") from error
 
     def facts(self) -> dict[str, Any]:
         return self._engine.collective_rpc("latentwatch_facts")[0]
