@@ -30,7 +30,7 @@ from dfc.tokenizer import Tokenizer
 from dfc.vllm.boot_checks import check_at_boot
 from dfc.vllm.checkpoint import check_checkpoint
 from dfc.vllm.edit_table import PackedBank
-from dfc.vllm.plans import Plan
+from dfc.vllm.plans import Draws, Plan
 from dfc.vllm.replay import RowStates
 from dfc.vllm.runtime import Answer, Request, Runtime, recorded_states
 from dfc.vllm.salt import cache_salt
@@ -132,8 +132,9 @@ class VllmEngine(Engine):
                 tokens,
                 Plan(number, len(tokens)),
                 max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                seed=_row_seed(seed, number) if temperature else None,
+                draws=Draws(temperature, seed, number, self.tokenizer.size)
+                if temperature
+                else None,
                 stop=self._stop,
                 writable=tuple(range(self.tokenizer.size)) if padded else None,
             )
@@ -306,11 +307,6 @@ def _steered_once(rows: Sequence[ScoreRow], edits: Sequence[Sequence[Edit]]) -> 
             seen.add((row.prompt, tuple(row_edits)))
             steered += len(row.prompt) - 1
     return steered
-
-
-def _row_seed(seed: int, number: int) -> int:
-    """A seed per row of a call, so that its sample does not depend on its batch."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint32)[0])
 
 
 def _config(path: Path) -> object:

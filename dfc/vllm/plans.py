@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 KEY = "latentwatch"
 """Under which a plan lies in the extra arguments of a request."""
+DRAWS = "latentwatch_draws"
 
 
 class Plan(NamedTuple):
@@ -46,6 +47,26 @@ class Plan(NamedTuple):
             tuple(int(layer) for layer in held["records"]),
             None if held["patch"] is None else int(held["patch"]),
         )
+
+
+class Draws(NamedTuple):
+    """How a row is sampled; rows without draws are written greedily."""
+
+    temperature: float
+    seed: int
+    row: int
+    """Number of the row in the whole call: its draws do not depend on its batch."""
+    size: int
+    """Tokens that can be written: what pads the embeddings beyond them is no text."""
+
+    def arguments(self) -> dict[str, Any]:
+        return {DRAWS: list(self)}
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any] | None) -> "Draws | None":
+        """The draws in a request's extra arguments; None for a request that has none."""
+        held = (arguments or {}).get(DRAWS)
+        return None if held is None else cls(*held)
 
 
 class Segment(NamedTuple):

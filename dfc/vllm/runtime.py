@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dfc.engine import Progress
 from dfc.errors import ModelError, ParityError
-from dfc.vllm.plans import Plan
+from dfc.vllm.plans import Draws, Plan
 from dfc.vllm.settings import CPU_CACHE_BYTES, VllmSettings
 from dfc.vllm.wire import from_bytes
 
@@ -47,8 +47,8 @@ class Request(NamedTuple):
     tokens: tuple[int, ...]
     plan: Plan
     max_new_tokens: int = 1
-    temperature: float = 0.0
-    seed: int | None = None
+    draws: Draws | None = None
+    """None for greedy writing."""
     stop: tuple[int, ...] = ()
     writable: tuple[int, ...] | None = None
     """Tokens that may be written; None for all."""
@@ -104,6 +104,7 @@ class Runtime:
             tensor_parallel_size=settings.tensor_parallel,
             enable_prefix_caching=settings.prefix_caching,
             worker_cls=settings.worker,
+            logits_processors=["dfc.vllm.sampling.DrawnToken"],
             # Compiled code and captured graphs would run without the hooks.
             enforce_eager=True,
             # One step at a time: the next one's edits are not yet known while a step runs.
@@ -126,39 +127,36 @@ class Runtime:
         from vllm.sampling_params import RequestOutputKind
 
         self._calls += 1
-        numbers: dict[str, int] = {}
-        for number, request in enumerate(requests):
-            prompt: dict[str, Any] = {"prompt_token_ids": list(request.tokens)}
-            if request.salt is not None:
-                prompt["cache_salt"] = request.salt
-            name = f"{self._calls}-{number}"
-            numbers[name] = number
-            self._engine.add_request(
-                name,
-                prompt,
-                SamplingParams(
+        names = {f"{self._calls}-{number}": number for number in range(len(requests))}
+        answers: dict[int, Answer] = {}
+        try:
+            for name, number in names.items():
+                request = requests[number]
+                prompt: dict[str, Any] = {"prompt_token_ids": list(request.tokens)}
+                if request.salt is not None:
+                    prompt["cache_salt"] = request.salt
+                draws = {} if request.draws is None else request.draws.arguments()
+                sampling = SamplingParams(
                     max_tokens=request.max_new_tokens,
-                    temperature=request.temperature,
-                    seed=request.seed,
+                    temperature=0.0,
                     stop_token_ids=list(request.stop),
                     allowed_token_ids=None if request.writable is None else list(request.writable),
                     ignore_eos=True,
                     detokenize=False,
                     logprobs=0,
                     prompt_logprobs=0 if request.scored else None,
-                    extra_args=request.plan.arguments(),
+                    extra_args=request.plan.arguments() | draws,
                     output_kind=RequestOutputKind.FINAL_ONLY,
-                ),
-            )
-        answers: dict[int, Answer] = {}
-        try:
+                )
+                self._engine.add_request(name, prompt, sampling)
             while self._engine.has_unfinished_requests():
                 for output in self._engine.step():
                     if output.finished:
-                        answers[numbers[output.request_id]] = _answer(output)
+                        answers[names[output.request_id]] = _answer(output)
                         if progress is not None:
                             progress(len(answers), len(requests))
         except Exception as error:  # of any kind, from another process
+            self.close()  # some of the rows may still be in it
             raise ModelError(
                 f"vLLM stopped while it ran {len(requests)} rows: {error}; the first error of its "
                 "own process stands above in the log"

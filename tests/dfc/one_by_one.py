@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from dfc.engine import Progress
+from dfc.generation import sampler
 from dfc.vllm.instrument import SURFACE, Instrument
 from dfc.vllm.plans import Plan, Step, step_of
 from dfc.vllm.runtime import Answer, Request
@@ -63,7 +64,7 @@ class OneByOne:
 
     def _answer(self, request: Request) -> Answer:
         tokens, written = list(request.tokens), []
-        generator = torch.Generator().manual_seed(request.seed or 0)
+        draws = request.draws
         scored: tuple[float, ...] = ()
         for n in range(request.max_new_tokens):
             self.instrument.begin(self.step(request.plan, len(tokens)))
@@ -76,9 +77,9 @@ class OneByOne:
             last_V = logits_TV[-1]
             if request.writable is not None:
                 last_V = last_V[list(request.writable)]
-            if request.temperature:
-                shares_V = (last_V / request.temperature).softmax(0)
-                token = int(torch.multinomial(shares_V, 1, generator=generator))
+            if draws is not None:
+                choose = sampler(draws.temperature, draws.seed, [draws.row], request.max_new_tokens)
+                token = int(choose(last_V[None, : draws.size], [0], n))
             else:
                 token = int(last_V.argmax())
             tokens.append(token)

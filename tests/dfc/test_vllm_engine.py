@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dfc.engine import Edit, FeatureBank, Replay, ScoreRow
 from dfc.errors import InputError, ModelError, SteeringError
@@ -101,11 +102,12 @@ def test_another_models_states_are_patched_in_and_its_own_are_not(
         assert found.score_from(replay, **asked) == pytest.approx(own, abs=1e-5)  # type: ignore[arg-type]
 
 
-def test_samples_depend_on_seed_and_row(found: VllmEngine) -> None:
+def test_samples_are_those_of_the_transformers_engine(
+    found: VllmEngine, engine: TransformersEngine
+) -> None:
     sampled = found.generate(PROMPTS, 6, temperature=1.0, seed=4)
-    assert found.generate(PROMPTS, 6, temperature=1.0, seed=4) == sampled
-    assert found.generate(PROMPTS, 6, temperature=1.0, seed=5) != sampled
-    assert found.generate(PROMPTS[:2], 6, temperature=1.0, seed=4) == sampled[:2]
+    assert sampled == engine.generate(PROMPTS, 6, temperature=1.0, seed=4)
+    assert sampled != engine.generate(PROMPTS, 6, temperature=1.0, seed=5)
 
 
 def test_what_pads_the_embeddings_is_never_written(
@@ -174,17 +176,32 @@ def test_one_token_less_fits_since_vllm_writes_one(found: VllmEngine) -> None:
         found.score([ScoreRow((5,) * 511, (6,))])
 
 
-def test_a_weight_that_is_no_number_is_named(
+def test_a_weight_that_is_no_number_or_is_missing_is_named(
     open_engine: Callable[[Path], VllmEngine], make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    from safetensors.torch import load_file, save_file
-
     path = make_checkpoint(tmp_path / "damaged")
     weights = load_file(path / "model.safetensors")
     weights["model.layers.2.mlp.up_proj.weight"][3, 1] = float("nan")
     save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"layers\.2\.mlp\.up_proj\.weight holds .* not finite"):
         open_engine(path)
+    del weights["model.layers.2.mlp.up_proj.weight"]
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"missing keys .*layers\.2\.mlp\.up_proj"):
+        open_engine(path)
+
+
+def test_code_in_a_checkpoint_is_not_run(
+    open_engine: Callable[[Path], VllmEngine], make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = make_checkpoint(tmp_path / "own")
+    (path / "config.json").write_text(
+        '{"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig"}}'
+    )
+    (path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        open_engine(path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_directory_without_safetensors_is_refused(
