@@ -104,7 +104,7 @@ class Runtime:
             tensor_parallel_size=settings.tensor_parallel,
             enable_prefix_caching=settings.prefix_caching,
             worker_cls=settings.worker,
-            logits_processors=["dfc.vllm.sampling.DrawnToken"],
+            logits_processors=["dfc.vllm.sampling:DrawnToken"],
             # Compiled code and captured graphs would run without the hooks.
             enforce_eager=True,
             # One step at a time: the next one's edits are not yet known while a step runs.
