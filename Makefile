@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo up services test chaos load site manifests lint clean
+.PHONY: help venv demo up services test test-vllm chaos load site manifests lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 venv: $(STAMP)  ## Create .venv and install latentwatch into it
 
@@ -49,6 +49,16 @@ services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian
 
 test: $(STAMP) services  ## Run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+# vLLM needs other versions than the service: an environment of its own, 3.4 GB.
+VLLM := build/vllm/.installed
+$(VLLM): tests/vllm.txt
+	$(PYTHON) -m venv build/vllm
+	build/vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
+test-vllm: $(VLLM)  ## Compare the vLLM engine with transformers, on this CPU (docs/engines.md)
+	build/vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm --durations=12
 
 chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules (docs/benchmarks.md)
 	$(BIN)/latentwatch bench chaos

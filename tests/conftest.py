@@ -19,6 +19,9 @@ from deploy.bench import tiny_model
 from deploy.bench.tiny_model import SENTENCES, VOCABULARY
 from tests.services import RedisServer, mlflow_server, postgres_server, s3_server
 
+collect_ignore = ["vllm"]
+"""Needs vLLM, which has an environment of its own: `make test-vllm`."""
+
 torch.set_num_threads(1)
 
 
