@@ -87,7 +87,11 @@ class SlackDesk:
         reason = strip_controls(submission.reason).strip()
         submission = submission._replace(reason=reason)
         if not reason or len(reason) > LONGEST_REASON:
-            wrong = f"At most {LONGEST_REASON:,} characters." if reason else "It needs a reason."
+            wrong = (
+                f"At most {LONGEST_REASON:,} characters."
+                if reason
+                else "A decision needs a reason."
+            )
             return Reply({"response_action": "errors", "errors": {REASON_BLOCK: wrong}}, None)
         return self._ended(self._told(lambda: self._answer(submission)))
 
