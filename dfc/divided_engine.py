@@ -1,4 +1,4 @@
-"""One model in two engines: vLLM writes and scores many rows at once, transformers the rest."""
+"""One model in two engines: vLLM writes many rows at once, transformers does the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -19,8 +19,9 @@ from dfc.errors import ModelError
 
 
 class DividedEngine(Engine):
-    """``reading`` harvests, replays from a layer and has gradients, none of which vLLM does well or
-    at all. ``writing`` is opened when it is first needed: it takes long, and as much memory again.
+    """``reading`` harvests, scores, replays from a layer and has gradients: vLLM would run every
+    row whole, and has no noisy copies, whose scores must come from where the model's own come from.
+    ``writing`` is opened when it is first needed: it takes long, and as much memory again.
 
     Raises ModelError there when the two are not the same model.
     """
@@ -93,8 +94,8 @@ class DividedEngine(Engine):
         bank: FeatureBank | None = None,
         edits: Sequence[Sequence[Edit]] | None = None,
     ) -> list[float]:
-        self._latest = self._writing
-        return self._writing.score(rows, bank=bank, edits=edits)
+        self._latest = self._reading
+        return self._reading.score(rows, bank=bank, edits=edits)
 
     def capture(self, rows: Sequence[ScoreRow], layer: int) -> Replay:
         return self._reading.capture(rows, layer)

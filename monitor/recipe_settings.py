@@ -44,6 +44,8 @@ class RecipeSettings(BaseModel):
     """Prompts that both models answer, from the first on, at most."""
     answer_tokens: int = Field(default=64, ge=1)
     """Length of the models' own answers, at most."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What writes the models' answers; transformers does everything else (docs/engines.md)."""
     dfc: dict[str, Any] = {}
     """What differs from the defaults of `dfc.config.DfcConfig`."""
 

@@ -107,7 +107,7 @@ def open_context(
         job=job,
         inputs=inputs,
         corpora=read_corpora(inputs),
-        models=Models(job),
+        models=Models(job, inputs.recipe.engine),
         store=store,
         cache=activation_cache(settings),
         progress=progress,

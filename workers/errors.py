@@ -23,6 +23,10 @@ class ModelLoadError(LatentwatchError):
     """A checkpoint of the diff can't be loaded as a model that answers."""
 
 
+class WorkplaceError(LatentwatchError):
+    """This host lacks what the settings ask of a process that compares."""
+
+
 class CalibrationError(LatentwatchError):
     """Measuring the same weights twice did not give the same scores."""
 

@@ -68,6 +68,7 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
         tokens=settings.tokens,
         max_prompts=settings.max_prompts,
         answer_tokens=settings.answer_tokens,
+        engine=settings.engine,
         code=code_version(),
     )
     return Inputs(recipe, suites, policy, settings.corpus, settings.prompts)

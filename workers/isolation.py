@@ -17,10 +17,11 @@ from typing import Any
 
 _WAYS = (("--net",), ("--user", "--map-current-user", "--net"))
 """Options of util-linux' `unshare`: as root, and as any user where user namespaces are allowed."""
+_WITH_LOOPBACK = ("--keep-caps", "--", sys.executable, "-m", "workers.loopback")
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
 _ENVIRONMENT_PREFIXES = (
     *("CUDA_", "HF_HOME", "LC_", "LD_", "MKL_", "NVIDIA_", "OMP_", "PYTHON", "PYTORCH_", "TORCH"),
-    *("XDG_", "LATENTWATCH_EXPLAINER__"),
+    *("VLLM_", "XDG_", "LATENTWATCH_EXPLAINER__"),
 )
 _PROBE_SECONDS = 10.0
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -38,11 +39,12 @@ def environment_of_diffs(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @cache
-def without_network() -> Sequence[str]:
-    """What to put before a command so that it has no network; empty where that is not allowed."""
+def without_network(loopback: bool = False) -> Sequence[str]:
+    """What to put before a command so that it has no network, but for a loopback interface of its
+    own with `loopback`; empty where that is not allowed."""
     unshare = shutil.which("unshare")
     for options in _WAYS if unshare is not None else ():
-        prefix = (str(unshare), *options, "--")
+        prefix = (str(unshare), *options, *(_WITH_LOOPBACK if loopback else ("--",)))
         if _works(prefix):
             return prefix
     return ()

@@ -2,8 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 # Read when transformers is imported: whatever a checkpoint's files name, nothing is fetched.
@@ -11,24 +12,29 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 from dfc.allocator import keep_memory
+from dfc.divided_engine import DividedEngine
 from dfc.engine import Engine
 from dfc.errors import DfcError
 from dfc.perturbation import Perturbation
 from dfc.threads import use_threads
 from dfc.transformers_engine import TransformersEngine
+from dfc.vllm.engine import VllmEngine
+from dfc.vllm.settings import BESIDE_TRANSFORMERS
 from monitor.checkpoint import inspect_checkpoint, link_files
 from monitor.directory import list_directory
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError
 from monitor.identity import verify_unchanged
 from workers.errors import ModelLoadError
 from workers.job import Job, Side, SideName
+from workers.recipe import EngineName
 
 
 class Models:
     """Loads the models of `job` and makes sure that they are the ones whose digests were taken."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, engine: EngineName = "transformers") -> None:
         self._job = job
+        self._engine = engine
         self._loaded: dict[SideName, Engine] = {}
         keep_memory()
         # Set by whoever knows better than a look at the load, such as a test or a scheduler.
@@ -42,19 +48,34 @@ class Models:
         ModelLoadError when it can't be loaded or has no chat template.
         """
         if name not in self._loaded:
-            self._loaded[name] = _open(self._job.side(name))
+            self._loaded[name] = self._opened(self._job.side(name))
         return self._loaded[name]
 
     def noisy_base(self, perturbation: Perturbation) -> Engine:
         """A noisy copy of the base, loaded anew with every call."""
-        return _open(self._job.base, perturbation)
+        return _open(self._job.base, partial(_reading, perturbation=perturbation))
+
+    def _opened(self, side: Side) -> Engine:
+        reading = _open(side, _reading)
+        if self._engine == "transformers":
+            return reading
+        return DividedEngine(reading, lambda: _open(side, _writing))
 
 
-def _open(side: Side, perturbation: Perturbation | None = None) -> Engine:
+def _reading(directory: Path, perturbation: Perturbation | None = None) -> Engine:
+    engine = TransformersEngine(directory, perturbation=perturbation)
+    engine.encode_chat([{"role": "user", "content": "Hello"}], add_generation_prompt=True)
+    return engine
+
+
+def _writing(directory: Path) -> Engine:
+    return VllmEngine(directory, settings=BESIDE_TRANSFORMERS)
+
+
+def _open(side: Side, load: Callable[[Path], Engine]) -> Engine:
     with _only_safe_files(side) as directory:
         try:
-            engine = TransformersEngine(directory, perturbation=perturbation)
-            engine.encode_chat([{"role": "user", "content": "Hello"}], add_generation_prompt=True)
+            engine = load(directory)
         except DfcError as error:
             verify_unchanged(side.path, side.content_digest)
             message = str(error).replace(str(directory), side.locator)

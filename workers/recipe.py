@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from dfc.config import DfcConfig, ScreenConfig
 from workers.sources import sources_digest
 
+EngineName = Literal["transformers", "vllm"]
+
 
 class Recipe(BaseModel):
     """What a diff is made by. Inputs that are files stand here by their digests."""
@@ -35,6 +37,8 @@ class Recipe(BaseModel):
     """Prompts that both models answer, from the first on, at most."""
     answer_tokens: int
     """Length of the models' own answers, at most."""
+    engine: EngineName
+    """What writes the answers."""
     code: str
     """Of `code_version`."""
 

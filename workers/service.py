@@ -31,6 +31,7 @@ from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
 from workers.closed_memory import close_memory
 from workers.death import die_with_parent
+from workers.engines import check_engine
 from workers.shared_store import SharedStore
 from workers.tasks import add_tasks
 from workers.traces import check_traces
@@ -52,11 +53,12 @@ def run_worker(
 
     `name` tells the workers of a host apart. `gpu` is the CUDA device that it has to itself, None
     leaves CUDA_VISIBLE_DEVICES as it is. Raises BrokerError, DatabaseError, SettingsError,
-    StoreError.
+    StoreError, WorkplaceError.
     """
     if settings.store.url is not None:
         SharedStore(settings.store).check()
     check_traces(settings.traces)
+    check_engine(settings)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         check_gpu(gpu)

