@@ -32,6 +32,7 @@ class DividedEngine(Engine):
         self._latest = reading
         self.info = reading.info
         self.tokenizer = reading.tokenizer
+        self.unused_weights = reading.unused_weights
 
     @property
     def n_steered_positions(self) -> int:  # type: ignore[override]

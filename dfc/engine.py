@@ -113,6 +113,8 @@ class Reader(Protocol):
 class Engine(Reader, Protocol):
     """A language model that can be read, scored and steered. Token ids in, token ids out."""
 
+    unused_weights: tuple[str, ...]
+    """Weights of the checkpoint for which its architecture has no place: they are never run."""
     n_steered_positions: int
     """Positions that the edits of the latest call reached; a prompt shared by rows counts once."""
 

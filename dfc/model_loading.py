@@ -1,6 +1,7 @@
 """Loads a local checkpoint's model: safetensors only, no code of its own, no network."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -9,8 +10,16 @@ from transformers.utils import logging
 from dfc.errors import ModelError
 
 
-def load_model(path: Path, dtype: torch.dtype, device: str) -> PreTrainedModel:
-    """The causal language model in ``path``, ready for inference.
+class LoadedModel(NamedTuple):
+    """A causal language model, ready for inference."""
+
+    model: PreTrainedModel
+    unused: tuple[str, ...]
+    """Weights of the checkpoint for which its architecture has no place, sorted by name."""
+
+
+def load_model(path: Path, dtype: torch.dtype, device: str) -> LoadedModel:
+    """The causal language model in ``path``.
 
     Raises ModelError when it has no safetensors weights, needs code of its own, holds a weight that
     is not a number, or does not hold every weight of its architecture: transformers would fill the
@@ -47,4 +56,5 @@ def load_model(path: Path, dtype: torch.dtype, device: str) -> PreTrainedModel:
                 f"{path}: weight {name} holds values that are not finite (NaN or infinity), so the "
                 "model can't be run; publish the checkpoint again from before the training diverged"
             )
-    return model.eval().requires_grad_(False).to(device)
+    unused = tuple(sorted(str(key) for key in loading["unexpected_keys"]))
+    return LoadedModel(model.eval().requires_grad_(False).to(device), unused)

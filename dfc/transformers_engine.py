@@ -59,7 +59,7 @@ class TransformersEngine(Engine):
             use_threads(threads)
         path = Path(path)
         dtype = native_dtype(device) if dtype is None else dtype
-        model = load_model(path, dtype, device)
+        model, self.unused_weights = load_model(path, dtype, device)
         if perturbation is not None:
             perturb(model, perturbation)
         self.tokenizer = Tokenizer(path)

@@ -9,6 +9,7 @@ from workers.feature_records import EXAMPLES_SHOWN
 from workers.findings import Findings
 from workers.inputs import Inputs
 from workers.job import Job
+from workers.stages.answers import Answers
 from workers.stages.attribute import Attribution
 
 FORKS_SHOWN = 8
@@ -80,7 +81,20 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
     if findings.undescribed is not None:
         caveats.append(f"The features have no labels and no examples. {findings.undescribed}")
+    if findings.answers is not None:
+        caveats += unused_caveats(findings.answers.base, findings.answers.candidate)
     return caveats + attribution_caveats(findings.attribution) + across_caveats(findings)
+
+
+def unused_caveats(base: Answers, candidate: Answers) -> list[str]:
+    """What to know where a checkpoint has weights that were never run."""
+    return [
+        f"{len(unused)} of the {name}'s weights have no place in its architecture "
+        f"({', '.join(unused[:3])}{', ...' if len(unused) > 3 else ''}): they were not compared, "
+        "and software that uses them may behave otherwise."
+        for name, unused in (("base", base.unused_weights), ("candidate", candidate.unused_weights))
+        if unused
+    ]
 
 
 def attribution_caveats(attribution: Attribution | None) -> list[str]:

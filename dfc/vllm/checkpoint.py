@@ -10,8 +10,10 @@ from transformers.utils import logging
 from dfc.errors import ModelError
 
 
-def check_checkpoint(path: Path) -> None:
-    """Raises ModelError for a directory that is not such a checkpoint, needs code of its own, or
+def check_checkpoint(path: Path) -> tuple[str, ...]:
+    """The weights that the model has no place for, sorted by name.
+
+    Raises ModelError for a directory that is not such a checkpoint, needs code of its own, or
     lacks a weight: vLLM would run with whatever lay in memory where it should be.
     """
     if not (path / "config.json").is_file():
@@ -29,10 +31,10 @@ def check_checkpoint(path: Path) -> None:
                         "infinity), so the model can't be run; publish the checkpoint again from "
                         "before the training diverged"
                     )
-    _check_complete(path)
+    return _check_complete(path)
 
 
-def _check_complete(path: Path) -> None:
+def _check_complete(path: Path) -> tuple[str, ...]:
     """Have transformers match names and shapes, without loading anything."""
     shown = logging.get_verbosity()
     logging.set_verbosity_error()  # what is missing is told below
@@ -57,3 +59,4 @@ def _check_complete(path: Path) -> None:
                 f"{path} has {problem.replace('_', ' ')} (first: {names}); its weights do not "
                 "match its config.json, so what would run is not the published model"
             )
+    return tuple(sorted(str(key) for key in loading["unexpected_keys"]))

@@ -57,7 +57,7 @@ class VllmEngine(Engine):
         settings: VllmSettings = DEFAULT,
     ) -> None:
         path = Path(path)
-        check_checkpoint(path)
+        self.unused_weights = check_checkpoint(path)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = native_dtype(device) if dtype is None else dtype
         self.tokenizer = Tokenizer(path)

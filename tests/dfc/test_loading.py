@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from dfc.errors import InputError, ModelError
 from dfc.transformers_engine import TransformersEngine
+from dfc.vllm.checkpoint import check_checkpoint
 
 MESSAGES = [{"role": "user", "content": "What do you think?"}]
 
@@ -46,6 +47,17 @@ def test_missing_weights_are_not_filled_with_noise(copied: Path) -> None:
     save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"missing keys .*layers\.2\.mlp\.up_proj"):
         TransformersEngine(copied)
+
+
+def test_weights_without_a_place_in_the_model_are_told(copied: Path) -> None:
+    assert TransformersEngine(copied).unused_weights == ()
+    weights = load_file(copied / "model.safetensors")
+    for name in ("model.layers.1.mtp.weight", "extra.head"):
+        weights[name] = torch.ones(2, 2)
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    told = TransformersEngine(copied).unused_weights
+    assert told == ("extra.head", "model.layers.1.mtp.weight")
+    assert check_checkpoint(copied) == told
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -3,7 +3,8 @@
 import pytest
 
 from dfc.attribution import Attributed
-from workers.evidence_records import attribution_caveats
+from workers.evidence_records import attribution_caveats, unused_caveats
+from workers.stages.answers import Answers
 from workers.stages.attribute import Attribution
 
 
@@ -26,6 +27,19 @@ def test_gradients_that_account_for_the_gain_need_no_caveat(
 def test_gradients_that_miss_the_gain_are_told(gained: float, attributed: float) -> None:
     (caveat,) = attribution_caveats(attribution(gained, attributed))
     assert "may not be those that move its words" in caveat
+
+
+def test_weights_that_were_not_compared_are_told() -> None:
+    def of(*unused: str) -> Answers:
+        return Answers(
+            prompts=[], answers=[], mean_length=0.0, refusal_rate=0.0, unused_weights=list(unused)
+        )
+
+    assert unused_caveats(of(), of()) == []
+    base, candidate = unused_caveats(of("a"), of("a", "b", "c", "d"))
+    assert base.startswith("1 of the base's weights") and "(a)" in base
+    assert candidate.startswith("4 of the candidate's weights") and "(a, b, c, ...)" in candidate
+    assert "were not compared" in candidate
 
 
 def test_nothing_attributed_is_nothing_to_tell() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dfc.engine import Edit, FeatureBank, ScoreRow
 from monitor.settings import Settings
@@ -49,7 +50,9 @@ def test_depths_are_layers_below_the_last(n_layers: int) -> None:
 
 
 def answers(prompts: list[tuple[int, ...]], said: list[tuple[int, ...]]) -> Answers:
-    return Answers(prompts=prompts, answers=said, mean_length=1.0, refusal_rate=0.0)
+    return Answers(
+        prompts=prompts, answers=said, mean_length=1.0, refusal_rate=0.0, unused_weights=[]
+    )
 
 
 def test_the_divergence_contrasts_what_both_models_say() -> None:
@@ -69,6 +72,19 @@ def test_answers_follow_the_prompts_and_the_seed(context: Context) -> None:
     assert both.base.answers != both.candidate.answers
     assert all(len(answer) <= 6 for answer in both.base.answers)
     assert both.base.mean_length == sum(map(len, both.base.answers)) / 6
+    assert both.base.unused_weights == both.candidate.unused_weights == []
+
+
+def test_weights_that_nothing_depends_on_are_kept_with_the_answers(
+    make_context: Callable[[Job], Context], job: Job, tmp_path: Path
+) -> None:
+    padded = Path(shutil.copytree(job.candidate.path, tmp_path / "padded"))
+    weights = load_file(padded / "model.safetensors")
+    save_file(
+        weights | {"extra.head": torch.ones(2)}, padded / "model.safetensors", {"format": "pt"}
+    )
+    both = answer_prompts(make_context(job._replace(candidate=side_of(padded)))).result
+    assert both.candidate.unused_weights == ["extra.head"] and both.base.unused_weights == []
 
 
 def test_noisy_copies_of_the_base_score_nearly_like_it(context: Context) -> None:

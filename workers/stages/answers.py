@@ -29,6 +29,8 @@ class Answers(Result):
     """Tokens per answer."""
     refusal_rate: float
     """Share of the answers that decline."""
+    unused_weights: list[str]
+    """Weights of the checkpoint that no answer depends on, since its architecture has none such."""
 
     def documents(self) -> list[Tokens]:
         """Each prompt with its answer."""
@@ -86,4 +88,5 @@ def _sample(context: Context, name: SideName, engine: Engine) -> Answers:
         answers=answers,
         mean_length=sum(map(len, answers)) / len(answers),
         refusal_rate=sum(refuses(engine.decode(answer)) for answer in answers) / len(answers),
+        unused_weights=list(engine.unused_weights),
     )
