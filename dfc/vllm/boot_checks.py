@@ -15,7 +15,7 @@ loaded there too, on the CPU.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,11 +26,11 @@ from transformers.utils import logging
 from dfc.engine import Edit, EngineInfo, FeatureBank
 from dfc.errors import ParityError, SteeringError
 from dfc.steering import edit_delta, plan_edits
+from dfc.vllm.batch import Answer, Bank, Batch, Outcome, Request, Runtime
 from dfc.vllm.edit_table import PackedBank
 from dfc.vllm.plans import Plan
-from dfc.vllm.runtime import Answer, Request, Runtime, recorded_states
 from dfc.vllm.salt import cache_salt
-from dfc.vllm.wire import from_bytes, to_bytes
+from dfc.vllm.wire import to_bytes
 
 ALLOWED = {"float32": 1e-3, "bfloat16": 0.15, "float16": 0.05}
 """Largest difference as a part of what is at stake: of the states' norm, or of what the change of
@@ -59,8 +59,9 @@ class _BootChecks:
     def run(self, path: Path) -> None:
         layers = tuple(range(self._info.n_layers))
         plans = [Plan(0, TOKENS, records=layers), Plan(1, 0)]
-        plain, other = self._run(plans)
-        states = {layer: x for (_, layer), x in recorded_states(self._runtime, plans).items()}
+        ran = self._run(plans)
+        plain, other = ran.answers
+        states = {layer: x for (_, layer), x in ran.states(plans).items()}
         self._check_scale(path, states)
         self._check_unembedding(plain, states[layers[-1]])
         self._check_whole(other, states)
@@ -98,12 +99,9 @@ class _BootChecks:
 
     def _check_whole(self, other: Answer, states: dict[int, Tensor]) -> None:
         said = self._said(states[self._info.n_layers - 1], self._second)
-        for layer, x_TD in states.items():
-            self._runtime.call("load_states", layer, *to_bytes(x_TD))
         plans = [Plan(layer, TOKENS, patch=layer) for layer in states]
-        answers = self._run(plans, [self._second] * len(plans))
-        self._runtime.call("take_reached")
-        for layer, answer in zip(states, answers, strict=True):
+        ran = self._run(plans, [self._second] * len(plans), states=states)
+        for layer, answer in zip(states, ran.answers, strict=True):
             self._expect(
                 torch.tensor(answer.scored),
                 said,
@@ -117,14 +115,13 @@ class _BootChecks:
         bank = self._bank(layer, x_TD[1:].float().norm(dim=1).median().item())
         edits = [Edit(0, offset=1.0), Edit(1, gain=-2.0, offset=0.5)]
         packed = PackedBank(bank, [edits])
-        self._runtime.call("load_bank", layer, [to_bytes(part) for part in packed.tensors])
         plans = [
             Plan(0, TOKENS, packed.edits(edits), records=(layer,)),
             Plan(1, TOKENS, records=(layer,)),
         ]
-        steered, beside = self._run(plans, [self._first] * 2, max_new_tokens=4)
-        taken = recorded_states(self._runtime, plans)
-        reached = dict(self._runtime.call("take_reached"))
+        ran = self._run(plans, [self._first] * 2, max_new_tokens=4, bank=packed.packed)
+        steered, beside = ran.answers
+        taken, reached = ran.states(plans), dict(ran.reached)
         if reached != {0: TOKENS + len(steered.tokens) - 2}:
             raise SteeringError(f"edits of one row reached the positions {reached}")
 
@@ -142,9 +139,7 @@ class _BootChecks:
             "log-probabilities of a row beside a steered one",
         )
 
-        self._runtime.call("load_states", 0, *to_bytes(moved_TD))
-        [patched] = self._run([Plan(0, TOKENS, patch=layer)])
-        self._runtime.call("take_reached")
+        [patched] = self._run([Plan(0, TOKENS, patch=layer)], states={0: moved_TD}).answers
         self._expect(
             torch.tensor(steered.scored),
             torch.tensor(patched.scored),
@@ -153,8 +148,8 @@ class _BootChecks:
         )
 
         whole = (*self._first, *steered.tokens)
-        again, unsteered = self._run([Plan(0, 0, packed.edits(edits)), Plan(1, 0)], [whole, whole])
-        self._runtime.call("take_reached")
+        plans = [Plan(0, 0, packed.edits(edits)), Plan(1, 0)]
+        again, unsteered = self._run(plans, [whole, whole], bank=packed.packed).answers
         self._expect(
             torch.tensor(steered.written),
             torch.tensor(again.scored[TOKENS - 1 :]),
@@ -177,24 +172,26 @@ class _BootChecks:
         plans: Sequence[Plan],
         texts: Sequence[tuple[int, ...]] | None = None,
         max_new_tokens: int = 1,
-    ) -> list[Answer]:
+        bank: Bank | None = None,
+        states: Mapping[int, Tensor] | None = None,
+    ) -> Outcome:
         texts = texts or [self._first, self._second][: len(plans)]
-        return self._runtime.run(
-            [
-                Request(
-                    text,
-                    plan,
-                    max_new_tokens=max_new_tokens,
-                    scored=True,
-                    salt=cache_salt(plan, "boot"),
-                )
-                for text, plan in zip(texts, plans, strict=True)
-            ]
+        requests = tuple(
+            Request(
+                text,
+                plan,
+                max_new_tokens=max_new_tokens,
+                scored=True,
+                salt=cache_salt(plan, "boot"),
+            )
+            for text, plan in zip(texts, plans, strict=True)
         )
+        loaded = tuple((row, to_bytes(x_TD)) for row, x_TD in (states or {}).items())
+        return self._runtime.run(Batch(requests, bank, loaded))
 
     def _said(self, x_TD: Tensor, tokens: tuple[int, ...]) -> Tensor:
         """Log-probabilities of all tokens but the first, from states after the last block."""
-        logits_TV = from_bytes(*self._runtime.call("unembed", *to_bytes(x_TD)))
+        logits_TV = self._runtime.unembed(x_TD)
         next_T = torch.tensor(tokens[1:])
         return logits_TV[:-1].log_softmax(1).gather(1, next_T[:, None])[:, 0]
 

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from dfc.engine import Edit, FeatureBank
 from dfc.errors import SteeringError
+from dfc.vllm.batch import Bank
 from dfc.vllm.plans import Segment
+from dfc.vllm.wire import to_bytes
 
 PARTS = ("encoder_KD", "bias_K", "threshold_K", "decoder_KD")
 
@@ -33,8 +35,9 @@ class PackedBank:
                 raise SteeringError(
                     f"edit names feature {feature}, the bank holds 0..{n_features - 1}"
                 )
-        self.layer = bank.layer
-        self.tensors = [getattr(bank, part)[used].detach().float().cpu() for part in PARTS]
+        self.packed = Bank(
+            bank.layer, tuple(to_bytes(getattr(bank, part)[used].float()) for part in PARTS)
+        )
         self._unit_K = bank.unit_K.detach().float().cpu().tolist()
         self._number = {feature: number for number, feature in enumerate(used)}
 

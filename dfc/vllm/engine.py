@@ -1,8 +1,7 @@
 """The engine on top of vLLM: one model, in processes of its own, many rows at once."""
 
-import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,27 +26,24 @@ from dfc.limits import Limits
 from dfc.precision import native_dtype
 from dfc.steering import count_steered
 from dfc.tokenizer import Tokenizer
+from dfc.vllm.batch import Answer, Request, Runtime
 from dfc.vllm.boot_checks import check_at_boot
 from dfc.vllm.checkpoint import check_checkpoint
-from dfc.vllm.edit_table import PackedBank
+from dfc.vllm.local_runtime import LocalRuntime
 from dfc.vllm.plans import Draws, Plan
+from dfc.vllm.remote_runtime import RemoteRuntime, Server
 from dfc.vllm.replay import RowStates
-from dfc.vllm.runtime import Answer, Request, Runtime, recorded_states
-from dfc.vllm.salt import cache_salt
+from dfc.vllm.rows import recorded, run_steered
 from dfc.vllm.settings import DEFAULT, VllmSettings
-from dfc.vllm.wire import from_bytes, to_bytes
-
-RECORDED_AT_ONCE = 32_768
-"""Positions whose states the worker keeps before they are fetched: 256 MB at a width of 4,096 in 16
-bits."""
 
 
 class VllmEngine(Engine):
     """A local checkpoint with safetensors weights.
 
-    ``dtype`` is that of weights and states, by default the device's own. Raises ModelError when the
-    checkpoint can't be loaded safely, and ParityError or SteeringError when one of the boot checks
-    fails: then this model does not run in vLLM as it does in transformers.
+    ``dtype`` is that of weights and states, by default the device's own. With ``server`` a running
+    vLLM that has the same checkpoint does the work, and has a dtype and sizes of its own. Raises
+    ModelError when the checkpoint can't be loaded safely, and ParityError or SteeringError when one
+    of the boot checks fails: then this model does not run in vLLM as it does in transformers.
     """
 
     def __init__(
@@ -55,31 +51,35 @@ class VllmEngine(Engine):
         path: str | Path,
         dtype: torch.dtype | None = None,
         settings: VllmSettings = DEFAULT,
+        server: Server | None = None,
     ) -> None:
         path = Path(path)
         self.unused_weights = check_checkpoint(path)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = native_dtype(device) if dtype is None else dtype
         self.tokenizer = Tokenizer(path)
         config = _config(path)
-        longest = getattr(config, "max_position_embeddings", None) or settings.context
-        context = min(settings.context, longest)
         self._stop = _stop_tokens(path, config, self.tokenizer)
         self._id = secrets.token_hex(8)
         self.n_steered_positions = 0
-        self._runtime = Runtime(path, dtype, settings, context)
+        self._runtime: Runtime
+        if server is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            dtype = native_dtype(device) if dtype is None else dtype
+            longest = getattr(config, "max_position_embeddings", None) or settings.context
+            self._runtime = LocalRuntime(path, dtype, settings, min(settings.context, longest))
+        else:
+            self._runtime = RemoteRuntime(server, path)
         facts = self._runtime.facts()
         self.info = EngineInfo(
-            architecture=facts["architecture"],
-            n_layers=facts["n_layers"],
-            d_model=facts["d_model"],
-            dtype=str(dtype).removeprefix("torch."),
-            vocabulary=facts["vocabulary"],
+            architecture=facts.architecture,
+            n_layers=facts.n_layers,
+            d_model=facts.d_model,
+            dtype=facts.dtype,
+            vocabulary=facts.vocabulary,
             tokenizer_digest=self.tokenizer.digest(),
         )
         # vLLM writes a token after every row, even where none is wanted.
         self._limits = Limits(
-            self.info.n_layers, self.info.d_model, self.info.vocabulary, context - 1
+            self.info.n_layers, self.info.d_model, self.info.vocabulary, facts.context - 1
         )
         try:
             check_at_boot(self._runtime, self.info, path)
@@ -88,7 +88,7 @@ class VllmEngine(Engine):
             raise
 
     def close(self) -> None:
-        """End vLLM's processes and free their memory."""
+        """End vLLM's processes and free their memory; a server goes on."""
         self._runtime.close()
 
     def encode_chat(
@@ -107,11 +107,11 @@ class VllmEngine(Engine):
     ) -> Activations:
         self._limits.check_layer(layer)
         self._limits.check_documents(documents)
-        states = enumerate(self._recorded(documents, documents, layer))
+        states = enumerate(recorded(self._runtime, documents, documents, layer))
         return gather_activations(documents, self.info.d_model, states, progress)
 
     def unembed(self, x_ND: Tensor) -> Tensor:
-        return from_bytes(*self._runtime.call("unembed", *to_bytes(x_ND)))
+        return self._runtime.unembed(x_ND)
 
     def generate(
         self,
@@ -136,11 +136,11 @@ class VllmEngine(Engine):
                 if temperature
                 else None,
                 stop=self._stop,
-                writable=tuple(range(self.tokenizer.size)) if padded else None,
+                writable=self.tokenizer.size if padded else None,
             )
             for number, tokens in enumerate(prompts)
         ]
-        answers = self._steered(requests, bank, edits, progress)
+        answers = run_steered(self._runtime, requests, bank, edits, progress)
         texts = [self._text(answer) for answer in answers]
         # What is written last is never read, and a token that ends the answer is no part of it.
         fed = [min(len(text), max_new_tokens - 1) for text in texts]
@@ -165,7 +165,7 @@ class VllmEngine(Engine):
         self._limits.check_rows(rows)
         whole = [(*row.prompt, *row.completion) for row in rows]
         # The last token of a row is not read by any other.
-        states = tuple(self._recorded(whole, [tokens[:-1] for tokens in whole], layer))
+        states = tuple(recorded(self._runtime, whole, [tokens[:-1] for tokens in whole], layer))
         return RowStates(layer, tuple(rows), self._id, states)
 
     def score_from(
@@ -201,10 +201,8 @@ class VllmEngine(Engine):
             tokens = (*row.prompt, *row.completion)
             plan = Plan(number, len(tokens) - 1, patch=None if patch is None else patch.layer)
             requests.append(Request(tokens, plan, scored=True))
-        if patch is not None:
-            for number, x_TD in enumerate(patch.states):
-                self._runtime.call("load_states", number, *to_bytes(x_TD))
-        answers = self._steered(requests, bank, edits)
+        loaded = () if patch is None else patch.states
+        answers = run_steered(self._runtime, requests, bank, edits, loaded=loaded)
         self.n_steered_positions = _steered_once(rows, edits)
         scores = [
             sum(answer.scored[-len(row.completion) :]) / len(row.completion)
@@ -213,58 +211,6 @@ class VllmEngine(Engine):
         if not np.isfinite(scores).all():
             raise ModelError("log-probabilities are not finite; the weights or the edit overflow")
         return scores
-
-    def _steered(
-        self,
-        requests: Sequence[Request],
-        bank: FeatureBank | None,
-        edits: Sequence[Sequence[Edit]],
-        progress: Progress | None = None,
-    ) -> list[Answer]:
-        """Run rows with their edits, and make sure that these reached every position."""
-        digest = ""
-        if bank is not None and any(edits):
-            # An edit that can touch nothing is refused before anything runs.
-            count_steered(edits, [len(request.tokens) - 1 for request in requests])
-            packed = PackedBank(bank, edits)
-            parts = [to_bytes(part) for part in packed.tensors]
-            raw = [str(bank.layer).encode(), *(part[2] for part in parts)]
-            digest = hashlib.sha256(b"".join(raw)).hexdigest()
-            self._runtime.call("load_bank", bank.layer, parts)
-            requests = [
-                request._replace(plan=request.plan._replace(edits=packed.edits(row)))
-                for request, row in zip(requests, edits, strict=True)
-            ]
-        requests = [r._replace(salt=cache_salt(r.plan, digest)) for r in requests]
-        answers = self._runtime.run(requests, progress)
-        reached = dict(self._runtime.call("take_reached"))
-        for number, (request, answer) in enumerate(zip(requests, answers, strict=True)):
-            expected = len(request.tokens) + len(answer.tokens) - 2
-            if request.plan.edits and reached.get(number, 0) < expected:
-                raise SteeringError(
-                    f"the edits of row {number} reached {reached.get(number, 0)} of {expected} "
-                    "positions; vLLM ran the model without its hooks"
-                )
-        return answers
-
-    def _recorded(
-        self, rows: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]], layer: int
-    ) -> Iterator[Tensor]:
-        """States after block ``layer`` over the beginning ``wanted`` of every row, in order."""
-        for group in _groups([len(row) for row in rows], RECORDED_AT_ONCE):
-            requests = []
-            for number in group:
-                plan = Plan(number, len(wanted[number]), records=(layer,))
-                requests.append(Request(rows[number], plan, salt=cache_salt(plan, "")))
-            self._runtime.run(requests)
-            found = recorded_states(self._runtime, [request.plan for request in requests])
-            for number in group:
-                if not torch.isfinite(found[number, layer]).all():
-                    raise ModelError(
-                        f"the model's states on row {number} are not finite; its weights are "
-                        "damaged or overflow in this dtype"
-                    )
-                yield found[number, layer]
 
     def _states(self, replay: Replay) -> RowStates:
         """The replay, if its states fit this model."""
@@ -282,17 +228,6 @@ class VllmEngine(Engine):
     def _text(self, answer: Answer) -> tuple[int, ...]:
         ended = answer.tokens[-1:] and answer.tokens[-1] in self._stop
         return answer.tokens[:-1] if ended else answer.tokens
-
-
-def _groups(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Consecutive numbers whose lengths add up to ``budget`` at most, or single ones beyond it."""
-    group: list[int] = []
-    for number, length in enumerate(lengths):
-        if group and sum(lengths[n] for n in group) + length > budget:
-            yield group
-            group = []
-        group.append(number)
-    yield group
 
 
 def _steered_once(rows: Sequence[ScoreRow], edits: Sequence[Sequence[Edit]]) -> int:

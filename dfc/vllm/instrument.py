@@ -74,7 +74,9 @@ class Instrument:
 
     def take_states(self) -> list[list[Any]]:
         """All recorded states as [row, layer, packed]."""
-        return [[row, layer, to_bytes(x)] for (row, layer), x in self._recorder.take().items()]
+        return [
+            [row, layer, list(to_bytes(x))] for (row, layer), x in self._recorder.take().items()
+        ]
 
     def take_reached(self) -> list[list[int]]:
         """[row, positions that its edits reached]; forgotten thereafter, as are loaded states."""
@@ -89,7 +91,7 @@ class Instrument:
         for name in self._after:
             x_ND = getattr(self._decoder, name)(x_ND)
         logits_NV = self._model.compute_logits(x_ND)  # type: ignore[operator]
-        return None if logits_NV is None else to_bytes(logits_NV.float())
+        return None if logits_NV is None else list(to_bytes(logits_NV.float()))
 
     def conventions(self) -> list[bool]:
         """Per block whether its stream is the sum of two outputs."""

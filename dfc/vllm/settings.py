@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from dfc.vllm.submission import WORKER
+
 CPU_CACHE_BYTES = 1 << 30
 """On a CPU vLLM would reserve nearly all memory for its key-value cache."""
 
@@ -23,7 +25,7 @@ class VllmSettings(NamedTuple):
     """GPUs over which every matrix is split."""
     prefix_caching: bool = False
     """Rows of equal beginning and equal edits share it."""
-    worker: str = "dfc.vllm.worker.InstrumentedWorker"
+    worker: str = WORKER
     """The class that holds the hooks."""
 
 

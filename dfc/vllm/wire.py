@@ -1,7 +1,7 @@
 """Tensors as what passes between processes without pickle: name of the dtype, shape and bytes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,11 +12,19 @@ _DTYPES = {
 }
 
 
-def to_bytes(x: Tensor) -> list[Any]:
-    """[dtype, shape, bytes] of a tensor."""
+class Packed(NamedTuple):
+    """A tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    raw: bytes
+
+
+def to_bytes(x: Tensor) -> Packed:
+    """Dtype, shape and bytes of a tensor."""
     x = x.detach().cpu().contiguous()
     raw = x.reshape(-1).view(torch.uint8).numpy().tobytes()
-    return [str(x.dtype).removeprefix("torch."), list(x.shape), raw]
+    return Packed(str(x.dtype).removeprefix("torch."), tuple(x.shape), raw)
 
 
 def from_bytes(dtype: str, shape: Sequence[int], raw: bytes) -> Tensor:

@@ -55,4 +55,6 @@ class InstrumentedWorker(Worker):
             "n_layers": self.model_config.get_total_num_hidden_layers(),
             "d_model": self.model_config.get_hidden_size(),
             "vocabulary": self.model_config.get_vocab_size(),
+            "dtype": str(self.model_config.dtype).removeprefix("torch."),
+            "context": self.model_config.max_model_len,
         }

@@ -1,28 +1,30 @@
 """Stands for vLLM where it is not installed: the same instrument on a model of transformers, one
 row after the other, every step from the beginning."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from dfc.engine import Progress
 from dfc.generation import sampler
+from dfc.vllm.batch import Answer, Batch, Facts, Outcome, Request, Runtime
 from dfc.vllm.instrument import SURFACE, Instrument
 from dfc.vllm.plans import Plan, Step, step_of
-from dfc.vllm.runtime import Answer, Request
 from dfc.vllm.settings import VllmSettings
+from dfc.vllm.submission import preparations
+from dfc.vllm.wire import Packed, from_bytes, to_bytes
 from tests.dfc import naive
 
 
-class OneByOne:
-    """What ``dfc.vllm.runtime.Runtime`` offers."""
+class OneByOne(Runtime):
+    """In this process."""
 
     def __init__(
         self, path: Path, dtype: torch.dtype, settings: VllmSettings, context: int
     ) -> None:
         assert dtype == torch.float32
+        self._context = context
         self._model = naive.load(path)
         self._model.compute_logits = self._model.lm_head  # type: ignore[assignment]
         config = self._model.config
@@ -32,28 +34,39 @@ class OneByOne:
         self.salts: list[str | None] = []
         self.closed = False
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         config = self._model.config
-        return {
-            "runner": "one by one",
-            "architecture": type(self._model).__name__,
-            "n_layers": config.num_hidden_layers,
-            "d_model": config.hidden_size,
-            "vocabulary": config.vocab_size,
-        }
+        return Facts(
+            runner="one by one",
+            architecture=type(self._model).__name__,
+            n_layers=config.num_hidden_layers,
+            d_model=config.hidden_size,
+            vocabulary=config.vocab_size,
+            dtype="float32",
+            context=self._context,
+        )
 
-    def run(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Answer]:
-        self.salts = [request.salt for request in requests]
+    def run(self, batch: Batch, progress: Progress | None = None) -> Outcome:
+        for method, *args in preparations(batch):
+            assert method in SURFACE
+            getattr(self.instrument, method)(*args)
+        self.salts = [request.salt for request in batch.requests]
         answers = []
-        for number, request in enumerate(requests, start=1):
-            answers.append(self._answer(request))
+        for number, request in enumerate(batch.requests, start=1):
+            answers.append(self.answer(request))
             if progress is not None:
-                progress(number, len(requests))
-        return answers
+                progress(number, len(batch.requests))
+        recorded = self.instrument.take_states()
+        return Outcome(
+            tuple(answers),
+            tuple((row, last) for row, last in self.instrument.take_reached()),
+            tuple((row, layer, Packed(*x)) for row, layer, x in recorded),
+        )
 
-    def call(self, method: str, *args: Any) -> Any:
-        assert method in SURFACE
-        return getattr(self.instrument, method)(*args)
+    def unembed(self, x_ND: Tensor) -> Tensor:
+        packed = self.instrument.unembed(*to_bytes(x_ND))
+        assert packed is not None
+        return from_bytes(*packed)
 
     def close(self) -> None:
         self.closed = True
@@ -62,7 +75,7 @@ class OneByOne:
         """The step over a whole row; faulty runtimes say something else."""
         return step_of([plan], [0, n_tokens], [0])
 
-    def _answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
         tokens, written = list(request.tokens), []
         draws = request.draws
         scored: tuple[float, ...] = ()
@@ -76,7 +89,7 @@ class OneByOne:
                 scored = tuple(picked[:, 0].tolist())
             last_V = logits_TV[-1]
             if request.writable is not None:
-                last_V = last_V[list(request.writable)]
+                last_V = last_V[: request.writable]
             if draws is not None:
                 choose = sampler(draws.temperature, draws.seed, [draws.row], request.max_new_tokens)
                 token = int(choose(last_V[None, : draws.size], [0], n))

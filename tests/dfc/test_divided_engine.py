@@ -29,7 +29,7 @@ def divided(
     opened: list[VllmEngine],
     monkeypatch: pytest.MonkeyPatch,
 ) -> DividedEngine:
-    monkeypatch.setattr(module, "Runtime", OneByOne)
+    monkeypatch.setattr(module, "LocalRuntime", OneByOne)
 
     def writing() -> VllmEngine:
         opened.append(VllmEngine(tiny_checkpoint, torch.float32))

@@ -23,7 +23,7 @@ PER_PROMPT = [[Edit(2, offset=2.0)], [], [Edit(4, offset=3.0)], EDITS]
 def open_engine() -> Callable[[Path], VllmEngine]:
     def opened(path: Path) -> VllmEngine:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "Runtime", OneByOne)
+            patch.setattr(module, "LocalRuntime", OneByOne)
             return VllmEngine(path, torch.float32)
 
     return opened

@@ -98,7 +98,7 @@ def texts() -> list[Tensor]:
 
 def packed_plans(instrument: Instrument, bank: FeatureBank, **wanted: Any) -> list[Plan]:
     packed = PackedBank(bank, EDITS)
-    instrument.load_bank(bank.layer, [to_bytes(part) for part in packed.tensors])
+    instrument.load_bank(bank.layer, packed.packed.parts)
     return [
         Plan(row, LENGTHS[row], packed.edits(edits), **wanted) for row, edits in enumerate(EDITS)
     ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dfc.errors import ModelError
-from dfc.vllm import runtime
+from dfc.vllm import local_runtime
 from dfc.vllm.plans import Plan, Step
 from dfc.vllm.runners import announce_steps
 from dfc.vllm.version import installed_version
@@ -111,6 +111,6 @@ def test_another_version_of_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_nothing_of_the_environment_opens_what_is_closed() -> None:
-    assert runtime.ALWAYS["VLLM_PLUGINS"] == ""
-    assert runtime.ALWAYS["VLLM_ALLOW_INSECURE_SERIALIZATION"] == "0"
-    assert not set(runtime.ALWAYS) & set(runtime.UNLESS_SET)
+    assert local_runtime.ALWAYS["VLLM_PLUGINS"] == ""
+    assert local_runtime.ALWAYS["VLLM_ALLOW_INSECURE_SERIALIZATION"] == "0"
+    assert not set(local_runtime.ALWAYS) & set(local_runtime.UNLESS_SET)

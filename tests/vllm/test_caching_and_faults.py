@@ -10,7 +10,7 @@ import torch
 from dfc.engine import FeatureBank, ScoreRow
 from dfc.errors import DfcError, ModelError
 from dfc.transformers_engine import TransformersEngine
-from dfc.vllm import engine as module
+from dfc.vllm import rows
 from dfc.vllm.boot_checks import check_at_boot
 from dfc.vllm.engine import VllmEngine
 from tests.vllm import cases
@@ -30,9 +30,9 @@ def cache_hits(cached: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]
     run = cached._runtime.run
 
     def counted(*args: Any) -> Any:
-        answers = run(*args)
-        hits.extend(answer.cached for answer in answers)
-        return answers
+        ran = run(*args)
+        hits.extend(answer.cached for answer in ran.answers)
+        return ran
 
     monkeypatch.setattr(cached._runtime, "run", counted)
     return hits
@@ -82,7 +82,7 @@ def test_without_salt_a_plain_row_reads_the_steered_prefix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The danger is real: were it not, the test above could not fail."""
-    monkeypatch.setattr(module, "cache_salt", lambda plan, digest: None)
+    monkeypatch.setattr(rows, "cache_salt", lambda plan, digest: None)
     prompt = long_prompt(13)
     cached.generate([prompt], 16, bank=bank, edits=[cases.EDITS[7]])
     poisoned = cached.generate([prompt], 16)
@@ -118,8 +118,6 @@ def test_a_start_with_a_fault_is_refused(
 
 
 def test_the_same_start_without_it_is_not(tiny: VllmEngine, tiny_path: Path) -> None:
-    tiny._runtime.call("take_reached")
-    tiny._runtime.call("take_states")
     check_at_boot(tiny._runtime, tiny.info, tiny_path)
 
 

@@ -46,7 +46,7 @@ def test_vllm_writes_and_transformers_does_the_rest(
             opened.append(path)
             super().__init__(path, *others)
 
-    monkeypatch.setattr("dfc.vllm.engine.Runtime", Started)
+    monkeypatch.setattr("dfc.vllm.engine.LocalRuntime", Started)
     side = side_of(tiny_checkpoint)
     engine = Models(Job(None, side, side), "vllm")["candidate"]
     plain = models_of(tiny_checkpoint)["candidate"]

@@ -1,0 +1,138 @@
+"""Routes of a vLLM server by which an engine elsewhere reads and steers its model.
+
+Loaded by ``vllm serve`` alone, where VLLM_PLUGINS names it. Batches of several clients run one
+after the other, since the bank and the rows' numbers are a batch's own; requests to vLLM's other
+routes have no plan and are left alone.
+"""
+
+import asyncio
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import ValidationError
+from starlette.datastructures import State
+
+from dfc.vllm import batch as rows
+from dfc.vllm.batch import Answer, Batch, Facts, Outcome
+from dfc.vllm.remote_wire import BATCH, INTRODUCTION, OUTCOME, PREFIX, STATES, Introduction
+from dfc.vllm.submission import (
+    LOGITS_PROCESSOR,
+    WORKER,
+    answer_of,
+    preparations,
+    prompt_of,
+    sampling_of,
+)
+from dfc.vllm.version import installed_version
+from dfc.vllm.weights import weight_digests
+from dfc.vllm.wire import Packed
+
+JSON = "application/json"
+
+
+class LatentwatchEndpoint:
+    """vLLM's protocol ``EndpointPlugin``."""
+
+    name = "latentwatch"
+    required_tasks = ("generate",)
+
+    def attach_router(self, app: FastAPI) -> None:
+        app.include_router(_router)
+
+    async def init_state(self, engine_client: Any, state: State, args: Namespace) -> None:
+        """Raises ValueError, which ends the server, when it was started in a way that would leave
+        models silently not steered, or open to everybody."""
+        installed_version()
+        _check_arguments(args)
+        [told, *_] = await engine_client.collective_rpc("latentwatch_facts")
+        weights = await asyncio.to_thread(weight_digests, Path(args.model))
+        state.latentwatch = Served(engine_client, Introduction(Facts.of(told), weights))
+
+
+class Served:
+    """The model of this server."""
+
+    def __init__(self, engine: Any, introduction: Introduction) -> None:
+        self.introduction = introduction
+        self._engine = engine
+        self._alone = asyncio.Lock()
+
+    async def run(self, batch: Batch) -> Outcome:
+        async with self._alone:
+            try:
+                for method, *args in preparations(batch):
+                    await self._call(method, *args)
+                answers = await asyncio.gather(*(self._row(one) for one in batch.requests))
+            finally:
+                # Nothing of this batch may be left for the next one; first what can't fail.
+                reached = await self._call("take_reached")
+                recorded = await self._call("take_states")
+        return Outcome(
+            tuple(answers),
+            tuple((row, last) for row, last in reached),
+            tuple((row, layer, Packed(*x)) for row, layer, x in recorded),
+        )
+
+    async def unembed(self, packed: Packed) -> Packed:
+        return Packed(*await self._call("unembed", *packed))
+
+    async def _row(self, request: rows.Request) -> Answer:
+        ended = None
+        name = f"latentwatch-{uuid4().hex}"
+        async for output in self._engine.generate(prompt_of(request), sampling_of(request), name):
+            ended = output
+        return answer_of(ended)
+
+    async def _call(self, method: str, *args: Any) -> Any:
+        return (await self._engine.collective_rpc("latentwatch", args=(method, *args)))[0]
+
+
+_router = APIRouter(prefix=PREFIX)
+
+
+@_router.get("/facts")
+async def facts(request: Request) -> Response:
+    served: Served = request.app.state.latentwatch
+    return Response(INTRODUCTION.dump_json(served.introduction), media_type=JSON)
+
+
+@_router.post("/run")
+async def run(request: Request) -> Response:
+    served: Served = request.app.state.latentwatch
+    try:
+        batch = BATCH.validate_json(await request.body())
+    except ValidationError as error:
+        return Response(str(error), status_code=422)
+    return Response(OUTCOME.dump_json(await served.run(batch)), media_type=JSON)
+
+
+@_router.post("/unembed")
+async def unembed(request: Request) -> Response:
+    served: Served = request.app.state.latentwatch
+    try:
+        packed = STATES.validate_json(await request.body())
+    except ValidationError as error:
+        return Response(str(error), status_code=422)
+    return Response(STATES.dump_json(await served.unembed(packed)), media_type=JSON)
+
+
+def _check_arguments(args: Namespace) -> None:
+    problems = {
+        f"--worker-cls {WORKER}": args.worker_cls == WORKER,
+        f"--logits-processors {LOGITS_PROCESSOR}": LOGITS_PROCESSOR
+        in (args.logits_processors or []),
+        "--enforce-eager, since graphs run without the hooks": args.enforce_eager,
+        "--no-async-scheduling": args.async_scheduling is False,
+        "--api-key, or the environment's VLLM_API_KEY": bool(
+            args.api_key or os.environ.get("VLLM_API_KEY")
+        ),
+        "--api-server-count 1": args.api_server_count in (None, 1),
+        "a directory as the model": Path(args.model).is_dir(),
+    }
+    missing = [what for what, holds in problems.items() if not holds]
+    if missing:
+        raise ValueError(f"the latentwatch endpoint needs {'; '.join(missing)}")
