@@ -11,11 +11,11 @@ from alerts.alert import UNRESOLVED, AlertState, Finding, Measured, Woken
 from alerts.escalation import remind
 from alerts.routing import by_channel
 from alerts.wording import duration
-from monitor.alert_messages import Kind, messages_of
+from monitor.alert_messages import Kind, key_of
 from monitor.alert_outbox import Router, add_reply
 from monitor.alerting import alert_of, apply, raise_alert
 from monitor.line_settings import COMPARISONS
-from monitor.schema import AlertRow, Line, Trust, Version
+from monitor.schema import AlertMessage, AlertRow, Line, Trust, Version
 
 _WITHOUT_VERDICT = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED)
 
@@ -24,13 +24,21 @@ def tick(session: Session, router: Router, unchecked_seconds: float, now: float)
     """Do whatever is due at the time `now`, in seconds since the epoch."""
     _raise_unchecked(session, unchecked_seconds, now)
     _wake(session, now)
-    for row in session.scalars(select(AlertRow).filter_by(state=AlertState.OPEN)).all():
-        routes = by_channel(router(row))
-        for message in messages_of(session, row):
-            if message.kind == Kind.ALERT and message.channel in routes:
-                for reminder in remind(routes[message.channel], alert_of(row), now):
-                    key, said = reminder
-                    add_reply(session, row, message, key, said, now, broadcast=True)
+    _remind(session, router, now)
+
+
+def _remind(session: Session, router: Router, now: float) -> None:
+    """The reminders that are due and were not said. However many alerts are open, they are read by
+    two statements: transactions run one after the other, and whoever sends would wait."""
+    of_open = select(AlertRow, AlertMessage).join(AlertRow, AlertRow.id == AlertMessage.alert_id)
+    of_open = of_open.where(AlertRow.state == AlertState.OPEN).order_by(AlertMessage.id)
+    replies = of_open.with_only_columns(AlertMessage.channel, AlertMessage.key)
+    said = {tuple(row) for row in session.execute(replies.filter(AlertMessage.kind == Kind.REPLY))}
+    for row, message in session.execute(of_open.where(AlertMessage.kind == Kind.ALERT)).all():
+        routes = by_channel(router(row)).get(message.channel)
+        for key, text in remind(routes, alert_of(row), now) if routes else ():
+            if (message.channel, key_of(row, key)) not in said:
+                add_reply(session, row, message, key, text, now, broadcast=True)
 
 
 def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> None:

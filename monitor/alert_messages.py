@@ -37,6 +37,11 @@ def messages_of(session: Session, row: AlertRow) -> Sequence[AlertMessage]:
     ).all()
 
 
+def key_of(row: AlertRow, key: str) -> str:
+    """By which a message about an alert is known in its channel."""
+    return f"{row.fingerprint}.{key}".rstrip(".")
+
+
 def untold(message: AlertMessage) -> bool:
     """Whether it is certain that nothing of it was ever sent."""
     return message.reference is None and message.attempted_at is None
@@ -56,7 +61,7 @@ def add_message(
 ) -> AlertMessage:
     """The message `key` about an alert in a channel or destination; a new one waits for the time
     `not_before`, and stands in the thread of `under`."""
-    key = f"{row.fingerprint}.{key}".rstrip(".")
+    key = key_of(row, key)
     known = session.scalar(select(AlertMessage).filter_by(channel=channel, key=key))
     if known is not None:
         return known

@@ -155,9 +155,9 @@ def add_reply(
     )
 
 
-def due(session: Session, now: float) -> list[Due]:
-    """What is to be sent to Slack, what needs most attention first and pictures last; the rest of a
-    thread waits for its beginning."""
+def due(session: Session, now: float, pictures: bool) -> list[Due]:
+    """What is to be sent to Slack, pictures or all else, what needs most attention first; the rest
+    of a thread waits for its beginning."""
     thread = aliased(AlertMessage)
     found = session.execute(
         select(AlertMessage, AlertRow, thread.reference)
@@ -167,13 +167,10 @@ def due(session: Session, now: float) -> list[Due]:
             AlertMessage.channel.regexp_match("^[A-Z]"),  # the name of a destination is small
             AlertMessage.sent < AlertMessage.wanted,
             AlertMessage.not_before <= now,
+            (AlertMessage.kind == Kind.PICTURE) == pictures,
             AlertMessage.thread_id.is_(None) | thread.reference.is_not(None),
         )
-        .order_by(
-            AlertMessage.kind == Kind.PICTURE,  # nobody is paged later because of a picture
-            AlertMessage.rank.desc(),
-            AlertMessage.id,
-        )
+        .order_by(AlertMessage.rank.desc(), AlertMessage.id)
     )
     return [Due(*row) for row in found]
 

@@ -17,6 +17,7 @@ from slack_sdk import WebClient
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.channel import ChannelError
+from alerts.pace import Pace
 from alerts.slack_channel import SlackChannel
 from alerts.slack_client import web_client
 from alerts.slack_http import SlackEndpoint
@@ -166,8 +167,10 @@ def senders_of(
     """Whatever sends, by name: Slack where there is a client, and every destination."""
     senders: dict[str, Sender] = {}
     if client is not None:
-        channel = SlackChannel(client)
-        senders["Slack"] = Poster(sessions, channel, settings, results, report, clock)
+        common = (sessions, SlackChannel(client), Pace(), settings, results, report, clock)
+        senders["Slack"] = Poster(*common, pictures=False)
+        # To draw takes longer than to post: nobody is paged later because of a picture.
+        senders["Slack's pictures"] = Poster(*common, pictures=True)
     for name, given in settings.destinations.items():
         destination = destination_of(given)
         senders[name] = Courier(sessions, name, destination, results, report, clock)

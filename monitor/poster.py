@@ -73,25 +73,27 @@ class _Ready(NamedTuple):
 
 
 class Poster:
-    """Sends what is due, at the pace that each channel allows."""
+    """Sends what is due, at the pace that each channel allows: pictures, or all else."""
 
     def __init__(
         self,
         sessions: sessionmaker[Session],
         channel: Channel,
+        pace: Pace,
         settings: AlertSettings,
         results: Results,
         report: Callable[[str], None],
         clock: Callable[[], float],
+        pictures: bool,
     ) -> None:
-        self._sessions, self._channel, self._settings = sessions, channel, settings
-        self._results, self._report, self._clock = results, report, clock
-        self._pace = Pace()
+        self._sessions, self._channel, self._pace = sessions, channel, pace
+        self._settings, self._results = settings, results
+        self._report, self._clock, self._pictures = report, clock, pictures
 
     def send_due(self) -> int:
         """Send what may be sent now; how many messages that was."""
         with self._sessions() as session:
-            waiting = due(session, self._clock())
+            waiting = due(session, self._clock(), self._pictures)
         sent = 0
         for one in waiting:
             if self._pace.is_ready(one.message.channel, self._clock()):

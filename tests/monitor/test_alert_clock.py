@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from alerts.alert import Finding, Measured, begin
 from alerts.escalation import remind
 from alerts.routing import Route
+from monitor.alert_clock import tick
+from monitor.alert_view import router_of
 from monitor.lineage import move
 from monitor.schema import AlertRow, Trust, Version
 from tests.alerts import samples
@@ -104,6 +106,34 @@ def test_reminders_are_said_once_in_the_thread_and_end_with_an_answer(desk: Desk
     said = [m["text"] for m in desk.thread()]
     assert sum("subteam" in text for text in said) == 1
     assert any(text.startswith("ann quarantined") and "leaks" in text for text in said)
+
+
+def test_a_tick_asks_the_same_of_the_database_however_many_alerts_are_open(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    pager, engine = desk.pager(routes=[ROUTE.model_dump()]), desk.sessions.kw["bind"]
+    statements: list[str] = []
+
+    def note(*about: object) -> None:
+        statements.append(str(about[2]))
+
+    def asked() -> int:
+        for _ in range(2):  # the second says no reminder that the first has not said
+            desk.clock.now += 1000.0
+            desk.send_all(pager)
+        with desk.sessions() as session:
+            router = router_of(session, [ROUTE])
+            event.listen(engine, "before_cursor_execute", note)
+            statements.clear()
+            tick(session, router, 86_400.0, desk.clock())
+            event.remove(engine, "before_cursor_execute", note)
+        return len(statements)
+
+    desk.check(base, "v2", samples.flagged())
+    one = asked()
+    for number in range(3, 8):
+        desk.check(base, f"v{number}", samples.flagged())
+    assert asked() == one > 0
+    assert sum("subteam" in m["text"] for m in desk.thread()) > 0
 
 
 def test_what_rises_to_critical_calls_the_routes_people_and_so_does_its_sibling(desk: Desk) -> None:

@@ -208,7 +208,7 @@ def test_who_looked_before_another_had_posted_posts_nothing(desk: Desk) -> None:
     with desk.sessions.begin() as session:
         plan(session, router_of(session, alert_settings(desk.slack).routes), desk.clock())
     with desk.sessions() as session:
-        [seen] = due(session, desk.clock())
+        [seen] = due(session, desk.clock(), pictures=False)
     first.step()
     assert second._senders["Slack"]._send(seen) is False
     assert len(desk.posted()) == 1
@@ -219,7 +219,7 @@ def test_who_comes_while_another_is_posting_posts_nothing(desk: Desk) -> None:
     first, second = desk.pager(), desk.pager()
     first.plan()
     with desk.sessions() as session:
-        [seen] = due(session, desk.clock())
+        [seen] = due(session, desk.clock(), pictures=False)
     channel = first._senders["Slack"]._channel
     post = channel.post
 
