@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -63,11 +64,15 @@ def _stored(text: str) -> Verdict | None:
 
 
 def router_of(session: Session, routes: Sequence[Route]) -> Router:
-    """Where alerts go by `routes`."""
+    """Where alerts go by `routes`, for as long as `session` lasts."""
+
+    @cache
+    def name_of(line_id: int) -> str:
+        return session.get_one(Line, line_id).name
 
     def router(row: AlertRow) -> list[Route]:
-        line = session.get_one(Line, row.line_id).name
-        return routes_of(routes, line, json.loads(row.behaviours), alert_of(row).severity)
+        line, behaviours = name_of(row.line_id), json.loads(row.behaviours)
+        return routes_of(routes, line, behaviours, alert_of(row).severity)
 
     return router
 

@@ -43,7 +43,8 @@ logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 30.0
 """After an unclear end, the wait before the channel is asked; longer than any request may take."""
-BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 5.0, 600.0
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 5.0, 120.0
+"""Waits double; the longest is how much later people may hear of it once the channel is back."""
 
 
 class Results(Protocol):
@@ -175,8 +176,10 @@ class Poster:
                 self._pace.wait(message.channel, now + seconds)
                 values |= {
                     "not_before": now + seconds,
+                    # To be asked to wait is no failure, after which the next wait is longer.
                     "error": message.error,
-                    "failing_since": message.failing_since,  # to be asked to wait is no failure
+                    "tries": message.tries,
+                    "failing_since": message.failing_since,
                 }
             case UnclearError():
                 values["not_before"] = now + max(wait, SETTLE_SECONDS)

@@ -135,6 +135,21 @@ def test_the_wait_that_slack_asks_for_is_kept(desk: Desk) -> None:
     assert len(desk.posted()) == 1 and desk.reports == []
 
 
+def test_to_be_asked_to_wait_makes_no_later_wait_longer(desk: Desk) -> None:
+    for _ in range(6):
+        desk.workspace.faults.add(Fault("chat.postMessage", "limited", seconds=2.0))
+    desk.workspace.faults.add(Fault("chat.postMessage", "refused", error="channel_not_found"))
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    pager = desk.pager()
+    for _ in range(7):
+        pager.step()
+        desk.clock.now += 2.0
+    assert len(errors(desk)) == 1 and desk.posted() == []
+    desk.clock.now += poster.BACKOFF_SECONDS - 2.0
+    pager.step()
+    assert len(desk.posted()) == 1
+
+
 def test_many_alerts_are_sent_one_a_second_and_slack_never_has_to_refuse(desk: Desk) -> None:
     base = desk.add_version("v1", trusted=True)
     for number in range(12):
