@@ -5,56 +5,34 @@ message by its metadata, which Slack keeps and hides.
 """
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from functools import partial
-from http.client import HTTPException
-from typing import Any, TypeVar
+from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.models.metadata import Metadata
 
-from alerts.channel import (
-    GoneError,
-    NotNowError,
-    Posting,
-    RefusedError,
-    UnclearError,
-)
+from alerts.channel import Posting
+from alerts.slack_clock import SlackClock, seconds_up
+from alerts.slack_errors import told
 
 EVENT = "latentwatch_message"
 """Type of the metadata of every message."""
 
-_UNCLEAR = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
-"""Errors after which, as Slack documents, some of the operation may have succeeded."""
-_GONE = {"message_not_found", "thread_not_found"}
-_LIMITED_SECONDS = 30.0
 _PAGE = 200
 _EARLIER, _LATER = 60.0, 3600.0
 """Seconds around an attempt in which its message stands: Slack's machines need not agree to the
 second, and a request may hang for long. What was said since then is not looked through."""
 
-R = TypeVar("R")
-
 
 class SlackChannel:
     """One workspace, as the bot whose token the client has."""
 
-    def __init__(self, client: WebClient) -> None:
-        self._client = client
+    def __init__(self, client: WebClient, elapsed: Callable[[], float] = seconds_up) -> None:
+        self._client, self._clock = client, SlackClock(client, elapsed)
 
     def now(self) -> float:
-        """The time that Slack's answers bear: timestamps of messages are by the same clock, which
-        that of this host may be far from. Raises a ChannelError."""
-        headers = told(self._client.auth_test).headers
-        dates = [value for name, value in headers.items() if name.lower() == "date"]
-        try:
-            return parsedate_to_datetime(dates[0]).timestamp()
-        except (IndexError, ValueError) as error:
-            raise RefusedError(
-                "the answers of Slack bear no time (the header Date), without which a message that "
-                "may have been sent can't be found again; check alerts.slack.api_url and the proxy"
-            ) from error
+        """The time by Slack's clock. Raises a ChannelError."""
+        return self._clock()
 
     def post(self, posting: Posting) -> str:
         """Send it; a reference is the message's timestamp. Raises a ChannelError."""
@@ -122,35 +100,6 @@ class SlackChannel:
             )
         )
         return str(done["file"]["id"])
-
-
-def told(call: Callable[[], R]) -> R:
-    """What `call` returns; its failure as the ChannelError that says what has happened."""
-    try:
-        return call()
-    except SlackApiError as error:
-        response = error.response
-        code = str(response.get("error", "")) if isinstance(response.data, dict) else ""
-        if response.status_code == 429 or code == "ratelimited":
-            seconds = _seconds(response.headers.get("Retry-After"))
-            raise NotNowError("Slack asks to wait", seconds) from error
-        if response.status_code >= 500 or code in _UNCLEAR or not code:
-            raise UnclearError(f"Slack answered {response.status_code} {code}") from error
-        if code in _GONE:
-            raise GoneError(f"Slack says {code}") from error
-        needed = response.get("needed")
-        scope = f" (the app needs the scope {needed})" if needed else ""
-        raise RefusedError(f"Slack says {code}{scope}") from error
-    except (SlackClientError, HTTPException, OSError) as error:
-        raise UnclearError(f"Slack did not answer: {error}") from error
-
-
-def _seconds(header: Any) -> float:
-    value = header[0] if isinstance(header, list) else header
-    try:
-        return max(1.0, float(value))
-    except (TypeError, ValueError):
-        return _LIMITED_SECONDS
 
 
 def _filename(posting: Posting) -> str:

@@ -10,7 +10,7 @@ from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
-from alerts.slack_channel import told
+from alerts.slack_errors import told
 from alerts.slack_interaction import Handler
 
 logger = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from alerts.channel import ChannelError
 from alerts.pace import Pace
 from alerts.slack_channel import SlackChannel
 from alerts.slack_client import web_client
+from alerts.slack_clock import seconds_up
 from alerts.slack_http import SlackEndpoint
 from alerts.slack_interaction import Handler
 from alerts.slack_socket import socket_mode
@@ -75,11 +76,14 @@ class Pager:
         results: Results,
         report: Callable[[str], None],
         clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = seconds_up,
     ) -> None:
         self._sessions, self._settings, self._clock = sessions, settings, clock
         self._report = report
         self._client = slack_client(settings.slack) if settings.slack_channels else None
-        self._senders = senders_of(sessions, settings, self._client, results, report, clock)
+        self._senders = senders_of(
+            sessions, settings, self._client, results, report, clock, elapsed
+        )
         self._next_tick = 0.0
         self._leads = False
         self._wake = Event()
@@ -163,11 +167,13 @@ def senders_of(
     results: Results,
     report: Callable[[str], None],
     clock: Callable[[], float],
+    elapsed: Callable[[], float],
 ) -> dict[str, Sender]:
     """Whatever sends, by name: Slack where there is a client, and every destination."""
     senders: dict[str, Sender] = {}
     if client is not None:
-        common = (sessions, SlackChannel(client), Pace(), settings, results, report, clock)
+        channel = SlackChannel(client, elapsed)
+        common = (sessions, channel, Pace(), settings, results, report, clock)
         senders["Slack"] = Poster(*common, pictures=False)
         # To draw takes longer than to post: nobody is paged later because of a picture.
         senders["Slack's pictures"] = Poster(*common, pictures=True)

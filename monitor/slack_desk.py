@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert import Refusal
 from alerts.channel import ChannelError
 from alerts.plain_text import strip_controls
-from alerts.slack_channel import told
+from alerts.slack_errors import told
 from alerts.slack_interaction import Asking, Click, Reply, Submission, read_interaction
 from alerts.slack_modal import LONGEST_REASON, REASON_BLOCK, answer_modal, reason_modal
 from alerts.slack_question import asked_of, question_modal

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from slack_sdk import WebClient
 
 from alerts.channel import ChannelError, NotNowError, UnclearError
-from alerts.slack_channel import told
+from alerts.slack_errors import told
 from alerts.wording import count
 from monitor.alert_settings import AlertSettings
 from monitor.pager import slack_client

@@ -28,7 +28,7 @@ class StageInputs(NamedTuple):
 STAGES = {
     "answers": StageInputs((), ("prompts", "max_prompts", "answer_tokens", "engine")),
     "stock_phrases": StageInputs(("answers",), ("engine",)),
-    "forks": StageInputs(("answers",), ("engine",)),
+    "forks": StageInputs(("answers",), ()),
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
@@ -36,7 +36,7 @@ STAGES = {
     "train": StageInputs(("attribute", "harvest"), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),
-    "side_by_side": StageInputs(("steer",), ("engine",)),
+    "side_by_side": StageInputs(("steer",), ()),
     "describe": StageInputs(("screen",), ()),
 }
 """By the name of the stage's module in `workers.stages`."""

@@ -53,6 +53,22 @@ def test_the_time_is_that_of_slack(slack: FakeSlack) -> None:
     assert slack.workspace.messages[CHANNEL] == []
 
 
+def test_the_time_is_asked_once_a_minute(slack: FakeSlack) -> None:
+    at = 100.0
+
+    def told_at(up: float) -> float:
+        nonlocal at
+        at = up
+        return channel.now()
+
+    channel = SlackChannel(web_client(BOT_TOKEN, slack.api_url, 5.0), lambda: at)
+    assert [told_at(up) for up in (100.0, 130.5, 159.5)] == [NOW, NOW + 30.5, NOW + 59.5]
+    assert slack.workspace.calls.count("auth.test") == 1
+    # A minute later, and on a host that was started again.
+    assert [told_at(up) for up in (160.0, 20.0)] == [NOW, NOW]
+    assert slack.workspace.calls.count("auth.test") == 3
+
+
 def test_answers_that_bear_no_time_are_refused_with_the_remedy(slack: FakeSlack) -> None:
     client = web_client(BOT_TOKEN, slack.api_url, 5.0)
     answer = client.auth_test()

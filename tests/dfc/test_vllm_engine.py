@@ -68,7 +68,7 @@ def test_scores_and_counts_are_those_of_the_transformers_engine(
 def test_harvest_is_that_of_the_transformers_engine(
     found: VllmEngine, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RECORDED_AT_ONCE", 20)  # several groups
+    monkeypatch.setattr("dfc.vllm.rows.RECORDED_AT_ONCE", 20)  # several groups
     documents = [(5, 6, 7), tuple(range(10, 40)), (8, 9), (77,), tuple(range(60, 75))]
     got, expected = found.harvest(documents, 2), engine.harvest(documents, 2)
     torch.testing.assert_close(got.x_TD, expected.x_TD, rtol=1e-2, atol=1e-3)

@@ -234,7 +234,7 @@ def test_another_bank_than_that_of_the_plan_is_an_error(bank: FeatureBank) -> No
 def test_a_padded_batch_gets_zero_beyond_its_rows(bank: FeatureBank) -> None:
     packed = PackedBank(bank, EDITS)
     table = EditTable(D, torch.device("cpu"))
-    table.load(1, packed.tensors)
+    table.load(1, [from_bytes(*part) for part in packed.packed.parts])
     table.fill(5, step_of([Plan(0, 5, packed.edits(EDITS[2]))], [0, 5], [0]).editing())
     delta_TD = table.delta(torch.randn(8, D))
     assert (delta_TD[5:] == 0).all() and (delta_TD[0] == 0).all()
@@ -244,7 +244,7 @@ def test_a_padded_batch_gets_zero_beyond_its_rows(bank: FeatureBank) -> None:
 
 def test_a_hundred_strengths_of_one_feature_load_it_once(bank: FeatureBank) -> None:
     packed = PackedBank(bank, [[Edit(3, offset=s / 10)] for s in range(100)])
-    assert [len(part) for part in packed.tensors] == [1, 1, 1, 1]
+    assert [part.shape[0] for part in packed.packed.parts] == [1, 1, 1, 1]
     assert packed.edits([Edit(3, gain=-1.0, offset=2.0)]) == (
         (0, -1.0, pytest.approx(2.0 * bank.unit_K[3].item())),
     )

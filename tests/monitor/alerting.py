@@ -63,7 +63,8 @@ class Desk:
     def pager(self, **changes: Any) -> Pager:
         """A new pager process, with these settings changed."""
         settings = alert_settings(self.slack, **changes)
-        return Pager(self.sessions, settings, SampleResults(), self.reports.append, self.clock)
+        results, clock = SampleResults(), self.clock
+        return Pager(self.sessions, settings, results, self.reports.append, clock, clock)
 
     def check(self, base: Version, name: str, verdict: Verdict | None, recipe: str = "r1") -> None:
         """A version `name`, registered if it is new, compared with `base` and this result."""
