@@ -18,10 +18,15 @@ from typing import Any
 _WAYS = (("--net",), ("--user", "--map-current-user", "--net"))
 """Options of util-linux' `unshare`: as root, and as any user where user namespaces are allowed."""
 _WITH_LOOPBACK = ("--keep-caps", "--", sys.executable, "-m", "workers.loopback")
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
+_ENVIRONMENT = (
+    *("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"),
+    # By name, since VLLM_API_KEY is a secret.
+    *("VLLM_CACHE_ROOT", "VLLM_CPU_OMP_THREADS_BIND", "VLLM_LOGGING_LEVEL"),
+    "VLLM_USE_V2_MODEL_RUNNER",
+)
 _ENVIRONMENT_PREFIXES = (
     *("CUDA_", "HF_HOME", "LC_", "LD_", "MKL_", "NVIDIA_", "OMP_", "PYTHON", "PYTORCH_", "TORCH"),
-    *("VLLM_", "XDG_", "LATENTWATCH_EXPLAINER__"),
+    *("XDG_", "LATENTWATCH_EXPLAINER__"),
 )
 _PROBE_SECONDS = 10.0
 _INTERNET = (socket.AF_INET, socket.AF_INET6)

@@ -16,7 +16,7 @@ from tests.workers.conftest import changed
 from workers import engines, loopback
 from workers.engines import check_engine, isolation_for
 from workers.errors import WorkplaceError
-from workers.isolation import without_network
+from workers.isolation import environment_of_diffs, without_network
 
 NOBODY = 65534
 REACHING = """
@@ -91,6 +91,11 @@ def test_without_a_namespace_it_is_refused(
         isolation_for(vllm(settings))
     explainer = ExplainerSettings(base_url=HttpUrl("http://localhost:1/v1"), model="any")
     check_engine(vllm(settings).model_copy(update={"explainer": explainer}))
+
+
+def test_settings_of_vllm_reach_it_and_its_key_does_not() -> None:
+    given = {"VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_API_KEY": "secret", "VLLM_PLUGINS": "any"}
+    assert environment_of_diffs(given) == {"VLLM_USE_V2_MODEL_RUNNER": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def test_a_host_without_vllm_says_so(settings: Settings) -> None:
