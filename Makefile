@@ -48,7 +48,7 @@ services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian
 	fi
 
 test: $(STAMP) services  ## Run the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # vLLM needs other versions than the service: an environment of its own, 3.4 GB.
 VLLM := build/vllm/.installed

@@ -39,6 +39,8 @@ from dfc.transformers_engine import TransformersEngine
 from tests.conftest import SENTENCES
 from workers.stages.harvest import PairedStates
 
+pytestmark = pytest.mark.long
+
 
 def words_of(document: Document) -> str:
     return " ".join([document.text or "", *(m["content"] for m in document.messages)])

@@ -21,6 +21,8 @@ from workers.job import Job
 from workers.outcome import Outcome
 from workers.supervisor import Ending
 
+pytestmark = pytest.mark.long
+
 HANGS = tuple(Timed((number + 0.5) / 10, Fault.WORKER_HANGS) for number in range(8))
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from deploy.bench.load import command
 
+pytestmark = pytest.mark.long
+
 
 def test_what_is_pushed_at_once_is_decided_and_claims_are_timed(
     capsys: pytest.CaptureFixture[str],

@@ -8,11 +8,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from alerts.verdict import Verdict
 from monitor.settings import Settings, load_settings
 from tests.workers.conftest import DFC
 from tests.workers.test_local import silent
 from workers.check import check_pair
+
+pytestmark = pytest.mark.long
 
 COMMAND = [sys.executable, "-c", "from monitor.cli import app; app()"]
 STOPPED_AT = [

@@ -24,6 +24,8 @@ from workers.shared_store import SharedStore
 from workers.supervised import run_due
 from workers.workplace import Workplace
 
+pytestmark = pytest.mark.long
+
 
 def test_training_goes_on_in_another_worker_and_the_verdict_is_the_same(
     tiny_checkpoint: Path,

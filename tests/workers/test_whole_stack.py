@@ -23,6 +23,8 @@ from deploy.stack.start import Running, running_stack
 from tests.services import free_port
 from tests.workers.conftest import DFC
 
+pytestmark = pytest.mark.long
+
 SETTINGS = """
 poll_seconds = 1.0
 

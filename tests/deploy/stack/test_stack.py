@@ -22,6 +22,8 @@ from deploy.stack.stack import Stack
 from deploy.stack.start import COMPOSITION
 from tests.services import free_port
 
+pytestmark = pytest.mark.long
+
 SERVER = """
 import socket, sys, time
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
