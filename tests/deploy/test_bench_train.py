@@ -8,7 +8,7 @@ import torch
 
 from deploy.bench.machine import machine
 from deploy.bench.toy.universe import Scale
-from deploy.bench.train import command
+from deploy.bench.train import command, tables
 from deploy.bench.train.floor import floor
 from deploy.bench.train.memory import peak_mb
 from deploy.bench.train.naive import Naive
@@ -110,3 +110,17 @@ def test_the_machine_is_described(tmp_path: Path) -> None:
     found = machine(cpuinfo)
     assert (found["processor"], found["flags"]) == ("One", ["avx2", "amx_bf16"])
     assert found["cores"] >= 1
+
+
+def test_the_tables_show_what_was_measured() -> None:
+    row: dict[str, object] = {
+        **{"d": 576, "latents": 8192, "k": 32, "aux_works": True, "tokens_per_second": 3104.8},
+        **{"naive_tokens_per_second": 782.5, "ratio_naive": 3.95, "ratio_naive_range": [3.7, 4.2]},
+        **{"ratio_floor": 0.51, "ours_peak_mb": 728.3, "naive_peak_mb": 1547.2},
+    }
+    line = tables.sizes_table([row]).splitlines()[-1]
+    shown = ["576", "8,192", "32", "AuxK at work", "3,105", "782", "4.0 (3.7 to 4.2)", "51%"]
+    assert line == f"| {' | '.join([*shown, '728, 1,547'])} |"
+    toy = {"variance_explained": 0.81234, "recovered": 0.5}
+    line = tables.toys_table([{"seed": 3, "ours": toy, "naive": toy}]).splitlines()[-1]
+    assert line == "| 3 | 0.8123 | 0.8123 | 0.500 | 0.500 |"
