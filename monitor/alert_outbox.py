@@ -157,8 +157,19 @@ def add_reply(
 
 def due(session: Session, now: float, pictures: bool) -> list[Due]:
     """What is to be sent to Slack, pictures or all else, what needs most attention first; the rest
-    of a thread waits for its beginning."""
-    thread = aliased(AlertMessage)
+    of a thread waits for its beginning, and a picture for all else in its channel: nobody is paged
+    later because of it."""
+    thread, other = aliased(AlertMessage), aliased(AlertMessage)
+    goes_first = (
+        select(other.id)
+        .where(
+            other.channel == AlertMessage.channel,
+            other.kind != Kind.PICTURE,
+            other.sent < other.wanted,
+            other.not_before <= now,
+        )
+        .exists()
+    )
     found = session.execute(
         select(AlertMessage, AlertRow, thread.reference)
         .outerjoin(AlertRow, AlertRow.id == AlertMessage.alert_id)
@@ -167,7 +178,8 @@ def due(session: Session, now: float, pictures: bool) -> list[Due]:
             AlertMessage.channel.regexp_match("^[A-Z]"),  # the name of a destination is small
             AlertMessage.sent < AlertMessage.wanted,
             AlertMessage.not_before <= now,
-            (AlertMessage.kind == Kind.PICTURE) == pictures,
+            AlertMessage.kind == Kind.PICTURE if pictures else AlertMessage.kind != Kind.PICTURE,
+            *([~goes_first] if pictures else []),
             AlertMessage.thread_id.is_(None) | thread.reference.is_not(None),
         )
         .order_by(AlertMessage.rank.desc(), AlertMessage.id)

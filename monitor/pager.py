@@ -175,7 +175,7 @@ def senders_of(
         channel = SlackChannel(client, elapsed)
         common = (sessions, channel, Pace(), settings, results, report, clock)
         senders["Slack"] = Poster(*common, pictures=False)
-        # To draw takes longer than to post: nobody is paged later because of a picture.
+        # To draw takes longer than to post.
         senders["Slack's pictures"] = Poster(*common, pictures=True)
     for name, given in settings.destinations.items():
         destination = destination_of(given)

@@ -137,6 +137,18 @@ def test_the_wait_that_slack_asks_for_is_kept(desk: Desk) -> None:
     assert len(desk.posted()) == 1 and desk.reports == []
 
 
+def test_nobody_is_paged_later_because_of_a_picture(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    for number in range(3):
+        desk.check(base, f"v{number + 2}", samples.flagged())
+    pager = desk.pager()
+    for _ in range(8):
+        pager.step()
+        desk.clock.now += 1.0
+    sent = [call for call in desk.workspace.calls if call.startswith(("chat.", "files.complete"))]
+    assert sent == ["chat.postMessage"] * 3 + ["files.completeUploadExternal"] * 3
+
+
 def test_to_be_asked_to_wait_makes_no_later_wait_longer(desk: Desk) -> None:
     for _ in range(6):
         desk.workspace.faults.add(Fault("chat.postMessage", "limited", seconds=2.0))

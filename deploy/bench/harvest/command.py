@@ -27,7 +27,7 @@ class Size(NamedTuple):
     rounds: int
 
 
-FULL = Size(24_000, 512, 7)
+FULL = Size(4_000, 512, 5)
 SHORT = Size(400, 64, 2)
 
 

@@ -49,7 +49,7 @@ class Size(NamedTuple):
     rounds: int
 
 
-FULL = Size(24, 24, 5)
+FULL = Size(6, 12, 3)
 SHORT = Size(2, 4, 2)
 
 
