@@ -130,7 +130,7 @@ def _check_arguments(args: Namespace) -> None:
         "--api-key, or the environment's VLLM_API_KEY": bool(
             args.api_key or os.environ.get("VLLM_API_KEY")
         ),
-        "--api-server-count 1": args.api_server_count in (None, 1),
+        "--api-server-count 1": getattr(args, "api_server_count", None) in (None, 1),
         "a directory as the model": Path(args.model).is_dir(),
     }
     missing = [what for what, holds in problems.items() if not holds]
