@@ -15,6 +15,7 @@ from alerts.alert import Refusal
 from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
 from monitor.alert_list import alert_rows, alerts_table
 from monitor.asking import find_alert, put
+from monitor.closed_memory import close_memory
 from monitor.console import BAD_INPUT, explained, report, show, write
 from monitor.database import open_database, read_database
 from monitor.errors import AlertingError, QuestionError, SettingsError
@@ -79,6 +80,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     settings = settings_of(config, data_dir)
     if not settings.alerts.routes:
         raise SettingsError("alerts.routes: there is none; add [[alerts.routes]] with a channel")
+    close_memory()
     results = StoredResults(settings)
     sessions = open_database(settings.database_url)
     stop = Event()

@@ -13,6 +13,7 @@ from alerts.markdown import to_markdown
 from alerts.sarif import to_sarif
 from alerts.verdict import Verdict, exit_code, to_json
 from monitor import tables
+from monitor.closed_memory import close_memory
 from monitor.console import explained, report, show, write
 from monitor.database import open_database
 from monitor.errors import SettingsError
@@ -58,6 +59,7 @@ def check(
     """Compare two checkpoints. Exit code: 0 passed, 1 flagged, 2 bad input, 3 undecided, 4
     cancelled or skipped for newer versions."""
     settings = settings_of(config, data_dir)
+    close_memory()
     with fetching(settings):
         if wait is not None:
             from workers.submit import submit_pair
@@ -65,10 +67,8 @@ def check(
             verdict = submit_pair(candidate, baseline, line, settings, out, wait, report)
         else:
             from workers.check import check_pair
-            from workers.closed_memory import close_memory
             from workers.progress import terminal_progress
 
-            close_memory()
             verdict = check_pair(
                 candidate, baseline, line, settings, out, terminal_progress, report
             )
@@ -125,13 +125,12 @@ def watch(
     settings = settings_of(config, data_dir)
     if not settings.lines:
         raise SettingsError(f"no line is watched: add one to {config or DEFAULT_CONFIG}")
+    close_memory()
     sessions = open_database(settings.database_url)
     compare: Worker
     if settings.broker.url is None:
-        from workers.closed_memory import close_memory
         from workers.local import LocalWorker
 
-        close_memory()
         compare = LocalWorker(sessions, settings, terminal_progress, report)
     else:
         from workers.remote import RemoteWorker

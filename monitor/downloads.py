@@ -5,21 +5,21 @@ under `pushes`, which only ever grows and is never changed. Only files that coun
 are fetched. What a process has open is locked and not dropped, until the process ends or dies.
 """
 
-import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from dfc.durable import flush
 from monitor.adapter import ADAPTER_WEIGHTS, is_adapter
 from monitor.checkpoint import read_description
 from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.file_lock import open_lock, shared, take_alone
 from monitor.pace import FETCHED, QUEUEING, Pace, unhurried
 from monitor.remote_file import RemoteFile, blob_name, fingerprint, new_hash, wanted
 from monitor.weights import named_shards
@@ -47,6 +47,7 @@ class DownloadCache:
         self.max_bytes = max_bytes
         self._pace = pace
         self._blobs, self._pushes = directory / "blobs", directory / "pushes"
+        self._scratch = directory / "scratch"
 
     @contextmanager
     def fetched(self, place: str, files: Iterable[RemoteFile], read: Read) -> Iterator[Path]:
@@ -71,6 +72,19 @@ class DownloadCache:
                     _link(push / file.path, self._blobs / blob_name(file))
                 os.utime(push)
             yield push
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A directory for what a reader has to keep for a moment; of one that died it is dropped
+        when room is made."""
+        self._scratch.mkdir(exist_ok=True)
+        mine = self._scratch / secrets.token_hex(8)
+        with _in_use(mine):
+            try:
+                yield mine
+            finally:
+                shutil.rmtree(mine, ignore_errors=True)
+        _lock_file(mine).unlink(missing_ok=True)
 
     def _tell(self, before: int, total: int, arrived: int) -> None:
         self._pace(FETCHED, before + arrived, total)
@@ -142,6 +156,10 @@ class DownloadCache:
             key=lambda path: path.stat().st_mtime_ns,
         )
         droppable = [path for path in others if not _is_in_use(path)]
+        for left in self._scratch.iterdir() if self._scratch.is_dir() else ():
+            if left.is_dir() and not _is_in_use(left):
+                shutil.rmtree(left, ignore_errors=True)
+                _lock_file(left).unlink(missing_ok=True)
         while self._used_besides(kept) + total > self.max_bytes:
             if droppable:
                 dropped = droppable.pop(0)
@@ -174,11 +192,11 @@ class DownloadCache:
         try:
             self._blobs.mkdir(parents=True, exist_ok=True)
             self._pushes.mkdir(exist_ok=True)
-            lock = (self.directory / "lock").open("w")
+            lock = open_lock(self.directory / "lock")
         except OSError as error:
             raise SourceError(f"{self.directory}: can't be used for downloads: {error}") from error
         with lock:
-            while not _is_taken(lock):
+            while not take_alone(lock):
                 self._pace(QUEUEING, 0, 0)
                 time.sleep(_LOOK_SECONDS)
             try:
@@ -217,23 +235,13 @@ def _lock_file(push: Path) -> Path:
 @contextmanager
 def _in_use(push: Path) -> Iterator[None]:
     push.mkdir(exist_ok=True)
-    with _lock_file(push).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with shared(_lock_file(push)):
         yield
 
 
-def _is_in_use(push: Path) -> bool:
-    with _lock_file(push).open("a") as lock:
-        return not _is_taken(lock)
-
-
-def _is_taken(lock: IO[str]) -> bool:
-    """Whether this process has the lock for itself alone now; it does not wait for that."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _is_in_use(path: Path) -> bool:
+    with open_lock(_lock_file(path)) as lock:
+        return not take_alone(lock)
 
 
 def _link(link: Path, blob: Path) -> None:

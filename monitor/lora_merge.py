@@ -46,7 +46,7 @@ def merged(adapter: Adapter, base: Path, weights: WeightFile, offset: int) -> It
     bounds = [0, *(edge for t in tensors if t.name in adapter.changes for edge in (t.begin, t.end))]
     changed = {tensor.begin: tensor for tensor in tensors if tensor.name in adapter.changes}
     for begin, end in zip(bounds, [*bounds[1:], size], strict=True):
-        if end <= offset:
+        if end <= max(offset, begin):  # nothing lies between two changed tensors that touch
             continue
         if begin in changed:
             tensor = changed[begin]

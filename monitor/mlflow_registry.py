@@ -1,12 +1,11 @@
 """Versions as the model versions of a registered model in MLflow.
 
 MLflow gives no digests of artifacts, so one that is replaced in place by another of the same size
-shows only when a comparison takes the digest of the files again.
+can't be seen: what was downloaded first is what is compared, for as long as it is kept.
 """
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -68,7 +67,9 @@ class MlflowSource:
         if match is None:
             raise SourceError(f"{locator}: is no version in MLflow; the line had another source")
         with self._explained():
-            artifacts = Artifacts.of(_client(self._uri), self._uri, *match.groups())
+            client = _client(self._uri)
+            version = client.get_model_version(*match.groups())
+            artifacts = Artifacts.of(client, self._uri, version)
         return downloaded(self._cache, locator, artifacts.files, self._reader(artifacts))
 
     def _versions(self, client: Any) -> Iterator[Any]:
@@ -89,25 +90,27 @@ class MlflowSource:
             problem = f"its status at MLflow is {version.status}, not READY"
             return Observation(number, locator, Listing((), problem))
         try:
-            artifacts = self._artifacts(client, version.name, number)
+            artifacts = self._artifacts(client, version)
         except CheckpointRefusedError as error:
             return Observation(number, locator, Listing((), str(error)))
         listing = listing_of(artifacts.files, version.creation_timestamp / 1e3)
         return Observation(number, locator, listing, fingerprint(artifacts.files))
 
-    def _artifacts(self, client: Any, name: str, number: str) -> "Artifacts":
-        if number in self._known:
-            return self._known[number]
-        found = Artifacts.of(client, self._uri, name, number)
+    def _artifacts(self, client: Any, version: Any) -> "Artifacts":
+        # A model that is deleted and made again gives the same numbers once more.
+        key = f"{version.version} {version.creation_timestamp}"
+        if key in self._known:
+            return self._known[key]
+        found = Artifacts.of(client, self._uri, version)
         if looks_complete({file.path for file in found.files}):  # else files may still come
-            self._known[number] = found
+            self._known[key] = found
         return found
 
     def _reader(self, artifacts: "Artifacts") -> Read:
         def read(file: RemoteFile, offset: int) -> Iterator[bytes]:
             # MLflow's client can't go on within a file, so what stands here of one is not used.
-            with self._explained(), tempfile.TemporaryDirectory(dir=self._cache.directory) as name:
-                copy = Path(artifacts.download(file, name))
+            with self._explained(), self._cache.scratch() as scratch:
+                copy = Path(artifacts.download(file, str(scratch)))
                 with copy.open("rb") as stream:
                     stream.seek(offset)
                     while chunk := stream.read(_CHUNK):
@@ -146,10 +149,11 @@ class Artifacts:
         self.files = list(places)
 
     @classmethod
-    def of(cls, client: Any, uri: str | None, name: str, number: str) -> "Artifacts":
+    def of(cls, client: Any, uri: str | None, version: Any) -> "Artifacts":
         """Listed from where MLflow says that they lie. Raises CheckpointRefusedError."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+        name, number = version.name, str(version.version)
         place = _underlying(client, client.get_model_version_download_uri(name, number))
         parts = urlsplit(place)
         # Credentials go to the server of the settings, not to one that a publisher names.
@@ -159,6 +163,7 @@ class Artifacts:
                 f"its artifacts lie at {place[:200]!r}; log them to the artifact store of the "
                 f"MLflow server ({', '.join(_STORES)})"
             )
+        made = f"{name}/{number} {version.creation_timestamp} {place}"
         repository = get_artifact_repository(place, tracking_uri=uri)
         found = list(_walk(repository))
         flavoured = any(path == "MLmodel" for path, _ in found)
@@ -167,7 +172,7 @@ class Artifacts:
         return cls(
             repository,
             {
-                RemoteFile(shown, size, f"tag:mlflow {uri} {name}/{number} {path}"): path
+                RemoteFile(shown, size, f"tag:mlflow {uri} {made} {path}"): path
                 for shown, (path, size) in places.items()
             },
         )

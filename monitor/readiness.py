@@ -60,11 +60,12 @@ def readiness(sight: Sight, rule: Rule, now: float) -> Ready | NotReady:
         if any(is_unfinished(part) for part in file.path.split("/")):
             return NotReady(f"still being written: {file.path!r} is there")
     if rule.ready_marker is not None:
-        return _by_marker(listing, rule.ready_marker)
+        return _by_marker(sight, rule, rule.ready_marker, now)
     return _by_quiet(sight, rule, now)
 
 
-def _by_marker(listing: Listing, name: str) -> Ready | NotReady:
+def _by_marker(sight: Sight, rule: Rule, name: str, now: float) -> Ready | NotReady:
+    listing = sight.listing
     marker = next((file for file in listing.files if file.path == name), None)
     if marker is None:
         return NotReady(f"still being written: its marker {name!r} is not there")
@@ -74,6 +75,9 @@ def _by_marker(listing: Listing, name: str) -> Ready | NotReady:
                 f"still being written: {file.path!r} is newer than the marker {name!r}, "
                 "which may be left over from an earlier push"
             )
+    if any(file.ctime_ns > marker.ctime_ns for file in listing.files):
+        # A copy that keeps the times of what it is made of may bring the marker before the rest.
+        return _by_quiet(sight, rule, now)
     return Ready()
 
 

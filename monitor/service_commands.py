@@ -12,6 +12,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from monitor.closed_memory import close_memory
 from monitor.console import explained, report, show, write
 from monitor.database import in_words, open_database, read_database
 from monitor.diff_endings import request_cancel
@@ -57,7 +58,9 @@ def reconcile(config: Config = None, data_dir: DataDir = None) -> None:
     """Wake workers, and set right what died or got lost; run it twice and one of them leads."""
     from workers.service import run_reconciler
 
-    run_reconciler(settings_of(config, data_dir), report)
+    settings = settings_of(config, data_dir)
+    close_memory()
+    run_reconciler(settings, report)
 
 
 @explained
@@ -112,10 +115,12 @@ def exporter(
     """Answer Prometheus at /metrics with what the database and the broker say, until SIGTERM."""
     from monitor.metrics.exporter import serve_metrics
 
+    settings = settings_of(config, data_dir)
+    close_memory()
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    serving = serve_metrics(settings_of(config, data_dir), host, port, time.time)
+    serving = serve_metrics(settings, host, port, time.time)
     report(f"metrics at http://{host}:{serving.port}/metrics")
     stop.wait()
     serving.close()

@@ -4,6 +4,7 @@ With an index, exactly the files that it names; any other shard is left over fro
 and never read. Without one, `model.safetensors`.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from monitor.strict_json import read_json_object
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 MAX_SHARDS = 10_000
+MAX_TENSORS = 300_000
+"""Over all shards. The largest models that are published, of hundreds of experts a layer, have less
+than half of that."""
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _TRAINING_STATE = ("optimizer", "scheduler", "scaler", "rng_state", "training_args")
@@ -46,7 +50,7 @@ def read_weight_files(path: Path, names: set[str]) -> tuple[WeightFile, ...]:
     Raises CheckpointRefusedError when a file or tensor is missing, double or truncated.
     """
     weight_map, shards = named_shards(path, names)
-    files = tuple(WeightFile(shard, read_header(path / shard)) for shard in shards)
+    files = tuple(_read(path, shards))
     found: dict[str, str] = {}
     for file in files:
         for tensor in file.header.tensors:
@@ -63,6 +67,19 @@ def read_weight_files(path: Path, names: set[str]) -> tuple[WeightFile, ...]:
     if not found:
         raise CheckpointRefusedError(f"{shards[0]}: holds no tensors")
     return files
+
+
+def _read(path: Path, shards: Sequence[str]) -> Iterator[WeightFile]:
+    tensors = 0
+    for shard in shards:
+        file = WeightFile(shard, read_header(path / shard))
+        tensors += len(file.header.tensors)
+        if tensors > MAX_TENSORS:
+            raise CheckpointRefusedError(
+                f"{shard}: with this shard there are more than {MAX_TENSORS:,} tensors; no model "
+                "has so many, and their description would fill the memory"
+            )
+        yield file
 
 
 def named_shards(path: Path, names: set[str]) -> tuple[dict[str, str], list[str]]:

@@ -20,6 +20,7 @@ from workers.nulls import Release, nulls_of, numeric_pairs, release_pairs
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
 from workers.store import LocalStore
+from workers.store_copies import in_use, subjects_of
 
 
 def calibrate_line(
@@ -48,9 +49,12 @@ def calibrate_line(
         )
         for one in accepted
     ]
-    with progress() as shown:
+    jobs = [Job(line, side, side), *(release.job for release in releases)]
+    subjects = [one for job in jobs for one in subjects_of(job)]
+    # Else a comparison that ends could make room by what is being read.
+    with in_use(settings.store_dir, subjects), progress() as shown:
         store = LocalStore(settings.store_dir)
-        context = open_context(Job(line, side, side), settings, store, shown)
+        context = open_context(jobs[0], settings, store, shown)
         pairs = numeric_pairs(context, copies)
         history, left_out = release_pairs(context, releases)
     inputs = context.inputs

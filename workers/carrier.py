@@ -19,7 +19,7 @@ from workers.errors import StoreError
 from workers.job import Job
 from workers.shared_store import DamagedBundleError, SharedStore
 from workers.store import LocalStore
-from workers.store_copies import artifacts_of, in_use, make_room, work_of
+from workers.store_copies import artifacts_of, in_use, make_room, subjects_of, work_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def carried(
     carried. `raise_if_ended` is called between two bundles that are brought, and may raise. After a
     LeaseLostError nothing more is carried: another host works on the diff now.
     """
-    subjects = (job.pair_digest, job.base.content_digest, job.candidate.content_digest)
+    subjects = subjects_of(job)
     with in_use(settings.store_dir, subjects):
         if settings.store.url is None:
             yield

@@ -1,9 +1,9 @@
 """What a process does that opens untrusted checkpoints, whatever it is to find out about them.
 
 It gets its work as JSON on standard input and tells its progress as lines of JSON on standard
-output; the last line holds what it found. It has no access to the database, the broker or Slack:
-`workers.supervisor`, its parent, writes what it found. When the parent dies it dies too. SIGTERM
-makes it stop at its next step.
+output; the last line holds what it found. It is given no way to the database, the broker or
+Slack: `workers.supervisor`, its parent, writes what it found. When the parent dies it dies too.
+SIGTERM makes it stop at its next step.
 """
 
 import json

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.closed_memory import close_memory
 from monitor.database import in_words, open_database
 from monitor.errors import LatentwatchError, SettingsError
 from monitor.outbox import relay
@@ -29,7 +30,6 @@ from monitor.reconcile import reconcile as reconcile_rows
 from monitor.roster import sign_in, sign_out, take_name
 from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
-from workers.closed_memory import close_memory
 from workers.death import die_with_parent
 from workers.engines import check_engine
 from workers.shared_store import SharedStore

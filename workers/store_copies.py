@@ -4,15 +4,22 @@ Results belong to a subject, the digest of a checkpoint or of a pair of them. A 
 use is locked until its process ends or dies; of the others those used longest ago make room.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from monitor.file_lock import open_lock, shared, take_alone
+from workers.job import Job
+
 _OF_SUBJECT = ("artifacts/diffs/{}", "artifacts/shared/*/{}", "work/diffs/{}", "origins/diffs/{}")
 _LOCKS = "subjects"
+
+
+def subjects_of(job: Job) -> tuple[str, str, str]:
+    """Whose results are those of `job`."""
+    return job.pair_digest, job.base.content_digest, job.candidate.content_digest
 
 
 @contextmanager
@@ -21,8 +28,7 @@ def in_use(root: Path, subjects: Sequence[str]) -> Iterator[None]:
     (root / _LOCKS).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         for subject in sorted(set(subjects)):
-            lock = stack.enter_context(_lock_file(root, subject).open("a"))
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            lock = stack.enter_context(shared(_lock_file(root, subject)))
             os.utime(lock.fileno())
         yield
 
@@ -34,10 +40,8 @@ def make_room(root: Path, most_bytes: int) -> None:
     for subject in sorted(_subjects(root), key=lambda one: _used_at(root, one)):
         if left <= most_bytes:
             return
-        with _lock_file(root, subject).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with open_lock(_lock_file(root, subject)) as lock:
+            if not take_alone(lock):
                 continue
             for place in _places(root, subject):
                 left -= size_of(place)

@@ -30,6 +30,7 @@ from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
 from workers.questions import answer_due
 from workers.supervisor import Ending
+from workers.taken import taken
 from workers.traces import Trace, traced
 from workers.workplace import (
     Workplace,
@@ -136,6 +137,8 @@ def _fetched(
     place: Workplace, claim: Claim, heartbeat: Heartbeat, attempt: Attempt, trace: Trace
 ) -> Job:
     began_at = time.monotonic()
+    # That this worker lives shows by its lease alone while the broker is away.
+    heartbeat.note(Readings(place.worker, **taken()))
     heartbeat.begin(FETCH)
     trace.begin(FETCH)
     job = job_of(place.sessions, place.settings, claim, attempt.step)

@@ -18,6 +18,8 @@ class Pushes:
     def __init__(self, directory: Path, first_seed: int = 0) -> None:
         self._directory = directory
         self._contents: dict[str, str] = {}
+        self.replaced: set[str] = set()
+        """Digests of what was overwritten."""
         self._weights = first_seed
         self.push(self.BASE)
 
@@ -28,6 +30,8 @@ class Pushes:
         (path / self.MARKER).unlink(missing_ok=True)
         write_checkpoint(path, self._weights)
         (path / self.MARKER).touch()
+        if name in self._contents:
+            self.replaced.add(self._contents[name])
         self._contents[name] = identify(inspect_checkpoint(path)).content
         return self._contents[name]
 

@@ -62,7 +62,14 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("config", [{}, {"use_rslora": True, "rank_pattern": {"q_proj": 2}}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"use_rslora": True, "rank_pattern": {"q_proj": 2}},
+        {"target_modules": ["q_proj", "v_proj"]},  # which lie beside each other in the file
+    ],
+)
 def test_the_merged_weights_are_those_of_peft(
     line: WatchedLine,
     adapt: Callable[..., Path],

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save_file
 
+from monitor import weights
 from monitor.checkpoint import inspect_checkpoint, link_files
 from monitor.errors import CheckpointRefusedError
+from monitor.weights import MAX_SHARDS
 from tests.monitor.checkpoints import edit_json, make_tensors, write_checkpoint, write_json
 
 
@@ -54,6 +56,15 @@ def double_tensor(path: Path) -> None:
     write_json(path / "model.safetensors.index.json", {"weight_map": weight_map})
 
 
+def many_tensors(path: Path) -> None:
+    (path / "model.safetensors").unlink()
+    for shard in "ab":
+        tensors = {f"{shard}{n}": tensor("U8", [0], 0, 0) for n in range(2)}
+        write_raw_safetensors(path / f"{shard}.safetensors", header(**tensors))
+    weight_map = {f"{shard}{n}": f"{shard}.safetensors" for shard in "ab" for n in range(2)}
+    write_json(path / "model.safetensors.index.json", {"weight_map": weight_map})
+
+
 def link_to_secret(path: Path) -> None:
     (path.parent / "secret").write_text("{}")
     (path / "chat_template.jinja").unlink()
@@ -93,6 +104,32 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle .pt": (lambda p: (p / "model.pt").touch(), "only safetensors"),
     "pickle .pkl": (lambda p: (p / "MODEL.PKL").touch(), "only safetensors"),
     "pickle .ckpt": (lambda p: (p / "last.ckpt").touch(), "only safetensors"),
+    "pickle .pth": (lambda p: (p / "model.pth").touch(), "only safetensors"),
+    "pickle .pickle": (lambda p: (p / "model.pickle").touch(), "only safetensors"),
+    **{
+        f"{key} in {file}": (
+            lambda p, file=file, key=key: write_json(p / file, {key: "evil"}),
+            rf"{file}: '{key}' names code",
+        )
+        for file in ("generation_config.json", "special_tokens_map.json")
+        for key in ("auto_map", "custom_generate", "trust_remote_code")
+    },
+    **{
+        key: (config(**{key: "evil"}), f"'{key}' names code")
+        for key in ("custom_generate", "custom_pipelines", "trust_remote_code", "model_file")
+    },
+    "too many shards": (
+        lambda p: (
+            (p / "model.safetensors").rename(p / "0.safetensors"),
+            [(p / f"{n}.safetensors").touch() for n in range(1, MAX_SHARDS + 1)],
+            write_json(
+                p / "model.safetensors.index.json",
+                {"weight_map": {str(n): f"{n}.safetensors" for n in range(MAX_SHARDS + 1)}},
+            ),
+        ),
+        "more than 10,000 shards",
+    ),
+    "too many tensors in all shards": (many_tensors, "more than 3 tensors"),
     "adapter": (lambda p: write_json(p / "adapter_config.json", {}), "merge it"),
     "auto_map": (config(auto_map={"AutoModel": "evil.Model"}), "'auto_map' names code"),
     "nested auto_map": (config(rope_parameters={"x": [{"auto_map": 1}]}), "names code"),
@@ -164,8 +201,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         "truncated",
     ),
     "header over the limit": (
-        lambda p: (p / "model.safetensors").write_bytes(struct.pack("<Q", 10**8 + 1) + b"{}"),
-        "100,000,001 bytes",
+        lambda p: (p / "model.safetensors").write_bytes(struct.pack("<Q", 32 * 10**6 + 1) + b"{}"),
+        "32,000,001 bytes",
     ),
     "file of three bytes": (lambda p: (p / "model.safetensors").write_bytes(b"abc"), "truncated"),
     "header that is no JSON": (raw(b"\x80\x04."), "not valid JSON"),
@@ -199,7 +236,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_hostile_or_broken_checkpoint_is_refused(tmp_path: Path, case: str) -> None:
+def test_a_hostile_or_broken_checkpoint_is_refused(
+    tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if case == "too many tensors in all shards":
+        monkeypatch.setattr(weights, "MAX_TENSORS", 3)
     corrupt, message = HOSTILE[case]
     path = write_checkpoint(tmp_path / "push")
     corrupt(path)

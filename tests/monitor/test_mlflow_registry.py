@@ -3,16 +3,20 @@
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import select
 
+from monitor.downloads import DownloadCache
 from monitor.errors import CheckpointRefusedError
 from monitor.fetching import fetching
 from monitor.locate import find_files
 from monitor.mlflow_registry import Artifacts
-from monitor.schema import Observation, Trust
+from monitor.remote_file import RemoteFile
+from monitor.schema import Observation, Trust, Version
 from monitor.source_settings import MlflowSettings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
@@ -98,6 +102,40 @@ def test_an_alias_decides_what_is_trusted_where_the_settings_say_so(
     assert any("stays so although MLflow alias champion names it" in said for said in line.said)
 
 
+def test_a_model_that_is_made_again_gives_the_same_number_to_another_version(
+    line: MlflowWatch, log: Log, client: Any, tmp_path: Path
+) -> None:
+    line.configure(trusted=log(0))
+    log(1)
+    assert line.watch() == 0 and line.states() == {"1": "trusted", "2": "passed"}
+    old = line.version("2")
+    runs = [client.get_model_version(line.model, n).run_id for n in "12"]
+    client.delete_registered_model(line.model)
+    client.create_registered_model(line.model)
+    client.create_model_version(line.model, f"runs:/{runs[0]}/m", runs[0])
+    run = client.create_run("0").info.run_id
+    client.log_artifacts(run, str(write_checkpoint(tmp_path / "other", 7)), "m")
+    client.create_model_version(line.model, f"runs:/{run}/m", run)
+    assert line.watch() == 0
+    assert line.count(Version) == 3
+    with line.sessions() as session:
+        digests = {row.content_digest for row in session.scalars(select(Version))}
+    assert old.content_digest in digests and len(digests) == 3
+
+
+def test_what_a_reader_left_that_died_is_dropped_when_room_is_made(tmp_path: Path) -> None:
+    cache = DownloadCache(tmp_path, 100)
+    left = tmp_path / "scratch" / "left"
+    left.mkdir(parents=True)
+    (left / "shard").write_bytes(b"0" * 5000)
+    file = RemoteFile("config.json", 2, "tag:x")
+    with cache.scratch() as mine:
+        (mine / "shard").touch()
+        with cache.fetched("push", [file], lambda *_: [b"{}"]):
+            assert not left.exists() and (mine / "shard").exists()
+    assert not mine.exists() and list((tmp_path / "scratch").iterdir()) == []
+
+
 def test_the_layout_of_the_transformers_flavour_is_understood(
     line: MlflowWatch, client: Any, log: Log, tmp_path: Path
 ) -> None:
@@ -124,8 +162,9 @@ def test_artifacts_elsewhere_are_refused(place: str) -> None:
         def get_model_version_download_uri(self, name: str, number: str) -> str:
             return place
 
+    version = SimpleNamespace(name="chat", version="1", creation_timestamp=0)
     with pytest.raises(CheckpointRefusedError, match="log them to the artifact store"):
-        Artifacts.of(Registry(), "http://127.0.0.1:9", "chat", "1")
+        Artifacts.of(Registry(), "http://127.0.0.1:9", version)
 
 
 def test_an_absent_model_or_server_is_named(line: MlflowWatch, log: Log) -> None:

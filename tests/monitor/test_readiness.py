@@ -77,6 +77,17 @@ def test_a_marker_that_is_newest_makes_a_push_ready_at_once() -> None:
     assert readiness(look(None, listing(a=5.0, READY=5.0), 5.0), MARKED, 5.0) == Ready()
 
 
+def test_a_marker_that_a_copy_brings_before_the_rest_makes_no_push_ready() -> None:
+    """As rsync does, which keeps the times of what it copies."""
+    marker = FileStat("READY", 1, int(5e9), int(100e9), 1)
+    late = FileStat("a", 1, int(4e9), int(103e9), 1)
+    sight = look(None, Listing((marker, late)), 110.0)
+    assert "within the last 60 s" in reason(sight, MARKED, 110.0)
+    assert readiness(sight, MARKED, 163.0) == Ready()
+    first = look(None, Listing((marker, late._replace(ctime_ns=int(99e9)))), 110.0)
+    assert readiness(first, MARKED, 110.0) == Ready()
+
+
 def test_a_missing_marker_is_waited_for_however_quiet_it_is() -> None:
     assert "'READY' is not there" in reason(look(None, listing(a=5.0), 5.0), MARKED, 1e6)
 

@@ -1,7 +1,7 @@
 """What must hold after every schedule, whatever went wrong."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from workers.job import Job, Side
 from workers.store import Store
 
 UNDECIDED_BECAUSE = (CHANGED, "its files are nowhere to be found any more")
-"""Reasons for which a version may stay undecided: somebody changed its files."""
+"""Reasons for which a version may stay undecided whose files somebody has changed."""
 
 
 class Findings(NamedTuple):
@@ -55,21 +55,27 @@ def active(session: Session) -> bool:
     return session.scalar(select(Diff.id).where(Diff.state.in_(states)).limit(1)) is not None
 
 
-def unsettled(session: Session, pushed: Iterable[str]) -> list[str]:
-    """Those of the contents `pushed` about which nothing has been decided yet."""
+def unsettled(session: Session, pushed: Iterable[str], replaced: Collection[str] = ()) -> list[str]:
+    """Those of the contents `pushed`, some of which were `replaced`, about which nothing has been
+    decided yet."""
     states = {version.content_digest: version for version in session.scalars(select(Version))}
     return [
-        content for content in pushed if content not in states or not _is_decided(states[content])
+        content
+        for content in pushed
+        if content not in states or not _is_decided(states[content], content in replaced)
     ]
 
 
-def look(session: Session, pushed: set[str], store: Store) -> Findings:
+def look(
+    session: Session, pushed: set[str], store: Store, replaced: Collection[str] = ()
+) -> Findings:
     """Compare what is in the database and in the store with what must hold.
 
-    `pushed` are the digests of what was pushed and is there, or was seen.
+    `pushed` are the digests of what was pushed and is there, or was seen; `replaced` are those of
+    what was overwritten.
     """
     versions = [v for v in session.scalars(select(Version)) if v.content_digest in pushed]
-    lost = unsettled(session, pushed)
+    lost = unsettled(session, pushed, replaced)
     passes = Counter(
         session.scalars(select(Audit.version_id).where(Audit.to_state == Trust.PASSED))
     )
@@ -96,9 +102,9 @@ def look(session: Session, pushed: set[str], store: Store) -> Findings:
     return Findings(len(pushed), decided, lost, doubled, unequal, broken, refused)
 
 
-def _is_decided(version: Version) -> bool:
+def _is_decided(version: Version, replaced: bool) -> bool:
     if version.state == Trust.UNDECIDED:
-        return any(reason in (version.reason or "") for reason in UNDECIDED_BECAUSE)
+        return replaced and any(reason in (version.reason or "") for reason in UNDECIDED_BECAUSE)
     if version.state == Trust.SUPERSEDED:  # overwritten before it was ever queued
         return "overwritten" in (version.reason or "")
     return version.state in (Trust.PASSED, Trust.TRUSTED)

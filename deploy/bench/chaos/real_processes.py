@@ -53,7 +53,7 @@ def run_schedule(
     store = LocalStore(cluster.settings.store_dir)
     with cluster.sessions() as session:
         pushed = invariants.contents(session) | pushes.contents()
-        found = invariants.look(session, pushed, store)
+        found = invariants.look(session, pushed, store, pushes.replaced)
     refused = found.stale_refused - refused_before
     return found._replace(stale_refused=refused, struck=tuple(struck))
 

@@ -56,7 +56,8 @@ class Simulation:
             self._one_step()
         with self._database.inner() as session:
             seen = invariants.contents(session)
-            found = invariants.look(session, seen | self.pushes.contents(), self._around.store)
+            pushed = seen | self.pushes.contents()
+            found = invariants.look(session, pushed, self._around.store, self.pushes.replaced)
         self._database.inner.kw["bind"].dispose()
         return found._replace(struck=tuple(self._struck))
 

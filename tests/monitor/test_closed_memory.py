@@ -11,7 +11,7 @@ from tests.workers.service import ROOT
 # Who gives up being root becomes closed by that; a worker that never was is open to begin with.
 PARENT = """
 import ctypes, os, subprocess, sys
-from workers.closed_memory import close_memory
+from monitor.closed_memory import close_memory
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
     ctypes.CDLL(None).prctl(4, 1)
