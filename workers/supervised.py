@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import psutil
 from sqlalchemy import select
 
 from alerts.evidence import Evidence
@@ -30,7 +31,6 @@ from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
 from workers.questions import answer_due
 from workers.supervisor import Ending
-from workers.taken import taken
 from workers.traces import Trace, traced
 from workers.workplace import (
     Workplace,
@@ -138,7 +138,7 @@ def _fetched(
 ) -> Job:
     began_at = time.monotonic()
     # That this worker lives shows by its lease alone while the broker is away.
-    heartbeat.note(Readings(place.worker, **taken()))
+    heartbeat.note(Readings(place.worker, psutil.Process().memory_info().rss))
     heartbeat.begin(FETCH)
     trace.begin(FETCH)
     job = job_of(place.sessions, place.settings, claim, attempt.step)

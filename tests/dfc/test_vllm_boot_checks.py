@@ -68,7 +68,7 @@ def start(path: Path, kind: type[OneByOne]) -> OneByOne:
         return runtimes[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Runtime", opened)
+        patch.setattr(module, "LocalRuntime", opened)
         try:
             VllmEngine(path, torch.float32, VllmSettings())
         except DfcError:

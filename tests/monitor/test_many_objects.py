@@ -18,6 +18,8 @@ from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 
+pytestmark = pytest.mark.long
+
 
 class Store:
     """An empty prefix in memory, and how often each push of it was listed."""

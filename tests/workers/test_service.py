@@ -25,6 +25,8 @@ from tests.workers.service import COMMAND, FAKE_WORKER, Process, Pushes, Session
 from workers.celery_app import make_app, queue_depths, send
 from workers.service import reconcile_once
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisServer) -> Settings:
