@@ -23,7 +23,11 @@ def base_checkpoint(base: Path | None) -> Path:
 
 
 @contextmanager
-def tiny_checkpoint() -> Iterator[Path]:
-    """A random model of a moment's work: to see that a benchmark works."""
+def measured_checkpoint(quick: bool, base: Path | None) -> Iterator[Path]:
+    """That of `base_checkpoint`; with `quick` a random model of a moment's work, to see that a
+    benchmark works."""
+    if not quick:
+        yield base_checkpoint(base)
+        return
     with tempfile.TemporaryDirectory(prefix="latentwatch-tiny-") as name:
         yield save(Path(name) / "tiny", tiny_model(), tiny_tokenizer())

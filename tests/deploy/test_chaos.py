@@ -12,7 +12,7 @@ from deploy.bench.chaos import actors, command
 from deploy.bench.chaos.schedule import Fault, Schedule, Timed, draw
 from deploy.bench.chaos.simulation import simulate
 from monitor import diff_endings, leases
-from monitor.errors import SourceError
+from monitor.errors import CheckpointChangedError, SourceError
 from monitor.outbox import forget
 from monitor.schema import Diff, DiffState, Version
 from workers.claim import Claim, job_of
@@ -85,6 +85,17 @@ def test_results_without_a_fence_are_noticed(
     found = simulate(Schedule(1, 1, HANGS), tmp_path)
     assert any("was taken when the row was" in problem for problem in found.broken)
     assert any("with verdicts by claim" in problem for problem in found.broken)
+
+
+def test_files_that_nobody_moved_and_nobody_found_are_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: Any) -> Job:
+        raise CheckpointChangedError("v1: its files are nowhere to be found any more")
+
+    monkeypatch.setattr(actors, "job_of", nowhere)
+    found = simulate(Schedule(1, 1, ()), tmp_path)
+    assert len(found.lost) == 1 and not found.is_clean
 
 
 def test_a_fault_without_a_victim_does_not_count(tmp_path: Path) -> None:

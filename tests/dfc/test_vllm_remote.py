@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import torch
 import uvicorn
@@ -159,6 +160,14 @@ def test_another_key_another_model_and_another_server_are_refused(
         VllmEngine(tiny_checkpoint, server=server._replace(url=server.url + "elsewhere"))
     with pytest.raises(ModelError, match="does not answer"):
         VllmEngine(tiny_checkpoint, server=server._replace(url="http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("route", ["run", "unembed"])
+def test_what_is_no_batch_is_refused(server: Server, route: str) -> None:
+    url = f"{server.url}v1/latentwatch/{route}"
+    key = {"Authorization": f"Bearer {KEY}"}
+    answer = httpx2.post(url, content=b'[["no rows"]]', headers=key)
+    assert answer.status_code == 422 and "validation error" in answer.text
 
 
 @pytest.mark.parametrize(

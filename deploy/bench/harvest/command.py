@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from deploy.bench.bars import progress_bars
 from deploy.bench.harvest.speed import Documents, Speed, rivals, speed
-from deploy.bench.machine import machine
+from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
 from dfc.corpus import bundled_texts, encode_corpus
-from dfc.precision import native_dtype
 from dfc.threads import use_threads
 from dfc.transformers_engine import TransformersEngine
 
@@ -44,18 +43,13 @@ def run(size: Size, base: Path, out: Path | None) -> None:
         found = speed(ways, tokens, size.rounds, progress=partial(bars.advance, task))
     summary = _summary(found)
     if out is not None:
-        made_with = {
-            "threads": threads,
-            "native_dtype": str(native_dtype()).removeprefix("torch."),
-            **machine(),
-        }
         model = {"model": base.name, "layer": layer, "n_layers": engine.info.n_layers}
         keep(
             out,
             "harvest",
             {
                 "summary": summary,
-                "made_with": made_with | model | {"documents": len(documents)},
+                "made_with": made_with(threads) | model | {"documents": len(documents)},
                 "seconds": found.seconds,
             },
         )

@@ -20,12 +20,11 @@ import torch
 from alerts.probe import suite_rows
 from alerts.suite import Suite, bundled_suites
 from deploy.bench.bars import progress_bars
-from deploy.bench.machine import machine
+from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
 from deploy.bench.steer.one_by_one import OneByOne
 from dfc.engine import Edit, Engine, FeatureBank, ScoreRow
 from dfc.errors import ParityError
-from dfc.precision import native_dtype
 from dfc.threads import use_threads
 from dfc.transformers_engine import TransformersEngine
 
@@ -81,13 +80,8 @@ def run(size: Size, base: Path, out: Path | None) -> None:
             bars.advance(task)
     summary = _summary(rounds, len(rows), len(edits))
     if out is not None:
-        made_with = {
-            "threads": threads,
-            "native_dtype": str(native_dtype()).removeprefix("torch."),
-            **machine(),
-            **{"model": base.name, "layer": layer, "n_layers": engine.info.n_layers},
-        }
-        result = {"summary": summary, "made_with": made_with}
+        model = {"model": base.name, "layer": layer, "n_layers": engine.info.n_layers}
+        result = {"summary": summary, "made_with": made_with(threads) | model}
         keep(out, "steer", result | {"rounds": [one._asdict() for one in rounds]})
     print_line(summary)
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy.bench.bars import progress_bars
-from deploy.bench.machine import machine
+from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
 from deploy.bench.train.memory import peak_mb
 from deploy.bench.train.pair import Size
 from deploy.bench.train.quality import Course, Quality, quality
 from deploy.bench.train.speed import Effort, Speed, speed
 from dfc.allocator import keep_memory
-from dfc.precision import native_dtype
 from dfc.threads import use_threads
 
 REFERENCE = Size(576, 8192, 32)
@@ -135,9 +134,5 @@ def _summary(reference: Speed, memory: Figures, learned: Sequence[Quality]) -> F
 
 
 def _made_with(threads: int) -> Figures:
-    return {
-        "threads": threads,
-        "native_dtype": str(native_dtype()).removeprefix("torch."),
-        "allocator": "memory kept by the process (dfc.allocator), for both",
-        **machine(),
-    }
+    allocator = "memory kept by the process (dfc.allocator), for both"
+    return {"allocator": allocator, **made_with(threads)}
