@@ -30,9 +30,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory by which Python knows our plugin, as an installation would make it known."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     directory = tmp_path_factory.mktemp("installed")
-    about = directory / "latentwatch-0.dist-info"
+    # A name of its own: metadata of latentwatch beside the sources may be older than they are.
+    about = directory / "endpoint_of_latentwatch-0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: latentwatch\nVersion: 0\n")
+    told = "Metadata-Version: 2.1\nName: endpoint-of-latentwatch\nVersion: 0\n"
+    (about / "METADATA").write_text(told)
     lines = [f"{name} = {value}" for name, value in project["entry-points"][GROUP].items()]
     (about / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]) + "\n")
     return directory
