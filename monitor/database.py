@@ -21,7 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from pydantic import SecretStr
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -231,6 +231,23 @@ def _migrations() -> Config:
 
 def _migrate(engine: Engine) -> None:
     config = _migrations()
-    with engine.begin() as connection:
+    with engine.connect() as connection, _unenforced(connection), connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _unenforced(connection: Connection) -> Iterator[None]:
+    """On SQLite, without the enforcement of foreign keys, which can't be changed in a transaction.
+
+    A table is changed there by making it anew: rows that refer to it have to bear that it is away.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")

@@ -2,14 +2,16 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, select, text
-from sqlalchemy.exc import DatabaseError
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, MetaData, Table, create_engine, select, text
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from monitor.database import open_database
 from monitor.lineage import verify_audit
@@ -55,6 +57,50 @@ def test_it_has_the_tables_of_a_new_one(old: str) -> None:
     with open_database(old)() as session:
         context = MigrationContext.configure(session.connection())
         assert compare_metadata(context, Base.metadata) == []
+
+
+REVISIONS = [script.revision for script in ScriptDirectory("monitor/migrations").walk_revisions()]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+@BOTH_DATABASES
+def test_rows_of_every_earlier_schema_are_kept(
+    database_url: str, tmp_path: Path, revision: str
+) -> None:
+    """Each table has two rows, and where it can, the second refers to the first: as a reply does to
+    the message that it answers."""
+    (tmp_path / "data").mkdir()
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", "monitor:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        metadata = MetaData()
+        metadata.reflect(connection)
+        old = [table for table in metadata.sorted_tables if table.name != "alembic_version"]
+        for table in old:
+            for number in (1, 2):
+                connection.execute(table.insert().values(_row(table, number)))
+        before = {table: connection.execute(table.select()).all() for table in old}
+    engine.dispose()
+    with open_database(database_url)() as session:
+        for table, rows in before.items():
+            assert session.execute(table.select()).all() == rows, table.name
+        with pytest.raises(IntegrityError):  # references are held to again
+            session.execute(text("UPDATE versions SET line_id = 99"))
+
+
+def _row(table: Table, number: int) -> dict[str, object]:
+    def value(column: Column[Any]) -> object:
+        if column.foreign_keys:
+            [key] = column.foreign_keys
+            own = key.column.table is table
+            return (None if number == 1 else 1) if own else number
+        kind = column.type.python_type
+        return f"{number}" if kind is str else kind(number - 1 if kind is bool else number)
+
+    return {column.name: value(column) for column in table.columns}
 
 
 @BOTH_DATABASES
