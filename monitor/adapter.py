@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from monitor.adapter_targets import Targets, read_targets
 from monitor.errors import CheckpointRefusedError
 from monitor.safetensors_header import Tensor, read_header
 from monitor.strict_json import read_json_object
@@ -57,6 +58,7 @@ class Adapter(NamedTuple):
     weights: Path
     changes: dict[str, Change]
     """By the name of the tensor of the base."""
+    targets: Targets
 
 
 def read_adapter(path: Path, base_names: list[str]) -> Adapter:
@@ -83,12 +85,21 @@ def read_adapter(path: Path, base_names: list[str]) -> Adapter:
         parts.setdefault(f"{match['module']}.weight", {})[match["part"]] = tensor
     if not parts:
         raise CheckpointRefusedError(f"{ADAPTER_WEIGHTS}: holds no tensors")
+    targets = read_targets(config)
+    for name in parts:
+        if not targets.cover(name.removesuffix(".weight")):
+            raise CheckpointRefusedError(
+                f"{ADAPTER_WEIGHTS}: {name[:120]!r} is none of the modules that {ADAPTER_CONFIG} "
+                "targets, so loaders pass over it; correct target_modules, exclude_modules and "
+                "layers_to_transform there, or take the tensor out"
+            )
     return Adapter(
         path / ADAPTER_WEIGHTS,
         {
             name: _change(name, pair, config, float(alpha), rank)
             for name, pair in sorted(parts.items())
         },
+        targets,
     )
 
 

@@ -11,7 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from monitor.adapter import Adapter, is_adapter, read_adapter
-from monitor.checkpoint import Checkpoint, counts_beside_weights, inspect_checkpoint
+from monitor.checkpoint import (
+    TOKENIZER_CONFIG,
+    Checkpoint,
+    counts_beside_weights,
+    inspect_checkpoint,
+    is_template,
+)
 from monitor.directory import list_directory
 from monitor.downloads import DownloadCache, downloaded
 from monitor.errors import CheckpointRefusedError, SourceError
@@ -19,6 +25,7 @@ from monitor.lora_merge import check_fits, merged
 from monitor.remote_file import RemoteFile
 from monitor.source import NOTHING_SEEN, FileStat, Listing, Observation, Seen, Source
 from monitor.source_settings import AdaptersOfLine
+from monitor.strict_json import read_json_object
 
 BASE = "base"
 """The name under which the base is seen."""
@@ -91,7 +98,11 @@ def _files(base: Checkpoint, own: Path) -> dict[RemoteFile, Path | None]:
     weights = {file.name for file in base.weights}
     # Who loads the adapter takes the tokenizer and the template that lie beside it.
     instead = {path: one for path, one in beside.items() if counts_beside_weights(path)}
-    copied = {file.path: (file, base.path / file.path) for file in base.files} | instead
+    copied = {file.path: (file, base.path / file.path) for file in base.files}
+    if _brings_template(own, set(instead)):
+        # A template file goes before the one in tokenizer_config.json, whoever wrote which.
+        copied = {path: one for path, one in copied.items() if not is_template(path)}
+    copied |= instead
     found: dict[RemoteFile, Path | None] = {}
     for path, (file, place) in copied.items():
         if path in weights:
@@ -100,6 +111,14 @@ def _files(base: Checkpoint, own: Path) -> dict[RemoteFile, Path | None]:
         else:
             found[RemoteFile(path, file.size, _tag(place, place, [file]))] = place
     return found
+
+
+def _brings_template(own: Path, names: set[str]) -> bool:
+    if any(is_template(name) for name in names):
+        return True
+    return TOKENIZER_CONFIG in names and bool(
+        read_json_object(own / TOKENIZER_CONFIG).get("chat_template")
+    )
 
 
 def _tag(base: Path, own: Path, files: list[FileStat]) -> str:

@@ -21,22 +21,22 @@ from monitor.weights import INDEX, SINGLE, WeightFile, read_weight_files, refuse
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
 TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja")
 BEHAVIOUR_FILES = (
     CONFIG,
     GENERATION_CONFIG,
     TOKENIZER,
     "tokenizer.model",
-    "tokenizer_config.json",
+    TOKENIZER_CONFIG,
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-    "additional_chat_templates/*.jinja",
+    *_TEMPLATES,
 )
 """Files besides the weights that can change what the model says, as globs of paths."""
-_MAY_NAME_CODE = (GENERATION_CONFIG, "tokenizer_config.json", "special_tokens_map.json")
+_MAY_NAME_CODE = (GENERATION_CONFIG, TOKENIZER_CONFIG, "special_tokens_map.json")
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,17 @@ def counts_beside_weights(path: str) -> bool:
     return _counts(path) and path not in (CONFIG, GENERATION_CONFIG)
 
 
+def is_template(path: str) -> bool:
+    """Whether a file of this path is a chat template."""
+    return _is_one_of(_TEMPLATES, path)
+
+
 def _counts(path: str) -> bool:
+    return _is_one_of(BEHAVIOUR_FILES, path)
+
+
+def _is_one_of(patterns: tuple[str, ...], path: str) -> bool:
     # The star of a glob matches slashes too, but no file below a second directory is read.
     return any(
-        fnmatchcase(path, pattern) and path.count("/") == pattern.count("/")
-        for pattern in BEHAVIOUR_FILES
+        fnmatchcase(path, pattern) and path.count("/") == pattern.count("/") for pattern in patterns
     )

@@ -18,6 +18,7 @@ from monitor.settlement import OUTCOMES, settle
 MAX_ATTEMPTS = 5
 """Tries that ended by a crash after which a diff is given up, until it is queued again or asked
 for."""
+PASS_ON_SECONDS = 30.0
 
 ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
 """States in which a diff has not ended."""
@@ -30,6 +31,20 @@ def release(session: Session, diff_id: int, fence: int, now: float) -> None:
     For who stops of its own accord: only tries that crashed count as attempts.
     """
     _requeue(session, diff_id, fence, now, attempt=Diff.attempt - 1)
+
+
+def pass_on(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:
+    """As `release`, for who can't work on it: others may begin in PASS_ON_SECONDS. `reason` is
+    shown until then. Raises LeaseLostError."""
+    _requeue(
+        session,
+        diff_id,
+        fence,
+        now,
+        attempt=Diff.attempt - 1,
+        error=reason,
+        not_before=now + PASS_ON_SECONDS,
+    )
 
 
 def retry_later(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:

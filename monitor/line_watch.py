@@ -19,7 +19,7 @@ from monitor.intake import ensure_line, note_look
 from monitor.line_settings import LineSettings
 from monitor.lookup import last_observations
 from monitor.owner import host_of, this_process
-from monitor.pairing import bases, queue_versions, trust_endorsed, trust_first
+from monitor.pairing import adopt_recipe, bases, queue_versions, trust_endorsed, trust_first
 from monitor.schema import Line, Version
 from monitor.settings import Settings
 from monitor.sightings import fates, last_observation, let_go, put_off
@@ -142,6 +142,7 @@ class LineWatch:
             trust_first(session, line, self.settings, now)
             for endorsed in self._endorsed:
                 self._trust(session, line, endorsed, now)
+            adopt_recipe(session, line, recipe_digest, now)
             queue_versions(
                 session,
                 line,

@@ -25,7 +25,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 def check_fits(adapter: Adapter, weights: tuple[WeightFile, ...]) -> None:
-    """Raise CheckpointRefusedError unless the base with `weights` has what the adapter changes."""
+    """Raise CheckpointRefusedError unless the base with `weights` has what the adapter changes, and
+    the adapter changes all that it targets."""
     tensors = {tensor.name: tensor for file in weights for tensor in file.header.tensors}
     for name, change in adapter.changes.items():
         base = tensors.get(name)
@@ -36,6 +37,14 @@ def check_fits(adapter: Adapter, weights: tuple[WeightFile, ...]) -> None:
         for tensor in (base, change.a, change.b):
             if tensor.dtype not in _TYPES:
                 raise _refusal(name, f"{tensor.dtype} can't be merged")
+    for name, tensor in tensors.items():
+        module = name.removesuffix(".weight")
+        meant = len(tensor.shape) == 2 and module != name and adapter.targets.cover(module)
+        if meant and name not in adapter.changes:
+            raise CheckpointRefusedError(
+                f"adapter_model.safetensors: lacks {name[:120]!r}, which adapter_config.json "
+                "targets and a loader would make up; save the adapter again"
+            )
 
 
 def merged(adapter: Adapter, base: Path, weights: WeightFile, offset: int) -> Iterator[bytes]:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
+from monitor.diff_endings import request_cancel
 from monitor.diff_queue import is_retriable, queue_diff
 from monitor.errors import LatentwatchError, NoTrustedVersionError
 from monitor.line_settings import LineSettings
 from monitor.lineage import move, trusted_base, was_ever_trusted
 from monitor.lookup import find_version
 from monitor.moments import SKEW_SECONDS
-from monitor.schema import Diff, Line, Trust, Version
+from monitor.schema import Diff, DiffState, Line, Trust, Version
 
 BY_SETTINGS = "settings"
 """The actor of the trust that the settings give to a line's first version."""
@@ -115,6 +116,30 @@ def queue_versions(
         if due:
             queued.append(version)
     return queued
+
+
+def adopt_recipe(session: Session, line: Line, recipe_digest: str, now: float) -> None:
+    """Have what waits on `line` under another recipe compared by the present one.
+
+    Where that was asked for before under the present one, it is asked for again.
+    """
+    waiting = select(Diff).where(
+        Diff.line_id == line.id,
+        Diff.state == DiffState.QUEUED,
+        Diff.recipe_digest != recipe_digest,
+    )
+    for diff in session.scalars(waiting.options(defer(Diff.verdict))).all():
+        pair = {"base_digest": diff.base_digest, "candidate_digest": diff.candidate_digest}
+        known = select(Diff.id).filter_by(line_id=line.id, recipe_digest=recipe_digest, **pair)
+        if session.scalar(known) is None:
+            diff.recipe_digest, diff.error = recipe_digest, None
+            continue
+        request_cancel(session, diff.id, "asked for under another recipe since", now)
+        base, candidate = (
+            session.scalars(select(Version).filter_by(line_id=line.id, content_digest=one)).one()
+            for one in pair.values()
+        )
+        queue_diff(session, line, base, candidate, recipe_digest, now)
 
 
 def _last_diffs(

@@ -30,7 +30,6 @@ def watch_once(settings: Settings, around: Around) -> int:
     recipe = around.worker.recipe_digest()
     lines = [LineWatch(line, settings, around) for line in settings.lines]
     flagged_before = _flagged(around.sessions)
-    started = around.clock()
     for line in lines:
         line.look()
         for _ in range(line.settings.quiet_polls + 1):
@@ -40,9 +39,6 @@ def watch_once(settings: Settings, around: Around) -> int:
             line.look()
         line.queue(recipe, failed_before=around.clock())
     ran = _run(around)
-    for line in lines:  # what lay in the queue under another recipe has failed by now
-        line.queue(recipe, failed_before=started)
-    ran = _run(around) and ran
     with around.sessions() as session:
         present = [version for line in lines for version in line.present(session)]
     if any(v and v.state == Trust.FLAGGED and v.id not in flagged_before for v in present):

@@ -51,8 +51,8 @@ def check_pair(
     comparison = prepare(sessions, settings, candidate, baseline, line, recipe, time.time(), take)
     if claim is not None:
         ended = worker.run(claim)
-        if isinstance(ended, Ending) and ended.refused is not None:
-            raise LatentwatchError(ended.refused)
+        if isinstance(ended, Ending) and (ended.refused or ended.elsewhere):
+            raise LatentwatchError(ended.refused or ended.elsewhere)
     verdict = result_of(sessions, comparison)
     if out is not None:
         evidence = evidence_of(settings, verdict)

@@ -92,10 +92,11 @@ def job_of(
     Raises OtherRecipeError when it was queued under another recipe than that of `settings`, and a
     LatentwatchError when the files are gone or have changed.
     """
-    if claim.recipe_digest != present_recipe(settings):
+    present = present_recipe(settings)
+    if claim.recipe_digest != present:
         raise OtherRecipeError(
-            "queued under another recipe; the same command, run again, queues it under the "
-            "present one"
+            f"queued under the recipe {claim.recipe_digest[:12]}, and what is installed and set "
+            f"here makes {present[:12]}; give all hosts the same version and recipe"
         )
     line = None if claim.line == COMPARISONS else claim.line
     return Job(line, *(_side(sessions, each, pace) for each in (claim.base, claim.candidate)))

@@ -40,6 +40,12 @@ def conclude(claim: Claim, ended: Outcome | Ending) -> Conclusion:
             lambda session, now: diff_endings.release(session, diff_id, fence, now),
             "stopped, and given back to the queue",
         )
+    if ended.elsewhere is not None:
+        elsewhere = ended.elsewhere
+        return Conclusion(
+            lambda session, now: diff_endings.pass_on(session, diff_id, fence, elsewhere, now),
+            f"left to other workers: {elsewhere}",
+        )
     if ended.refused is not None:
         refused = ended.refused
         return Conclusion(

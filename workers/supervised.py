@@ -12,6 +12,7 @@ from sqlalchemy import select
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor import diff_claims
+from monitor.diff_endings import PASS_ON_SECONDS
 from monitor.errors import LeaseLostError
 from monitor.fetching import fetching
 from monitor.history import line_history
@@ -63,7 +64,16 @@ def run_due(place: Workplace, diff_id: int) -> None:
     if claim is None:
         logger.info("diff %d is not due: a message came twice or late", diff_id)
         return
-    run_claimed(place, claim)
+    ended = run_claimed(place, claim)
+    if isinstance(ended, Ending) and ended.elsewhere is not None:
+        _rest(place)
+
+
+def _rest(place: Workplace) -> None:
+    """Leave the messages to others until what was passed on is due, so that one of them gets it."""
+    until = time.monotonic() + 2 * PASS_ON_SECONDS
+    while time.monotonic() < until and not place.must_stop():
+        time.sleep(0.2)
 
 
 def run_claimed(place: Workplace, claim: Claim) -> Outcome | Ending | None:

@@ -44,6 +44,8 @@ class Ending(NamedTuple):
     """It was told to stop, and what it had done is saved."""
     cancelled: str | None = None
     """It was ended because somebody had asked for that."""
+    elsewhere: str | None = None
+    """Why it never began: this host can't have it compared, another may."""
 
 
 def supervise(

@@ -16,6 +16,7 @@ from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, Sou
 from monitor.settings import Settings
 from workers.attempt import Attempt, EndedEarlyError
 from workers.engines import check_engine, isolation_for
+from workers.errors import InputsError, OtherRecipeError
 from workers.isolated_process import Work
 from workers.isolation import environment_of_diffs
 from workers.progress import DiffProgress
@@ -117,6 +118,8 @@ def with_errors(name: str, work: Callable[[], EndedT]) -> EndedT | Ending:
         return error.ending
     except CancelledError as error:
         return Ending(cancelled=str(error))
+    except (OtherRecipeError, InputsError) as error:
+        return Ending(elsewhere=str(error))
     except SourceError as error:  # the place is away for now
         return Ending(crashed=str(error))
     except LatentwatchError as error:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import load_file, save_file
-from transformers import LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaForCausalLM
 
+from monitor.adapter_targets import read_targets
 from monitor.errors import SettingsError
 from monitor.fetching import fetching, source_of
 from monitor.locate import find_files
@@ -68,6 +70,12 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
         {},
         {"use_rslora": True, "rank_pattern": {"q_proj": 2}},
         {"target_modules": ["q_proj", "v_proj"]},  # which lie beside each other in the file
+        {
+            "target_modules": ["q_proj", "v_proj", "gate_proj", "o_proj", "up_proj"],
+            "exclude_modules": ["up_proj"],
+            "layers_to_transform": [0, 2],
+            "layers_pattern": "layers",
+        },
     ],
 )
 def test_the_merged_weights_are_those_of_peft(
@@ -120,6 +128,23 @@ def test_adapters_are_versions_beside_their_base(
     assert line.count(Version) == 3
 
 
+def test_the_template_of_the_tokenizer_beside_an_adapter_goes_before_a_file_of_the_base(
+    line: WatchedLine, adapt: Callable[..., Path], base: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own base"
+    shutil.copytree(base, own)
+    (own / "chat_template.jinja").write_text("{{ 'of the base' }}")
+    adapter = adapt("tuned")
+    shutil.copy(base / "tokenizer_config.json", adapter)
+    line.configure(adapters={"base": own, "names": [NAME]})
+    for template, expected in (("{{ 'of the adapter' }}", "of the adapter"), (None, "of the base")):
+        edit_json(adapter / "tokenizer_config.json", chat_template=template)
+        with source_of(line.settings.lines[0], line.settings).open(f"lora:{adapter}") as path:
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            said = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+            assert said == expected
+
+
 def test_an_adapter_on_the_hub_is_merged_too(line: WatchedLine, adapt: Callable[..., Path]) -> None:
     with fake_hub() as hub:
         sha = hub.push(adapt("tuned", 2), 86_400.0)
@@ -128,6 +153,40 @@ def test_an_adapter_on_the_hub_is_merged_too(line: WatchedLine, adapt: Callable[
         line.settings = line.settings.model_copy(update={"hub": known})
         assert line.watch() == 0
         assert line.states()[f"main@{sha[:12]}"] == "passed"
+
+
+MODULES = [
+    *(f"model.layers.{layer}.self_attn.{part}" for layer in range(3) for part in ("q_proj", "k")),
+    *(
+        "model.layers.1.mlp.experts.2.up",
+        "h.0.up",
+        "up",
+        "m.list.2.layers.1.up",
+        "model.norm",
+        "lm_head",
+        "model.big_up",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"target_modules": ["q_proj", "up"]},
+        {"target_modules": ["q_proj", "up"], "exclude_modules": ["experts.2.up", "h.0.up"]},
+        {"target_modules": ["q_proj", "up"], "layers_to_transform": 1},
+        {"target_modules": ["k", "up", "model.norm"], "layers_to_transform": [0, 2]},
+        {"target_modules": ["up"], "layers_to_transform": [0], "layers_pattern": "h"},
+        {"target_modules": ["k", "up"], "layers_to_transform": [1], "layers_pattern": ["layers"]},
+        {"target_modules": ["self_attn.k"], "layers_to_transform": [], "layers_pattern": []},
+    ],
+)
+def test_targets_are_those_of_peft(config: dict[str, Any]) -> None:
+    meant = LoraConfig(**config)
+    targets = read_targets(config)
+    assert [targets.cover(name) for name in MODULES] == [
+        bool(check_target_module_exists(meant, name)) for name in MODULES
+    ]
 
 
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
@@ -141,6 +200,15 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "whole modules": ({"modules_to_save": ["lm_head"]}, "'modules_to_save'"),
     "pissa": ({"init_lora_weights": "pissa"}, "'init_lora_weights'"),
     "pattern": ({"alpha_pattern": {"(a+)+": 3}}, "'alpha_pattern'"),
+    "other modules": ({"target_modules": ["q_proj"]}, "none of the modules that"),
+    "left out": ({"exclude_modules": ["q_proj"]}, "none of the modules that"),
+    "another layer": ({"layers_to_transform": [1, 7]}, "none of the modules that"),
+    "another list": ({"layers_pattern": ["h"], "layers_to_transform": 0}, "none of the modules"),
+    "made up": ({"target_modules": ["q_proj", "down_proj", "v_proj"]}, "lacks 'model.layers.0."),
+    "all linear": ({"target_modules": "all-linear"}, "target_modules is no list of names"),
+    "no modules": ({"target_modules": None}, "target_modules is empty"),
+    "slow pattern": ({"exclude_modules": ["(a+)+$"]}, "exclude_modules is no list of names"),
+    "layers": ({"layers_to_transform": "0"}, "layers_to_transform is no list of numbers"),
     "rank": ({"r": 3}, "has the rank 4"),
     "no rank": ({"r": "4"}, "r '4' is not between"),
     "alpha": ({"lora_alpha": 1e300}, "lora_alpha 1e+300"),

@@ -65,7 +65,9 @@ def test_a_verdict_after_a_failed_stage_is_tried_again(
     assert watched.worker.ran == [name, name]  # the repaired one needs no third try
 
 
-def test_what_was_queued_under_another_recipe_is_queued_anew(watched: WatchedDirectory) -> None:
+def test_what_was_queued_under_another_recipe_is_compared_by_the_present_one(
+    watched: WatchedDirectory,
+) -> None:
     watched.push("v1", 0)
     watched.push("good-2", 1)
     watched.worker = BrokenWorker(watched.sessions, watched.settings)
@@ -76,7 +78,26 @@ def test_what_was_queued_under_another_recipe_is_queued_anew(watched: WatchedDir
     assert watched.watch() == 0
     with watched.sessions() as session:
         found = session.execute(select(Diff.recipe_digest, Diff.state).order_by(Diff.id))
-        assert [tuple(row) for row in found] == [("recipe", "failed"), ("changed", "done")]
+        assert [tuple(row) for row in found] == [("changed", "done")]
+
+
+def test_what_had_failed_under_the_present_recipe_is_asked_for_under_it_again(
+    watched: WatchedDirectory,
+) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
+    assert watched.watch() == 3
+    watched.worker = BrokenWorker(watched.sessions, watched.settings)
+    watched.worker.recipe = "changed"
+    watched.clock.now += 10.0
+    assert watched.watch() == 3
+    watched.worker = StandInWorker(watched.sessions, watched.settings)
+    watched.worker.clock = lambda: watched.clock.now + 1.0
+    watched.worker.repaired = True
+    assert watched.watch() == 0 and watched.states()["broken-2"] == "passed"
+    with watched.sessions() as session:
+        found = session.execute(select(Diff.recipe_digest, Diff.state).order_by(Diff.id))
+        assert [tuple(row) for row in found] == [("recipe", "done"), ("changed", "cancelled")]
 
 
 def test_a_worker_that_cannot_run_leaves_versions_unchecked(watched: WatchedDirectory) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from alerts.verdict import Verdict
 from monitor import diff_claims
 from monitor.database import open_database
+from monitor.diff_endings import PASS_ON_SECONDS
 from monitor.errors import LatentwatchError
 from monitor.owner import this_process
 from monitor.schema import Diff, DiffState, Line
@@ -300,14 +301,20 @@ def test_unusable_inputs_leave_no_row(pushes: Pushes, tmp_path: Path, settings: 
         assert session.scalar(select(func.count()).select_from(Line)) == 0
 
 
-def test_a_diff_of_another_recipe_is_not_run(
-    pushes: Pushes, make: Callable[..., LocalWorker], settings: Settings
+def test_a_diff_of_another_recipe_is_left_to_other_workers(
+    pushes: Pushes, make: Callable[..., LocalWorker], settings: Settings, sessions: Sessions
 ) -> None:
     diff_id = pushes.queue("good")
     make(settings=changed(settings, seeds=[1])).run_queued()
     row = pushes.row(diff_id)
-    assert row.state == DiffState.FAILED and row.verdict is None
-    assert "queued under another recipe" in str(row.error) and pushes.starts("good") == []
+    assert (row.state, row.attempt, row.owner) == (DiffState.QUEUED, 0, None)
+    assert "queued under the recipe" in str(row.error) and pushes.starts("good") == []
+    assert row.not_before == pytest.approx(time.time() + PASS_ON_SECONDS, abs=10.0)
+    with sessions.begin() as session:
+        session.get_one(Diff, diff_id).not_before = 0.0
+    make().run_queued()
+    row = pushes.row(diff_id)
+    assert (row.state, row.error) == (DiffState.DONE, None)
 
 
 def test_a_check_has_claimed_its_diff_before_any_worker_can(

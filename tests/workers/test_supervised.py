@@ -17,12 +17,14 @@ from pydantic import HttpUrl, SecretStr
 
 from monitor import diff_claims, diff_endings
 from monitor.database import open_database
+from monitor.diff_endings import PASS_ON_SECONDS
 from monitor.explainer_settings import ExplainerSettings
 from monitor.limit_settings import LimitSettings
 from monitor.readings import Readings
 from monitor.schema import DiffState
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
+from tests.workers.conftest import changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.attempt import Attempt
 from workers.heartbeat import Heartbeat
@@ -109,6 +111,28 @@ def test_no_setting_of_another_process_reaches_it_or_keeps_it_from_comparing(
     diff_id = pushes.queue("good")
     run_due(place(sessions, filled), diff_id)
     assert pushes.row(diff_id).state == DiffState.DONE
+
+
+@pytest.mark.parametrize("broken", ["seeds", "corpus"])
+def test_a_worker_that_cannot_compare_leaves_the_diff_and_the_next_messages_to_others(
+    pushes: Pushes, sessions: Sessions, settings: Settings, tmp_path: Path, broken: str
+) -> None:
+    value = {"seeds": [1], "corpus": tmp_path / "gone.jsonl"}[broken]
+    diff_id = pushes.queue("good")
+    rested_at: list[float] = []
+
+    def told_to_stop() -> bool:
+        rested_at.append(time.monotonic())
+        return len(rested_at) == 4
+
+    here = changed(settings, **{broken: value})
+    run_due(place(sessions, here, must_stop=told_to_stop), diff_id)
+    assert len(rested_at) == 4 and rested_at[-1] - rested_at[1] > 0.2
+    row = pushes.row(diff_id)
+    assert (row.state, row.attempt) == (DiffState.QUEUED, 0) and row.error is not None
+    assert ("gone.jsonl" if broken == "corpus" else "queued under the recipe") in row.error
+    assert time.time() + 20.0 < row.not_before < time.time() + 2 * PASS_ON_SECONDS
+    assert pushes.starts("good") == []
 
 
 @pytest.mark.parametrize(
