@@ -4,6 +4,7 @@ Only words: no markup and no escaping. What was not measured is called that, nev
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from alerts.explanation import Explanation
 from alerts.verdict import Behaviour, Verdict
@@ -111,7 +112,17 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def verdict_word(verdict: Verdict) -> str:
+class Concluded(Protocol):
+    """A verdict, or as much of one as a list shows."""
+
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def severity(self) -> str | None: ...
+
+
+def verdict_word(verdict: Concluded) -> str:
     """The verdict with its severity, if it has one."""
     word = verdict.verdict.capitalize()
     return f"{word} ({verdict.severity})" if verdict.severity else word

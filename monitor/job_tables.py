@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monitor.mapped import Base, Claimable
@@ -24,6 +24,7 @@ class Diff(Claimable, Base):
     __tablename__ = "diffs"
     __table_args__ = (
         UniqueConstraint("line_id", "base_digest", "candidate_digest", "recipe_digest"),
+        Index("ix_diffs_candidate", "line_id", "candidate_digest"),
     )
 
     line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))

@@ -11,6 +11,8 @@ from alerts.verdict import Verdict
 from monitor.lookup import last_observations
 from monitor.schema import Audit, Diff, Line, Observation, StoredCalibration, Trust, Version
 
+_LAST_FIRST = (Diff.finished_at.desc().nulls_first(), Diff.id.desc())
+
 
 class LineRow(NamedTuple):
     """A line and how many of its versions are in which state."""
@@ -23,6 +25,19 @@ class LineRow(NamedTuple):
     """When its newest trusted version was last calibrated."""
 
 
+class Said(NamedTuple):
+    """What a verdict comes to; the rest is shown by `show`."""
+
+    verdict: str
+    severity: str | None
+
+    @classmethod
+    def of_json(cls, text: str) -> "Said":
+        """Of the JSON of a verdict."""
+        content = json.loads(text)
+        return cls(content["verdict"], content["severity"])
+
+
 class VersionRow(NamedTuple):
     """A version, or a push that is none."""
 
@@ -32,15 +47,13 @@ class VersionRow(NamedTuple):
     """None where it was refused."""
     state: str
     reason: str | None
-    verdict: Verdict | None
+    verdict: Said | None
     """Of its latest comparison."""
     seen_at: float
 
     def for_programs(self) -> dict[str, Any]:
-        """The row as JSON; of the verdict what it comes to, the rest is shown by `show`."""
-        verdict = self.verdict
-        said = None if verdict is None else verdict.model_dump(include={"verdict", "severity"})
-        return self._asdict() | {"verdict": said}
+        """The row as JSON."""
+        return self._asdict() | {"verdict": self.verdict and self.verdict._asdict()}
 
 
 def line_rows(session: Session) -> list[LineRow]:
@@ -77,42 +90,58 @@ def _calibrated_at(session: Session, line: Line, trusted: Sequence[Version]) -> 
 
 def version_rows(session: Session, line: Line) -> list[VersionRow]:
     """All versions of `line` and all pushes that are refused as they lie there, oldest first."""
-    rows = []
-    for version in session.scalars(
-        select(Version).filter_by(line_id=line.id).order_by(Version.id)
-    ).all():
-        rows.append(
-            VersionRow(
-                name=version.name,
-                aliases=[name for name in names_of(session, version) if name != version.name],
-                digest=version.content_digest,
-                state=version.state,
-                reason=version.reason,
-                verdict=latest_verdict(session, version),
-                seen_at=version.registered_at,
-            )
+    names, said = _names_by_version(session, line), _said_by_digest(session, line)
+    rows = [
+        VersionRow(
+            name=version.name,
+            aliases=[name for name in names.get(version.id, []) if name != version.name],
+            digest=version.content_digest,
+            state=version.state,
+            reason=version.reason,
+            verdict=said.get(version.content_digest),
+            seen_at=version.registered_at,
         )
-    for refusal in refused_pushes(session, line):
-        rows.append(
-            VersionRow(
-                name=refusal.name,
-                aliases=[],
-                digest=None,
-                state=Trust.UNDECIDED,
-                reason=refusal.reason,
-                verdict=None,
-                seen_at=refusal.seen_at,
-            )
+        for version in session.scalars(
+            select(Version).filter_by(line_id=line.id).order_by(Version.id)
         )
+    ]
+    rows += [
+        VersionRow(
+            name=refusal.name,
+            aliases=[],
+            digest=None,
+            state=Trust.UNDECIDED,
+            reason=refusal.reason,
+            verdict=None,
+            seen_at=refusal.seen_at,
+        )
+        for refusal in refused_pushes(session, line)
+    ]
     return sorted(rows, key=lambda row: row.seen_at)
 
 
-def names_of(session: Session, version: Version) -> list[str]:
-    """Every name under which `version` was seen, in order."""
-    seen = session.scalars(
-        select(Observation.name).filter_by(version_id=version.id).order_by(Observation.id)
+def _names_by_version(session: Session, line: Line) -> dict[int | None, list[str]]:
+    """Every name under which each version of `line` was seen, in order."""
+    found: dict[int | None, dict[str, None]] = {}
+    seen = select(Observation.version_id, Observation.name).filter_by(line_id=line.id)
+    for version_id, name in session.execute(seen.order_by(Observation.id)):
+        found.setdefault(version_id, {})[name] = None
+    return {version_id: list(names) for version_id, names in found.items()}
+
+
+def _said_by_digest(session: Session, line: Line) -> dict[str, Said]:
+    """What the comparison of each candidate of `line` came to that ended last."""
+    last = func.row_number().over(partition_by=Diff.candidate_digest, order_by=_LAST_FIRST)
+    ranked = (
+        select(Diff.candidate_digest, Diff.verdict, last.label("place"))
+        .where(Diff.line_id == line.id, Diff.verdict.is_not(None))
+        .subquery()
     )
-    return list(dict.fromkeys(seen))
+    rows = session.execute(
+        select(ranked.c.candidate_digest, ranked.c.verdict).where(ranked.c.place == 1),
+        execution_options={"yield_per": 100},
+    )
+    return {digest: Said.of_json(verdict) for digest, verdict in rows}
 
 
 def latest_verdict(session: Session, version: Version) -> Verdict | None:
@@ -163,7 +192,7 @@ def _diffs(version: Version) -> Select[Diff]:
     return (
         select(Diff)
         .filter_by(line_id=version.line_id, candidate_digest=version.content_digest)
-        .order_by(Diff.finished_at.desc().nulls_first(), Diff.id.desc())
+        .order_by(*_LAST_FIRST)
     )
 
 

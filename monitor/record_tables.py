@@ -13,7 +13,7 @@ class Audit(Base):
     __tablename__ = "audit"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"), index=True)
     subject: Mapped[str | None] = mapped_column(index=True)
     """What moved where it is no version, as `alert:FINGERPRINT`."""
     from_state: Mapped[str]

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from rich import filesize
 from rich.console import Group, RenderableType
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.wording import duration
@@ -61,6 +61,8 @@ class Status(NamedTuple):
     """The service at one moment."""
 
     queues: list[QueueRow]
+    delayed: dict[str, int]
+    """Why diffs wait for another try, and how many of them for each reason."""
     running: list[RunningRow]
     workers: list[WorkerRow]
     oldest_unchecked: Unchecked | None
@@ -77,6 +79,7 @@ def status_of(session: Session, now: float) -> Status:
     """The status at the time `now`, in seconds since the epoch."""
     return Status(
         _queues(session, now),
+        _delayed(session),
         _running(session),
         _workers(session),
         _oldest(session),
@@ -94,6 +97,7 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
     """The status as JSON; times in seconds since the epoch."""
     return {
         "queues": [queue._asdict() for queue in status.queues],
+        "delayed": status.delayed,
         "running": [
             row._asdict()
             | {
@@ -146,6 +150,8 @@ def status_view(status: Status, now: float) -> RenderableType:
             parts.append(
                 plain(f"no worker takes {queue.name}: start one with `latentwatch worker`")
             )
+    for reason, count in status.delayed.items():
+        parts.append(plain(f"waiting: {count} for another try: {reason}"))
     for host, ahead in status.wrong_clocks.items():
         parts.append(plain(in_words(host, ahead), "red"))
     for line, problem in status.unread.items():
@@ -197,6 +203,16 @@ def _queues(session: Session, now: float) -> list[QueueRow]:
     for queue, not_before in (*session.execute(diffs), *session.execute(questions)):
         counts.setdefault(queue, [0, 0])[not_before > now] += 1
     return [QueueRow(queue, *counts[queue]) for queue in sorted(counts)]
+
+
+def _delayed(session: Session) -> dict[str, int]:
+    reasons = (
+        select(Diff.error, func.count())
+        .where(Diff.state == DiffState.QUEUED, Diff.error.is_not(None))
+        .group_by(Diff.error)
+        .order_by(func.count().desc(), Diff.error)
+    )
+    return {reason: count for reason, count in session.execute(reasons) if reason is not None}
 
 
 def _running(session: Session) -> list[RunningRow]:

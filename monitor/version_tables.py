@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, UniqueConstraint, false
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monitor.mapped import Base
@@ -69,10 +69,11 @@ class Observation(Base):
     """That something was seen at a place: a version, an alias of one, or a refused push."""
 
     __tablename__ = "observations"
+    __table_args__ = (Index("ix_observations_place", "line_id", "name", "locator"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     line_id: Mapped[int] = mapped_column(ForeignKey("lines.id"))
-    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"), index=True)
     """None where the push was refused."""
     name: Mapped[str]
     locator: Mapped[str]

@@ -22,6 +22,7 @@ from monitor.errors import LatentwatchError
 from monitor.owner import this_process
 from monitor.schema import Diff, DiffState, Line
 from monitor.settings import Settings, load_settings
+from monitor.status import status_of
 from tests.waiting import until
 from tests.workers.conftest import Silent, changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
@@ -311,6 +312,7 @@ def test_a_diff_of_another_recipe_is_left_to_other_workers(
     assert "queued under the recipe" in str(row.error) and pushes.starts("good") == []
     assert row.not_before == pytest.approx(time.time() + PASS_ON_SECONDS, abs=10.0)
     with sessions.begin() as session:
+        assert status_of(session, time.time()).delayed == {row.error: 1}
         session.get_one(Diff, diff_id).not_before = 0.0
     make().run_queued()
     row = pushes.row(diff_id)

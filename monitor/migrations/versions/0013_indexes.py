@@ -1,0 +1,13 @@
+"""Indexes on what is asked for by version and by place: a line may have thousands of both."""
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    op.create_index("ix_observations_place", "observations", ["line_id", "name", "locator"])
+    op.create_index("ix_observations_version_id", "observations", ["version_id"])
+    op.create_index("ix_diffs_candidate", "diffs", ["line_id", "candidate_digest"])
+    op.create_index("ix_audit_version_id", "audit", ["version_id"])
