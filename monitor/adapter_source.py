@@ -7,6 +7,7 @@ to the same bytes. The base itself is shown as a version too, so that it can be 
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +64,9 @@ class AdapterSource:
         return self._merged(locator)
 
     def _shown(self, seen: Observation, base: Listing) -> Observation:
+        if seen.name == BASE:
+            problem = f"{BASE!r} is the name of the base of this line's adapters; rename the push"
+            return replace(seen, listing=Listing((), problem), endorsed_by=None)
         if not is_adapter({file.path for file in seen.listing.files}):
             return seen
         known = repr((seen.fingerprint or seen.listing.files, base.files, self._names))

@@ -73,11 +73,15 @@ class Registered(NamedTuple):
 
 
 def note_look(session: Session, name: str, problem: str | None, now: float) -> None:
-    """That the watcher looked at the line `name`, or what kept it from that."""
+    """That the watcher looked at the line `name`, or what kept it from that.
+
+    Who looks and can't queue what is there has a problem too: it stays until that is tried again.
+    """
     line = ensure_line(session, name, now)
-    line.look_problem = problem
     if problem is None:
         line.looked_at = now
+    else:
+        line.look_problem = problem
 
 
 def register(session: Session, line: Line, push: Push, now: float) -> Registered:

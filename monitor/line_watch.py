@@ -132,16 +132,22 @@ class LineWatch:
                 let_go(session, ensure_line(session, self.settings.name, now), gone)
 
     def queue(self, recipe_digest: str, failed_before: float) -> None:
-        """Queue what has to be compared of what lay there at the last look."""
+        """Queue what has to be compared of what lay there at the last look, and note what keeps it
+        from being queued."""
         if self.problem is not None:
             return
-        now = self._around.clock()
+        self._queue(recipe_digest, failed_before, self._around.clock())
+        problem = self.problem
+        with self._problems(), self._around.sessions.begin() as session:
+            ensure_line(session, self.settings.name, self._around.clock()).look_problem = problem
+
+    def _queue(self, recipe_digest: str, failed_before: float, now: float) -> None:
         skipped: list[Version] = []
         with self._problems(), self._around.sessions.begin() as session:
             line = ensure_line(session, self.settings.name, now)
             trust_first(session, line, self.settings, now)
-            for endorsed in self._endorsed:
-                self._trust(session, line, endorsed, now)
+            named = [self._trust(session, line, endorsed, now) for endorsed in self._endorsed]
+            line.endorsed_digest = next((one for one in named if one is not None), None)
             adopt_recipe(session, line, recipe_digest, now)
             queue_versions(
                 session,
@@ -157,12 +163,14 @@ class LineWatch:
             said = f"{version.name} is {version.state}, {version.reason}"
             self._around.report(f"{self.settings.name}: {said}")
 
-    def _trust(self, session: Session, line: Line, seen: Observation, now: float) -> None:
+    def _trust(self, session: Session, line: Line, seen: Observation, now: float) -> str | None:
+        """Trust the version that is `seen`; its content digest, None where it is no version."""
         last = last_observation(session, line, seen.name, seen.locator)
         if last is None or last.version_id is None or seen.endorsed_by is None:
-            return
+            return None
         version = session.get_one(Version, last.version_id)
         trust_endorsed(session, version, seen.endorsed_by, self._report_once, now)
+        return version.content_digest
 
     def _report_once(self, sentence: str) -> None:
         if sentence not in self._told:

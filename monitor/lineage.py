@@ -4,7 +4,7 @@ A person decides with a reason; latentwatch itself never trusts a version and ne
 person's decision or a flag.
 """
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH
@@ -19,6 +19,7 @@ __all__ = [
     "PERSONS_MOVES",
     "move",
     "trusted_base",
+    "trusted_versions",
     "verify_audit",
     "was_ever_trusted",
 ]
@@ -96,20 +97,35 @@ def verify_audit(session: Session) -> list[str]:
 
 
 def trusted_base(session: Session, line: Line) -> Version:
-    """The newest trusted version of `line`. Raises NoTrustedVersionError."""
-    base = session.scalar(
-        select(Version)
-        .where(Version.line_id == line.id, Version.state == Trust.TRUSTED)
-        .order_by(Version.published_at.desc(), Version.id.desc())
-        .limit(1)
-    )
-    if base is None:
+    """The first of `trusted_versions`. Raises NoTrustedVersionError."""
+    trusted = trusted_versions(session, line)
+    if not trusted:
         raise NoTrustedVersionError(
             f"line {line.name}: no version is trusted, so there is nothing to compare with; run "
             f"`latentwatch trust {line.name} VERSION --reason WHY`, or name the first one with "
             "`trusted` in the settings"
         )
-    return base
+    return trusted[0]
+
+
+def trusted_versions(session: Session, line: Line) -> list[Version]:
+    """The trusted versions of `line`: the one that its place names as such, then the newest first.
+
+    The newest is the one that was seen last: the times of its files are set by who publishes it,
+    and count only among those that were seen at once.
+    """
+    return list(
+        session.scalars(
+            select(Version)
+            .where(Version.line_id == line.id, Version.state == Trust.TRUSTED)
+            .order_by(
+                case((Version.content_digest == line.endorsed_digest, 0), else_=1),
+                Version.registered_at.desc(),
+                Version.published_at.desc(),
+                Version.id.desc(),
+            )
+        )
+    )
 
 
 def was_ever_trusted(session: Session, line: Line) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
+from monitor.lineage import trusted_versions
 from monitor.lookup import last_observations
 from monitor.schema import Audit, Diff, Line, Observation, StoredCalibration, Trust, Version
 
@@ -19,10 +20,10 @@ class LineRow(NamedTuple):
 
     name: str
     trusted: list[str]
-    """Names of its trusted versions, the newest first."""
+    """Names of its trusted versions; the next ones are compared with the first."""
     states: dict[str, int]
     calibrated_at: float | None = None
-    """When its newest trusted version was last calibrated."""
+    """When the first of `trusted` was last calibrated."""
 
 
 class Said(NamedTuple):
@@ -60,12 +61,7 @@ def line_rows(session: Session) -> list[LineRow]:
     """All lines, by name."""
     rows = []
     for line in session.scalars(select(Line).order_by(Line.name)).all():
-        versions = select(Version).where(Version.line_id == line.id)
-        trusted = session.scalars(
-            versions.where(Version.state == Trust.TRUSTED).order_by(
-                Version.published_at.desc(), Version.id.desc()
-            )
-        ).all()
+        trusted = trusted_versions(session, line)
         states = session.execute(
             select(Version.state, func.count()).filter_by(line_id=line.id).group_by(Version.state)
         )

@@ -70,7 +70,7 @@ class Status(NamedTuple):
     """By line and state, how many versions nobody has checked; skipped ones are among them, and
     refused pushes count as undecided."""
     unread: dict[str, str]
-    """The lines that could not be looked at the last time, and why."""
+    """The lines that could not be looked at, or of which nothing could be queued, and why."""
     wrong_clocks: dict[str, float]
     """Hosts by the seconds that their clocks are ahead of the database's, where that matters."""
 
@@ -155,7 +155,7 @@ def status_view(status: Status, now: float) -> RenderableType:
     for host, ahead in status.wrong_clocks.items():
         parts.append(plain(in_words(host, ahead), "red"))
     for line, problem in status.unread.items():
-        parts.append(plain(f"not looked at: {line}: {problem}"))
+        parts.append(plain(f"held up: {line}: {problem}"))
     for line, states in status.unchecked.items():
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         parts.append(plain(f"unchecked: {line}: {counts}"))

@@ -12,7 +12,7 @@ from monitor.admission import admit_named
 from monitor.console import UNDECIDED, explained, report, show, write
 from monitor.database import open_database, read_database
 from monitor.errors import SourceError, UnknownVersionError
-from monitor.lineage import move, verify_audit
+from monitor.lineage import move, trusted_versions, verify_audit
 from monitor.lookup import find_line, find_version
 from monitor.options import (
     Config,
@@ -125,4 +125,8 @@ def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, re
         version = find_version(session, find_line(session, line), name)
         before = version.state
         move(session, version, to, actor=actor, reason=reason, now=time.time())
+        session.flush()
+        trusted = trusted_versions(session, find_line(session, line))
     write(f"{line}: {version.name} ({version.content_digest[:12]}) is {to}, was {before}")
+    if to == Trust.TRUSTED and trusted[0].id != version.id:
+        write(f"{line}: the next versions are compared with {trusted[0].name} all the same")

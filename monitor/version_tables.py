@@ -36,7 +36,9 @@ class Line(Base):
     looked_at: Mapped[float | None]
     """When the watcher last saw what lies there."""
     look_problem: Mapped[str | None]
-    """What kept it from looking the last time it tried."""
+    """What kept it from looking, or from queueing what it saw, the last time it tried."""
+    endorsed_digest: Mapped[str | None]
+    """Content digest of the version that its place names as the trusted one, where it names one."""
 
 
 class Version(Base):

@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import load_file, save_file
+from sqlalchemy import select
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from monitor.adapter_targets import read_targets
@@ -260,6 +261,19 @@ def test_a_model_with_an_adapter_beside_it_is_refused(
     shutil.copytree(base, adapt("odd-2"), dirs_exist_ok=True)
     assert line.watch() == 3
     assert "a model is beside it" in str(line.rows()["odd-2"].reason)
+
+
+def test_a_push_with_the_name_of_the_base_is_refused_and_the_base_stays_the_base(
+    line: WatchedLine, adapt: Callable[..., Path]
+) -> None:
+    adapt("base", 1)
+    adapt("good-2", 2)
+    assert line.watch() == 3
+    with line.sessions() as session:
+        found = session.execute(select(Version.name, Version.state).order_by(Version.id)).all()
+        refused = session.scalars(select(Observation).filter_by(version_id=None)).one()
+    assert [tuple(row) for row in found] == [("base", "trusted"), ("good-2", "passed")]
+    assert "'base' is the name of the base of this line's adapters" in str(refused.reason)
 
 
 def test_a_base_that_is_gone_or_broken_is_named(

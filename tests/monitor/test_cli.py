@@ -274,6 +274,18 @@ def test_a_line_from_first_look_to_decision() -> None:
     assert again.exit_code == 2 and "it is trusted already" in again.stderr
 
 
+def test_who_trusts_an_older_version_is_told_what_the_next_ones_are_compared_with() -> None:
+    watched(v1=0)
+    assert run("watch", "--once").exit_code == 0
+    for seed, name in enumerate(("good-2", "good-3"), 1):
+        write_checkpoint(Path("chat") / name, seed)
+        assert run("watch", "--once").exit_code == 0
+    newest = run("trust", "chat", "good-3", "--reason", "released")
+    assert newest.exit_code == 0 and "compared with" not in newest.stdout
+    older = run("trust", "chat", "good-2", "--reason", "released too").stdout
+    assert "chat: the next versions are compared with good-3 all the same" in older
+
+
 def test_a_known_version_can_be_trusted_while_its_place_is_away() -> None:
     directory = watched(v1=0, good_2=1)
     assert run("watch", "--once").exit_code == 0

@@ -74,6 +74,22 @@ def test_the_base_is_the_newest_trusted_version(
         assert was_ever_trusted(session, line)
 
 
+def test_the_newest_was_seen_last_whatever_its_times_unless_its_place_names_another(
+    sessions: Sessions, line: Line, add_version: AddVersion
+) -> None:
+    add_version("v2", trusted=True, published_at=20.0)
+    late = add_version("copied with its times", trusted=True, published_at=10.0)
+    with sessions.begin() as session:
+        session.get_one(Version, late.id).registered_at = 50.0
+        assert trusted_base(session, line).name == late.name
+        line = session.get_one(Line, line.id)
+        named = session.scalars(select(Version).filter_by(name="v2")).one()
+        line.endorsed_digest = named.content_digest
+        assert trusted_base(session, line).name == "v2"
+        move(session, named, Trust.QUARANTINED, actor="ann", reason="leaks", now=3.0)
+        assert trusted_base(session, line).name == late.name
+
+
 def test_the_log_is_append_only(sessions: Sessions, add_version: AddVersion) -> None:
     add_version("v1", trusted=True)
     for statement in ("UPDATE audit SET reason = 'x'", "DELETE FROM audit"):

@@ -7,7 +7,7 @@ from sqlalchemy import event, select
 
 from monitor.line_settings import LineSettings
 from monitor.line_watch import LineWatch
-from monitor.schema import Line
+from monitor.schema import Line, Trust
 from monitor.status import status_data, status_of
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory
@@ -74,6 +74,22 @@ def test_when_a_line_was_last_seen_is_kept_with_what_prevents_it_now(
     lost = line()
     assert lost.looked_at == seen.looked_at
     assert lost.look_problem is not None and "can't be listed" in lost.look_problem
+
+
+def test_what_keeps_versions_from_being_queued_is_shown_until_it_does_no_more(
+    watched: WatchedDirectory,
+) -> None:
+    def held_up() -> dict[str, str]:
+        with watched.sessions() as session:
+            return status_of(session, watched.clock.now).unread
+
+    watched.push("v1", 0)
+    watched.configure(trusted=None)
+    watched.watch()
+    assert "no version is trusted" in held_up()["chat"]
+    watched.decide("v1", Trust.TRUSTED)
+    watched.watch()
+    assert held_up() == {}
 
 
 def test_status_counts_what_was_refused_and_names_lines_that_cannot_be_looked_at(

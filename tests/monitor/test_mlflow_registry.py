@@ -16,7 +16,7 @@ from monitor.fetching import fetching
 from monitor.locate import find_files
 from monitor.mlflow_registry import Artifacts
 from monitor.remote_file import RemoteFile
-from monitor.schema import Observation, Trust, Version
+from monitor.schema import Diff, Observation, Trust, Version
 from monitor.source_settings import MlflowSettings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
@@ -96,6 +96,14 @@ def test_an_alias_decides_what_is_trusted_where_the_settings_say_so(
     client.set_registered_model_alias(line.model, "champion", "2")
     assert line.watch() == 0 and line.states()["2"] == "trusted"
     assert line.rows()["2"].reason == "MLflow alias champion names it"
+    client.set_registered_model_alias(line.model, "champion", "1")  # back, and both are trusted
+    log(2)
+    assert line.watch() == 0 and line.states()["3"] == "passed"
+    base, candidate = line.version("1").content_digest, line.version("3").content_digest
+    with line.sessions() as session:
+        against = session.scalars(select(Diff.base_digest).filter_by(candidate_digest=candidate))
+        assert against.all() == [base]
+    client.set_registered_model_alias(line.model, "champion", "2")
     line.decide("2", Trust.QUARANTINED)
     line.said.clear()
     assert line.watch() == 0 and line.states()["2"] == "quarantined"
