@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.errors import LatentwatchError
 from monitor.line_watch import Around, LineWatch, reason_of
+from monitor.looks import Looks
 from monitor.schema import Trust, Version
 from monitor.settings import Settings
 from monitor.watch import settling
@@ -52,9 +53,9 @@ def watch_forever(settings: Settings, around: Around) -> None:
     recipe = around.worker.recipe_digest()
     lines = [LineWatch(line, settings, around) for line in settings.lines]
     failed_before = around.clock()
+    looks = Looks(lines)
     while True:
-        for line in lines:
-            line.look()
+        for line in looks.take():
             line.queue(recipe, failed_before)
         _run(around)
         around.sleep(settings.poll_seconds)

@@ -1,14 +1,21 @@
 """What a look at a line keeps and costs, and what status says of it."""
 
 import shutil
+import time
+from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select
 
+from monitor.identity import FileDigests, digest_file
 from monitor.line_settings import LineSettings
 from monitor.line_watch import LineWatch
+from monitor.rounds import watch_forever
 from monitor.schema import Line, Trust
 from monitor.status import status_data, status_of
+from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory
 
@@ -22,6 +29,48 @@ def test_a_line_that_cannot_be_listed_does_not_stop_the_others(watched: WatchedD
     assert watched.watch() == 3
     assert watched.states()["good-2"] == "passed"
     assert any("ghost: can't be listed" in sentence for sentence in watched.said)
+
+
+def test_a_push_that_takes_long_to_read_keeps_no_other_line_from_being_watched(
+    watched: WatchedDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = watched.directory.with_name("slow")
+    for seed, name in enumerate(("v1", "good-2")):
+        watched.push(name, seed)
+        write_checkpoint(slow / f"slow-{name}", seed + 5)
+    line = LineSettings(name="slow", directory=slow, trusted="slow-v1")
+    lines = [line, *watched.settings.lines]
+    watched.settings = watched.settings.model_copy(update={"lines": lines})
+    released = Event()
+
+    def digest_slowly(path: Path, *rest: Any) -> FileDigests:
+        if "slow-good" in str(path):
+            assert released.wait(60.0)
+        return digest_file(path, *rest)
+
+    monkeypatch.setattr("monitor.identity.digest_file", digest_slowly)
+    monkeypatch.setattr("monitor.looks.PATIENCE_SECONDS", 3.0)
+    rounds = 0
+
+    class StoppedError(Exception):
+        pass
+
+    def sleep(seconds: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        watched.clock.sleep(seconds)
+        if rounds == 8:
+            assert watched.worker.ran == ["good-2"]
+            released.set()
+        if rounds > 8:
+            time.sleep(0.1)
+        if "slow-good-2" in watched.worker.ran:
+            raise StoppedError
+        assert rounds < 300
+
+    with pytest.raises(StoppedError):
+        watch_forever(watched.settings, watched.around._replace(sleep=sleep))
+    assert watched.worker.ran == ["good-2", "slow-good-2"]
 
 
 @pytest.mark.parametrize("kind", ["good", "bad", "odd", "broken"])
