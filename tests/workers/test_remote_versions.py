@@ -19,6 +19,7 @@ from monitor.database import open_database
 from monitor.outbox import relay
 from monitor.pace import FETCHED
 from monitor.progress import Step
+from monitor.readings import Readings
 from monitor.schema import Diff, DiffState, Trust, Version
 from monitor.settings import Settings, load_settings
 from tests.fakes.hub import TOKEN, FakeHub, fake_hub
@@ -174,6 +175,9 @@ def test_who_has_to_end_in_the_middle_of_a_download_does(
     running_row = row(sessions, diff_id)
     step = Step.of_json(str(running_row.progress))
     assert (running_row.stage, step.what) == (FETCH, FETCHED) and step.done < step.total
+    # A worker that fetches is known to live while the broker is away.
+    readings = Readings.of_json(str(running_row.readings))
+    assert readings.worker == "w" and readings.memory > 1 << 20
     if how == "told to stop":
         stop.set()
     else:
