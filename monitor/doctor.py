@@ -13,8 +13,11 @@ from monitor.slack_doctor import Finding, examine_slack
 
 
 def examine(settings: AlertSettings, clock: Callable[[], float]) -> list[Finding]:
-    """Look at Slack where it is used, and at every destination. Raises SettingsError where Slack is
-    used without a token, a destination's secret is not set, or not a single destination is there."""
+    """Look at Slack where it is used, and at every destination.
+
+    Raises SettingsError where Slack is used without a token, a destination's secret is not set, or
+    not a single destination is there.
+    """
     uses_slack = settings.slack_channels or not settings.destinations
     slack = examine_slack(settings, clock) if uses_slack else []
     return [*slack, *_destinations(settings, clock())]

@@ -1,4 +1,4 @@
-"""Every process starts with the secrets that it uses, and is refused where one of them is missing."""
+"""A process starts with the secrets that it uses, and is refused where one of them is missing."""
 
 import subprocess
 import sys
