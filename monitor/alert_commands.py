@@ -83,6 +83,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     close_memory()
     results = StoredResults(settings)
     sessions = open_database(settings.database_url)
+    pager = Pager(sessions, settings.alerts, results, report)
     stop = Event()
 
     def ended(number: int, frame: FrameType | None) -> None:
@@ -90,7 +91,6 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ended)
-    pager = Pager(sessions, settings.alerts, results, report)
 
     def look() -> None:
         routes = examine_routes(settings.alerts, settings.recipe)

@@ -73,7 +73,7 @@ def check(
                 candidate, baseline, line, settings, out, terminal_progress, report
             )
     _print_verdict(verdict, format_)
-    raise typer.Exit(0 if _is_bearable(verdict, fail_on) else exit_code(verdict))
+    raise typer.Exit(_code(verdict, fail_on))
 
 
 @explained
@@ -82,9 +82,17 @@ def render(
         Path, typer.Argument(parser=named_path, help="verdict.json, as `check` writes it.")
     ],
     format_: OutputFormat = Format.TEXT,
+    fail_on: Annotated[
+        Literal["warning", "critical"] | None,
+        typer.Option(help="Exit as `check` does, from this severity on; else with 0."),
+    ] = None,
 ) -> None:
-    """Print a verdict that was kept, in any format. Compares nothing and exits with 0."""
-    _print_verdict(read_json(verdict, Verdict), format_)
+    """Print a verdict that was kept, in any format. Compares nothing and exits with 0, or as
+    --fail-on says."""
+    kept = read_json(verdict, Verdict)
+    _print_verdict(kept, format_)
+    if fail_on is not None:
+        raise typer.Exit(_code(kept, fail_on))
 
 
 def _print_verdict(verdict: Verdict, format_: Format) -> None:
@@ -102,9 +110,10 @@ _WRITTEN: dict[Format, Callable[[Verdict], str]] = {
 }
 
 
-def _is_bearable(verdict: Verdict, fail_on: str) -> bool:
-    """Whether a flagged verdict is below the severity that fails. An undecided one never is."""
-    return verdict.severity == "warning" and fail_on == "critical"
+def _code(verdict: Verdict, fail_on: str) -> int:
+    """The exit code; 0 also for a flagged verdict below the severity that fails."""
+    bearable = verdict.verdict == "flagged" and verdict.severity == "warning"
+    return 0 if bearable and fail_on == "critical" else exit_code(verdict)
 
 
 @explained

@@ -1,5 +1,8 @@
-"""What an operator can set about destinations other than Slack; their secrets come from the
-environment, or as files."""
+"""What an operator can set about destinations other than Slack.
+
+Their secrets come from the environment, or as files, to the processes that send; any other process
+reads the same settings without them.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -35,13 +38,13 @@ class PagerDutySettings(_Destination):
     kind: Literal["pagerduty"]
     url: HttpUrl = HttpUrl(EVENTS)
     """`https://events.eu.pagerduty.com/v2/enqueue` for accounts in the EU."""
-    routing_key: SecretStr
+    routing_key: SecretStr | None = None
 
     @field_validator("routing_key")
     @classmethod
-    def _of_an_integration(cls, key: SecretStr) -> SecretStr:
-        said = key.get_secret_value()
-        if len(said) != 32 or not said.isalnum():
+    def _of_an_integration(cls, key: SecretStr | None) -> SecretStr | None:
+        said = "-" if key is None else key.get_secret_value()
+        if key is not None and (len(said) != 32 or not said.isalnum()):
             raise ValueError("must be the integration key: 32 letters and digits")
         return key
 
@@ -51,12 +54,13 @@ class WebhookReceiverSettings(_Destination):
 
     kind: Literal["webhook"]
     url: HttpUrl
-    secret: SecretStr
+    secret: SecretStr | None = None
 
     @field_validator("secret")
     @classmethod
-    def _readable(cls, secret: SecretStr) -> SecretStr:
-        read_secret(secret.get_secret_value())
+    def _readable(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            read_secret(secret.get_secret_value())
         return secret
 
 
@@ -76,9 +80,9 @@ class EmailSettings(_Destination):
 
     @model_validator(mode="after")
     def _signs_in_safely(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password belong together: set both or neither")
-        if self.password is not None and self.tls == "none":
+        if self.username is None and self.password is not None:
+            raise ValueError("a password belongs to a username: set username, or no password")
+        if self.username is not None and self.tls == "none":
             raise ValueError("a password needs tls: starttls or implicit")
         return self
 

@@ -1,5 +1,7 @@
 """Destinations as the settings describe them."""
 
+from pydantic import SecretStr
+
 from alerts.alertmanager import Alertmanager
 from alerts.email_channel import Email
 from alerts.notice import Destination
@@ -12,16 +14,28 @@ from monitor.destination_settings import (
     PagerDutySettings,
     WebhookReceiverSettings,
 )
+from monitor.errors import SettingsError
+from monitor.settings_environment import variable_of
 
 
-def destination_of(given: DestinationSettings) -> Destination:
-    """The destination that `given` describes; nothing is sent yet."""
+def destination_of(name: str, given: DestinationSettings) -> Destination:
+    """The destination `name` that `given` describes; nothing is sent yet.
+
+    Raises SettingsError for a secret that it needs and that is not set.
+    """
+
+    def secret(key: str, value: SecretStr | None) -> str:
+        if value is None:
+            setting = f"alerts.destinations.{name}.{key}"
+            raise SettingsError(f"{setting}: is not set; set {variable_of(setting)}")
+        return value.get_secret_value()
+
     match given:
         case PagerDutySettings():
-            routing_key = given.routing_key.get_secret_value()
+            routing_key = secret("routing_key", given.routing_key)
             return PagerDuty(routing_key, str(given.url), given.timeout_seconds)
         case WebhookReceiverSettings():
-            key = read_secret(given.secret.get_secret_value())
+            key = read_secret(secret("secret", given.secret))
             return SignedWebhook(str(given.url), key, given.timeout_seconds)
         case AlertmanagerSettings():
             return alertmanager_of(given)
@@ -32,7 +46,7 @@ def destination_of(given: DestinationSettings) -> Destination:
                 given.tls,
                 given.ca_file,
                 given.username,
-                None if given.password is None else given.password.get_secret_value(),
+                None if given.username is None else secret("password", given.password),
                 given.sender,
                 tuple(given.recipients),
                 given.timeout_seconds,

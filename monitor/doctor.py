@@ -13,8 +13,11 @@ from monitor.slack_doctor import Finding, examine_slack
 
 
 def examine(settings: AlertSettings, clock: Callable[[], float]) -> list[Finding]:
-    """Look at Slack where it is used, and at every destination. Raises SettingsError where Slack is
-    used without a token, or not a single destination is there."""
+    """Look at Slack where it is used, and at every destination.
+
+    Raises SettingsError where Slack is used without a token, a destination's secret is not set, or
+    not a single destination is there.
+    """
     uses_slack = settings.slack_channels or not settings.destinations
     slack = examine_slack(settings, clock) if uses_slack else []
     return [*slack, *_destinations(settings, clock())]
@@ -33,6 +36,6 @@ def _destinations(settings: AlertSettings, now: float) -> Iterator[Finding]:
     for name, given in settings.destinations.items():
         what = f"{given.kind} {name}"
         try:
-            yield Finding(True, what, destination_of(given).probe(now))
+            yield Finding(True, what, destination_of(name, given).probe(now))
         except ChannelError as error:
             yield Finding(False, what, str(error))

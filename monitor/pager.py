@@ -178,7 +178,7 @@ def senders_of(
         # To draw takes longer than to post.
         senders["Slack's pictures"] = Poster(*common, pictures=True)
     for name, given in settings.destinations.items():
-        destination = destination_of(given)
+        destination = destination_of(name, given)
         senders[name] = Courier(sessions, name, destination, results, report, clock)
         if isinstance(given, AlertmanagerSettings):
             senders[f"{name}, again"] = Refresher(

@@ -1,18 +1,23 @@
-"""What a process that compares takes of its host, as a worker tells with every heartbeat."""
+"""What a process that compares takes of its host, and since when, as a worker tells with every
+heartbeat."""
 
 import json
 from typing import NamedTuple, Self
 
 
 class Readings(NamedTuple):
-    """In bytes. Those of the GPU are None where the process has none; what others use of it counts
-    as used."""
+    """Memory in bytes. That of the GPU is None where the process has none; what others use of it
+    counts as used."""
 
     worker: str
     """Whose process it is."""
     memory: int
     gpu_memory_used: int | None = None
     gpu_memory: int | None = None
+    began_at: float | None = None
+    """When this try was begun, in seconds since the epoch."""
+    moved_at: float | None = None
+    """When it last began a stage or came further in one."""
 
     def to_json(self) -> str:
         return json.dumps(self)

@@ -49,7 +49,7 @@ def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
     alert = begin(Measured(Finding.FLAGGED, "critical", TITLE), now)
     told = verdict.model_copy(update={"reasons": [TITLE, *verdict.reasons]})
     fingerprint = hashlib.sha256(f"sample.{now}".encode()).hexdigest()[:32]
-    return destination_of(settings.destinations[name]).tell(
+    return destination_of(name, settings.destinations[name]).tell(
         Notice(fingerprint, alert, told, None), now
     )
 

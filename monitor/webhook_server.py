@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from monitor import webhooks
@@ -48,11 +48,12 @@ def listening(
 
     `others` are answered at the same port.
 
-    Raises SettingsError when the address can't be used.
+    Raises SettingsError when the address can't be used, or is open to others without a secret.
     """
     if settings.host is None:
         yield None
         return
+    settings.refuse_unguarded()
     config = uvicorn.Config(
         receiver(settings, ring, others),
         host=settings.host,
@@ -87,12 +88,19 @@ def receiver(
     others: Sequence[Route] = (),
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application: 204 for a genuine message, 401 for any other, and no word of why."""
+    """The application: 204 for a genuine message, 401 for any other, and no word of why.
+
+    /healthz answers whoever asks, for probes.
+    """
     replays = Replays()
-    routes = list(others)
+    routes = [Route("/healthz", _healthy), *others]
     for path, verify in _verifiers(settings).items():
         routes.append(Route(path, _endpoint(verify, replays, ring, clock), methods=["POST"]))
     return Starlette(routes=routes)
+
+
+def _healthy(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
 
 
 def _endpoint(

@@ -1,10 +1,10 @@
 """What an operator can set about messages that wake the watch; without an address none is taken."""
 
 import ipaddress
-from typing import Self
 
-from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from monitor.errors import SettingsError
 from monitor.settings_table import TABLE
 from monitor.webhooks import generic
 
@@ -54,14 +54,17 @@ class WebhookSettings(BaseModel):
             generic(secret.get_secret_value())
         return secret
 
-    @model_validator(mode="after")
-    def _guarded(self) -> Self:
+    def refuse_unguarded(self) -> None:
+        """Raise SettingsError where other machines reach the address and there is no secret.
+
+        Asked of who listens: any other process has the same settings without the secrets.
+        """
         if self.host is not None and not self.has_secret and not _is_loopback(self.host):
-            raise ValueError(
-                f"webhooks at {self.host} need a secret: set LATENTWATCH_WEBHOOKS__SECRET, "
-                "__HUB_SECRET, __MLFLOW_SECRET or __READ_TOKEN, or listen at 127.0.0.1"
+            raise SettingsError(
+                f"webhooks.host: webhooks at {self.host} need a secret: set "
+                "LATENTWATCH_WEBHOOKS__SECRET, __HUB_SECRET, __MLFLOW_SECRET or __READ_TOKEN, or "
+                "listen at 127.0.0.1"
             )
-        return self
 
 
 def _is_loopback(host: str) -> bool:

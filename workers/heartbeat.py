@@ -58,6 +58,7 @@ class Heartbeat:
         self._stage: str | None = None
         self._step: Step | None = None
         self._readings: Readings | None = None
+        self._began_at = self._moved_at = clock()
         self._kept_at = time.monotonic()
         self._end: LatentwatchError | None = None
         self._stop = threading.Event()
@@ -77,7 +78,7 @@ class Heartbeat:
         self._thread.join()
 
     def begin(self, stage: str) -> None:
-        self._stage, self._step = stage, None
+        self._stage, self._step, self._moved_at = stage, None, self._clock()
         self.confirm()
         self._progress.begin(stage)
 
@@ -86,12 +87,15 @@ class Heartbeat:
         began = self._step
         if began is None or began.what != what or done < began.done:
             began = Step(what, done, total, self._clock(), done)
-        self._step = began._replace(done=done, total=total)
+        step = began._replace(done=done, total=total)
+        if step != self._step:  # to be told the same again is no movement
+            self._moved_at = self._clock()
+        self._step = step
         self._progress.step(what, done, total)
 
     def note(self, readings: Readings) -> None:
         """What the comparing process takes; told with the next renewal."""
-        self._readings = readings
+        self._readings = readings._replace(began_at=self._began_at)
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         self._progress.end(stage, seconds, reused)
@@ -109,7 +113,8 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             with self._sessions.begin() as session:
-                told = Told(self._stage, self._step, self._readings)
+                readings = self._readings and self._readings._replace(moved_at=self._moved_at)
+                told = Told(self._stage, self._step, readings)
                 cancel_reason = self._renew(session, self._clock(), told)
             self._kept_at = time.monotonic()
             if cancel_reason is not None:

@@ -22,5 +22,7 @@ keep grafana_password "$(random)"
 keep LATENTWATCH_DATABASE_URL \
     "postgresql://latentwatch:$(cat "$directory/postgres_password")@postgres:5432/latentwatch"
 keep LATENTWATCH_BROKER__URL "redis://redis:6379/0"
+keep LATENTWATCH_WEBHOOKS__SECRET "$(random)"
+keep LATENTWATCH_WEBHOOKS__READ_TOKEN "$(random)"
 keep LATENTWATCH_ALERTS__SLACK__BOT_TOKEN "${SLACK_BOT_TOKEN:-xoxb-fake-bot}"
 keep LATENTWATCH_ALERTS__SLACK__APP_TOKEN "${SLACK_APP_TOKEN:-xapp-fake-app}"

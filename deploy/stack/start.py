@@ -19,6 +19,7 @@ COMPOSITION = Path(__file__).parents[1] / "compose"
 PAGES = {
     "slack": "Slack: alerts arrive here",
     "reports": "reports",
+    "watch": "messages and states of versions",
     "prometheus": "Prometheus",
     "alertmanager": "Alertmanager",
     "exporter": "metrics",

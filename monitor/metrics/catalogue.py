@@ -37,6 +37,12 @@ _METRICS = (
         ("line",),
         "Versions, aliases and refused pushes that the watcher has seen.",
     ),
+    Metric(
+        "versions_skipped",
+        "counter",
+        ("line",),
+        "Versions that were skipped or overwritten before anybody checked them.",
+    ),
     Metric("version_state", "gauge", ("line", "state"), "Versions in this state."),
     Metric(
         "version_info",
@@ -85,6 +91,19 @@ _METRICS = (
         "histogram",
         ("queue",),
         "From being queued to the verdict, waiting included.",
+    ),
+    Metric("job_running_seconds", "gauge", ("worker",), "Age of the try that the worker is at."),
+    Metric(
+        "job_still_seconds",
+        "gauge",
+        ("worker",),
+        "How long ago the diff that the worker is at came further.",
+    ),
+    Metric(
+        "job_limit_seconds",
+        "gauge",
+        ("limit",),
+        "How long a try may run, and how long it may stay still, before it is ended.",
     ),
     Metric("workers_alive", "gauge", ("queue",), "Workers that have told of themselves lately."),
     Metric(
@@ -186,6 +205,12 @@ _METRICS = (
         "gauge",
         ("line", "behaviour", "against"),
         "Largest part of the shift that ablating one new feature removes.",
+    ),
+    Metric(
+        "verdicts_unreadable",
+        "gauge",
+        ("line",),
+        "Verdicts that can't be read: damaged, or of another release.",
     ),
     Metric("line_calibration_age_seconds", "gauge", ("line",), "Age of its calibration."),
 )

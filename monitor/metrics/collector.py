@@ -24,7 +24,7 @@ from monitor.metrics.broker import read_broker
 from monitor.metrics.jobs import Ended, read_jobs
 from monitor.metrics.reading import Reading, Spread, families
 from monitor.metrics.running import read_running
-from monitor.metrics.verdicts import read_verdicts
+from monitor.metrics.verdicts import Unreadable, read_verdicts
 from monitor.metrics.versions import read_versions
 from monitor.settings import Settings
 
@@ -40,7 +40,7 @@ class DatabaseCollector(Collector):
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings, self._clock = settings, clock
-        self._ended, self._answers = Ended(), Answers()
+        self._ended, self._answers, self._unreadable = Ended(), Answers(), Unreadable()
         self._lock = threading.Lock()
         self._found: list[Metric] = []
         self._found_at = float("-inf")
@@ -60,13 +60,14 @@ class DatabaseCollector(Collector):
     def _read(self, now: float) -> Iterator[Reading | Spread]:
         yield Reading("build", (metadata.version("latentwatch"),), 1)
         parts: dict[str, Callable[[Session], Iterable[Reading | Spread]]] = {
-            "versions": lambda session: read_versions(session, now),
+            "versions": lambda session: read_versions(session, self._settings.lines, now),
             "jobs": lambda session: read_jobs(session, now),
-            "running": lambda session: read_running(session, now),
+            "running": lambda session: read_running(session, self._settings.broker, now),
             "alerts": lambda session: read_alerts(session, now),
             "answers": lambda session: self._answers.read(session),
             "ended": lambda session: self._ended.read(session),
             "verdicts": lambda session: read_verdicts(session, self._settings),
+            "unreadable": lambda session: self._unreadable.read(session),
         }
         yield from self._of_database(parts)
         try:

@@ -1,18 +1,23 @@
 """Readings of the diffs, of those who compare them, and of the messages that wake them."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from alerts.verdict import Verdict
 from monitor.metrics.reading import Distribution, Reading, Spread
 from monitor.outbox import CPU, QUEUES, queue_of
 from monitor.roster import SILENT_AFTER_SECONDS
 from monitor.schema import Diff, DiffState, HostClock, Outgoing, WorkerRow
 
 DUE_SINCE = case((Diff.not_before > Diff.queued_at, Diff.not_before), else_=Diff.queued_at)
+
+MOST_STAGES = 40
+"""Stages that are told apart; what a verdict names beyond is told as OTHER."""
+OTHER = "other"
 
 
 def read_jobs(session: Session, now: float) -> Iterator[Reading]:
@@ -64,6 +69,7 @@ class Ended:
 
     def __init__(self) -> None:
         self._read: set[int] = set()
+        self._stages = {OTHER}
         self._spreads: dict[tuple[str, str], Distribution] = {}
 
     def read(self, session: Session) -> Iterator[Spread]:
@@ -73,7 +79,8 @@ class Ended:
         )
         for diff_id in [one for one in session.scalars(ended) if one not in self._read]:
             diff = session.get_one(Diff, diff_id)
-            self._count(diff)
+            with suppress(ValueError):  # `verdicts_unreadable` counts it
+                self._count(diff)
             session.expunge(diff)
             self._read.add(diff_id)
         for (name, label), distribution in self._spreads.items():
@@ -81,8 +88,11 @@ class Ended:
 
     def _count(self, diff: Diff) -> None:
         queue = queue_of(diff.probe_only)
-        timings = json.loads(diff.verdict or "{}").get("timings", {})
+        timings = Verdict.model_validate_json(diff.verdict or "").timings
         for stage, seconds in timings.items():
+            if stage not in self._stages and len(self._stages) == MOST_STAGES:
+                stage = OTHER
+            self._stages.add(stage)
             self._observe("job_stage_seconds", stage, seconds)
         self._observe("job_duration_seconds", queue, sum(timings.values()))
         if diff.finished_at is not None:

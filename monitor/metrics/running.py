@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from monitor.broker_settings import BrokerSettings
 from monitor.metrics.reading import Reading
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.schema import Diff, DiffState
 
 
-def read_running(session: Session, now: float) -> Iterator[Reading]:
-    """By the worker, which runs one diff at a time."""
+def read_running(session: Session, limits: BrokerSettings, now: float) -> Iterator[Reading]:
+    """By the worker, which runs one diff at a time, and how long what runs may take."""
+    yield Reading("job_limit_seconds", ("running",), limits.deadline_seconds)
+    yield Reading("job_limit_seconds", ("still",), limits.stall_seconds)
     noted = select(Diff.readings, Diff.stage, Diff.progress).where(Diff.state == DiffState.RUNNING)
     running: dict[str, tuple[Readings, str, Step | None]] = {}
     # A worker that was killed may have begun another diff; the newer lease is that one's.
@@ -24,6 +27,9 @@ def read_running(session: Session, now: float) -> Iterator[Reading]:
         running[readings.worker] = readings, stage or "starting", step
     for worker, (readings, stage, step) in running.items():
         yield Reading("worker_memory_bytes", (worker,), readings.memory)
+        if readings.began_at is not None and readings.moved_at is not None:
+            yield Reading("job_running_seconds", (worker,), max(0.0, now - readings.began_at))
+            yield Reading("job_still_seconds", (worker,), max(0.0, now - readings.moved_at))
         if readings.gpu_memory_used is not None and readings.gpu_memory is not None:
             yield Reading("worker_gpu_memory_used_bytes", (worker,), readings.gpu_memory_used)
             yield Reading("worker_gpu_memory_bytes", (worker,), readings.gpu_memory)

@@ -27,10 +27,44 @@ def read_verdicts(session: Session, settings: Settings) -> Iterator[Reading]:
         )
         if newest is None:
             continue
-        found = verdicts_on(session, line, newest, anchor_of(settings, line.name))
+        try:
+            found = verdicts_on(session, line, newest, anchor_of(settings, line.name))
+        except ValueError:  # `Unreadable` counts it, and the other lines are read
+            continue
         for against, (_, verdict) in found.items():
             yield from _behaviours(line.name, against, verdict)
             yield from _features(line.name, against, verdict)
+
+
+class Unreadable:
+    """How many verdicts of each line can't be read: damaged, or of another release.
+
+    Remembers which ones it has read, by their id and end, so that a scrape reads new ones alone.
+    """
+
+    def __init__(self) -> None:
+        self._readable: dict[tuple[int, float | None], bool] = {}
+
+    def read(self, session: Session) -> Iterator[Reading]:
+        """The number of each line; zero where all can be read."""
+        counts = dict.fromkeys(session.scalars(select(Line.name).order_by(Line.name)), 0)
+        kept = select(Diff.id, Diff.finished_at, Line.name).join(Line, Line.id == Diff.line_id)
+        for diff_id, ended_at, line in session.execute(kept.where(Diff.verdict.is_not(None))).all():
+            which = diff_id, ended_at
+            if which not in self._readable:
+                text = session.scalar(select(Diff.verdict).where(Diff.id == diff_id))
+                self._readable[which] = _is_verdict(text)
+            counts[line] += not self._readable[which]
+        for line, number in counts.items():
+            yield Reading("verdicts_unreadable", (line,), number)
+
+
+def _is_verdict(text: str | None) -> bool:
+    try:
+        Verdict.model_validate_json(text or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _behaviours(line: str, against: str, verdict: Verdict) -> Iterator[Reading]:

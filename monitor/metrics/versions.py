@@ -1,13 +1,14 @@
 """Readings of lines and versions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from monitor.line_settings import LineSettings
 from monitor.metrics.reading import Reading
 from monitor.overview import line_rows, refused_pushes
-from monitor.schema import UNCHECKED, Line, Observation, Trust, Version
+from monitor.schema import UNCHECKED, Audit, Line, Observation, Trust, Version
 
 NEWEST = 5
 """Versions of a line that are named."""
@@ -16,16 +17,27 @@ REFUSED = "refused"
 """State of a push that never became a version."""
 
 
-def read_versions(session: Session, now: float) -> Iterator[Reading]:
-    """How many versions are in which state, and how long the oldest has waited."""
-    for line in session.scalars(select(Line).order_by(Line.name)).all():
-        looked_at = line.looked_at or 0.0
-        yield Reading("watcher_last_success_timestamp_seconds", (line.name,), looked_at)
-        yield Reading("watcher_problem", (line.name,), line.look_problem is not None)
-        seen = session.scalar(
+def read_versions(
+    session: Session, watched: Sequence[LineSettings], now: float
+) -> Iterator[Reading]:
+    """How many versions are in which state, and how long the oldest has waited.
+
+    Only lines of the settings are watched: of one that has been taken out, or that `check` made,
+    nobody looks at the place.
+    """
+    lines = session.scalars(select(Line).order_by(Line.name)).all()
+    known = {line.name: line for line in lines}
+    for name in sorted(one.name for one in watched):
+        seen = known.get(name)
+        looked_at = 0.0 if seen is None else seen.looked_at or 0.0
+        problem = seen is not None and seen.look_problem is not None
+        yield Reading("watcher_last_success_timestamp_seconds", (name,), looked_at)
+        yield Reading("watcher_problem", (name,), problem)
+    for line in lines:
+        observed = session.scalar(
             select(func.count()).select_from(Observation).filter_by(line_id=line.id)
         )
-        yield Reading("versions_observed", (line.name,), seen or 0)
+        yield Reading("versions_observed", (line.name,), observed or 0)
         counts = dict(
             session.execute(
                 select(Version.state, func.count())
@@ -35,6 +47,13 @@ def read_versions(session: Session, now: float) -> Iterator[Reading]:
         )
         for state in Trust:  # zeros too, so that a rule sees a state be left
             yield Reading("version_state", (line.name, state), counts.get(state, 0))
+        skipped = (
+            select(func.count())
+            .select_from(Audit)
+            .join(Version, Version.id == Audit.version_id)
+            .where(Version.line_id == line.id, Audit.to_state == Trust.SUPERSEDED)
+        )
+        yield Reading("versions_skipped", (line.name,), session.scalar(skipped) or 0)
         pushes = refused_pushes(session, line)
         yield Reading("version_refused", (line.name,), len(pushes))
         oldest = dict(

@@ -92,7 +92,7 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
 def begin(sessions: sessionmaker[Session], diff_id: int, now: float) -> None:
     """Claim the diff and train for 100 seconds, on a GPU."""
     step = Step("steps", 350, 1000, now - 100, began_with=50)
-    readings = Readings("host-0", 3 << 30, 20 << 30, 80 << 30)
+    readings = Readings("host-0", 3 << 30, 20 << 30, 80 << 30, now - 100, now - 40)
     with sessions.begin() as session:
         claimed = diff_claims.claim_due(session, diff_id, now - 100, "host:1:0", 60.0)
         assert claimed is not None

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from alerts.verdict import Verdict, to_json
 from monitor import diff_claims, diff_endings, diff_queue
+from monitor.broker_settings import BrokerSettings
 from monitor.cli import app
 from monitor.database import Hurry, open_database, open_reader
 from monitor.lineage import LATENTWATCH, move
@@ -27,7 +28,7 @@ from monitor.metrics.collector import HURRY
 from monitor.metrics.exporter import Exporter, serve_metrics
 from monitor.metrics.reading import Reading
 from monitor.outbox import Message
-from monitor.schema import Line, Observation, Trust, Version
+from monitor.schema import Diff, Line, Observation, Trust, Version
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
@@ -35,7 +36,8 @@ from tests.monitor.filled import DAY, fill, new_version
 from tests.services import RedisServer, free_port, program
 from workers.celery_app import make_app, send
 
-DATABASE_PARTS = ("versions", "jobs", "running", "alerts", "answers", "ended", "verdicts")
+DATABASE_PARTS = ("versions", "jobs", "running", "alerts", "answers", "ended")
+DATABASE_PARTS += ("verdicts", "unreadable")
 
 
 class Clock:
@@ -136,6 +138,10 @@ def test_the_newest_versions_are_named_with_their_moments(scrape: Scrape) -> Non
 
 def test_what_runs_is_shown_by_its_worker(scrape: Scrape) -> None:
     value = scrape.value
+    assert value("job_running_seconds", worker="host-0") == 100
+    assert value("job_still_seconds", worker="host-0") == 40
+    assert value("job_limit_seconds", limit="running") == 86_400
+    assert value("job_limit_seconds", limit="still") == 7_200
     training = {"worker": "host-0", "stage": "train"}
     assert value("stage_progress_ratio", **training) == 0.35
     assert value("stage_steps_per_second", **training) == 3.0
@@ -386,7 +392,7 @@ def test_a_part_that_takes_too_long_is_cut_short(
 ) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
-    def slow(session: Session, now: float) -> list[Reading]:
+    def slow(session: Session, limits: BrokerSettings, now: float) -> list[Reading]:
         session.execute(text(endless))
         return []
 
@@ -430,3 +436,59 @@ def test_the_docs_list_every_metric() -> None:
 def test_a_port_that_there_is_not_is_named() -> None:
     done = CliRunner().invoke(app, ["exporter", "--port", "99999"])
     assert done.exit_code == 2 and "--port" in done.output and "65535" in done.output
+
+
+def test_a_verdict_that_can_t_be_read_is_counted_and_hides_nothing_else(
+    filled: Settings, sessions: Sessions, clock: Clock
+) -> None:
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        assert Scrape(exporter.port).value("verdicts_unreadable", line="assistant") == 0
+    finally:
+        exporter.close()
+    with sessions.begin() as session:
+        diff = session.scalars(select(Diff).where(Diff.verdict.is_not(None))).first()
+        assert diff is not None
+        diff.verdict = '{"schema": "latentwatch.verdict/9"}'
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        scrape = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert scrape.value("verdicts_unreadable", line="assistant") == 1
+    assert scrape.value("job_turnaround_seconds_count", queue="gpu") == 1
+    for part in DATABASE_PARTS:
+        assert scrape.value("exporter_scrape_error", part=part) == 0, part
+
+
+def test_a_version_that_was_skipped_counts_though_it_is_checked_later(
+    filled: Settings, sessions: Sessions, clock: Clock
+) -> None:
+    with sessions.begin() as session:
+        version = session.scalars(select(Version).filter_by(name="v3")).one()
+        known = {"actor": LATENTWATCH, "reason": "of the test", "now": 1.0}
+        move(session, version, Trust.SUPERSEDED, **known)
+        move(session, version, Trust.CHECKING, **known)
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        assert Scrape(exporter.port).value("versions_skipped_total", line="assistant") == 1
+    finally:
+        exporter.close()
+
+
+def test_a_line_is_stale_where_it_should_be_watched_and_nowhere_else(
+    filled: Settings, sessions: Sessions, clock: Clock, database_url: str, tmp_path: Path
+) -> None:
+    with sessions.begin() as session:
+        session.add(Line(name="comparisons", created_at=0.0))  # as `check` makes it
+    lines = [{"name": name, "directory": tmp_path} for name in ("assistant", "never-begun")]
+    settings = load_settings(data_dir=tmp_path / "data", database_url=database_url, lines=lines)
+    exporter = serve_metrics(settings, "127.0.0.1", 0, clock)
+    try:
+        scrape = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    seen = "watcher_last_success_timestamp_seconds"
+    assert scrape.value(seen, line="assistant") == 995
+    assert scrape.value(seen, line="never-begun") == 0
+    assert scrape.value(seen, line="comparisons") is None

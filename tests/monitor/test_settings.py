@@ -404,7 +404,6 @@ DESTINATION = (
     "text, message",
     [
         (ROUTE + 'destinations = ["oncall"]\n', r"none is called 'oncall'.*add \[alerts\.dest"),
-        (DESTINATION, r"oncall\.routing_key: .*set LATENTWATCH_ALERTS__DESTINATIONS__ONCALL__R"),
         (DESTINATION + 'routing_key = "x"\n', r"oncall\.routing_key: a key must not lie in a file"),
         (DESTINATION + "colour = 1\n", r"alerts\.destinations\.oncall\.colour: Extra"),
         (
@@ -461,5 +460,6 @@ def test_secrets_of_destinations_come_as_variables_or_files_and_are_shown_nowher
     monkeypatch.setenv("LATENTWATCH_SECRETS_DIR", str(secrets))
     settings = load_settings(config)
     given = settings.alerts.destinations["oncall"]
-    assert given.kind == "pagerduty" and given.routing_key.get_secret_value() == "A" * 32
+    assert given.kind == "pagerduty" and given.routing_key is not None
+    assert given.routing_key.get_secret_value() == "A" * 32
     assert "A" * 32 not in repr(settings)

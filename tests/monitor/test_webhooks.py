@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from monitor.errors import SettingsError
 from monitor.rounds import watch_forever
@@ -174,11 +175,28 @@ def test_without_an_address_nothing_is_taken(bell: Bell) -> None:
         assert port is None
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "watch.example", "::"])
+def test_who_listens_where_others_reach_it_needs_a_secret_and_nobody_else_does(
+    host: str, bell: Bell
+) -> None:
+    settings = WebhookSettings(host=host)  # of every process
+    with (
+        pytest.raises(SettingsError, match="LATENTWATCH_WEBHOOKS__SECRET"),
+        listening(settings, bell),
+    ):
+        pass
+
+
+def test_a_probe_is_answered_whoever_asks(bell: Bell) -> None:
+    settings = WebhookSettings(host="127.0.0.1", port=0, read_token=SecretStr("s" * 16))
+    with listening(settings, bell) as port, httpx2.Client() as client:
+        answer = client.get(f"http://127.0.0.1:{port}/healthz")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"HOST": "0.0.0.0"}, "need a secret"),
-        ({"HOST": "watch.example"}, "need a secret"),
         ({"SECRET": "hunter2"}, "16 characters or more"),
         ({"SECRET": "whsec_hunter2 no base64!"}, "must be base64"),
         ({"HOST": "::1", "PORT": "99999"}, "webhooks.port"),

@@ -302,13 +302,15 @@ def test_the_row_tells_the_progress_and_a_stop_gives_the_diff_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
-    diff_id, stop = pushes.queue("slow"), threading.Event()
+    diff_id, stop, began = pushes.queue("slow"), threading.Event(), time.time()
     beside(lambda: run_due(place(sessions, settings, must_stop=stop.is_set), diff_id))
     until(lambda: None not in (pushes.row(diff_id).readings, pushes.row(diff_id).progress))
     row = pushes.row(diff_id)
     assert row.stage == "train"
     readings = Readings.of_json(row.readings or "")
     assert readings.worker == "gpu-0" and 1 << 20 < readings.memory < 1 << 40
+    assert readings.began_at is not None and readings.moved_at is not None
+    assert began <= readings.began_at <= readings.moved_at <= time.time()
     stop.set()
     until(lambda: pushes.row(diff_id).state == DiffState.QUEUED)
     row = pushes.row(diff_id)

@@ -1,5 +1,6 @@
-"""The whole service from the compose file, as processes: a push becomes an alert, a metric and a
-line of a dashboard, and what was decided outlives a restart."""
+"""The whole service from the compose file, as processes: a push that is announced becomes an alert,
+a metric, a line of a dashboard and an answer to who asks for the version; and what was decided
+outlives a restart."""
 
 import json
 import os
@@ -19,14 +20,15 @@ from slack_sdk import WebClient
 
 from deploy.fake_slack.workspace import BOT_TOKEN
 from deploy.grafana.fleet import FLEET
-from deploy.stack.start import Running, running_stack
+from deploy.stack.start import PAGES, Running, running_stack
+from monitor.announce import announce
 from tests.services import free_port
 from tests.workers.conftest import DFC
 
 pytestmark = pytest.mark.long
 
 SETTINGS = """
-poll_seconds = 1.0
+poll_seconds = 600.0
 
 [[lines]]
 name = "chat"
@@ -85,15 +87,17 @@ def test_a_push_is_seen_in_slack_in_prometheus_and_on_the_dashboard(
         return running_stack(directory / "stack", ["cpu", "demo"], told.append, port, settings)
 
     with start() as running:
-        assert set(running.pages) == {"slack", "reports", "prometheus", "alertmanager", "exporter"}
-        push(directory, "v1", tiny_checkpoint)
+        assert set(running.pages) == PAGES.keys()
+        push(running, directory, "v1", tiny_checkpoint)
         until(lambda: "v1" in states(running), "v1 was not seen")
         ask(running, "trust", "chat", "v1", "--reason", "the one in use")
-        push(directory, "v2", contrary_checkpoint)
+        push(running, directory, "v2", contrary_checkpoint)
         message = until(lambda: first_message(running), "no alert has arrived")
         assert states(running)["v2"] == "flagged"
         assert "chat" in message["text"] and "v2" in json.dumps(message)
         assert str(running.pages["reports"]) in json.dumps(message)
+        assert state_by_curl(running, directory, "v2") == (1, "chat: v2 is flagged\n")
+        assert state_by_curl(running, directory, "v1") == (0, "chat: v1 is trusted\n")
 
         panel = next(panel for panel in FLEET.panels if panel.title == "Flagged versions")
         for query in (panel.queries[0].expression, FLAGGED):
@@ -110,11 +114,29 @@ def test_a_push_is_seen_in_slack_in_prometheus_and_on_the_dashboard(
         assert states(running) == {"v1": "trusted", "v2": "flagged"}
 
 
-def push(directory: Path, name: str, checkpoint: Path) -> None:
-    """As a publisher does: the marker comes last."""
+def push(running: Running, directory: Path, name: str, checkpoint: Path) -> None:
+    """As a training run does: the marker comes last, and the watch, which would look again in ten
+    minutes only, is told."""
     path = directory / "stack" / "checkpoints" / "chat" / name
     shutil.copytree(checkpoint, path)
-    (path / "_SUCCESS").touch()
+    url = f"{running.pages['watch']}v1/events"
+    assert announce(path, url=url, secret=secret(directory, "SECRET"))
+
+
+def secret(directory: Path, name: str) -> str:
+    """What the stack has made for the watch."""
+    return (directory / "stack/secrets" / f"LATENTWATCH_WEBHOOKS__{name}").read_text()
+
+
+def state_by_curl(running: Running, directory: Path, version: str) -> tuple[int, str]:
+    """Exit code and word of the gate for pipelines that have nothing but curl."""
+    environment = os.environ | {
+        "LATENTWATCH_URL": running.pages["watch"].rstrip("/"),
+        "LATENTWATCH_READ_TOKEN": secret(directory, "READ_TOKEN"),
+    }
+    command = [Path("deploy/ci/curl_gate.sh").resolve(), "chat", version, "1"]
+    done = subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True)
+    return done.returncode, done.stdout
 
 
 def ask(running: Running, *arguments: str) -> str:

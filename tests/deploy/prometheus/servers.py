@@ -78,7 +78,7 @@ class Prometheus(_Server):
         self.address = f"127.0.0.1:{free_port()}"
         self.ready = f"http://{self.address}/-/ready"
         config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        config["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config["rule_files"] = [str((DEPLOYED / "rules.yml").resolve())]
         _point(config["alerting"]["alertmanagers"][0], alertmanager)
         _point(config["scrape_configs"][0], exporter)

@@ -1,0 +1,35 @@
+"""What a heartbeat tells of how long the work stands still."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from monitor.database import open_database
+from monitor.readings import Readings
+from tests.workers.conftest import Silent
+from workers.heartbeat import Heartbeat, Told
+
+
+def test_to_be_told_the_same_again_is_no_movement(tmp_path: Path) -> None:
+    told: list[Readings] = []
+    now = 100.0
+
+    def renew(session: Session, at: float, what: Told) -> None:
+        if what.readings is not None:
+            told.append(what.readings)
+
+    sessions = open_database(f"sqlite:///{tmp_path}/latentwatch.db")
+    beating = Heartbeat(sessions, renew, Silent(), lambda: now)
+    beating.note(Readings("gpu-0", 1 << 30))
+    steps = [(0, "begin"), (1, 5), (2, 5), (3, 6), (4, 6)]
+    moved = []
+    for seconds, done in steps:
+        now = 100.0 + seconds
+        if isinstance(done, str):
+            beating.begin("train")
+        else:
+            beating.step("steps", done, 10)
+        beating.confirm()
+        moved.append(told[-1].moved_at)
+    assert moved == [100.0, 101.0, 101.0, 103.0, 103.0]
+    assert {one.began_at for one in told} == {100.0}
