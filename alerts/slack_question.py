@@ -14,16 +14,16 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
+from alerts.question import LONGEST_PROMPT, MOST_SEEDS, Asked, PromptAsked, SeedsAsked, SuiteAsked
 from alerts.slack_actions import ASK
 from alerts.slack_sections import words
 from alerts.slack_text import literal
 from alerts.verdict import Feature
-from alerts.wording import readable
+from alerts.wording import count, readable
 
 WHAT, PROMPT, FEATURE = "what", "prompt", "feature"
 """Ids of the blocks, and of the element of each."""
-_STEER, _SUITE = "steer", "suite:"
+_STEER, _SEEDS, _SUITE = "steer", "seeds:", "suite:"
 _OPTIONS, _LABEL, _VALUE = 100, 75, 150
 
 
@@ -34,14 +34,20 @@ def question_modal(
     features: Sequence[Feature],
     suites: Sequence[str],
     *,
+    seeds: bool,
     model_text: bool,
 ) -> dict[str, Any]:
     """Asks what to find out about `version`; `model_text` allows labels of features."""
     steer = Option(value=_STEER, label="Answer a prompt, steered with a feature")
+    train = [
+        Option(value=f"{_SEEDS}{n}", label=f"Train with {count(n, 'further seed')}")
+        for n in range(1, MOST_SEEDS * seeds + 1)
+    ]
     measure = [
         Option(value=f"{_SUITE}{name}", label=literal(f"Measure {readable(name)}", _LABEL))
-        for name in suites[: _OPTIONS - 1]
+        for name in suites
     ]
+    options = [steer, *train, *measure][:_OPTIONS]
     view = View(
         type="modal",
         callback_id=ASK,
@@ -57,9 +63,7 @@ def question_modal(
             _input(
                 WHAT,
                 "What?",
-                StaticSelectElement(
-                    action_id=WHAT, options=[steer, *measure], initial_option=steer
-                ),
+                StaticSelectElement(action_id=WHAT, options=options, initial_option=steer),
             ),
             _input(
                 PROMPT,
@@ -85,6 +89,8 @@ def question_modal(
 def asked_of(what: str, prompt: str, feature: str | None) -> Asked | dict[str, str]:
     """What the dialog asks for; by block what is wrong with it, where something is."""
     try:
+        if what.startswith(_SEEDS):
+            return SeedsAsked.model_validate({"seeds": what.removeprefix(_SEEDS)})
         if what.startswith(_SUITE):
             return SuiteAsked(suite=what.removeprefix(_SUITE))
         if not prompt.strip():

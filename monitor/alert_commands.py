@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from alerts.alert import Refusal
-from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
+from alerts.question import LONGEST_PROMPT, MOST_SEEDS, Asked, PromptAsked, SeedsAsked, SuiteAsked
 from monitor.alert_list import alert_rows, alerts_table
 from monitor.asking import find_alert, put
 from monitor.closed_memory import close_memory
@@ -121,12 +121,17 @@ def ask(
     suite: Annotated[
         str | None, typer.Option(help="Bundled suite that the check did not measure.")
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help=f"Train with so many further seeds, {MOST_SEEDS} at most."),
+    ] = None,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
     """Ask for more than the verdict says: a prompt of yours answered by both models and by both
-    steered with a feature, or another suite. A worker answers, in the alert's thread too."""
-    asked = _asked(feature, _prompt(prompt, prompt_file), suite)
+    steered with a feature, another suite, or whether further trainings find the same. A worker
+    answers, in the alert's thread too."""
+    asked = _asked(feature, _prompt(prompt, prompt_file), suite, seeds)
     sessions = open_database(settings_of(config, data_dir).database_url)
     with sessions.begin() as session:
         row = find_alert(session, alert)
@@ -165,16 +170,21 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
         raise SettingsError(f"--prompt-file {file}: can't be read as text: {error}") from error
 
 
-def _asked(feature: str | None, prompt: str | None, suite: str | None) -> Asked:
+def _asked(feature: str | None, prompt: str | None, suite: str | None, seeds: int | None) -> Asked:
     try:
-        if suite is not None and feature is None and prompt is None:
-            return SuiteAsked(suite=suite)
-        if suite is None and feature is not None and prompt is not None:
-            return PromptAsked(prompt=prompt, feature=feature)
+        match feature, prompt, suite, seeds:
+            case None, None, str(), None:
+                return SuiteAsked(suite=suite)
+            case None, None, None, int():
+                return SeedsAsked(seeds=seeds)
+            case str(), str(), None, None:
+                return PromptAsked(prompt=prompt, feature=feature)
     except ValidationError as error:
         [first, *_] = error.errors()
         raise SettingsError(f"--{first['loc'][0]}: {first['msg']}") from error
-    raise SettingsError("give either --suite, or --feature with --prompt or --prompt-file")
+    raise SettingsError(
+        "give one of --suite, --seeds, and --feature with --prompt or --prompt-file"
+    )
 
 
 @explained

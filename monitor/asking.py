@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.alert import Refusal
-from alerts.question import Asked, PromptAsked
+from alerts.question import Asked, PromptAsked, SeedsAsked
 from alerts.suite import bundled_suites
 from alerts.verdict import Feature
 from monitor.alert_view import view_of
@@ -26,6 +26,8 @@ class Offer(NamedTuple):
     """That only the candidate has; a prompt can be steered with each."""
     suites: list[str]
     """Behaviours of bundled suites that the check did not measure."""
+    seeds: bool
+    """The check has trained a crosscoder, which can be trained again."""
 
 
 def offer_of(session: Session, row: AlertRow) -> Offer | Refusal:
@@ -40,6 +42,7 @@ def offer_of(session: Session, row: AlertRow) -> Offer | Refusal:
         session.get_one(Diff, row.diff_id),
         [feature for feature in view.verdict.features if feature.side == "candidate"],
         [name for name in _bundled_behaviours() if name not in known],
+        view.verdict.recipe.tokens is not None,
     )
 
 
@@ -55,13 +58,20 @@ def put(
     offer = offer_of(session, row)
     if isinstance(offer, Refusal):
         return offer
+    refused = _not_offered(offer, asked)
+    return refused or ask(session, row, offer.diff, asked, actor, now)
+
+
+def _not_offered(offer: Offer, asked: Asked) -> Refusal | None:
+    if isinstance(asked, SeedsAsked):
+        return None if offer.seeds else Refusal("the check has trained no crosscoder")
     if isinstance(asked, PromptAsked):
         named, known = asked.feature, [feature.id for feature in offer.features]
     else:
         named, known = asked.suite, offer.suites
-    if named not in known:
-        return Refusal(f"{named!r} can't be asked about; there are {', '.join(known) or 'none'}")
-    return ask(session, row, offer.diff, asked, actor, now)
+    if named in known:
+        return None
+    return Refusal(f"{named!r} can't be asked about; there are {', '.join(known) or 'none'}")
 
 
 def find_alert(session: Session, wanted: str) -> AlertRow:

@@ -6,11 +6,11 @@ the queue this works in the caller's transaction, under the claims of `monitor.l
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH, Refusal
-from alerts.question import Answered, Asked, SuiteAsked, subject_in_words
+from alerts.question import ASKED, Answered, Asked, PromptAsked, SeedsAsked, subject_in_words
 from monitor import leases
 from monitor.alert_messages import Kind, add_message, messages_of
 from monitor.alerting import subject_of
@@ -30,24 +30,19 @@ def ask(
     session: Session, row: AlertRow, diff: Diff, asked: Asked, actor: str, now: float
 ) -> Question | Refusal:
     """Queue a question about an alert and its comparison `diff`; why not, where too many wait."""
-    waiting = session.scalar(
-        select(func.count())
-        .select_from(Question)
-        .where(Question.alert_id == row.id, Question.state.in_(_ACTIVE))
-    )
-    if waiting is not None and waiting >= MOST_WAITING:
+    # Of two who ask at once one waits here, and then sees what the other has asked.
+    session.execute(select(AlertRow.id).where(AlertRow.id == row.id).with_for_update())
+    waiting = active_questions(session, row)
+    if len(waiting) >= MOST_WAITING:
         return Refusal(
-            f"{waiting} questions about this alert wait already; ask when one is answered"
+            f"{len(waiting)} questions about this alert wait already; ask when one is answered"
         )
-    if isinstance(asked, SuiteAsked) and session.scalar(
-        select(Question.id).where(
-            Question.alert_id == row.id,
-            Question.state.in_(_ACTIVE),
-            Question.diff_id == diff.id,
-            Question.asked == asked.model_dump_json(),
-        )
-    ):
-        return Refusal(f"{subject_in_words(asked)} is asked about already, and waits")
+    for other in waiting:
+        if other.diff_id == diff.id and _is_one(asked, ASKED.validate_json(other.asked)):
+            return Refusal(
+                f"{subject_in_words(asked)}: question {other.id} asks that already, and is "
+                f"{other.state}"
+            )
     question = Question(
         alert_id=row.id,
         diff_id=diff.id,
@@ -63,6 +58,22 @@ def ask(
     _record(session, question, "none", actor, question.asked, now)
     _tell(session, question, Kind.QUESTION, now)
     return question
+
+
+def _is_one(asked: Asked, other: Asked) -> bool:
+    """Whether one answer is enough: trainings take hours, whatever their number."""
+    if isinstance(asked, PromptAsked):
+        return False
+    return asked == other or (isinstance(asked, SeedsAsked) and isinstance(other, SeedsAsked))
+
+
+def active_questions(session: Session, row: AlertRow) -> Sequence[Question]:
+    """Those about one alert that are not answered yet, the first one first."""
+    return session.scalars(
+        select(Question)
+        .where(Question.alert_id == row.id, Question.state.in_(_ACTIVE))
+        .order_by(Question.id)
+    ).all()
 
 
 def questions_of(session: Session, row: AlertRow) -> Sequence[Question]:

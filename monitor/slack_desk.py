@@ -71,6 +71,7 @@ class SlackDesk:
                     question_modal(
                         *(click.token, click.channel, result.version),
                         *(offer.features, offer.suites),
+                        seeds=offer.seeds,
                         model_text=labels,
                     ),
                 )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from alerts.question import ANSWERED, ASKED, Answered, Asked
+from alerts.question import ANSWERED, ASKED, Answered, Asked, SeedsAsked
 from monitor import questions
 from monitor.errors import LeaseLostError, QuestionError
 from monitor.fetching import fetching
@@ -35,7 +35,8 @@ from workers.workplace import (
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3600.0
-"""Most that one try of an answer may take; comparisons have to wait for it."""
+"""Most that one try of an answer may take; comparisons have to wait for it. Further seeds may take
+as long as a comparison, of which their trainings are a part."""
 
 
 class _Claimed(NamedTuple):
@@ -79,7 +80,9 @@ def _claimed(session: Session, row: Question) -> _Claimed:
 
 def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
     settings = place.settings
-    deadline = min(ANSWER_SECONDS, settings.broker.deadline_seconds)
+    deadline = settings.broker.deadline_seconds
+    if not isinstance(claimed.asked, SeedsAsked):
+        deadline = min(ANSWER_SECONDS, deadline)
     with (
         fetching(settings),
         Heartbeat(place.sessions, claimed.renew, Unshown(), place.clock) as heartbeat,

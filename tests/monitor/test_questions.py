@@ -1,12 +1,16 @@
 """The queue of questions: bounded, claimed once, answered under the newest fence, given up in the
 end, and all of it in the audit log."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
 from alerts.alert import Refusal
-from alerts.question import PromptAsked, SuiteAsked
+from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
+from alerts.verdict import Verdict
 from monitor.alerting import subject_of
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import LeaseLostError
@@ -16,6 +20,7 @@ from monitor.questions import (
     MAX_ATTEMPTS,
     MOST_WAITING,
     answer_question,
+    fail_question,
     release_question,
     renew_question,
     retry_question,
@@ -168,7 +173,52 @@ def test_a_suite_is_not_asked_about_twice_while_it_waits(flagged: Desk) -> None:
         asked = SuiteAsked(suite=offer.suites[0])
         assert isinstance(put(session, alert, asked, "ann", flagged.clock()), Question)
         again = put(session, alert, asked, "ann", flagged.clock())
-        assert isinstance(again, Refusal) and "is asked about already" in again.reason
+        assert isinstance(again, Refusal) and "asks that already" in again.reason
+
+
+@BOTH_DATABASES
+def test_of_many_who_ask_for_seeds_at_once_one_is_served(flagged: Desk) -> None:
+    begin, alert_id = threading.Barrier(4), flagged.alert().id
+
+    def ask(seeds: int) -> Question | Refusal:
+        begin.wait()
+        with flagged.sessions.begin() as session:
+            alert = session.get_one(AlertRow, alert_id)
+            asked = SeedsAsked(seeds=seeds)
+            return put(session, alert, asked, "ann", flagged.clock())
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(ask, [1, 2, 3, 1]))
+    refused = [result for result in results if isinstance(result, Refusal)]
+    assert len(refused) == 3 and all("asks that already" in one.reason for one in refused)
+    claimed = claim(flagged)
+    assert claimed is not None
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        again = put(session, alert, SeedsAsked(seeds=1), "ben", flagged.clock())
+        assert isinstance(again, Refusal) and "is running" in again.reason
+    with flagged.sessions.begin() as session:
+        fail_question(session, claimed.id, claimed.fence, "no room", flagged.clock())
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        assert isinstance(put(session, alert, SeedsAsked(seeds=1), "ben", 0.0), Question)
+
+
+def test_seeds_are_for_what_was_trained(desk: Desk) -> None:
+    untrained = samples.flagged_json()
+    untrained["recipe"]["tokens"] = None
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", Verdict.model_validate(untrained))
+    with desk.sessions.begin() as session:
+        alert = session.get_one(AlertRow, desk.alert().id)
+        refused = put(session, alert, SeedsAsked(seeds=1), "ann", desk.clock())
+    assert isinstance(refused, Refusal) and "trained no crosscoder" in refused.reason
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 4, "many"])
+def test_the_number_of_seeds_is_bounded(seeds: object) -> None:
+    with pytest.raises(ValidationError):
+        SeedsAsked.model_validate({"seeds": seeds})
 
 
 def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
