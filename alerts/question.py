@@ -33,7 +33,7 @@ class PromptAsked(Record):
 
 
 class SuiteAsked(Record):
-    """How both models score on a bundled suite that the check did not use."""
+    """How both models score on a suite: one of the recipe's own, or a bundled one."""
 
     kind: Literal["suite"] = "suite"
     suite: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]

@@ -19,9 +19,11 @@ from monitor.closed_memory import close_memory
 from monitor.console import BAD_INPUT, explained, report, show, write
 from monitor.database import open_database, read_database
 from monitor.errors import AlertingError, QuestionError, SettingsError
-from monitor.options import Config, DataDir, TextOrJson, named_path, settings_of
+from monitor.options import Config, DataDir, Reason, TextOrJson, named_path, settings_of
 from monitor.owner import this_user
 from monitor.question_view import question_rows, questions_view
+from monitor.questions import cancel_question
+from monitor.schema import Question
 
 alerts = typer.Typer(no_args_is_help=True, help="Alerts: list them, send them, take the answers.")
 
@@ -90,7 +92,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ended)
-    pager = Pager(sessions, settings.alerts, results, report)
+    pager = Pager(sessions, settings.alerts, results, report, suites=settings.recipe.suites)
 
     def look() -> None:
         routes = examine_routes(settings.alerts, settings.recipe)
@@ -119,7 +121,7 @@ def ask(
         Path | None, typer.Option(parser=named_path, metavar="FILE", help="File with the prompt.")
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(help="Bundled suite that the check did not measure.")
+        str | None, typer.Option(help="Behaviour of a suite: of the recipe, or a bundled one.")
     ] = None,
     seeds: Annotated[
         int | None,
@@ -132,13 +134,36 @@ def ask(
     steered with a feature, another suite, or whether further trainings find the same. A worker
     answers, in the alert's thread too."""
     asked = _asked(feature, _prompt(prompt, prompt_file), suite, seeds)
-    sessions = open_database(settings_of(config, data_dir).database_url)
-    with sessions.begin() as session:
+    settings = settings_of(config, data_dir)
+    with open_database(settings.database_url).begin() as session:
         row = find_alert(session, alert)
-        question = put(session, row, asked, this_user(), time.time())
+        suites = settings.recipe.suites
+        question = put(session, row, asked, this_user(), time.time(), suites)
         if isinstance(question, Refusal):
             raise QuestionError(f"nothing was asked: {question.reason}")
     write(f"question {question.id}: asked; `latentwatch alerts answers {alert}` shows the answer")
+
+
+@alerts.command()
+@explained
+def cancel(
+    question: Annotated[int, typer.Argument(metavar="QUESTION", help="Its number.")],
+    reason: Reason,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Cancel a question that waits or is being answered."""
+    with open_database(settings_of(config, data_dir).database_url).begin() as session:
+        found = session.get(Question, question)
+        if found is None:
+            raise QuestionError(
+                f"question {question}: there is none; `latentwatch status` shows those that wait"
+            )
+        refused = cancel_question(session, found, this_user(), reason, time.time())
+        if refused is not None:
+            raise QuestionError(f"nothing was cancelled: {refused.reason}")
+        state = found.state
+    write(f"question {question}: {'cancelled' if state == 'cancelled' else 'to be cancelled'}")
 
 
 @alerts.command()

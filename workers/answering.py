@@ -21,6 +21,7 @@ from alerts.question import (
 )
 from dfc.engine import Edit, Engine, FeatureBank
 from dfc.errors import DfcError
+from monitor.asked_suites import entry_of
 from monitor.errors import QuestionError
 from monitor.settings import Settings
 from workers.context import Context
@@ -128,7 +129,9 @@ def _steered(context: Context, asked: PromptAsked) -> SteeredAnswers:
 def _measured(
     job: Job, asked: SuiteAsked, settings: Settings, store: Store, progress: DiffProgress
 ) -> SuiteMeasured:
-    recipe = settings.recipe.model_copy(update={"suites": [asked.suite]})
+    recipe = settings.recipe.model_copy(
+        update={"suites": [entry_of(settings.recipe.suites, asked.suite)]}
+    )
     context = open_context(job, settings.model_copy(update={"recipe": recipe}), store, progress)
     suites = context.inputs.behaviour_suites
     if not suites:

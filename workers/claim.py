@@ -86,17 +86,22 @@ def _state_of(path: Path) -> tuple[int, ...] | None:
 def job_of(
     sessions: sessionmaker[Session], settings: Settings, claim: Claim, pace: Pace = unhurried
 ) -> Job:
-    """Both checkpoints, found, fetched where they are not here, and digested again, at `pace`: it
-    may take hours.
-
-    Raises OtherRecipeError when it was queued under another recipe than that of `settings`, and a
-    LatentwatchError when the files are gone or have changed.
-    """
+    """`checkpoints_of` a comparison under the recipe of `settings`. Raises OtherRecipeError too,
+    when it was queued under another one."""
     if claim.recipe_digest != present_recipe(settings):
         raise OtherRecipeError(
             "queued under another recipe; the same command, run again, queues it under the "
             "present one"
         )
+    return checkpoints_of(sessions, claim, pace)
+
+
+def checkpoints_of(sessions: sessionmaker[Session], claim: Claim, pace: Pace = unhurried) -> Job:
+    """Both checkpoints, found, fetched where they are not here, and digested again, at `pace`: it
+    may take hours.
+
+    Raises a LatentwatchError when the files are gone or have changed.
+    """
     line = None if claim.line == COMPARISONS else claim.line
     return Job(line, *(_side(sessions, each, pace) for each in (claim.base, claim.candidate)))
 

@@ -196,6 +196,20 @@ def test_further_seeds_are_asked_for_and_how_far_they_agree_is_told(answering: D
     assert "n = 2" in replies(answering)
 
 
+def test_a_reviewer_cancels_a_question_and_a_stranger_does_not(answering: Desk) -> None:
+    question = put_prompt(answering)
+    view = ask(answering, "U0BEN")
+    options = [o["value"] for o in view["blocks"][1]["element"]["options"]]
+    assert f"cancel:{question.id}" in options
+    answering.workspace.views["U0CLEO"] = view
+    submit = answering.slack.interactions.submit
+    assert submit("U0CLEO", fill(what=f"cancel:{question.id}")) == {}
+    assert "not a reviewer" in json.dumps(answering.workspace.views["U0CLEO"])
+    assert submit("U0BEN", fill(what=f"cancel:{question.id}")) == {}
+    until(lambda: "cancelled by slack:U0BEN" in replies(answering))
+    assert claim(answering) is None
+
+
 def test_another_suite_is_asked_for_and_its_figures_are_told(answering: Desk) -> None:
     view = ask(answering, "U0ADA")
     options = [o["value"] for o in view["blocks"][1]["element"]["options"]]

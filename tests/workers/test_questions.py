@@ -1,5 +1,6 @@
 """Questions about a real flagged comparison, answered in the real process from what was kept."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from monitor.intake import ensure_line, identify_push, register
 from monitor.lineage import move
 from monitor.schema import AlertRow, Audit, Diff, Question, QuestionState, Trust
 from monitor.settings import Settings, load_settings
+from tests.alerts.suites import suite_json
 from tests.workers.conftest import DFC, Silent, changed, side_of
 from tests.workers.service import ROOT, Sessions
 from workers.answering import amplification, answer
@@ -145,6 +147,25 @@ def test_another_bundled_suite_is_measured_in_both_models(checked: Checked) -> N
     assert isinstance(answered, SuiteMeasured)
     assert answered.behaviour.name == "sycophancy" and answered.behaviour.n_items > 8
     assert answered.behaviour.shift is not None and answered.behaviour.noise_floor is not None
+
+
+def test_a_suite_that_an_operator_wrote_after_the_check_is_measured(
+    checked: Checked, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(suite_json(templates=8, per_template=1, behaviour="flattery")))
+    settings = changed(checked.settings, suites=[*checked.settings.recipe.suites, str(mine)])
+    with checked.sessions.begin() as session:
+        row = session.scalars(select(AlertRow)).one()
+        suites, what = settings.recipe.suites, SuiteAsked(suite="flattery")
+        question = put(session, row, what, "ann", 2.0, suites)
+        assert isinstance(question, Question), question
+    worker(settings, checked.sessions).run_queued()
+    row = checked.row(question.id)
+    assert row.state == QuestionState.ANSWERED, row.error
+    answered = ANSWERED.validate_json(str(row.answer))
+    assert isinstance(answered, SuiteMeasured)
+    assert (answered.behaviour.name, answered.behaviour.n_items) == ("flattery", 8)
 
 
 def kept_trainings(store: Path) -> dict[str, int]:
