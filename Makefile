@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo up services test test-vllm chaos load site manifests lint clean
+.PHONY: help venv demo up services test test-vllm chaos load site pictures manifests lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -68,6 +68,9 @@ load: $(STAMP) services  ## Push 500 versions within a minute and have them all 
 
 site: $(STAMP)  ## Make the site of the docs (build/site)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
+
+pictures: $(STAMP)  ## Take the pictures of docs/images from the fake Slack (needs chromium)
+	$(BIN)/python -m deploy.pictures
 
 manifests: $(STAMP)  ## Render the Kubernetes overlays again (needs kubectl)
 	$(BIN)/python -m deploy.kubernetes

@@ -8,10 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, field_validator
 
 from alerts.plain_text import strip_controls
-from alerts.verdict import Behaviour, Natural, Record
+from alerts.verdict import Behaviour, Natural, Record, SeedMediation
+from alerts.wording import count
 
 LONGEST_PROMPT = 2_000
 """Characters."""
+MOST_SEEDS = 3
+"""Further seeds of one question; each is a training."""
 
 
 class PromptAsked(Record):
@@ -30,14 +33,22 @@ class PromptAsked(Record):
 
 
 class SuiteAsked(Record):
-    """How both models score on a bundled suite that the check did not use."""
+    """How both models score on a suite: one of the recipe's own, or a bundled one."""
 
     kind: Literal["suite"] = "suite"
     suite: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
     """Its behaviour."""
 
 
-Asked = Annotated[PromptAsked | SuiteAsked, Field(discriminator="kind")]
+class SeedsAsked(Record):
+    """Whether further trainings of the crosscoder find the same features, with the same effects."""
+
+    kind: Literal["seeds"] = "seeds"
+    seeds: int = Field(ge=1, le=MOST_SEEDS)
+    """How many beside those of the check."""
+
+
+Asked = Annotated[PromptAsked | SuiteAsked | SeedsAsked, Field(discriminator="kind")]
 
 
 class SteeredAnswers(Record):
@@ -78,7 +89,41 @@ class SuiteMeasured(Record):
     n_unscored: int
 
 
-Answered = Annotated[SteeredAnswers | SuiteMeasured, Field(discriminator="kind")]
+class SeedAgreement(Record):
+    """What one training holds of the features that the check has listed, each of which was found by
+    its first one."""
+
+    seed: int
+    similarity: dict[str, float]
+    """By feature that of its best partner, at most 1; empty for the check's first training."""
+
+
+class BehaviourBySeed(Record):
+    """What the features of each training remove of one shift, in the order of the seeds."""
+
+    name: str
+    n_items: int | None
+    """Items on which that was measured."""
+    by_seed: list[SeedMediation]
+
+
+class SeedsTried(Record):
+    """All trainings, those of the check first, screened and steered together."""
+
+    kind: Literal["seeds"] = "seeds"
+    seeds: list[SeedAgreement]
+    n_known: int
+    """How many of them are the check's own."""
+    similar: float
+    """From which similarity on a feature counts as found again."""
+    behaviours: list[BehaviourBySeed]
+
+    @property
+    def further(self) -> list[SeedAgreement]:
+        return self.seeds[self.n_known :]
+
+
+Answered = Annotated[SteeredAnswers | SuiteMeasured | SeedsTried, Field(discriminator="kind")]
 
 ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
 ANSWERED: TypeAdapter[Answered] = TypeAdapter(Answered)
@@ -88,4 +133,6 @@ def subject_in_words(asked: Asked) -> str:
     """What is asked for, without the reviewer's own words."""
     if isinstance(asked, PromptAsked):
         return f"a prompt steered with {asked.feature}"
+    if isinstance(asked, SeedsAsked):
+        return count(asked.seeds, "further seed")
     return f"the probe suite {asked.suite}"

@@ -11,7 +11,7 @@ from slack_sdk.models.blocks import (
     StaticSelectElement,
 )
 
-from alerts.alert import Alert, AlertState
+from alerts.alert import Alert, AlertState, Finding
 from alerts.verdict import Verdict
 
 ACKNOWLEDGE = "acknowledge"
@@ -56,9 +56,7 @@ def action_blocks(
             if alert is None or alert.state != AlertState.ACKNOWLEDGED:
                 elements.append(_button(ACKNOWLEDGE, "Acknowledge", alert_id, style="primary"))
             elements += [*decide, _snooze()]
-            if verdict.verdict == "flagged" and any(
-                f.side == "candidate" for f in verdict.features
-            ):
+            if alert is None or alert.finding != Finding.UNCHECKED:
                 elements.append(_button(ASK, "Ask for more", alert_id))
     if report_url is not None:
         elements.append(ButtonElement(text="Open report", action_id=OPEN, url=report_url))

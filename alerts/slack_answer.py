@@ -9,17 +9,23 @@ from alerts.question import (
     Answered,
     Asked,
     PromptAsked,
+    SeedsTried,
     SteeredAnswers,
+    SuiteAsked,
     SuiteMeasured,
+    subject_in_words,
 )
 from alerts.routing import Examples
+from alerts.seeds_in_words import seeds_lines
 from alerts.slack_message import SlackMessage
 from alerts.slack_sections import words
 from alerts.slack_status import person
 from alerts.slack_text import code, literal
 from alerts.wording import interval, number, p_value, readable, signed
 
-_PROMPT, _ANSWER, _REASON = 400, 420, 600
+_PROMPT, _ANSWER, _REASON, _LINE = 400, 420, 600, 400
+_LINES = 18
+"""Of an answer; all of it stands on the command line."""
 
 
 def asked_message(asked: Asked, actor: str) -> SlackMessage:
@@ -46,6 +52,9 @@ def answered_message(
     if isinstance(ended, SuiteMeasured):
         text = f"💬 {title}: {_measured(ended)}"
         return SlackMessage(text, [words(text).to_dict()])
+    if isinstance(ended, SeedsTried):
+        text = f"💬 {title}: answered; {where} shows all of it."
+        return SlackMessage(text, _blocks([words(text), *_seeds(ended)]))
     if examples != "full" or not isinstance(asked, PromptAsked):
         text = f"💬 {title}: answered. {where} shows the answers, which are not to be shown here."
         return SlackMessage(text, [words(text).to_dict()])
@@ -64,6 +73,12 @@ def _steered(asked: PromptAsked, ended: SteeredAnswers) -> list[Block]:
     return [*shown, *caveats]
 
 
+def _seeds(ended: SeedsTried) -> list[Block]:
+    # Slack takes 3,000 characters in a block.
+    lines = [f"• {literal(line, _LINE)}" for line in seeds_lines(ended)[:_LINES]]
+    return [words("\n".join(lines[n : n + 6])) for n in range(0, len(lines), 6)]
+
+
 def _measured(ended: SuiteMeasured) -> str:
     b = ended.behaviour
     if b.shift is None:
@@ -79,7 +94,9 @@ def _measured(ended: SuiteMeasured) -> str:
 def _subject(asked: Asked) -> str:
     if isinstance(asked, PromptAsked):
         return f"a prompt steered with {code(asked.feature, 60)}"
-    return literal(f"the probe suite {readable(asked.suite)}", 150)
+    if isinstance(asked, SuiteAsked):
+        return literal(f"the probe suite {readable(asked.suite)}", 150)
+    return subject_in_words(asked)
 
 
 def _blocks(blocks: Sequence[Block]) -> list[dict[str, object]]:

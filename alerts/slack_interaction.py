@@ -97,13 +97,15 @@ def _submission(payload: dict[str, Any]) -> Submission | Asking | None:
 
 def _asking(payload: dict[str, Any], about: dict[str, Any]) -> Asking:
     values = payload["view"]["state"]["values"]
-    feature = values[FEATURE][FEATURE].get("selected_option")
+    # Where there are no features, nothing is asked about them.
+    feature = values.get(FEATURE, {}).get(FEATURE, {}).get("selected_option")
+    prompt = values.get(PROMPT, {}).get(PROMPT, {}).get("value")
     return Asking(
         str(payload["user"]["id"]),
         str(about["channel"]),
         str(about["token"]),
         str(values[WHAT][WHAT]["selected_option"]["value"]),
-        str(values[PROMPT][PROMPT].get("value") or ""),
+        str(prompt or ""),
         None if feature is None else str(feature["value"]),
     )
 

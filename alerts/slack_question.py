@@ -1,7 +1,7 @@
 """The dialog in which a reviewer asks for more, and what it was filled in with."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,16 +14,16 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
+from alerts.question import LONGEST_PROMPT, MOST_SEEDS, Asked, PromptAsked, SeedsAsked, SuiteAsked
 from alerts.slack_actions import ASK
 from alerts.slack_sections import words
 from alerts.slack_text import literal
 from alerts.verdict import Feature
-from alerts.wording import readable
+from alerts.wording import count, readable
 
 WHAT, PROMPT, FEATURE = "what", "prompt", "feature"
 """Ids of the blocks, and of the element of each."""
-_STEER, _SUITE = "steer", "suite:"
+_STEER, _SEEDS, _SUITE, _CANCEL = "steer", "seeds:", "suite:", "cancel:"
 _OPTIONS, _LABEL, _VALUE = 100, 75, 150
 
 
@@ -34,14 +34,48 @@ def question_modal(
     features: Sequence[Feature],
     suites: Sequence[str],
     *,
+    seeds: bool,
+    waiting: Mapping[int, str],
     model_text: bool,
 ) -> dict[str, Any]:
     """Asks what to find out about `version`; `model_text` allows labels of features."""
     steer = Option(value=_STEER, label="Answer a prompt, steered with a feature")
+    train = [
+        Option(value=f"{_SEEDS}{n}", label=f"Train with {count(n, 'further seed')}")
+        for n in range(1, MOST_SEEDS * seeds + 1)
+    ]
     measure = [
         Option(value=f"{_SUITE}{name}", label=literal(f"Measure {readable(name)}", _LABEL))
-        for name in suites[: _OPTIONS - 1]
+        for name in suites
     ]
+    offered = _offered(features)
+    cancel = [
+        Option(value=f"{_CANCEL}{n}", label=literal(f"Cancel question {n}: {what}", _LABEL))
+        for n, what in waiting.items()
+    ]
+    options = [*([steer] if offered else []), *train, *cancel, *measure][:_OPTIONS]
+    steering = (
+        []
+        if not offered
+        else [
+            _input(
+                PROMPT,
+                "Prompt, to be answered by both models and by both steered",
+                PlainTextInputElement(action_id=PROMPT, multiline=True, max_length=LONGEST_PROMPT),
+                optional=True,
+            ),
+            _input(
+                FEATURE,
+                "Feature that is taken away and added",
+                StaticSelectElement(
+                    action_id=FEATURE,
+                    placeholder="Choose a feature",
+                    options=[_option(f, model_text) for f in offered],
+                ),
+                optional=True,
+            ),
+        ]
+    )
     view = View(
         type="modal",
         callback_id=ASK,
@@ -57,34 +91,25 @@ def question_modal(
             _input(
                 WHAT,
                 "What?",
-                StaticSelectElement(
-                    action_id=WHAT, options=[steer, *measure], initial_option=steer
-                ),
+                StaticSelectElement(action_id=WHAT, options=options, initial_option=options[0]),
             ),
-            _input(
-                PROMPT,
-                "Prompt, to be answered by both models and by both steered",
-                PlainTextInputElement(action_id=PROMPT, multiline=True, max_length=LONGEST_PROMPT),
-                optional=True,
-            ),
-            _input(
-                FEATURE,
-                "Feature that is taken away and added",
-                StaticSelectElement(
-                    action_id=FEATURE,
-                    placeholder="Choose a feature",
-                    options=[_option(f, model_text) for f in _offered(features)],
-                ),
-                optional=True,
-            ),
+            *steering,
         ],
     )
     return view.to_dict()
 
 
+def cancelled_by(what: str) -> int | None:
+    """The number of the question that the dialog cancels; None where it asks one."""
+    number = what.removeprefix(_CANCEL)
+    return int(number) if what.startswith(_CANCEL) and number.isdecimal() else None
+
+
 def asked_of(what: str, prompt: str, feature: str | None) -> Asked | dict[str, str]:
     """What the dialog asks for; by block what is wrong with it, where something is."""
     try:
+        if what.startswith(_SEEDS):
+            return SeedsAsked.model_validate({"seeds": what.removeprefix(_SEEDS)})
         if what.startswith(_SUITE):
             return SuiteAsked(suite=what.removeprefix(_SUITE))
         if not prompt.strip():

@@ -12,16 +12,18 @@ import typer
 from pydantic import ValidationError
 
 from alerts.alert import Refusal
-from alerts.question import LONGEST_PROMPT, Asked, PromptAsked, SuiteAsked
+from alerts.question import LONGEST_PROMPT, MOST_SEEDS, Asked, PromptAsked, SeedsAsked, SuiteAsked
 from monitor.alert_list import alert_rows, alerts_table
 from monitor.asking import find_alert, put
 from monitor.closed_memory import close_memory
 from monitor.console import BAD_INPUT, explained, report, show, write
 from monitor.database import open_database, read_database
 from monitor.errors import AlertingError, QuestionError, SettingsError
-from monitor.options import Config, DataDir, TextOrJson, named_path, settings_of
+from monitor.options import Config, DataDir, Reason, TextOrJson, named_path, settings_of
 from monitor.owner import this_user
 from monitor.question_view import question_rows, questions_view
+from monitor.questions import cancel_question
+from monitor.schema import Question
 
 alerts = typer.Typer(no_args_is_help=True, help="Alerts: list them, send them, take the answers.")
 
@@ -83,7 +85,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     close_memory()
     results = StoredResults(settings)
     sessions = open_database(settings.database_url)
-    pager = Pager(sessions, settings.alerts, results, report)
+    pager = Pager(sessions, settings.alerts, results, report, suites=settings.recipe.suites)
     stop = Event()
 
     def ended(number: int, frame: FrameType | None) -> None:
@@ -119,21 +121,49 @@ def ask(
         Path | None, typer.Option(parser=named_path, metavar="FILE", help="File with the prompt.")
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(help="Bundled suite that the check did not measure.")
+        str | None, typer.Option(help="Behaviour of a suite: of the recipe, or a bundled one.")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help=f"Train with so many further seeds, {MOST_SEEDS} at most."),
     ] = None,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
     """Ask for more than the verdict says: a prompt of yours answered by both models and by both
-    steered with a feature, or another suite. A worker answers, in the alert's thread too."""
-    asked = _asked(feature, _prompt(prompt, prompt_file), suite)
-    sessions = open_database(settings_of(config, data_dir).database_url)
-    with sessions.begin() as session:
+    steered with a feature, another suite, or whether further trainings find the same. A worker
+    answers, in the alert's thread too."""
+    asked = _asked(feature, _prompt(prompt, prompt_file), suite, seeds)
+    settings = settings_of(config, data_dir)
+    with open_database(settings.database_url).begin() as session:
         row = find_alert(session, alert)
-        question = put(session, row, asked, this_user(), time.time())
+        suites = settings.recipe.suites
+        question = put(session, row, asked, this_user(), time.time(), suites)
         if isinstance(question, Refusal):
             raise QuestionError(f"nothing was asked: {question.reason}")
     write(f"question {question.id}: asked; `latentwatch alerts answers {alert}` shows the answer")
+
+
+@alerts.command()
+@explained
+def cancel(
+    question: Annotated[int, typer.Argument(metavar="QUESTION", help="Its number.")],
+    reason: Reason,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Cancel a question that waits or is being answered."""
+    with open_database(settings_of(config, data_dir).database_url).begin() as session:
+        found = session.get(Question, question)
+        if found is None:
+            raise QuestionError(
+                f"question {question}: there is none; `latentwatch status` shows those that wait"
+            )
+        refused = cancel_question(session, found, this_user(), reason, time.time())
+        if refused is not None:
+            raise QuestionError(f"nothing was cancelled: {refused.reason}")
+        state = found.state
+    write(f"question {question}: {'cancelled' if state == 'cancelled' else 'to be cancelled'}")
 
 
 @alerts.command()
@@ -165,16 +195,21 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
         raise SettingsError(f"--prompt-file {file}: can't be read as text: {error}") from error
 
 
-def _asked(feature: str | None, prompt: str | None, suite: str | None) -> Asked:
+def _asked(feature: str | None, prompt: str | None, suite: str | None, seeds: int | None) -> Asked:
     try:
-        if suite is not None and feature is None and prompt is None:
-            return SuiteAsked(suite=suite)
-        if suite is None and feature is not None and prompt is not None:
-            return PromptAsked(prompt=prompt, feature=feature)
+        match feature, prompt, suite, seeds:
+            case None, None, str(), None:
+                return SuiteAsked(suite=suite)
+            case None, None, None, int():
+                return SeedsAsked(seeds=seeds)
+            case str(), str(), None, None:
+                return PromptAsked(prompt=prompt, feature=feature)
     except ValidationError as error:
         [first, *_] = error.errors()
         raise SettingsError(f"--{first['loc'][0]}: {first['msg']}") from error
-    raise SettingsError("give either --suite, or --feature with --prompt or --prompt-file")
+    raise SettingsError(
+        "give one of --suite, --seeds, and --feature with --prompt or --prompt-file"
+    )
 
 
 @explained

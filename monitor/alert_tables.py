@@ -15,6 +15,7 @@ class QuestionState(StrEnum):
     RUNNING = "running"
     ANSWERED = "answered"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class AlertRow(Base):
@@ -111,3 +112,6 @@ class Question(Claimable, Base):
     """When a worker was woken for it; None where that has still to be done."""
     answer: Mapped[str | None]
     """JSON of `alerts.question.Answered`."""
+    cancelled_by: Mapped[str | None]
+    """Who wants no answer any more; whoever works on one stops."""
+    cancel_reason: Mapped[str | None]

@@ -5,7 +5,7 @@ checked here, at the last moment, and nowhere else.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -41,7 +41,8 @@ from monitor.alerting import alert_of, alerts_of, apply
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import IllegalMoveError
 from monitor.lineage import move
-from monitor.schema import AlertRow, Diff, Line, Trust, Version
+from monitor.questions import cancel_question
+from monitor.schema import AlertRow, Diff, Line, Question, Trust, Version
 
 Members = Callable[[str], frozenset[str]]
 """The users of a user group."""
@@ -80,8 +81,10 @@ def answer(
     members: Members,
     given: Click | Submission,
     now: float,
+    suites: Sequence[str] = (),
 ) -> Answer:
-    """Do what a reviewer wants, or say what is missing or why it may not be."""
+    """Do what a reviewer wants, or say what is missing or why it may not be. `suites` are the
+    entries of recipe.suites, each of which can be asked for."""
     if not may_answer(settings, members, given.user):
         return _STRANGER
     token = read_token(given.token)
@@ -93,7 +96,7 @@ def answer(
             return _decide(session, settings, row, token, given, now) or Done()
         actor = SLACK + given.user
         if given.action == ASK:
-            offer = offer_of(session, row)
+            offer = offer_of(session, row, suites)
             return offer if isinstance(offer, Refusal) else Choose(_name(session, row), offer)
         if given.action in (TRUST, QUARANTINE):
             late = step(alert_of(row), Acknowledge(actor, token.revision), now)
@@ -115,6 +118,7 @@ def take_question(
     given: Asking,
     asked: Asked,
     now: float,
+    suites: Sequence[str] = (),
 ) -> Done | Refusal:
     """Queue what a reviewer asks for, or say why it may not be."""
     if not may_answer(settings, members, given.user):
@@ -123,8 +127,28 @@ def take_question(
         row = _alert(session, read_token(given.token))
         if row is None:
             return _UNKNOWN
-        done = put(session, row, asked, SLACK + given.user, now)
+        done = put(session, row, asked, SLACK + given.user, now, suites)
     return done if isinstance(done, Refusal) else Done()
+
+
+def cancel_asked(
+    sessions: sessionmaker[Session],
+    settings: AlertSettings,
+    members: Members,
+    given: Asking,
+    number: int,
+    now: float,
+) -> Done | Refusal:
+    """Cancel question `number` of the alert for a reviewer, or say why it may not be."""
+    if not may_answer(settings, members, given.user):
+        return _STRANGER
+    with sessions.begin() as session:
+        row = _alert(session, read_token(given.token))
+        question = session.get(Question, number)
+        if row is None or question is None or question.alert_id != row.id:
+            return _UNKNOWN
+        actor = SLACK + given.user
+        return cancel_question(session, question, actor, "asked for in Slack", now) or Done()
 
 
 def may_answer(settings: AlertSettings, members: Members, user: str) -> bool:

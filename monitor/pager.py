@@ -5,7 +5,7 @@ Several may run: all take answers, one sends.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from socketserver import ThreadingMixIn
@@ -77,9 +77,10 @@ class Pager:
         report: Callable[[str], None],
         clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = seconds_up,
+        suites: Sequence[str] = (),
     ) -> None:
         self._sessions, self._settings, self._clock = sessions, settings, clock
-        self._report = report
+        self._report, self._suites = report, suites
         self._client = slack_client(settings.slack) if settings.slack_channels else None
         self._senders = senders_of(
             sessions, settings, self._client, results, report, clock, elapsed
@@ -151,7 +152,8 @@ class Pager:
             return
         members = GroupMembers(self._client, self._clock)
         desk = SlackDesk(
-            self._sessions, self._settings, self._client, members, self._wake.set, self._clock
+            *(self._sessions, self._settings, self._client, members, self._wake.set),
+            *(self._clock, self._suites),
         )
         if slack.app_token is not None:
             yield _over_socket(slack.app_token.get_secret_value(), self._client, desk.receive)

@@ -92,12 +92,13 @@ def lint(
         found = {path: lint_file(path) for path in files}
     else:
         from dfc.errors import InputError
-        from workers.probe_run import tokenizer_of
+        from workers.probe_run import context_of, tokenizer_of
 
         with tokenizer_of(model) as tokenizer:
+            context = context_of(model)
             for path in files:
                 try:
-                    found[path] = lint_file(path, tokenizer)
+                    found[path] = lint_file(path, tokenizer, context)
                 except InputError as error:
                     raise InvalidFileError(f"{path}: {error}") from error
     if as_json:

@@ -51,7 +51,7 @@ def findings_view(path: Path, findings: Sequence[Finding]) -> RenderableType:
 
 def run_view(run: SuiteRun) -> RenderableType:
     """What one suite measured, the items with the largest change or score first."""
-    parts: list[RenderableType] = [_summary(run), plain(_counted(run))]
+    parts: list[RenderableType] = [_summary(run), plain(_counted(run)), *_left_out(run)]
     if run.flips is not None:
         parts.append(_flips(run.flips))
     parts.append(_items(run))
@@ -85,6 +85,19 @@ def _counted(run: SuiteRun) -> str:
     if run.shift is not None:
         said += f"; {p_value(run.shift.p)}, one-sided, of this suite alone"
     return f"{said}."
+
+
+def _left_out(run: SuiteRun) -> list[Text]:
+    """The ids of the items that no figure counts, by the reason."""
+    unknown = [row.id for row in run.items if row.not_known_to]
+    unscored = [
+        row.id
+        for row in run.items
+        if not row.not_known_to
+        and (row.candidate is None or (run.base is not None and row.base is None))
+    ]
+    found = {"not applicable": unknown, "unscored": unscored}
+    return [plain(f"{why}: {', '.join(map(one_line, ids))}") for why, ids in found.items() if ids]
 
 
 def _flips(flips: Flips) -> Table:

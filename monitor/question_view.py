@@ -10,7 +10,15 @@ from rich.text import Text
 from sqlalchemy.orm import Session
 
 from alerts.plain_text import strip_controls
-from alerts.question import ANSWERED, ASKED, PromptAsked, SteeredAnswers, subject_in_words
+from alerts.question import (
+    ANSWERED,
+    ASKED,
+    PromptAsked,
+    SeedsTried,
+    SteeredAnswers,
+    subject_in_words,
+)
+from alerts.seeds_in_words import seeds_lines
 from alerts.wording import interval, number, p_value, signed
 from monitor.questions import questions_of
 from monitor.schema import AlertRow
@@ -79,6 +87,8 @@ def _answer(row: QuestionListed) -> list[tuple[str, str]]:
     if isinstance(answered, SteeredAnswers):
         said = [(name, text) for name, text in answered.by_name.items() if text is not None]
         return [*said, *(("caveat", caveat) for caveat in answered.caveats)]
+    if isinstance(answered, SeedsTried):
+        return [("", line) for line in seeds_lines(answered)]
     b = answered.behaviour
     return [
         ("shift", f"{signed(b.shift)} ({interval(b.ci_low, b.ci_high)}) nats per token"),

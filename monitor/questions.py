@@ -6,11 +6,11 @@ the queue this works in the caller's transaction, under the claims of `monitor.l
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH, Refusal
-from alerts.question import Answered, Asked, SuiteAsked, subject_in_words
+from alerts.question import ASKED, Answered, Asked, PromptAsked, SeedsAsked, subject_in_words
 from monitor import leases
 from monitor.alert_messages import Kind, add_message, messages_of
 from monitor.alerting import subject_of
@@ -30,24 +30,19 @@ def ask(
     session: Session, row: AlertRow, diff: Diff, asked: Asked, actor: str, now: float
 ) -> Question | Refusal:
     """Queue a question about an alert and its comparison `diff`; why not, where too many wait."""
-    waiting = session.scalar(
-        select(func.count())
-        .select_from(Question)
-        .where(Question.alert_id == row.id, Question.state.in_(_ACTIVE))
-    )
-    if waiting is not None and waiting >= MOST_WAITING:
+    # Of two who ask at once one waits here, and then sees what the other has asked.
+    session.execute(select(AlertRow.id).where(AlertRow.id == row.id).with_for_update())
+    waiting = active_questions(session, row)
+    if len(waiting) >= MOST_WAITING:
         return Refusal(
-            f"{waiting} questions about this alert wait already; ask when one is answered"
+            f"{len(waiting)} questions about this alert wait already; ask when one is answered"
         )
-    if isinstance(asked, SuiteAsked) and session.scalar(
-        select(Question.id).where(
-            Question.alert_id == row.id,
-            Question.state.in_(_ACTIVE),
-            Question.diff_id == diff.id,
-            Question.asked == asked.model_dump_json(),
-        )
-    ):
-        return Refusal(f"{subject_in_words(asked)} is asked about already, and waits")
+    for other in waiting:
+        if other.diff_id == diff.id and _is_one(asked, ASKED.validate_json(other.asked)):
+            return Refusal(
+                f"{subject_in_words(asked)}: question {other.id} asks that already, and is "
+                f"{other.state}"
+            )
     question = Question(
         alert_id=row.id,
         diff_id=diff.id,
@@ -65,6 +60,22 @@ def ask(
     return question
 
 
+def _is_one(asked: Asked, other: Asked) -> bool:
+    """Whether one answer is enough: trainings take hours, whatever their number."""
+    if isinstance(asked, PromptAsked):
+        return False
+    return asked == other or (isinstance(asked, SeedsAsked) and isinstance(other, SeedsAsked))
+
+
+def active_questions(session: Session, row: AlertRow) -> Sequence[Question]:
+    """Those about one alert that are not answered yet, the first one first."""
+    return session.scalars(
+        select(Question)
+        .where(Question.alert_id == row.id, Question.state.in_(_ACTIVE))
+        .order_by(Question.id)
+    ).all()
+
+
 def questions_of(session: Session, row: AlertRow) -> Sequence[Question]:
     """All questions about one alert, the first one first."""
     return session.scalars(select(Question).filter_by(alert_id=row.id).order_by(Question.id)).all()
@@ -77,7 +88,9 @@ def claim_question(
     is due. One whose worker is gone is taken up again, or given up."""
     lost = leases.abandoned(session, Question, now)
     for question in session.scalars(select(Question).where(lost)).all():
-        if question.attempt >= MAX_ATTEMPTS:
+        if question.cancelled_by is not None:
+            end_cancelled(session, question.id, question.fence, now)
+        elif question.attempt >= MAX_ATTEMPTS:
             reason = f"given up: {question.attempt} processes died while working on it"
             fail_question(session, question.id, question.fence, reason, now)
     waits = and_(Question.state == QuestionState.QUEUED, leases.is_due(Question, now))
@@ -89,26 +102,65 @@ def claim_question(
 
 def renew_question(
     session: Session, question_id: int, fence: int, now: float, lease_seconds: float
-) -> None:
-    """Keep the claim. Raises LeaseLostError."""
+) -> str | None:
+    """Keep the claim; why the question is to be cancelled, None if it isn't. Raises
+    LeaseLostError."""
     leases.write(session, Question, question_id, fence, lease_until=now + lease_seconds)
+    return session.scalar(select(Question.cancel_reason).where(Question.id == question_id))
+
+
+def cancel_question(
+    session: Session, question: Question, actor: str, reason: str, now: float
+) -> Refusal | None:
+    """Have `question` cancelled for `actor`: at once if it is queued, by whoever answers it
+    otherwise. Why not, where it has ended."""
+    session.refresh(question, with_for_update=True)
+    if question.state not in _ACTIVE:
+        return Refusal(f"question {question.id} is {question.state} already")
+    if question.cancelled_by is not None:
+        return Refusal(f"question {question.id} is to be cancelled already", question.cancelled_by)
+    question.cancelled_by, question.cancel_reason = actor, reason
+    before = question.state
+    if before == QuestionState.QUEUED:
+        question.state, question.error = QuestionState.CANCELLED, _cancelled(question)
+        question.finished_at = now
+        session.flush()
+        _record(session, question, before, actor, reason, now)
+        _tell(session, question, Kind.ANSWER, now)
+    else:
+        session.flush()
+        _record(session, question, before, actor, f"to be cancelled: {reason}", now)
+    return None
+
+
+def end_cancelled(session: Session, question_id: int, fence: int, now: float) -> None:
+    """End a running question whose cancelling was asked for. Raises LeaseLostError."""
+    question = session.get_one(Question, question_id, populate_existing=True)
+    error = _cancelled(question)
+    state = QuestionState.CANCELLED
+    _close(session, question_id, fence, now, error, state=state, error=error)
+
+
+def _cancelled(question: Question) -> str:
+    return f"cancelled by {question.cancelled_by}: {question.cancel_reason}"
 
 
 def release_question(session: Session, question_id: int, fence: int, now: float) -> None:
     """Give it back to the queue, as if it had not been claimed. Raises LeaseLostError."""
-    _requeue(session, question_id, fence, attempt=Question.attempt - 1)
+    _requeue(session, question_id, fence, now, attempt=Question.attempt - 1)
 
 
 def retry_question(session: Session, question_id: int, fence: int, reason: str, now: float) -> None:
     """End a try that crashed: the next one waits; after MAX_ATTEMPTS the question has failed.
     Raises LeaseLostError."""
-    attempt = session.get_one(Question, question_id, populate_existing=True).attempt
-    if attempt >= MAX_ATTEMPTS:
+    question = session.get_one(Question, question_id, populate_existing=True)
+    attempt = question.attempt
+    if attempt >= MAX_ATTEMPTS and question.cancelled_by is None:
         told = f"given up after {attempt} tries: {reason}"
         fail_question(session, question_id, fence, told, now)
     else:
         later = now + leases.wait_after(attempt)
-        _requeue(session, question_id, fence, error=reason, not_before=later)
+        _requeue(session, question_id, fence, now, error=reason, not_before=later)
 
 
 def answer_question(
@@ -130,7 +182,11 @@ def resend(session: Session, question_ids: Sequence[int]) -> None:
     session.execute(update(Question).where(Question.id.in_(question_ids)).values(sent_at=None))
 
 
-def _requeue(session: Session, question_id: int, fence: int, **values: object) -> None:
+def _requeue(session: Session, question_id: int, fence: int, now: float, **values: object) -> None:
+    question = session.get_one(Question, question_id, populate_existing=True)
+    if question.cancelled_by is not None:
+        end_cancelled(session, question_id, fence, now)
+        return
     values |= {"state": QuestionState.QUEUED, "sent_at": None} | leases.NOBODY
     leases.write(session, Question, question_id, fence, **values)
 

@@ -1,7 +1,7 @@
 """Takes what reviewers do in Slack, has it decided, and tells them what became of it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from slack_sdk import WebClient
@@ -14,11 +14,20 @@ from alerts.plain_text import strip_controls
 from alerts.slack_errors import told
 from alerts.slack_interaction import Asking, Click, Reply, Submission, read_interaction
 from alerts.slack_modal import LONGEST_REASON, REASON_BLOCK, answer_modal, reason_modal
-from alerts.slack_question import asked_of, question_modal
+from alerts.slack_question import asked_of, cancelled_by, question_modal
 from alerts.slack_status import moment, person, proposal_in_words
 from alerts.slack_text import literal
 from monitor.alert_settings import AlertSettings
-from monitor.decisions import Answer, Ask, Choose, Done, Members, answer, take_question
+from monitor.decisions import (
+    Answer,
+    Ask,
+    Choose,
+    Done,
+    Members,
+    answer,
+    cancel_asked,
+    take_question,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +45,13 @@ class SlackDesk:
         members: Members,
         changed: Callable[[], None],
         clock: Callable[[], float],
+        suites: Sequence[str] = (),
     ) -> None:
-        """`changed` is called after every decision, so that the message follows at once."""
+        """`changed` is called after every decision, so that the message follows at once; `suites`
+        are the entries of recipe.suites."""
         self._sessions, self._settings = sessions, settings
         self._client, self._members = client, members
-        self._changed, self._clock = changed, clock
+        self._changed, self._clock, self._suites = changed, clock, suites
 
     def receive(self, payload: dict[str, Any]) -> Reply:
         """What Slack gets at once, and what remains to be done."""
@@ -71,6 +82,8 @@ class SlackDesk:
                     question_modal(
                         *(click.token, click.channel, result.version),
                         *(offer.features, offer.suites),
+                        seeds=offer.seeds,
+                        waiting=offer.waiting,
                         model_text=labels,
                     ),
                 )
@@ -96,13 +109,24 @@ class SlackDesk:
         return self._ended(self._told(lambda: self._answer(submission)))
 
     def _asked(self, given: Asking) -> Reply:
+        number = cancelled_by(given.what)
+        if number is not None:
+            return self._ended(
+                self._told(
+                    lambda: cancel_asked(
+                        *(self._sessions, self._settings, self._members, given),
+                        *(number, self._clock()),
+                    )
+                )
+            )
         asked = asked_of(given.what, given.prompt, given.feature)
         if isinstance(asked, dict):
             return Reply({"response_action": "errors", "errors": asked}, None)
         return self._ended(
             self._told(
                 lambda: take_question(
-                    self._sessions, self._settings, self._members, given, asked, self._clock()
+                    *(self._sessions, self._settings, self._members, given, asked),
+                    *(self._clock(), self._suites),
                 )
             )
         )
@@ -117,7 +141,9 @@ class SlackDesk:
         told(lambda: self._client.views_open(trigger_id=click.trigger_id, view=view))
 
     def _answer(self, given: Click | Submission) -> Answer:
-        return answer(self._sessions, self._settings, self._members, given, self._clock())
+        return answer(
+            *(self._sessions, self._settings, self._members, given, self._clock()), self._suites
+        )
 
     def _told(self, decide: Callable[[], Answer]) -> Ask | Choose | Done | str:
         """What comes of it; why nothing does, in words for the person."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from slack_sdk import WebClient
 
-from alerts.channel import ChannelError, NotNowError, UnclearError
+from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
 from alerts.slack_errors import told
 from alerts.wording import count
 from monitor.alert_settings import AlertSettings
@@ -17,6 +17,7 @@ from monitor.pager import slack_client
 SCOPES = ("chat:write", "files:write", "channels:read", "channels:history")
 PRIVATE_SCOPES = ("groups:read", "groups:history")
 GROUP_SCOPES = ("usergroups:read",)
+USER_SCOPES = ("users:read",)
 CLOCK_SECONDS = 60.0
 """Slack's signatures are valid for five minutes; past a fifth of that something is wrong."""
 
@@ -30,7 +31,8 @@ class Finding(NamedTuple):
 
 
 def examine_slack(settings: AlertSettings, clock: Callable[[], float] = time.time) -> list[Finding]:
-    """Look at tokens, scopes, clock, channels and groups. Raises SettingsError without a token."""
+    """Look at tokens, scopes, clock, channels, groups and users. Raises SettingsError without a
+    token."""
     client = slack_client(settings.slack)
     try:
         answer = told(client.auth_test)
@@ -44,6 +46,7 @@ def examine_slack(settings: AlertSettings, clock: Callable[[], float] = time.tim
         *_listening(settings, client),
         *_channels(settings, client),
         *_groups(settings, client),
+        *_users(settings, client),
         _reviewers(settings, client),
     ]
 
@@ -66,7 +69,8 @@ def _scopes(settings: AlertSettings, headers: Any) -> Finding:
     granted = set(_header(headers, "x-oauth-scopes").replace(" ", "").split(","))
     channels = {channel[0] for channel in settings.slack_channels}
     needed = [*SCOPES, *(PRIVATE_SCOPES if "G" in channels else ())]
-    needed += GROUP_SCOPES if _group_ids(settings) else ()
+    needed += GROUP_SCOPES if _group_fields(settings) else ()
+    needed += USER_SCOPES if _user_fields(settings) else ()
     missing = [scope for scope in needed if scope not in granted]
     if missing:
         remedy = "add them under OAuth & Permissions and install the app again"
@@ -114,7 +118,7 @@ def _channels(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
 
 
 def _groups(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
-    wanted = _group_ids(settings)
+    wanted = _group_fields(settings)
     if not wanted:
         return
     try:
@@ -122,9 +126,27 @@ def _groups(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
     except ChannelError as error:
         yield Finding(False, "user groups", str(error))
         return
-    for group in wanted:
-        said = f"@{known[group]}" if group in known else "there is no such user group"
+    for group, fields in wanted.items():
+        unknown = f"there is no such user group; correct {', '.join(fields)}"
+        said = f"@{known[group]}" if group in known else unknown
         yield Finding(group in known, f"user group {group}", said)
+
+
+def _users(settings: AlertSettings, client: WebClient) -> Iterator[Finding]:
+    for field, user in _user_fields(settings):
+        what = f"user {user}"
+        try:
+            found = told(partial(client.users_info, user=user))["user"]
+        except RefusedError as error:
+            missing = "user_not_found" in str(error)
+            said = f"there is no such user; correct {field}" if missing else f"{field}: {error}"
+            yield Finding(False, what, said)
+        except ChannelError as error:
+            yield Finding(False, what, f"{field}: {error}")
+        else:
+            gone = bool(found.get("deleted"))
+            left = f"{found['name']} was deactivated and can't answer; take it out of {field}"
+            yield Finding(not gone, what, left if gone else str(found["name"]))
 
 
 def _reviewers(settings: AlertSettings, client: WebClient) -> Finding:
@@ -145,12 +167,33 @@ def _reviewers(settings: AlertSettings, client: WebClient) -> Finding:
     return Finding(True, "reviewers", said)
 
 
-def _group_ids(settings: AlertSettings) -> list[str]:
-    groups = {one for one in settings.reviewers if one.startswith("S")}
-    for route in settings.routes:
-        groups |= {rung.mention for rung in route.ladder if rung.mention}
-        groups |= {route.mention} if route.mention else set()
-    return sorted(groups)
+def _user_fields(settings: AlertSettings) -> list[tuple[str, str]]:
+    """Every user that the settings name, with the field that does."""
+    return [
+        (f"alerts.reviewers[{n}]", one)
+        for n, one in enumerate(settings.reviewers)
+        if not one.startswith("S")
+    ]
+
+
+def _group_fields(settings: AlertSettings) -> dict[str, list[str]]:
+    """Every user group that the settings name, with the fields that do."""
+    named = [
+        (f"alerts.reviewers[{n}]", one)
+        for n, one in enumerate(settings.reviewers)
+        if one.startswith("S")
+    ]
+    for n, route in enumerate(settings.routes):
+        named.append((f"alerts.routes[{n}].mention", route.mention or ""))
+        named += [
+            (f"alerts.routes[{n}].ladder[{m}].mention", rung.mention or "")
+            for m, rung in enumerate(route.ladder)
+        ]
+    found: dict[str, list[str]] = {}
+    for field, group in named:
+        if group:
+            found.setdefault(group, []).append(field)
+    return dict(sorted(found.items()))
 
 
 def _header(headers: Any, name: str) -> str:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from alerts.question import ASKED, subject_in_words
 from alerts.wording import duration
 from monitor.clocks import in_words, wrong_clocks
 from monitor.overview import line_rows, refused_pushes
@@ -49,6 +50,17 @@ class RunningRow(NamedTuple):
     owner: str
 
 
+class QuestionRow(NamedTuple):
+    """A question about an alert that is not answered yet."""
+
+    id: int
+    what: str
+    state: str
+    """`queued`, `running`, or that it is to be cancelled."""
+    asked_by: str
+    asked_at: float
+
+
 class Unchecked(NamedTuple):
     """A version about which nothing is known yet."""
 
@@ -64,6 +76,7 @@ class Status(NamedTuple):
     delayed: dict[str, int]
     """Why diffs wait for another try, and how many of them for each reason."""
     running: list[RunningRow]
+    questions: list[QuestionRow]
     workers: list[WorkerRow]
     oldest_unchecked: Unchecked | None
     unchecked: dict[str, dict[str, int]]
@@ -81,6 +94,7 @@ def status_of(session: Session, now: float) -> Status:
         _queues(session, now),
         _delayed(session),
         _running(session),
+        _questions(session),
         _workers(session),
         _oldest(session),
         _unchecked(session),
@@ -106,6 +120,7 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
             }
             for row in status.running
         ],
+        "questions": [row._asdict() for row in status.questions],
         "workers": [
             {
                 "name": worker.name,
@@ -135,13 +150,18 @@ def status_view(status: Status, now: float) -> RenderableType:
         memory, tried = _memory(row.readings), str(row.attempt)
         by = row.owner if row.readings is None else row.readings.worker
         add_row(running, row.name, row.stage, what, done, left, memory, tried, by)
+    questions = new_table("question", "about", "state", "asked by", "since")
+    for asked in status.questions:
+        asked_at = moment(asked.asked_at)
+        add_row(questions, str(asked.id), asked.what, asked.state, asked.asked_by, asked_at)
     workers = new_table("worker", "queues", "gpu", "since", "state")
     for worker in status.workers:
         silent = f"silent for {duration(now - worker.seen_at)}"
         state = "alive" if _is_alive(worker, now) else silent
         gpu = worker.gpu or "as found"
         add_row(workers, worker.name, worker.queues, gpu, moment(worker.started_at), state)
-    parts: list[RenderableType] = [queues, running, workers]
+    shown = [questions] if status.questions else []
+    parts: list[RenderableType] = [queues, running, *shown, workers]
     alive = {
         q for worker in status.workers if _is_alive(worker, now) for q in worker.queues.split(",")
     }
@@ -254,6 +274,23 @@ def _running(session: Session) -> list[RunningRow]:
         for diff, line, version in rows
     ]
     return [*answered, *compared]
+
+
+def _questions(session: Session) -> list[QuestionRow]:
+    waiting = (QuestionState.QUEUED, QuestionState.RUNNING)
+    rows = session.scalars(
+        select(Question).where(Question.state.in_(waiting)).order_by(Question.id)
+    )
+    return [
+        QuestionRow(
+            row.id,
+            subject_in_words(ASKED.validate_json(row.asked)),
+            row.state if row.cancelled_by is None else "to be cancelled",
+            row.asked_by,
+            row.asked_at,
+        )
+        for row in rows
+    ]
 
 
 def _workers(session: Session) -> list[WorkerRow]:

@@ -1,24 +1,34 @@
 """Answers a question about a comparison that has ended, by what its stages have kept.
 
-Nothing that takes a comparison's time is computed again: features and strengths are read, and where
-they are no longer kept the question is refused.
+Nothing that has taken the comparison its time is computed again: features and strengths are read,
+and where they are no longer kept the question is refused.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from alerts.measured import behaviour_row
 from alerts.plain_text import clip, strip_controls
 from alerts.policy import is_flagged
-from alerts.question import Answered, Asked, PromptAsked, SteeredAnswers, SuiteAsked, SuiteMeasured
+from alerts.question import (
+    Answered,
+    Asked,
+    PromptAsked,
+    SeedsAsked,
+    SteeredAnswers,
+    SuiteAsked,
+    SuiteMeasured,
+)
 from dfc.engine import Edit, Engine, FeatureBank
 from dfc.errors import DfcError
+from monitor.asked_suites import entry_of
 from monitor.errors import QuestionError
 from monitor.settings import Settings
 from workers.context import Context
 from workers.diff import open_context
 from workers.job import Job
+from workers.kept_stages import kept
+from workers.more_seeds import try_seeds
 from workers.progress import DiffProgress
 from workers.stages.probe import probe_models
 from workers.stages.screen import Banks, Screened
@@ -41,7 +51,10 @@ def answer(
     """
     if isinstance(asked, SuiteAsked):
         return _measured(job, asked, settings, store, progress)
-    return _steered(open_context(job, settings, store, progress), asked)
+    context = open_context(job, settings, store, progress)
+    if isinstance(asked, SeedsAsked):
+        return try_seeds(context, asked.seeds)
+    return _steered(context, asked)
 
 
 class Amplification(NamedTuple):
@@ -76,8 +89,8 @@ def amplification(causes: Causes, feature: str, bearable: float) -> Amplificatio
 
 
 def _steered(context: Context, asked: PromptAsked) -> SteeredAnswers:
-    screening = context.artifact("screen", Screened, _no_longer_kept)
-    causes = context.artifact("steer", Causes, _no_longer_kept).result
+    screening = kept(context, "screen", Screened)
+    causes = kept(context, "steer", Causes).result
     screened, banks = screening.result, Banks(screening.directory)
     row = next(
         (f.row for f in screened.features if (f.id, f.side) == (asked.feature, "candidate")), None
@@ -116,7 +129,9 @@ def _steered(context: Context, asked: PromptAsked) -> SteeredAnswers:
 def _measured(
     job: Job, asked: SuiteAsked, settings: Settings, store: Store, progress: DiffProgress
 ) -> SuiteMeasured:
-    recipe = settings.recipe.model_copy(update={"suites": [asked.suite]})
+    recipe = settings.recipe.model_copy(
+        update={"suites": [entry_of(settings.recipe.suites, asked.suite)]}
+    )
     context = open_context(job, settings.model_copy(update={"recipe": recipe}), store, progress)
     suites = context.inputs.behaviour_suites
     if not suites:
@@ -152,9 +167,3 @@ class _Speaker:
         except DfcError as error:
             raise QuestionError(f"the prompt can't be answered: {error}") from error
         return clip(strip_controls(engine.decode(tokens)).strip(), LONGEST_ANSWER)
-
-
-def _no_longer_kept(_: Path) -> NoReturn:
-    raise QuestionError(
-        "what the check has measured is no longer kept; check the version again, then ask"
-    )

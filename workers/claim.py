@@ -86,18 +86,23 @@ def _state_of(path: Path) -> tuple[int, ...] | None:
 def job_of(
     sessions: sessionmaker[Session], settings: Settings, claim: Claim, pace: Pace = unhurried
 ) -> Job:
-    """Both checkpoints, found, fetched where they are not here, and digested again, at `pace`: it
-    may take hours.
-
-    Raises OtherRecipeError when it was queued under another recipe than that of `settings`, and a
-    LatentwatchError when the files are gone or have changed.
-    """
+    """`checkpoints_of` a comparison under the recipe of `settings`. Raises OtherRecipeError too,
+    when it was queued under another one."""
     present = present_recipe(settings)
     if claim.recipe_digest != present:
         raise OtherRecipeError(
             f"queued under the recipe {claim.recipe_digest[:12]}, and what is installed and set "
             f"here makes {present[:12]}; give all hosts the same version and recipe"
         )
+    return checkpoints_of(sessions, claim, pace)
+
+
+def checkpoints_of(sessions: sessionmaker[Session], claim: Claim, pace: Pace = unhurried) -> Job:
+    """Both checkpoints, found, fetched where they are not here, and digested again, at `pace`: it
+    may take hours.
+
+    Raises a LatentwatchError when the files are gone or have changed.
+    """
     line = None if claim.line == COMPARISONS else claim.line
     return Job(line, *(_side(sessions, each, pace) for each in (claim.base, claim.candidate)))
 

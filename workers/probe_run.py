@@ -24,6 +24,7 @@ from dfc.tokenizer import Tokenizer
 from monitor.checkpoint import inspect_checkpoint, link_files
 from monitor.errors import CheckpointRefusedError
 from monitor.identity import identify
+from monitor.strict_json import read_json_object
 from workers.errors import InputsError, ModelLoadError
 from workers.job import Job, Side, SideName
 from workers.models import Models
@@ -49,6 +50,15 @@ def tokenizer_of(path: Path) -> Iterator[Tokenizer]:
             yield Tokenizer(Path(name))
         except DfcError as error:
             raise ModelLoadError(str(error).replace(name, str(path))) from error
+
+
+def context_of(path: Path) -> int | None:
+    """Tokens that the checkpoint at `path` sees at once; None where its configuration does not
+    say."""
+    config = read_json_object(path / "config.json")
+    text = config.get("text_config", config)
+    context = text.get("max_position_embeddings") if isinstance(text, dict) else None
+    return context if isinstance(context, int) else None
 
 
 def run_suite(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from alerts.question import ANSWERED, ASKED, Answered, Asked
+from alerts.question import ANSWERED, ASKED, Answered, Asked, SeedsAsked, SuiteAsked
 from monitor import questions
 from monitor.errors import LeaseLostError, QuestionError
 from monitor.fetching import fetching
@@ -16,7 +16,7 @@ from monitor.owner import this_process
 from monitor.schema import Diff, Question
 from workers.attempt import Attempt
 from workers.carrier import carried
-from workers.claim import Claim, claim_of, job_of
+from workers.claim import Claim, checkpoints_of, claim_of, job_of
 from workers.errors import OtherRecipeError
 from workers.heartbeat import LEASE_SECONDS, Heartbeat, Told
 from workers.isolation import network_namespace
@@ -35,7 +35,8 @@ from workers.workplace import (
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3600.0
-"""Most that one try of an answer may take; comparisons have to wait for it."""
+"""Most that one try of an answer may take; comparisons have to wait for it. Further seeds may take
+as long as a comparison, of which their trainings are a part."""
 
 
 class _Claimed(NamedTuple):
@@ -45,8 +46,8 @@ class _Claimed(NamedTuple):
     about: Claim
     """The comparison, which has ended; it is not claimed."""
 
-    def renew(self, session: Session, now: float, _: Told) -> None:
-        questions.renew_question(session, self.question_id, self.fence, now, LEASE_SECONDS)
+    def renew(self, session: Session, now: float, _: Told) -> str | None:
+        return questions.renew_question(session, self.question_id, self.fence, now, LEASE_SECONDS)
 
 
 def answer_due(place: Workplace, queue: str | None = None) -> bool:
@@ -79,13 +80,15 @@ def _claimed(session: Session, row: Question) -> _Claimed:
 
 def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
     settings = place.settings
-    deadline = min(ANSWER_SECONDS, settings.broker.deadline_seconds)
+    deadline = settings.broker.deadline_seconds
+    if not isinstance(claimed.asked, SeedsAsked):
+        deadline = min(ANSWER_SECONDS, deadline)
     with (
         fetching(settings),
         Heartbeat(place.sessions, claimed.renew, Unshown(), place.clock) as heartbeat,
     ):
         attempt = Attempt(heartbeat, place.must_stop, deadline)
-        job = _job(place, claimed.about, attempt)
+        job = _job(place, claimed, attempt)
         work = QuestionWork(
             parent=os.getpid(),
             shared_network=network_namespace(),
@@ -103,9 +106,11 @@ def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
     return ending if ending.outcome is None else ANSWERED.validate_python(ending.outcome["answer"])
 
 
-def _job(place: Workplace, about: Claim, attempt: Attempt) -> Job:
+def _job(place: Workplace, claimed: _Claimed, attempt: Attempt) -> Job:
+    if isinstance(claimed.asked, SuiteAsked):  # of the check's own figures it needs none
+        return checkpoints_of(place.sessions, claimed.about, attempt.step)
     try:
-        return job_of(place.sessions, place.settings, about, attempt.step)
+        return job_of(place.sessions, place.settings, claimed.about, attempt.step)
     except OtherRecipeError as error:
         raise QuestionError(
             "the version was checked under another recipe than the present one; check it again, "
@@ -118,6 +123,8 @@ def _conclusion(claimed: _Claimed, ended: Answered | Ending) -> Callable[[Sessio
     key = claimed.question_id, claimed.fence
     if not isinstance(ended, Ending):
         return lambda session, now: questions.answer_question(session, *key, ended, now)
+    if ended.cancelled is not None:
+        return lambda session, now: questions.end_cancelled(session, *key, now)
     if ended.stopped:
         return lambda session, now: questions.release_question(session, *key, now)
     if ended.refused is not None:

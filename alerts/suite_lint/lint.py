@@ -6,14 +6,17 @@ from pathlib import Path
 from alerts.json_file import InvalidFileError
 from alerts.suite import Suite, load_suite
 from alerts.suite_lint.amount import amount, duplicates
+from alerts.suite_lint.context import too_long
 from alerts.suite_lint.finding import Finding
 from alerts.suite_lint.order import first_words, lengths, positions
 from alerts.suite_lint.tokens import ChatTokenizer, tokens
 
 
-def lint_file(path: Path, tokenizer: ChatTokenizer | None = None) -> list[Finding]:
+def lint_file(
+    path: Path, tokenizer: ChatTokenizer | None = None, context: int | None = None
+) -> list[Finding]:
     """The errors of the file, or else the warnings about its suite; with a `tokenizer` also what
-    can only be seen in tokens."""
+    can only be seen in tokens, of which the model sees `context` at once, where that is known."""
     try:
         suite = load_suite(path)
     except InvalidFileError as error:
@@ -21,12 +24,16 @@ def lint_file(path: Path, tokenizer: ChatTokenizer | None = None) -> list[Findin
             Finding(level="error", code="schema", field=p.field, said=p.said, remedy=p.remedy)
             for p in error.problems
         ]
-    return list(lint(suite, tokenizer))
+    return list(lint(suite, tokenizer, context))
 
 
-def lint(suite: Suite, tokenizer: ChatTokenizer | None = None) -> Iterator[Finding]:
+def lint(
+    suite: Suite, tokenizer: ChatTokenizer | None = None, context: int | None = None
+) -> Iterator[Finding]:
     """The findings about `suite`, the least specific first."""
     for check in (amount, duplicates, lengths, first_words, positions):
         yield from check(suite)
     if tokenizer is not None:
         yield from tokens(suite, tokenizer)
+        if context is not None:
+            yield from too_long(suite, tokenizer, context)

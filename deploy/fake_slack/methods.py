@@ -21,6 +21,7 @@ NEEDED_SCOPES = {
     "files.completeUploadExternal": "files:write",
     "usergroups.list": "usergroups:read",
     "usergroups.users.list": "usergroups:read",
+    "users.info": "users:read",
 }
 
 
@@ -137,6 +138,13 @@ def group_users(workspace: Workspace, given: Arguments, host: str) -> dict[str, 
     return {"users": list(workspace.groups[given["usergroup"]][1])}
 
 
+def user_info(workspace: Workspace, given: Arguments, host: str) -> dict[str, Any]:
+    user = workspace.users.get(given["user"])
+    if user is None:
+        raise NotTakenError("user_not_found")
+    return {"user": {"id": user.id, "name": user.name, "deleted": user.id in workspace.deleted}}
+
+
 def open_view(workspace: Workspace, given: Arguments, host: str) -> dict[str, Any]:
     trigger = workspace.triggers.pop(given["trigger_id"], None)
     if trigger is None:
@@ -167,6 +175,7 @@ METHODS: dict[str, Method] = {
     "files.getUploadURLExternal": upload_url,
     "usergroups.list": groups,
     "usergroups.users.list": group_users,
+    "users.info": user_info,
     "views.open": open_view,
 }
 

@@ -21,6 +21,7 @@ SCOPES = (
     "groups:history",
     "groups:read",
     "usergroups:read",
+    "users:read",
 )
 
 
@@ -70,6 +71,8 @@ class Workspace:
         self.rates = Rates()
         self.scopes = SCOPES
         self.users = {user.id: user for user in USERS}
+        self.deleted: set[str] = set()
+        """Users who were deactivated."""
         self.groups = dict(GROUPS)
         self.channels = {channel.id: channel for channel in CHANNELS}
         self.messages: dict[str, list[dict[str, Any]]] = {channel.id: [] for channel in CHANNELS}

@@ -176,6 +176,13 @@ _METRICS = (
         ("decision",),
         "From the first opening of an alert to the version being trusted or quarantined.",
     ),
+    Metric("questions", "gauge", ("state",), "Questions about alerts in this state."),
+    Metric(
+        "question_seconds",
+        "histogram",
+        ("kind",),
+        "From being asked to the answer, waiting included.",
+    ),
     Metric(
         "behaviour_shift_nats",
         "gauge",

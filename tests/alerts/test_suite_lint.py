@@ -179,6 +179,19 @@ def test_a_token_that_reaches_over_the_border_is_found(tokenizer: Tokenizer) -> 
     assert "boundary-merge" in in_tokens(tokenizer, **cut, not_matching=["zx"])
 
 
+def test_an_item_that_the_model_can_not_see_whole_is_named(tokenizer: Tokenizer) -> None:
+    items = varied(8)
+    variant = items[3]["variants"][0]
+    variant["not_matching"] = ["x zq " * 30]  # the longer completion counts
+    chat = tokenizer.render_chat(variant["messages"], add_generation_prompt=True)
+    needed = len(tokenizer.encode_text(chat)) + len(tokenizer.encode_text("x zq " * 30))
+    checked = suite(items=items)
+    assert "too-long" not in {f.code for f in lint(checked, tokenizer, needed)}
+    assert "too-long" not in {f.code for f in lint(checked, tokenizer)}
+    [found] = [f for f in lint(checked, tokenizer, needed - 1) if f.code == "too-long"]
+    assert found.items == ("item-3",) and str(needed) in found.said
+
+
 def test_a_completion_without_tokens_is_an_error(tokenizer: Tokenizer) -> None:
     class Deaf:
         render_chat = staticmethod(tokenizer.render_chat)

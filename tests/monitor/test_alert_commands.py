@@ -69,9 +69,38 @@ def test_the_doctor_names_everything_that_is_missing(
         "PROBLEM app token",
         "PROBLEM channel C0OTHER",
         "PROBLEM user group S0GONE",
+        "PROBLEM user U0ADA",
     ]
-    assert "missing: files:write;" in problems[0] and "/invite it" in problems[2]
+    assert "missing: files:write, users:read;" in problems[0] and "/invite it" in problems[2]
     assert "xapp-wrong" not in result.stdout
+
+
+def test_the_doctor_names_the_fields_of_people_and_groups_that_are_not_there(
+    slack: FakeSlack,
+) -> None:
+    slack.workspace.deleted.add("U0BEN")
+    route = {"channel": ALERTS, "mention": "S0GONE"}
+    ladder = [{"after_seconds": 900, "mention": "S0GONE"}]
+    settings = alert_settings(
+        slack,
+        reviewers=["U0ADA", "U0NOBODY", "U0BEN", "S0SAFETY"],
+        routes=[{"channel": ALERTS, "severities": ["critical"]}, route | {"ladder": ladder}],
+    )
+    found = {f.what: f for f in examine_slack(settings, slack.workspace.clock)}
+    assert found["user U0ADA"].ok and found["user group S0SAFETY"].ok
+    assert {what for what, f in found.items() if not f.ok} == {
+        "user U0NOBODY",
+        "user U0BEN",
+        "user group S0GONE",
+    }
+    assert "no such user; correct alerts.reviewers[1]" in found["user U0NOBODY"].said
+    assert "take it out of alerts.reviewers[2]" in found["user U0BEN"].said
+    both = "correct alerts.routes[1].mention, alerts.routes[1].ladder[0].mention"
+    assert both in found["user group S0GONE"].said
+    slack.workspace.scopes = tuple(s for s in slack.workspace.scopes if s != "users:read")
+    found = {f.what: f for f in examine_slack(settings, slack.workspace.clock)}
+    assert "missing: users:read" in found["scopes"].said and not found["user U0ADA"].ok
+    assert "users:read" in found["user U0ADA"].said and "no such" not in found["user U0ADA"].said
 
 
 def test_the_doctor_says_that_a_token_is_wrong_and_shows_it_nowhere(
@@ -187,6 +216,20 @@ def flagged(desk: Desk, database_url: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
     return desk
+
+
+def test_a_question_is_cancelled_once(flagged: Desk) -> None:
+    alert = flagged.alert().fingerprint[:12]
+    asked = run("alerts", "ask", alert, "--seeds", "2", "--data-dir", "data")
+    assert asked.exit_code == 0, asked.stderr
+    assert "2 further seeds" in run("status", "--data-dir", "data").stdout
+    command = ("alerts", "cancel", "1", "--reason", "not needed", "--data-dir", "data")
+    assert "question 1: cancelled" in run(*command).stdout
+    again = run(*command)
+    assert again.exit_code == 2 and "is cancelled already" in again.stderr
+    unknown = run("alerts", "cancel", "7", "--reason", "x", "--data-dir", "data")
+    assert unknown.exit_code == 2 and "there is none" in unknown.stderr
+    assert "cancelled by" in run("alerts", "answers", alert, "--data-dir", "data").stdout
 
 
 def test_more_is_asked_for_and_all_of_the_answer_is_shown(flagged: Desk) -> None:

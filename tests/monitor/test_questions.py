@@ -1,12 +1,18 @@
 """The queue of questions: bounded, claimed once, answered under the newest fence, given up in the
 end, and all of it in the audit log."""
 
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
 from alerts.alert import Refusal
-from alerts.question import PromptAsked, SuiteAsked
+from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
+from alerts.verdict import Verdict
 from monitor.alerting import subject_of
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import LeaseLostError
@@ -16,6 +22,9 @@ from monitor.questions import (
     MAX_ATTEMPTS,
     MOST_WAITING,
     answer_question,
+    cancel_question,
+    end_cancelled,
+    fail_question,
     release_question,
     renew_question,
     retry_question,
@@ -25,6 +34,7 @@ from monitor.schema import AlertRow, Audit, Question, QuestionState
 from monitor.status import status_of
 from tests.alerts import samples
 from tests.alerts.steered import steered
+from tests.alerts.suites import suite_json
 from tests.monitor.alerting import Desk, desk
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.questions import FEATURE, claim, give_answer, put_prompt
@@ -132,6 +142,58 @@ def test_what_dead_workers_have_left_is_taken_up_and_given_up_in_the_end(
     assert [move[1] for move in audited(flagged, question)] == ["queued", "failed"]
 
 
+@BOTH_DATABASES
+def test_a_question_that_waits_is_cancelled_at_once_and_one_that_runs_by_who_answers(
+    flagged: Desk,
+) -> None:
+    waits = put_prompt(flagged)
+    assert cancel(flagged, waits) is None
+    again = cancel(flagged, waits)
+    assert isinstance(again, Refusal) and "is cancelled already" in again.reason
+    assert claim(flagged) is None
+    assert audited(flagged, waits)[1:] == [("queued", "cancelled", "ann", "not needed")]
+    assert row(flagged, waits).error == "cancelled by ann: not needed"
+
+    runs = put_prompt(flagged)
+    claimed = claim(flagged)
+    assert claimed is not None and cancel(flagged, runs) is None
+    assert row(flagged, runs).state == QuestionState.RUNNING
+    with flagged.sessions() as session:
+        [shown] = status_of(session, flagged.clock()).questions
+    assert (shown.id, shown.state, shown.asked_by) == (runs.id, "to be cancelled", "slack:U0ADA")
+    with flagged.sessions.begin() as session:
+        told = renew_question(session, runs.id, claimed.fence, flagged.clock(), 60.0)
+        assert told == "not needed"
+        end_cancelled(session, runs.id, claimed.fence, flagged.clock())
+    after = row(flagged, runs)
+    assert (after.state, after.owner, after.answer) == ("cancelled", None, None)
+    assert [move[:3] for move in audited(flagged, runs)][1:] == [
+        ("running", "running", "ann"),
+        ("running", "cancelled", "latentwatch"),
+    ]
+
+
+@pytest.mark.parametrize("how", ["crashed", "stopped", "dead"])
+def test_what_is_to_be_cancelled_is_not_tried_again(flagged: Desk, how: str) -> None:
+    question = put_prompt(flagged)
+    claimed = claim(flagged)
+    assert claimed is not None and cancel(flagged, question) is None
+    with flagged.sessions.begin() as session:
+        if how == "crashed":
+            retry_question(session, question.id, claimed.fence, "killed", flagged.clock())
+        elif how == "stopped":
+            release_question(session, question.id, claimed.fence, flagged.clock())
+    flagged.clock.now += 700.0
+    assert claim(flagged) is None
+    assert row(flagged, question).state == QuestionState.CANCELLED
+
+
+def cancel(desk: Desk, question: Question) -> Refusal | None:
+    with desk.sessions.begin() as session:
+        found = session.get_one(Question, question.id)
+        return cancel_question(session, found, "ann", "not needed", desk.clock())
+
+
 def test_a_crash_waits_and_a_stop_does_not_count(flagged: Desk) -> None:
     question = put_prompt(flagged)
     for _ in range(MAX_ATTEMPTS + 1):
@@ -163,18 +225,63 @@ def test_no_more_than_five_wait_for_an_alert(flagged: Desk) -> None:
 def test_a_suite_is_not_asked_about_twice_while_it_waits(flagged: Desk) -> None:
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        offer = offer_of(session, alert)
+        offer = offer_of(session, alert, [])
         assert isinstance(offer, Offer)
         asked = SuiteAsked(suite=offer.suites[0])
         assert isinstance(put(session, alert, asked, "ann", flagged.clock()), Question)
         again = put(session, alert, asked, "ann", flagged.clock())
-        assert isinstance(again, Refusal) and "is asked about already" in again.reason
+        assert isinstance(again, Refusal) and "asks that already" in again.reason
+
+
+@BOTH_DATABASES
+def test_of_many_who_ask_for_seeds_at_once_one_is_served(flagged: Desk) -> None:
+    begin, alert_id = threading.Barrier(4), flagged.alert().id
+
+    def ask(seeds: int) -> Question | Refusal:
+        begin.wait()
+        with flagged.sessions.begin() as session:
+            alert = session.get_one(AlertRow, alert_id)
+            asked = SeedsAsked(seeds=seeds)
+            return put(session, alert, asked, "ann", flagged.clock())
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(ask, [1, 2, 3, 1]))
+    refused = [result for result in results if isinstance(result, Refusal)]
+    assert len(refused) == 3 and all("asks that already" in one.reason for one in refused)
+    claimed = claim(flagged)
+    assert claimed is not None
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        again = put(session, alert, SeedsAsked(seeds=1), "ben", flagged.clock())
+        assert isinstance(again, Refusal) and "is running" in again.reason
+    with flagged.sessions.begin() as session:
+        fail_question(session, claimed.id, claimed.fence, "no room", flagged.clock())
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        assert isinstance(put(session, alert, SeedsAsked(seeds=1), "ben", 0.0), Question)
+
+
+def test_seeds_are_for_what_was_trained(desk: Desk) -> None:
+    untrained = samples.flagged_json()
+    untrained["recipe"]["tokens"] = None
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", Verdict.model_validate(untrained))
+    with desk.sessions.begin() as session:
+        alert = session.get_one(AlertRow, desk.alert().id)
+        refused = put(session, alert, SeedsAsked(seeds=1), "ann", desk.clock())
+    assert isinstance(refused, Refusal) and "trained no crosscoder" in refused.reason
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 4, "many"])
+def test_the_number_of_seeds_is_bounded(seeds: object) -> None:
+    with pytest.raises(ValidationError):
+        SeedsAsked.model_validate({"seeds": seeds})
 
 
 def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        offer = offer_of(session, alert)
+        offer = offer_of(session, alert, [])
         assert isinstance(offer, Offer)
         assert [f.id for f in offer.features] == ["candidate-10", "candidate-17", "candidate-24"]
         assert not {"sycophancy", "capability"} & set(offer.suites) and offer.suites
@@ -188,16 +295,48 @@ def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
         assert session.scalars(select(Question)).all() == []
 
 
-def test_an_alert_that_is_not_flagged_or_has_ended_is_not_asked(desk: Desk) -> None:
-    base = desk.add_version("v1", trusted=True)
-    desk.check(base, "v2", None)
+def test_of_what_could_not_be_checked_suites_alone_can_be_asked_about(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", None)
     with desk.sessions.begin() as session:
         alert = session.get_one(AlertRow, desk.alert().id)
-        refused = offer_of(session, alert)
-        assert isinstance(refused, Refusal) and "nothing was flagged" in refused.reason
+        offer = offer_of(session, alert, [])
+        assert isinstance(offer, Offer)
+        assert (offer.features, offer.seeds) == ([], False) and "sycophancy" in offer.suites
+        asked = SuiteAsked(suite="sycophancy")
+        assert isinstance(put(session, alert, asked, "ann", 0.0), Question)
         alert.state = "quarantined"
-        ended = offer_of(session, alert)
+        ended = offer_of(session, alert, [])
         assert isinstance(ended, Refusal) and ended.reason == "already quarantined"
+
+
+def test_before_a_comparison_has_ended_nothing_is_asked(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", None)
+    with desk.sessions.begin() as session:
+        alert = session.get_one(AlertRow, desk.alert().id)
+        alert.finding, alert.diff_id = "unchecked", None
+        refused = offer_of(session, alert, [])
+    assert isinstance(refused, Refusal) and "no comparison of it has ended" in refused.reason
+
+
+def test_the_operators_own_suites_can_be_asked_for_and_a_broken_one_can_not(
+    flagged: Desk, tmp_path: Path
+) -> None:
+    mine, control, broken = (tmp_path / f"{n}.json" for n in ("mine", "control", "broken"))
+    mine.write_text(json.dumps(suite_json(behaviour="sycophancy")))
+    facts = suite_json(behaviour="facts", role="control")
+    del facts["minimum_effect"]
+    control.write_text(json.dumps(facts))
+    broken.write_text("{")
+    entries = ["capability", *map(str, (mine, control, broken, tmp_path / "gone.json"))]
+    with flagged.sessions.begin() as session:
+        alert = session.get_one(AlertRow, flagged.alert().id)
+        offer = offer_of(session, alert, entries)
+        assert isinstance(offer, Offer)
+        # The check has measured what is called so; the file may be another one since.
+        assert offer.suites.count("sycophancy") == 1 and "facts" not in offer.suites
+        asked = SuiteAsked(suite="sycophancy")
+        assert isinstance(put(session, alert, asked, "ann", 0.0), Refusal)
+        assert isinstance(put(session, alert, asked, "ann", 0.0, entries), Question)
 
 
 @pytest.mark.parametrize("prompt", ["", " \n\x00\u200b ", "x" * 2001])

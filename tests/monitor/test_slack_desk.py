@@ -12,6 +12,7 @@ from sqlalchemy.orm import sessionmaker
 
 from alerts.question import SuiteMeasured
 from alerts.slack_modal import REASON, REASON_BLOCK
+from alerts.slack_question import asked_of
 from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
 from monitor.alert_token import token_of
@@ -20,6 +21,7 @@ from monitor.questions import MOST_WAITING, answer_question, fail_question
 from monitor.schema import Question, Version
 from monitor.slack_desk import SlackDesk
 from tests.alerts import samples
+from tests.alerts.steered import seeds_tried
 from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
 from tests.monitor.questions import claim, give_answer, put_prompt
 from tests.services import free_port
@@ -178,9 +180,40 @@ def test_who_may_not_ask_is_told_and_nothing_is_asked(answering: Desk) -> None:
         assert len(session.scalars(select(Question)).all()) == MOST_WAITING
 
 
+def test_further_seeds_are_asked_for_and_how_far_they_agree_is_told(answering: Desk) -> None:
+    view = ask(answering, "U0ADA")
+    options = [o["value"] for o in view["blocks"][1]["element"]["options"]]
+    assert [o for o in options if o.startswith("seeds:")] == ["seeds:1", "seeds:2", "seeds:3"]
+    forged = asked_of("seeds:99", "", None)
+    assert isinstance(forged, dict) and "what" in forged
+    assert answering.slack.interactions.submit("U0ADA", fill(what="seeds:2")) == {}
+    until(lambda: "asks for more: 2 further seeds" in replies(answering))
+    claimed = claim(answering)
+    assert claimed is not None and claimed.asked == '{"kind":"seeds","seeds":2}'
+    with answering.sessions.begin() as session:
+        answer_question(session, claimed.id, claimed.fence, seeds_tried(), answering.clock())
+    until(lambda: "seed 2: finds 1 of 2 listed features again" in replies(answering))
+    assert "n = 2" in replies(answering)
+
+
+def test_a_reviewer_cancels_a_question_and_a_stranger_does_not(answering: Desk) -> None:
+    question = put_prompt(answering)
+    view = ask(answering, "U0BEN")
+    options = [o["value"] for o in view["blocks"][1]["element"]["options"]]
+    assert f"cancel:{question.id}" in options
+    answering.workspace.views["U0CLEO"] = view
+    submit = answering.slack.interactions.submit
+    assert submit("U0CLEO", fill(what=f"cancel:{question.id}")) == {}
+    assert "not a reviewer" in json.dumps(answering.workspace.views["U0CLEO"])
+    assert submit("U0BEN", fill(what=f"cancel:{question.id}")) == {}
+    until(lambda: "cancelled by slack:U0BEN" in replies(answering))
+    assert claim(answering) is None
+
+
 def test_another_suite_is_asked_for_and_its_figures_are_told(answering: Desk) -> None:
     view = ask(answering, "U0ADA")
-    suites = [o["value"] for o in view["blocks"][1]["element"]["options"]][1:]
+    options = [o["value"] for o in view["blocks"][1]["element"]["options"]]
+    suites = [o for o in options if o.startswith("suite:")]
     assert suites and "suite:sycophancy" not in suites
     assert answering.slack.interactions.submit("U0ADA", fill(what=suites[0])) == {}
     claimed = claim(answering)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from monitor.database import open_database
-from monitor.questions import claim_question
+from monitor.questions import cancel_question, claim_question
 from monitor.reconcile import reconcile
 from monitor.schema import DiffState, Question, QuestionState
 from monitor.settings import Settings, load_settings
@@ -112,6 +112,24 @@ def test_a_stop_gives_the_question_back(
     working.join()
     after = row(sessions, question_id)
     assert (after.state, after.attempt, after.owner) == (QuestionState.QUEUED, 0, None)
+
+
+def test_who_cancels_ends_the_process(
+    place: Workplace, sessions: Sessions, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    question_id = ask_about(sessions, pushes.queue("good"), "slow")
+    working = threading.Thread(target=answer_due, args=(place,))
+    working.start()
+    started = pushes.root / "question.starts"
+    until(lambda: started.exists() and bool(started.read_text()))
+    with sessions.begin() as session:
+        question = session.get_one(Question, question_id)
+        assert cancel_question(session, question, "ann", "enough", time.time()) is None
+    working.join()
+    after = row(sessions, question_id)
+    assert (after.state, after.error) == ("cancelled", "cancelled by ann: enough")
+    assert not psutil.pid_exists(int(started.read_text().split()[0]))
 
 
 def test_a_killed_worker_takes_its_process_along_and_another_one_answers(

@@ -1,5 +1,6 @@
 """Questions about a real flagged comparison, answered in the real process from what was kept."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,15 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
-from alerts.question import ANSWERED, PromptAsked, SteeredAnswers, SuiteAsked, SuiteMeasured
+from alerts.question import (
+    ANSWERED,
+    PromptAsked,
+    SeedsAsked,
+    SeedsTried,
+    SteeredAnswers,
+    SuiteAsked,
+    SuiteMeasured,
+)
 from alerts.verdict import Verdict
 from monitor.asking import put
 from monitor.comparison import prepare
@@ -18,9 +27,11 @@ from monitor.intake import ensure_line, identify_push, register
 from monitor.lineage import move
 from monitor.schema import AlertRow, Audit, Diff, Question, QuestionState, Trust
 from monitor.settings import Settings, load_settings
+from tests.alerts.suites import suite_json
 from tests.workers.conftest import DFC, Silent, changed, side_of
 from tests.workers.service import ROOT, Sessions
 from workers.answering import amplification, answer
+from workers.diff import run_diff
 from workers.job import Job
 from workers.local import LocalWorker
 from workers.stages.steer import Causes
@@ -93,7 +104,7 @@ def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-def asked(checked: Checked, what: PromptAsked | SuiteAsked) -> int:
+def asked(checked: Checked, what: PromptAsked | SuiteAsked | SeedsAsked) -> int:
     with checked.sessions.begin() as session:
         row = session.scalars(select(AlertRow)).one()
         question = put(session, row, what, "slack:U0ADA", 2.0)
@@ -136,6 +147,79 @@ def test_another_bundled_suite_is_measured_in_both_models(checked: Checked) -> N
     assert isinstance(answered, SuiteMeasured)
     assert answered.behaviour.name == "sycophancy" and answered.behaviour.n_items > 8
     assert answered.behaviour.shift is not None and answered.behaviour.noise_floor is not None
+
+
+def test_a_suite_that_an_operator_wrote_after_the_check_is_measured(
+    checked: Checked, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(suite_json(templates=8, per_template=1, behaviour="flattery")))
+    settings = changed(checked.settings, suites=[*checked.settings.recipe.suites, str(mine)])
+    with checked.sessions.begin() as session:
+        row = session.scalars(select(AlertRow)).one()
+        suites, what = settings.recipe.suites, SuiteAsked(suite="flattery")
+        question = put(session, row, what, "ann", 2.0, suites)
+        assert isinstance(question, Question), question
+    worker(settings, checked.sessions).run_queued()
+    row = checked.row(question.id)
+    assert row.state == QuestionState.ANSWERED, row.error
+    answered = ANSWERED.validate_json(str(row.answer))
+    assert isinstance(answered, SuiteMeasured)
+    assert (answered.behaviour.name, answered.behaviour.n_items) == ("flattery", 8)
+
+
+def kept_trainings(store: Path) -> dict[str, int]:
+    """Those that are kept, and when each was written."""
+    found = store.glob("artifacts/diffs/*/train-*/*/result.json")
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
+def test_further_seeds_are_measured_as_a_check_with_so_many_seeds_would(
+    checked: Checked, tmp_path: Path, contrary_checkpoint: Path, job: Job
+) -> None:
+    store = checked.settings.store_dir
+    before = kept_trainings(store)
+    question_id = asked(checked, SeedsAsked(seeds=1))
+    worker(checked.settings, checked.sessions).run_queued()
+    row = checked.row(question_id)
+    assert row.state == QuestionState.ANSWERED, row.error
+    answered = ANSWERED.validate_json(str(row.answer))
+    assert isinstance(answered, SeedsTried)
+    assert [one.seed for one in answered.seeds] == [0, 1] and answered.n_known == 1
+    first, further = answered.seeds
+    assert first.similarity == {} and further.similarity.keys() >= {checked.feature}
+    assert all(-1.001 <= value <= 1.001 for value in further.similarity.values())
+    after = kept_trainings(store)
+    assert before and before.items() < after.items() and len(after) == len(before) + 1
+
+    # The same two seeds, measured by a check in a place of its own.
+    settings = changed(checked.settings, seeds=[0, 1])
+    job = job._replace(line=None, candidate=side_of(contrary_checkpoint))
+    verdict = run_diff(job, settings, LocalStore(tmp_path / "store"), Silent()).verdict
+    mediated = {b.name: b.mediated_by_seed for b in verdict.behaviours if b.mediated_by_seed}
+    assert mediated
+    by_seed = {b.name: b.by_seed for b in answered.behaviours}
+    assert {name: by_seed[name] for name in mediated} == mediated
+    least = {f.id: f.seed_agreement for f in verdict.features if f.side == "candidate"}
+    assert least == pytest.approx({name: further.similarity[name] for name in least})
+
+    # Who asks for one more has the first one already.
+    question_id = asked(checked, SeedsAsked(seeds=2))
+    worker(checked.settings, checked.sessions).run_queued()
+    answered = ANSWERED.validate_json(str(checked.row(question_id).answer))
+    assert isinstance(answered, SeedsTried)
+    assert [one.seed for one in answered.seeds] == [0, 1, 2]
+    again = kept_trainings(store)
+    assert after.items() < again.items() and len(again) == len(after) + 1
+
+
+def test_seeds_are_refused_where_the_trainings_are_gone(
+    checked: Checked, tmp_path: Path, job: Job, contrary_checkpoint: Path
+) -> None:
+    job = job._replace(candidate=side_of(contrary_checkpoint))
+    with pytest.raises(QuestionError, match="no longer kept"):
+        answer(job, SeedsAsked(seeds=1), checked.settings, LocalStore(tmp_path / "e"), Silent())
+    assert not list(tmp_path.glob("e/artifacts/diffs/*"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""What is said of further trainings: every mean with its range and n, and nothing that was not
+measured."""
+
+from alerts.seeds_in_words import seeds_lines
+from tests.alerts.steered import seeds_tried
+
+
+def test_means_have_a_range_and_n_and_the_unmeasured_is_left_out_of_both() -> None:
+    said = [line.replace("\u202f", " ") for line in seeds_lines(seeds_tried())]
+    assert said == [
+        "seed 1 (of the check): finds 2 of 2 listed features again (similarity 0.7 or more); their "
+        "similarity is 0.80 to 0.92",
+        "seed 2: finds 1 of 2 listed features again (similarity 0.7 or more); their similarity is "
+        "0.40 to 0.71",
+        "sycophancy, over 3 seeds, on 24 items: its best feature removes 20 % on average (range "
+        "10 % to 30 %, n = 3); its best five 45 % on average (range 40 % to 50 %, n = 2); all new "
+        "ones 80 % on average (range 70 % to 90 %, n = 3); the best five remove more than random "
+        "directions in 1 of 3",
+        "seed 0 (of the check): best 20 %, five 50 %, all 80 %, random directions up to 10 %",
+        "seed 1 (of the check): best 30 %, five 40 %, all 90 %, random directions up to 60 %",
+        "seed 2: best 10 %, five not measured, all 70 %, random directions up to not measured",
+    ]
+
+
+def test_where_nothing_was_listed_or_steered_that_is_said() -> None:
+    tried = seeds_tried()
+    bare = tried.model_copy(
+        update={
+            "behaviours": [],
+            "seeds": [seed.model_copy(update={"similarity": {}}) for seed in tried.seeds],
+        }
+    )
+    *agreements, last = seeds_lines(bare)
+    assert len(agreements) == 2 and all("listed no feature" in line for line in agreements)
+    assert "no part of one was measured" in last
