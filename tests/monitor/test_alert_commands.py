@@ -255,9 +255,9 @@ def test_more_is_asked_for_and_all_of_the_answer_is_shown(flagged: Desk) -> None
 @pytest.mark.parametrize(
     "options, told",
     [
-        ((), "give either --suite, or --feature with --prompt"),
-        (("--prompt", "p"), "give either --suite, or --feature with --prompt"),
-        (("--suite", "honesty", "--prompt", "p"), "give either --suite"),
+        ((), "give one of --suite, --seeds, and --feature with --prompt"),
+        (("--prompt", "p"), "give one of --suite, --seeds, and --feature with --prompt"),
+        (("--suite", "honesty", "--prompt", "p"), "give one of --suite"),
         (("--suite", "../etc/passwd"), "--suite: String should match"),
         (("--suite", "sycophancy"), "'sycophancy' can't be asked about"),
         (("--feature", FEATURE, "--prompt", " "), "--prompt: String should have at least 1"),
