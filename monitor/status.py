@@ -2,16 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from rich import filesize
-from rich.console import Group, RenderableType
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.question import ASKED, subject_in_words
-from alerts.wording import duration
-from monitor.clocks import in_words, wrong_clocks
+from monitor.clocks import wrong_clocks
 from monitor.overview import line_rows, refused_pushes
-from monitor.pace import BYTES
 from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.roster import SILENT_AFTER_SECONDS
@@ -27,7 +23,6 @@ from monitor.schema import (
     Version,
     WorkerRow,
 )
-from monitor.tables import add_row, moment, new_table, plain
 
 
 class QueueRow(NamedTuple):
@@ -128,7 +123,7 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
                 "gpu": worker.gpu,
                 "started_at": worker.started_at,
                 "seen_at": worker.seen_at,
-                "alive": _is_alive(worker, now),
+                "alive": is_alive(worker, now),
             }
             for worker in status.workers
         ],
@@ -137,77 +132,6 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
         "wrong_clocks": status.wrong_clocks,
         "oldest_unchecked": status.oldest_unchecked and status.oldest_unchecked._asdict(),
     }
-
-
-def status_view(status: Status, now: float) -> RenderableType:
-    """The status as tables for the terminal."""
-    queues = new_table("queue", "due", "waiting for another try")
-    for queue in status.queues:
-        add_row(queues, queue.name, str(queue.due), str(queue.delayed))
-    running = new_table("running", "stage", "step", "done", "left", "memory", "try", "by")
-    for row in status.running:
-        what, done, left = _progress(row.step, now)
-        memory, tried = _memory(row.readings), str(row.attempt)
-        by = row.owner if row.readings is None else row.readings.worker
-        add_row(running, row.name, row.stage, what, done, left, memory, tried, by)
-    questions = new_table("question", "about", "state", "asked by", "since")
-    for asked in status.questions:
-        asked_at = moment(asked.asked_at)
-        add_row(questions, str(asked.id), asked.what, asked.state, asked.asked_by, asked_at)
-    workers = new_table("worker", "queues", "gpu", "since", "state")
-    for worker in status.workers:
-        silent = f"silent for {duration(now - worker.seen_at)}"
-        state = "alive" if _is_alive(worker, now) else silent
-        gpu = worker.gpu or "as found"
-        add_row(workers, worker.name, worker.queues, gpu, moment(worker.started_at), state)
-    shown = [questions] if status.questions else []
-    parts: list[RenderableType] = [queues, running, *shown, workers]
-    alive = {
-        q for worker in status.workers if _is_alive(worker, now) for q in worker.queues.split(",")
-    }
-    for queue in status.queues:
-        if queue.due and queue.name not in alive:
-            parts.append(
-                plain(f"no worker takes {queue.name}: start one with `latentwatch worker`")
-            )
-    for reason, count in status.delayed.items():
-        parts.append(plain(f"waiting: {count} for another try: {reason}"))
-    for host, ahead in status.wrong_clocks.items():
-        parts.append(plain(in_words(host, ahead), "red"))
-    for line, problem in status.unread.items():
-        parts.append(plain(f"held up: {line}: {problem}"))
-    for line, states in status.unchecked.items():
-        counts = ", ".join(f"{count} {state}" for state, count in states.items())
-        parts.append(plain(f"unchecked: {line}: {counts}"))
-    if status.oldest_unchecked is not None:
-        name, state, since = status.oldest_unchecked
-        parts.append(plain(f"oldest unchecked: {name} ({state}), since {moment(since)}"))
-    elif not status.unread:
-        parts.append(plain("nothing is unchecked"))
-    return Group(*parts)
-
-
-def _progress(step: Step | None, now: float) -> tuple[str, str, str]:
-    if step is None:
-        return "", "", ""
-    if step.total < 1:
-        return step.what, "", ""
-    left = step.seconds_left(now)
-    shown = filesize.decimal if step.what in BYTES else str
-    return (
-        step.what,
-        f"{shown(step.done)}/{shown(step.total)} ({100 * step.done // step.total} %)",
-        "" if left is None else duration(left),
-    )
-
-
-def _memory(readings: Readings | None) -> str:
-    if readings is None:
-        return ""
-    memory = filesize.decimal(readings.memory)
-    if readings.gpu_memory_used is None or readings.gpu_memory is None:
-        return memory
-    return f"{memory}, GPU {100 * readings.gpu_memory_used // readings.gpu_memory} %"
 
 
 def _queues(session: Session, now: float) -> list[QueueRow]:
@@ -305,7 +229,8 @@ def _unchecked(session: Session) -> dict[str, dict[str, int]]:
     return {name: states for name, states in found.items() if states}
 
 
-def _is_alive(worker: WorkerRow, now: float) -> bool:
+def is_alive(worker: WorkerRow, now: float) -> bool:
+    """Whether it told of itself lately."""
     return now - worker.seen_at <= SILENT_AFTER_SECONDS
 
 

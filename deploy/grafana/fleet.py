@@ -5,6 +5,7 @@ from deploy.grafana.panel import Dashboard, Panel, Query
 WAITING = 'latentwatch_version_oldest_unchecked_seconds{state=~"new|checking|undecided"}'
 
 _TO_ACKNOWLEDGE = "latentwatch_alert_time_to_acknowledge_seconds"
+_TO_ANSWER = "latentwatch_question_seconds"
 _TO_DECIDE = "latentwatch_alert_time_to_decide_seconds"
 
 FLEET = Dashboard(
@@ -83,6 +84,17 @@ FLEET = Dashboard(
                     f" (increase({_TO_ACKNOWLEDGE}_bucket[7d])))",
                 ),
             ),
+            unit="s",
+        ),
+        Panel(
+            "Questions about alerts",
+            "By their state; workers answer them before they compare.",
+            (Query("latentwatch_questions", "{{state}}"),),
+        ),
+        Panel(
+            "Time to answer a question, mean",
+            "From being asked, waiting included.",
+            (Query(f"{_TO_ANSWER}_sum / {_TO_ANSWER}_count", "{{kind}}"),),
             unit="s",
         ),
         Panel(

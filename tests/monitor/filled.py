@@ -6,17 +6,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import Acknowledge
+from alerts.question import PromptAsked
 from alerts.routing import Route
 from alerts.verdict import to_json
 from monitor import diff_claims, diff_endings, diff_queue
 from monitor.alert_outbox import plan
 from monitor.alerting import apply
+from monitor.asking import put
 from monitor.lineage import move
 from monitor.progress import Step
+from monitor.questions import answer_question, claim_question
 from monitor.readings import Readings
 from monitor.roster import sign_in
 from monitor.schema import AlertRow, HostClock, Line, StoredCalibration, Trust, Version
 from tests.alerts import samples
+from tests.alerts.steered import steered
 
 DAY = 86_400.0
 
@@ -86,7 +90,19 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
             )
         )
         plan(session, lambda _: [Route(channel="C0ALERTS")], now - 490)
+    ask(sessions, now)
     return diff.id
+
+
+def ask(sessions: sessionmaker[Session], now: float) -> None:
+    """A question about the only alert, which is answered within a minute."""
+    with sessions.begin() as session:
+        row = session.scalars(select(AlertRow)).one()
+        asked = PromptAsked(prompt="Is it good?", feature="candidate-10")
+        put(session, row, asked, "slack:U0ADA", now - 60)
+        claimed = claim_question(session, now - 50, "host:1:0", 60.0)
+        assert claimed is not None
+        answer_question(session, claimed.id, claimed.fence, steered("yes"), now)
 
 
 def begin(sessions: sessionmaker[Session], diff_id: int, now: float) -> None:
