@@ -26,7 +26,7 @@ up: $(STAMP) services  ## Run the whole service on this machine, with a fake Sla
 	$(BIN)/python -m deploy.stack
 
 # The tests start their own servers; only the programs have to be there.
-SERVERS := redis-server postgresql prometheus prometheus-alertmanager openssl curl
+SERVERS := redis-server postgresql prometheus prometheus-alertmanager openssl curl sqlite3
 # Servers that are Python programs have an environment of their own, apart from our packages.
 PYTHON_SERVERS := build/servers/.installed
 $(PYTHON_SERVERS): tests/servers.txt
@@ -37,7 +37,7 @@ $(PYTHON_SERVERS): tests/servers.txt
 services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian, as root)
 	@if command -v redis-server >/dev/null && command -v promtool >/dev/null \
 		&& command -v prometheus-alertmanager >/dev/null && command -v openssl >/dev/null \
-		&& command -v curl >/dev/null \
+		&& command -v curl >/dev/null && command -v sqlite3 >/dev/null \
 		&& ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "the tests need the programs of $(SERVERS); install them with your package manager," \
