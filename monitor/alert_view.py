@@ -28,16 +28,26 @@ class AlertView(NamedTuple):
     """The other unresolved alerts about the same version, which a decision ends too."""
 
 
+_UNREADABLE = (
+    "the verdict was written by another latentwatch and can't be read by this one: bring all hosts "
+    "to one version to see what was measured"
+)
+
+
 def view_of(session: Session, row: AlertRow) -> AlertView:
     """The view of one alert."""
     line = session.get_one(Line, row.line_id)
     diff = None if row.diff_id is None else session.get_one(Diff, row.diff_id)
     alert = alert_of(row)
+    reasons = [row.found]
     if diff is not None and diff.verdict is not None and alert.finding != Finding.UNCHECKED:
         verdict = _stored(diff.verdict)
         if verdict is not None and alert.finding == verdict.verdict:
             return AlertView(alert, verdict, True, _siblings(session, row))
-    return AlertView(alert, _missing(session, row, line, diff), False, _siblings(session, row))
+        if verdict is None:
+            reasons.append(_UNREADABLE)
+    told = _told(session, row, line, diff, reasons)
+    return AlertView(alert, told, False, _siblings(session, row))
 
 
 def _siblings(session: Session, row: AlertRow) -> list[str]:
@@ -55,8 +65,8 @@ def _siblings(session: Session, row: AlertRow) -> list[str]:
 
 
 def _stored(text: str) -> Verdict | None:
-    """The verdict; None where another latentwatch wrote it in a form that this one can't read: its
-    reasons are in the alert all the same."""
+    """The verdict; None where another latentwatch wrote it in a form that this one can't read: what
+    it comes to is in the alert all the same."""
     try:
         return Verdict.model_validate_json(text)
     except ValidationError:
@@ -77,17 +87,21 @@ def router_of(session: Session, routes: Sequence[Route]) -> Router:
     return router
 
 
-def _missing(session: Session, row: AlertRow, line: Line, diff: Diff | None) -> Verdict:
+def _told(
+    session: Session, row: AlertRow, line: Line, diff: Diff | None, reasons: list[str]
+) -> Verdict:
+    """As much of a verdict as the alert itself holds."""
     recipe = "none" if diff is None else diff.recipe_digest
+    flagged = row.finding == Finding.FLAGGED
     return Verdict(
         schema="latentwatch.verdict/1",
         line=line.name,
         base=_checkpoint(session, row, row.base_digest),
         candidate=_checkpoint(session, row, row.candidate_digest),
         recipe=RecipeSummary(digest=recipe, layer=None, tokens=None, seeds=[]),
-        verdict="undecided",
-        severity=None,
-        reasons=[row.found],
+        verdict="flagged" if flagged else "undecided",
+        severity=alert_of(row).severity if flagged else None,
+        reasons=reasons,
         behaviours=[],
         features=[],
         timings={},
