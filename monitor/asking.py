@@ -50,7 +50,7 @@ def offer_of(session: Session, row: AlertRow, suites: Sequence[str]) -> Offer | 
         own + [name for name in bundled_behaviours() if name not in known],
         flagged and view.verdict.recipe.tokens is not None,
         {
-            question.id: f"{subject_in_words(ASKED.validate_json(question.asked))}"
+            question.id: subject_in_words(ASKED.validate_json(question.asked))
             for question in active_questions(session, row)
         },
     )
@@ -62,7 +62,7 @@ def put(
     asked: Asked,
     actor: str,
     now: float,
-    suites: Sequence[str] = (),
+    suites: Sequence[str],
 ) -> Question | Refusal:
     """Ask it for `actor`, who has been found to be entitled to; why not, where it can't be."""
     offer = offer_of(session, row, suites)

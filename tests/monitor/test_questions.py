@@ -216,7 +216,7 @@ def test_no_more_than_five_wait_for_an_alert(flagged: Desk) -> None:
     asked = PromptAsked(prompt="a sixth?", feature=FEATURE)
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        refused = put(session, alert, asked, "slack:U0BEN", flagged.clock())
+        refused = put(session, alert, asked, "slack:U0BEN", flagged.clock(), [])
         assert isinstance(refused, Refusal) and "5 questions about this alert" in refused.reason
     give_answer(flagged, "yes")
     put_prompt(flagged, "a sixth?")
@@ -228,8 +228,8 @@ def test_a_suite_is_not_asked_about_twice_while_it_waits(flagged: Desk) -> None:
         offer = offer_of(session, alert, [])
         assert isinstance(offer, Offer)
         asked = SuiteAsked(suite=offer.suites[0])
-        assert isinstance(put(session, alert, asked, "ann", flagged.clock()), Question)
-        again = put(session, alert, asked, "ann", flagged.clock())
+        assert isinstance(put(session, alert, asked, "ann", flagged.clock(), []), Question)
+        again = put(session, alert, asked, "ann", flagged.clock(), [])
         assert isinstance(again, Refusal) and "asks that already" in again.reason
 
 
@@ -242,7 +242,7 @@ def test_of_many_who_ask_for_seeds_at_once_one_is_served(flagged: Desk) -> None:
         with flagged.sessions.begin() as session:
             alert = session.get_one(AlertRow, alert_id)
             asked = SeedsAsked(seeds=seeds)
-            return put(session, alert, asked, "ann", flagged.clock())
+            return put(session, alert, asked, "ann", flagged.clock(), [])
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(ask, [1, 2, 3, 1]))
@@ -252,13 +252,13 @@ def test_of_many_who_ask_for_seeds_at_once_one_is_served(flagged: Desk) -> None:
     assert claimed is not None
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        again = put(session, alert, SeedsAsked(seeds=1), "ben", flagged.clock())
+        again = put(session, alert, SeedsAsked(seeds=1), "ben", flagged.clock(), [])
         assert isinstance(again, Refusal) and "is running" in again.reason
     with flagged.sessions.begin() as session:
         fail_question(session, claimed.id, claimed.fence, "no room", flagged.clock())
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        assert isinstance(put(session, alert, SeedsAsked(seeds=1), "ben", 0.0), Question)
+        assert isinstance(put(session, alert, SeedsAsked(seeds=1), "ben", 0.0, []), Question)
 
 
 def test_seeds_are_for_what_was_trained(desk: Desk) -> None:
@@ -268,7 +268,7 @@ def test_seeds_are_for_what_was_trained(desk: Desk) -> None:
     desk.check(base, "v2", Verdict.model_validate(untrained))
     with desk.sessions.begin() as session:
         alert = session.get_one(AlertRow, desk.alert().id)
-        refused = put(session, alert, SeedsAsked(seeds=1), "ann", desk.clock())
+        refused = put(session, alert, SeedsAsked(seeds=1), "ann", desk.clock(), [])
     assert isinstance(refused, Refusal) and "trained no crosscoder" in refused.reason
 
 
@@ -290,7 +290,7 @@ def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
             SuiteAsked(suite="sycophancy"),
             SuiteAsked(suite="capability"),
         ):
-            refused = put(session, alert, asked, "ann", flagged.clock())
+            refused = put(session, alert, asked, "ann", flagged.clock(), [])
             assert isinstance(refused, Refusal) and "can't be asked about" in refused.reason
         assert session.scalars(select(Question)).all() == []
 
@@ -303,7 +303,7 @@ def test_of_what_could_not_be_checked_suites_alone_can_be_asked_about(desk: Desk
         assert isinstance(offer, Offer)
         assert (offer.features, offer.seeds) == ([], False) and "sycophancy" in offer.suites
         asked = SuiteAsked(suite="sycophancy")
-        assert isinstance(put(session, alert, asked, "ann", 0.0), Question)
+        assert isinstance(put(session, alert, asked, "ann", 0.0, []), Question)
         alert.state = "quarantined"
         ended = offer_of(session, alert, [])
         assert isinstance(ended, Refusal) and ended.reason == "already quarantined"
@@ -335,7 +335,7 @@ def test_the_operators_own_suites_can_be_asked_for_and_a_broken_one_can_not(
         # The check has measured what is called so; the file may be another one since.
         assert offer.suites.count("sycophancy") == 1 and "facts" not in offer.suites
         asked = SuiteAsked(suite="sycophancy")
-        assert isinstance(put(session, alert, asked, "ann", 0.0), Refusal)
+        assert isinstance(put(session, alert, asked, "ann", 0.0, []), Refusal)
         assert isinstance(put(session, alert, asked, "ann", 0.0, entries), Question)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -22,6 +23,7 @@ from monitor.schema import Question, Version
 from monitor.slack_desk import SlackDesk
 from tests.alerts import samples
 from tests.alerts.steered import seeds_tried
+from tests.alerts.suites import suite_json
 from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
 from tests.monitor.questions import claim, give_answer, put_prompt
 from tests.services import free_port
@@ -210,14 +212,20 @@ def test_a_reviewer_cancels_a_question_and_a_stranger_does_not(answering: Desk) 
     assert claim(answering) is None
 
 
-def test_another_suite_is_asked_for_and_its_figures_are_told(answering: Desk) -> None:
+def test_another_suite_is_asked_for_and_its_figures_are_told(
+    answering: Desk, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(suite_json(behaviour="flattery")))
+    answering.suites.append(str(mine))
     view = ask(answering, "U0ADA")
     options = [o["value"] for o in view["blocks"][1]["element"]["options"]]
     suites = [o for o in options if o.startswith("suite:")]
-    assert suites and "suite:sycophancy" not in suites
-    assert answering.slack.interactions.submit("U0ADA", fill(what=suites[0])) == {}
+    assert len(suites) > 1 and suites[0] == "suite:flattery"
+    assert "suite:sycophancy" not in suites
+    assert answering.slack.interactions.submit("U0ADA", fill(what="suite:flattery")) == {}
     claimed = claim(answering)
-    assert claimed is not None and suites[0].removeprefix("suite:") in claimed.asked
+    assert claimed is not None and claimed.asked == '{"kind":"suite","suite":"flattery"}'
     behaviour = samples.flagged().behaviours[1]
     measured = SuiteMeasured(behaviour=behaviour, minimum_effect=0.3, n_unscored=0)
     with answering.sessions.begin() as session:
@@ -249,6 +257,7 @@ def test_the_words_of_models_stay_out_of_slack_where_that_is_the_policy(
         lambda _: frozenset({"U0ADA"}),
         lambda: None,
         desk.clock,
+        [],
     )
     click = {
         "type": "block_actions",
@@ -275,6 +284,7 @@ def test_who_answers_while_the_database_is_away_is_told_to_try_again(desk: Desk)
         lambda _: frozenset({"U0ADA"}),
         lambda: None,
         desk.clock,
+        [],
     )
     token = f"{'0' * 32}.1"
     click = {
@@ -322,7 +332,7 @@ def test_a_reason_is_bounded_and_has_whole_characters(desk: Desk) -> None:
     settings = alert_settings(desk.slack, two_reviewers=True, reviewers=["U0ADA", "U0BEN"])
     client = slack_client(settings.slack)
     slack = SlackDesk(
-        desk.sessions, settings, client, lambda group: frozenset(), lambda: None, desk.clock
+        desk.sessions, settings, client, lambda group: frozenset(), lambda: None, desk.clock, []
     )
 
     def submitted(reason: str) -> Any:
