@@ -44,7 +44,7 @@ def offer_of(session: Session, row: AlertRow, suites: Sequence[str]) -> Offer | 
     own = list(own_suites(suites))
     known = {b.name for b in view.verdict.behaviours if b.shift is not None} | set(own)
     flagged = view.measured and view.verdict.verdict == "flagged"
-    return Offer(
+    offer = Offer(
         session.get_one(Diff, row.diff_id),
         [feature for feature in view.verdict.features if feature.side == "candidate"],
         own + [name for name in bundled_behaviours() if name not in known],
@@ -54,6 +54,9 @@ def offer_of(session: Session, row: AlertRow, suites: Sequence[str]) -> Offer | 
             for question in active_questions(session, row)
         },
     )
+    if not (offer.features or offer.suites or offer.seeds or offer.waiting):
+        return Refusal("the check has measured every suite and found no feature to ask about")
+    return offer
 
 
 def put(

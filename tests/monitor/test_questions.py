@@ -14,6 +14,7 @@ from alerts.alert import Refusal
 from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
 from alerts.verdict import Verdict
 from monitor.alerting import subject_of
+from monitor.asked_suites import bundled_behaviours
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import LeaseLostError
 from monitor.lineage import verify_audit
@@ -307,6 +308,20 @@ def test_of_what_could_not_be_checked_suites_alone_can_be_asked_about(desk: Desk
         alert.state = "quarantined"
         ended = offer_of(session, alert, [])
         assert isinstance(ended, Refusal) and ended.reason == "already quarantined"
+
+
+def test_where_all_was_measured_and_nothing_found_there_is_nothing_to_ask(desk: Desk) -> None:
+    told = samples.undecided().model_dump()
+    [measured, *_] = samples.flagged().model_dump()["behaviours"]
+    told["features"] = []
+    told["behaviours"] = [
+        measured | {"name": name, "flagged": False} for name in bundled_behaviours()
+    ]
+    desk.check(desk.add_version("v1", trusted=True), "v2", Verdict.model_validate(told))
+    with desk.sessions.begin() as session:
+        alert = session.get_one(AlertRow, desk.alert().id)
+        refused = offer_of(session, alert, [])
+    assert isinstance(refused, Refusal) and "measured every suite" in refused.reason
 
 
 def test_before_a_comparison_has_ended_nothing_is_asked(desk: Desk) -> None:
