@@ -18,7 +18,7 @@ from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
 from monitor.alert_token import token_of
 from monitor.pager import Pager, slack_client
-from monitor.questions import MOST_WAITING, answer_question, fail_question
+from monitor.questions import MOST_WAITING, answer_question, cancel_question, fail_question
 from monitor.schema import Question, Version
 from monitor.slack_desk import SlackDesk
 from tests.alerts import samples
@@ -208,8 +208,14 @@ def test_a_reviewer_cancels_a_question_and_a_stranger_does_not(answering: Desk) 
     assert submit("U0CLEO", fill(what=f"cancel:{question.id}")) == {}
     assert "not a reviewer" in json.dumps(answering.workspace.views["U0CLEO"])
     assert submit("U0BEN", fill(what=f"cancel:{question.id}")) == {}
-    until(lambda: "cancelled by slack:U0BEN" in replies(answering))
+    until(lambda: "cancelled by <@U0BEN>: asked for in Slack" in replies(answering))
     assert claim(answering) is None
+    another = put_prompt(answering)
+    with answering.sessions.begin() as session:
+        found, hostile = session.get_one(Question, another.id), "<!channel> & *so*"
+        assert cancel_question(session, found, "ann <!here>", hostile, answering.clock()) is None
+    until(lambda: "&lt;!channel&gt; &amp; " in replies(answering))
+    assert "<!here>" not in replies(answering) and "&lt;!here&gt;" in replies(answering)
 
 
 def test_another_suite_is_asked_for_and_its_figures_are_told(
