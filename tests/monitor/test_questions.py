@@ -352,6 +352,9 @@ def test_the_operators_own_suites_can_be_asked_for_and_a_broken_one_can_not(
         asked = SuiteAsked(suite="sycophancy")
         assert isinstance(put(session, alert, asked, "ann", 0.0, []), Refusal)
         assert isinstance(put(session, alert, asked, "ann", 0.0, entries), Question)
+        mine.write_text(json.dumps(suite_json(behaviour="hostile_tone")))
+        offer = offer_of(session, alert, entries)
+        assert isinstance(offer, Offer) and offer.suites.count("hostile_tone") == 1
 
 
 @pytest.mark.parametrize("prompt", ["", " \n\x00\u200b ", "x" * 2001])
