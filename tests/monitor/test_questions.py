@@ -174,6 +174,24 @@ def test_a_question_that_waits_is_cancelled_at_once_and_one_that_runs_by_who_ans
     ]
 
 
+def test_an_answer_that_was_ready_before_its_cancelling_was_heard_of_stands(flagged: Desk) -> None:
+    question = put_prompt(flagged)
+    claimed = claim(flagged)
+    assert claimed is not None and cancel(flagged, question) is None
+    again = cancel(flagged, question)
+    assert isinstance(again, Refusal) and "is to be cancelled already" in again.reason
+    with flagged.sessions.begin() as session:
+        answer_question(session, question.id, claimed.fence, steered("yes"), flagged.clock())
+    after = row(flagged, question)
+    assert after.state == QuestionState.ANSWERED and after.answer is not None
+    late = cancel(flagged, question)
+    assert isinstance(late, Refusal) and "is answered already" in late.reason
+    assert [move[:3] for move in audited(flagged, question)][1:] == [
+        ("running", "running", "ann"),
+        ("running", "answered", "latentwatch"),
+    ]
+
+
 @pytest.mark.parametrize("how", ["crashed", "stopped", "dead"])
 def test_what_is_to_be_cancelled_is_not_tried_again(flagged: Desk, how: str) -> None:
     question = put_prompt(flagged)
