@@ -138,7 +138,8 @@ def test_who_cancels_ends_the_process(
     with sessions.begin() as session:
         question = session.get_one(Question, question_id)
         assert cancel_question(session, question, "ann", "enough", time.time()) is None
-    working.join()
+    working.join(15.0)  # long before its deadline would end it, too
+    assert not working.is_alive()
     after = row(sessions, question_id)
     assert (after.state, after.error) == ("cancelled", "cancelled by ann: enough")
     assert not psutil.pid_exists(int(started.read_text().split()[0]))
