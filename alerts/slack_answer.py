@@ -43,8 +43,7 @@ def answered_message(
 ) -> SlackMessage:
     """The answer, or the reason why there is none. Words of models, and the prompt, are shown where
     `examples` are "full" alone; figures always."""
-    subject = _subject(asked)
-    title = f"{subject[:1].upper()}{subject[1:]}, asked for by {person(actor)}"
+    title = _title(asked, actor)
     where = f"`latentwatch alerts answers {fingerprint[:12]}`"
     if isinstance(ended, str):
         text = f"⚠️ {title}: not answered: {literal(ended, _REASON)}"
@@ -60,6 +59,17 @@ def answered_message(
         return SlackMessage(text, [words(text).to_dict()])
     text = f"💬 {title}: answered; {where} shows all of it."
     return SlackMessage(text, _blocks([words(text), *_steered(asked, ended)]))
+
+
+def cancelled_message(asked: Asked, actor: str, by: str, reason: str) -> SlackMessage:
+    """That nobody works on it any more: `by` has cancelled what `actor` had asked."""
+    text = f"🚫 {_title(asked, actor)}: cancelled by {person(by)}: {literal(reason, _REASON)}"
+    return SlackMessage(text, [words(text).to_dict()])
+
+
+def _title(asked: Asked, actor: str) -> str:
+    subject = _subject(asked)
+    return f"{subject[:1].upper()}{subject[1:]}, asked for by {person(actor)}"
 
 
 def _steered(asked: PromptAsked, ended: SteeredAnswers) -> list[Block]:

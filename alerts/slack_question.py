@@ -53,7 +53,9 @@ def question_modal(
         Option(value=f"{_CANCEL}{n}", label=literal(f"Cancel question {n}: {what}", _LABEL))
         for n, what in waiting.items()
     ]
-    options = [*([steer] if offered else []), *train, *cancel, *measure][:_OPTIONS]
+    options = [*([steer] if offered else []), *train, *measure]
+    # What comes first is chosen already, and so must not be a cancelling while there is more.
+    options = [*options[: _OPTIONS - len(cancel)], *cancel]
     steering = (
         []
         if not offered

@@ -85,7 +85,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     close_memory()
     results = StoredResults(settings)
     sessions = open_database(settings.database_url)
-    pager = Pager(sessions, settings.alerts, results, report, suites=settings.recipe.suites)
+    pager = Pager(sessions, settings.alerts, results, report, settings.recipe.suites)
     stop = Event()
 
     def ended(number: int, frame: FrameType | None) -> None:

@@ -44,16 +44,19 @@ def offer_of(session: Session, row: AlertRow, suites: Sequence[str]) -> Offer | 
     own = list(own_suites(suites))
     known = {b.name for b in view.verdict.behaviours if b.shift is not None} | set(own)
     flagged = view.measured and view.verdict.verdict == "flagged"
-    return Offer(
+    offer = Offer(
         session.get_one(Diff, row.diff_id),
         [feature for feature in view.verdict.features if feature.side == "candidate"],
         own + [name for name in bundled_behaviours() if name not in known],
         flagged and view.verdict.recipe.tokens is not None,
         {
-            question.id: f"{subject_in_words(ASKED.validate_json(question.asked))}"
+            question.id: subject_in_words(ASKED.validate_json(question.asked))
             for question in active_questions(session, row)
         },
     )
+    if not (offer.features or offer.suites or offer.seeds or offer.waiting):
+        return Refusal("the check has measured every suite and found no feature to ask about")
+    return offer
 
 
 def put(
@@ -62,7 +65,7 @@ def put(
     asked: Asked,
     actor: str,
     now: float,
-    suites: Sequence[str] = (),
+    suites: Sequence[str],
 ) -> Question | Refusal:
     """Ask it for `actor`, who has been found to be entitled to; why not, where it can't be."""
     offer = offer_of(session, row, suites)

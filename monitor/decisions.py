@@ -81,7 +81,7 @@ def answer(
     members: Members,
     given: Click | Submission,
     now: float,
-    suites: Sequence[str] = (),
+    suites: Sequence[str],
 ) -> Answer:
     """Do what a reviewer wants, or say what is missing or why it may not be. `suites` are the
     entries of recipe.suites, each of which can be asked for."""
@@ -118,7 +118,7 @@ def take_question(
     given: Asking,
     asked: Asked,
     now: float,
-    suites: Sequence[str] = (),
+    suites: Sequence[str],
 ) -> Done | Refusal:
     """Queue what a reviewer asks for, or say why it may not be."""
     if not may_answer(settings, members, given.user):

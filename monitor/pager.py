@@ -75,10 +75,11 @@ class Pager:
         settings: AlertSettings,
         results: Results,
         report: Callable[[str], None],
+        suites: Sequence[str],
         clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = seconds_up,
-        suites: Sequence[str] = (),
     ) -> None:
+        """`suites` are the entries of recipe.suites, each of which can be asked for."""
         self._sessions, self._settings, self._clock = sessions, settings, clock
         self._report, self._suites = report, suites
         self._client = slack_client(settings.slack) if settings.slack_channels else None

@@ -4,10 +4,10 @@ from sqlalchemy.orm import Session
 
 from alerts.question import ANSWERED, ASKED
 from alerts.routing import Examples
-from alerts.slack_answer import answered_message, asked_message
+from alerts.slack_answer import answered_message, asked_message, cancelled_message
 from alerts.slack_message import SlackMessage
 from monitor.alert_messages import Kind
-from monitor.schema import AlertMessage, AlertRow, Question
+from monitor.schema import AlertMessage, AlertRow, Question, QuestionState
 
 
 def question_message(session: Session, message: AlertMessage, examples: Examples) -> SlackMessage:
@@ -16,6 +16,9 @@ def question_message(session: Session, message: AlertMessage, examples: Examples
     asked = ASKED.validate_json(question.asked)
     if message.kind == Kind.QUESTION:
         return asked_message(asked, question.asked_by)
+    if question.state == QuestionState.CANCELLED:
+        by, reason = str(question.cancelled_by), str(question.cancel_reason)
+        return cancelled_message(asked, question.asked_by, by, reason)
     ended = (
         question.error or "no reason is known"
         if question.answer is None

@@ -30,8 +30,6 @@ def ask(
     session: Session, row: AlertRow, diff: Diff, asked: Asked, actor: str, now: float
 ) -> Question | Refusal:
     """Queue a question about an alert and its comparison `diff`; why not, where too many wait."""
-    # Of two who ask at once one waits here, and then sees what the other has asked.
-    session.execute(select(AlertRow.id).where(AlertRow.id == row.id).with_for_update())
     waiting = active_questions(session, row)
     if len(waiting) >= MOST_WAITING:
         return Refusal(
@@ -114,7 +112,6 @@ def cancel_question(
 ) -> Refusal | None:
     """Have `question` cancelled for `actor`: at once if it is queued, by whoever answers it
     otherwise. Why not, where it has ended."""
-    session.refresh(question, with_for_update=True)
     if question.state not in _ACTIVE:
         return Refusal(f"question {question.id} is {question.state} already")
     if question.cancelled_by is not None:

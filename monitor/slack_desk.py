@@ -45,7 +45,7 @@ class SlackDesk:
         members: Members,
         changed: Callable[[], None],
         clock: Callable[[], float],
-        suites: Sequence[str] = (),
+        suites: Sequence[str],
     ) -> None:
         """`changed` is called after every decision, so that the message follows at once; `suites`
         are the entries of recipe.suites."""

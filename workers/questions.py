@@ -130,5 +130,5 @@ def _conclusion(claimed: _Claimed, ended: Answered | Ending) -> Callable[[Sessio
     if ended.refused is not None:
         refused = ended.refused
         return lambda session, now: questions.fail_question(session, *key, refused, now)
-    crash = ended.crashed or "ended without an answer"
+    crash = ended.crashed or ended.elsewhere or "ended without an answer"
     return lambda session, now: questions.retry_question(session, *key, crash, now)

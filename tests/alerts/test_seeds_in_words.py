@@ -2,6 +2,7 @@
 measured."""
 
 from alerts.seeds_in_words import seeds_lines
+from alerts.verdict import SeedMediation
 from tests.alerts.steered import seeds_tried
 
 
@@ -33,3 +34,28 @@ def test_where_nothing_was_listed_or_steered_that_is_said() -> None:
     *agreements, last = seeds_lines(bare)
     assert len(agreements) == 2 and all("listed no feature" in line for line in agreements)
     assert "no part of one was measured" in last
+
+
+def test_what_removes_exactly_nothing_was_measured() -> None:
+    nothing = SeedMediation(best=0.0, five=0.0, all=0.0, control_p95=-0.1)
+    tried = seeds_tried()
+    [behaviour] = tried.behaviours
+    behaviour = behaviour.model_copy(update={"by_seed": [nothing, behaviour.by_seed[0], nothing]})
+    tried = tried.model_copy(update={"behaviours": [behaviour]})
+    said = "\n".join(seeds_lines(tried)).replace("\u202f", " ")
+    assert "its best five 17 % on average (range 0 % to 50 %, n = 3)" in said
+    assert "the best five remove more than random directions in 3 of 3" in said
+    assert "seed 2: best 0 %, five 0 %, all 0 %" in said
+
+
+def test_as_much_as_random_directions_is_not_more() -> None:
+    even = SeedMediation(best=0.0, five=0.0, all=0.0, control_p95=0.0)
+    tried = seeds_tried()
+    [behaviour] = tried.behaviours
+    behaviour = behaviour.model_copy(update={"by_seed": [even]})
+    [line] = [
+        line
+        for line in seeds_lines(tried.model_copy(update={"behaviours": [behaviour]}))
+        if "over 1 seed" in line
+    ]
+    assert "more than random directions in 0 of 1" in line

@@ -184,7 +184,8 @@ def test_an_item_that_the_model_can_not_see_whole_is_named(tokenizer: Tokenizer)
     variant = items[3]["variants"][0]
     variant["not_matching"] = ["x zq " * 30]  # the longer completion counts
     chat = tokenizer.render_chat(variant["messages"], add_generation_prompt=True)
-    needed = len(tokenizer.encode_text(chat)) + len(tokenizer.encode_text("x zq " * 30))
+    variant["opening"] = "zq x zq "
+    needed = sum(len(tokenizer.encode_text(text)) for text in (chat, "zq x zq ", "x zq " * 30))
     checked = suite(items=items)
     assert "too-long" not in {f.code for f in lint(checked, tokenizer, needed)}
     assert "too-long" not in {f.code for f in lint(checked, tokenizer)}

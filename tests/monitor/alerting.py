@@ -59,12 +59,14 @@ class Desk:
         self.sessions, self.line, self.add_version = sessions, line, add_version
         self.slack, self.workspace, self.clock = slack, slack.workspace, clock
         self.reports: list[str] = []
+        self.suites: list[str] = []
+        """Entries of recipe.suites."""
 
     def pager(self, **changes: Any) -> Pager:
         """A new pager process, with these settings changed."""
         settings = alert_settings(self.slack, **changes)
-        results, clock = SampleResults(), self.clock
-        return Pager(self.sessions, settings, results, self.reports.append, clock, clock)
+        results, report, clock = SampleResults(), self.reports.append, self.clock
+        return Pager(self.sessions, settings, results, report, self.suites, clock, clock)
 
     def check(self, base: Version, name: str, verdict: Verdict | None, recipe: str = "r1") -> None:
         """A version `name`, registered if it is new, compared with `base` and this result."""

@@ -15,7 +15,8 @@ def put_prompt(desk: Desk, prompt: str = "Is it good?", actor: str = "slack:U0AD
     """The question about the only alert that `actor` has asked."""
     with desk.sessions.begin() as session:
         row = session.get_one(AlertRow, desk.alert().id)
-        asked = put(session, row, PromptAsked(prompt=prompt, feature=FEATURE), actor, desk.clock())
+        wanted = PromptAsked(prompt=prompt, feature=FEATURE)
+        asked = put(session, row, wanted, actor, desk.clock(), [])
         assert isinstance(asked, Question), asked
         return asked
 

@@ -256,8 +256,10 @@ def test_more_is_asked_for_and_all_of_the_answer_is_shown(flagged: Desk) -> None
     "options, told",
     [
         ((), "give one of --suite, --seeds, and --feature with --prompt"),
-        (("--prompt", "p"), "give one of --suite, --seeds, and --feature with --prompt"),
-        (("--suite", "honesty", "--prompt", "p"), "give one of --suite"),
+        (("--prompt", "p"), "give one of --suite, --seeds"),
+        (("--suite", "honesty", "--prompt", "p"), "give one of"),
+        (("--suite", "honesty", "--seeds", "1"), "give one of"),
+        (("--seeds", "4"), "--seeds: Input should be less than or equal to 3"),
         (("--suite", "../etc/passwd"), "--suite: String should match"),
         (("--suite", "sycophancy"), "'sycophancy' can't be asked about"),
         (("--feature", FEATURE, "--prompt", " "), "--prompt: String should have at least 1"),

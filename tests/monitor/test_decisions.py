@@ -35,7 +35,7 @@ def click(
 ) -> Answer:
     given = Click(user, "C0ALERTS", action, token_of(desk.alert()), "trigger", option)
     settings = alert_settings(desk.slack)
-    return answer(desk.sessions, settings, members, given._replace(**changes), desk.clock())
+    return answer(desk.sessions, settings, members, given._replace(**changes), desk.clock(), [])
 
 
 def submit(
@@ -43,7 +43,7 @@ def submit(
 ) -> Answer:
     given = Submission(user, "C0ALERTS", action, token or token_of(desk.alert()), reason)
     used = alert_settings(desk.slack, **settings)
-    return answer(desk.sessions, used, members, given, desk.clock())
+    return answer(desk.sessions, used, members, given, desk.clock(), [])
 
 
 def state_of(desk: Desk, name: str) -> tuple[str, str | None]:

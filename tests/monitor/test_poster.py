@@ -99,7 +99,7 @@ def test_a_host_whose_clock_is_wrong_posts_no_second_message(
     ahead = before
     settings, results = alert_settings(desk.slack), SampleResults()
     pager = Pager(
-        *(desk.sessions, settings, results, desk.reports.append),
+        *(desk.sessions, settings, results, desk.reports.append, []),
         clock=lambda: desk.clock() + ahead,
         elapsed=desk.clock,
     )

@@ -14,6 +14,7 @@ from alerts.alert import Refusal
 from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
 from alerts.verdict import Verdict
 from monitor.alerting import subject_of
+from monitor.asked_suites import bundled_behaviours
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import LeaseLostError
 from monitor.lineage import verify_audit
@@ -173,6 +174,24 @@ def test_a_question_that_waits_is_cancelled_at_once_and_one_that_runs_by_who_ans
     ]
 
 
+def test_an_answer_that_was_ready_before_its_cancelling_was_heard_of_stands(flagged: Desk) -> None:
+    question = put_prompt(flagged)
+    claimed = claim(flagged)
+    assert claimed is not None and cancel(flagged, question) is None
+    again = cancel(flagged, question)
+    assert isinstance(again, Refusal) and "is to be cancelled already" in again.reason
+    with flagged.sessions.begin() as session:
+        answer_question(session, question.id, claimed.fence, steered("yes"), flagged.clock())
+    after = row(flagged, question)
+    assert after.state == QuestionState.ANSWERED and after.answer is not None
+    late = cancel(flagged, question)
+    assert isinstance(late, Refusal) and "is answered already" in late.reason
+    assert [move[:3] for move in audited(flagged, question)][1:] == [
+        ("running", "running", "ann"),
+        ("running", "answered", "latentwatch"),
+    ]
+
+
 @pytest.mark.parametrize("how", ["crashed", "stopped", "dead"])
 def test_what_is_to_be_cancelled_is_not_tried_again(flagged: Desk, how: str) -> None:
     question = put_prompt(flagged)
@@ -216,7 +235,7 @@ def test_no_more_than_five_wait_for_an_alert(flagged: Desk) -> None:
     asked = PromptAsked(prompt="a sixth?", feature=FEATURE)
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        refused = put(session, alert, asked, "slack:U0BEN", flagged.clock())
+        refused = put(session, alert, asked, "slack:U0BEN", flagged.clock(), [])
         assert isinstance(refused, Refusal) and "5 questions about this alert" in refused.reason
     give_answer(flagged, "yes")
     put_prompt(flagged, "a sixth?")
@@ -228,8 +247,8 @@ def test_a_suite_is_not_asked_about_twice_while_it_waits(flagged: Desk) -> None:
         offer = offer_of(session, alert, [])
         assert isinstance(offer, Offer)
         asked = SuiteAsked(suite=offer.suites[0])
-        assert isinstance(put(session, alert, asked, "ann", flagged.clock()), Question)
-        again = put(session, alert, asked, "ann", flagged.clock())
+        assert isinstance(put(session, alert, asked, "ann", flagged.clock(), []), Question)
+        again = put(session, alert, asked, "ann", flagged.clock(), [])
         assert isinstance(again, Refusal) and "asks that already" in again.reason
 
 
@@ -242,7 +261,7 @@ def test_of_many_who_ask_for_seeds_at_once_one_is_served(flagged: Desk) -> None:
         with flagged.sessions.begin() as session:
             alert = session.get_one(AlertRow, alert_id)
             asked = SeedsAsked(seeds=seeds)
-            return put(session, alert, asked, "ann", flagged.clock())
+            return put(session, alert, asked, "ann", flagged.clock(), [])
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(ask, [1, 2, 3, 1]))
@@ -252,13 +271,13 @@ def test_of_many_who_ask_for_seeds_at_once_one_is_served(flagged: Desk) -> None:
     assert claimed is not None
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        again = put(session, alert, SeedsAsked(seeds=1), "ben", flagged.clock())
+        again = put(session, alert, SeedsAsked(seeds=1), "ben", flagged.clock(), [])
         assert isinstance(again, Refusal) and "is running" in again.reason
     with flagged.sessions.begin() as session:
         fail_question(session, claimed.id, claimed.fence, "no room", flagged.clock())
     with flagged.sessions.begin() as session:
         alert = session.get_one(AlertRow, flagged.alert().id)
-        assert isinstance(put(session, alert, SeedsAsked(seeds=1), "ben", 0.0), Question)
+        assert isinstance(put(session, alert, SeedsAsked(seeds=1), "ben", 0.0, []), Question)
 
 
 def test_seeds_are_for_what_was_trained(desk: Desk) -> None:
@@ -268,7 +287,7 @@ def test_seeds_are_for_what_was_trained(desk: Desk) -> None:
     desk.check(base, "v2", Verdict.model_validate(untrained))
     with desk.sessions.begin() as session:
         alert = session.get_one(AlertRow, desk.alert().id)
-        refused = put(session, alert, SeedsAsked(seeds=1), "ann", desk.clock())
+        refused = put(session, alert, SeedsAsked(seeds=1), "ann", desk.clock(), [])
     assert isinstance(refused, Refusal) and "trained no crosscoder" in refused.reason
 
 
@@ -290,7 +309,7 @@ def test_only_what_was_found_can_be_asked_about(flagged: Desk) -> None:
             SuiteAsked(suite="sycophancy"),
             SuiteAsked(suite="capability"),
         ):
-            refused = put(session, alert, asked, "ann", flagged.clock())
+            refused = put(session, alert, asked, "ann", flagged.clock(), [])
             assert isinstance(refused, Refusal) and "can't be asked about" in refused.reason
         assert session.scalars(select(Question)).all() == []
 
@@ -303,10 +322,24 @@ def test_of_what_could_not_be_checked_suites_alone_can_be_asked_about(desk: Desk
         assert isinstance(offer, Offer)
         assert (offer.features, offer.seeds) == ([], False) and "sycophancy" in offer.suites
         asked = SuiteAsked(suite="sycophancy")
-        assert isinstance(put(session, alert, asked, "ann", 0.0), Question)
+        assert isinstance(put(session, alert, asked, "ann", 0.0, []), Question)
         alert.state = "quarantined"
         ended = offer_of(session, alert, [])
         assert isinstance(ended, Refusal) and ended.reason == "already quarantined"
+
+
+def test_where_all_was_measured_and_nothing_found_there_is_nothing_to_ask(desk: Desk) -> None:
+    told = samples.undecided().model_dump()
+    [measured, *_] = samples.flagged().model_dump()["behaviours"]
+    told["features"] = []
+    told["behaviours"] = [
+        measured | {"name": name, "flagged": False} for name in bundled_behaviours()
+    ]
+    desk.check(desk.add_version("v1", trusted=True), "v2", Verdict.model_validate(told))
+    with desk.sessions.begin() as session:
+        alert = session.get_one(AlertRow, desk.alert().id)
+        refused = offer_of(session, alert, [])
+    assert isinstance(refused, Refusal) and "measured every suite" in refused.reason
 
 
 def test_before_a_comparison_has_ended_nothing_is_asked(desk: Desk) -> None:
@@ -335,8 +368,11 @@ def test_the_operators_own_suites_can_be_asked_for_and_a_broken_one_can_not(
         # The check has measured what is called so; the file may be another one since.
         assert offer.suites.count("sycophancy") == 1 and "facts" not in offer.suites
         asked = SuiteAsked(suite="sycophancy")
-        assert isinstance(put(session, alert, asked, "ann", 0.0), Refusal)
+        assert isinstance(put(session, alert, asked, "ann", 0.0, []), Refusal)
         assert isinstance(put(session, alert, asked, "ann", 0.0, entries), Question)
+        mine.write_text(json.dumps(suite_json(behaviour="hostile_tone")))
+        offer = offer_of(session, alert, entries)
+        assert isinstance(offer, Offer) and offer.suites.count("hostile_tone") == 1
 
 
 @pytest.mark.parametrize("prompt", ["", " \n\x00\u200b ", "x" * 2001])

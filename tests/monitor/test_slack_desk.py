@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -17,11 +18,12 @@ from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
 from monitor.alert_token import token_of
 from monitor.pager import Pager, slack_client
-from monitor.questions import MOST_WAITING, answer_question, fail_question
+from monitor.questions import MOST_WAITING, answer_question, cancel_question, fail_question
 from monitor.schema import Question, Version
 from monitor.slack_desk import SlackDesk
 from tests.alerts import samples
 from tests.alerts.steered import seeds_tried
+from tests.alerts.suites import suite_json
 from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
 from tests.monitor.questions import claim, give_answer, put_prompt
 from tests.services import free_port
@@ -206,18 +208,30 @@ def test_a_reviewer_cancels_a_question_and_a_stranger_does_not(answering: Desk) 
     assert submit("U0CLEO", fill(what=f"cancel:{question.id}")) == {}
     assert "not a reviewer" in json.dumps(answering.workspace.views["U0CLEO"])
     assert submit("U0BEN", fill(what=f"cancel:{question.id}")) == {}
-    until(lambda: "cancelled by slack:U0BEN" in replies(answering))
+    until(lambda: "cancelled by <@U0BEN>: asked for in Slack" in replies(answering))
     assert claim(answering) is None
+    another = put_prompt(answering)
+    with answering.sessions.begin() as session:
+        found, hostile = session.get_one(Question, another.id), "<!channel> & *so*"
+        assert cancel_question(session, found, "ann <!here>", hostile, answering.clock()) is None
+    until(lambda: "&lt;!channel&gt; &amp; " in replies(answering))
+    assert "<!here>" not in replies(answering) and "&lt;!here&gt;" in replies(answering)
 
 
-def test_another_suite_is_asked_for_and_its_figures_are_told(answering: Desk) -> None:
+def test_another_suite_is_asked_for_and_its_figures_are_told(
+    answering: Desk, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(suite_json(behaviour="flattery")))
+    answering.suites.append(str(mine))
     view = ask(answering, "U0ADA")
     options = [o["value"] for o in view["blocks"][1]["element"]["options"]]
     suites = [o for o in options if o.startswith("suite:")]
-    assert suites and "suite:sycophancy" not in suites
-    assert answering.slack.interactions.submit("U0ADA", fill(what=suites[0])) == {}
+    assert len(suites) > 1 and suites[0] == "suite:flattery"
+    assert "suite:sycophancy" not in suites
+    assert answering.slack.interactions.submit("U0ADA", fill(what="suite:flattery")) == {}
     claimed = claim(answering)
-    assert claimed is not None and suites[0].removeprefix("suite:") in claimed.asked
+    assert claimed is not None and claimed.asked == '{"kind":"suite","suite":"flattery"}'
     behaviour = samples.flagged().behaviours[1]
     measured = SuiteMeasured(behaviour=behaviour, minimum_effect=0.3, n_unscored=0)
     with answering.sessions.begin() as session:
@@ -249,6 +263,7 @@ def test_the_words_of_models_stay_out_of_slack_where_that_is_the_policy(
         lambda _: frozenset({"U0ADA"}),
         lambda: None,
         desk.clock,
+        [],
     )
     click = {
         "type": "block_actions",
@@ -275,6 +290,7 @@ def test_who_answers_while_the_database_is_away_is_told_to_try_again(desk: Desk)
         lambda _: frozenset({"U0ADA"}),
         lambda: None,
         desk.clock,
+        [],
     )
     token = f"{'0' * 32}.1"
     click = {
@@ -322,7 +338,7 @@ def test_a_reason_is_bounded_and_has_whole_characters(desk: Desk) -> None:
     settings = alert_settings(desk.slack, two_reviewers=True, reviewers=["U0ADA", "U0BEN"])
     client = slack_client(settings.slack)
     slack = SlackDesk(
-        desk.sessions, settings, client, lambda group: frozenset(), lambda: None, desk.clock
+        desk.sessions, settings, client, lambda group: frozenset(), lambda: None, desk.clock, []
     )
 
     def submitted(reason: str) -> Any:

@@ -19,6 +19,7 @@ from monitor.schema import DiffState, Question, QuestionState
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
 from tests.workers.asking import ask_about
+from tests.workers.conftest import changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.questions import answer_due
 from workers.supervised import run_due
@@ -101,6 +102,17 @@ def test_a_try_that_crashed_is_repeated_later(
     assert after.error is not None and reason in after.error and after.answer is None
 
 
+def test_a_host_that_lacks_an_input_says_which_and_leaves_the_question_for_later(
+    place: Workplace, sessions: Sessions, pushes: Pushes, tmp_path: Path
+) -> None:
+    question_id = ask_about(sessions, pushes.queue("good"), "fine")
+    here = changed(place.settings, corpus=tmp_path / "gone.jsonl")
+    assert answer_due(place._replace(settings=here))
+    after = row(sessions, question_id)
+    assert after.state == QuestionState.QUEUED and after.not_before > time.time() + 20.0
+    assert after.error is not None and "gone.jsonl" in after.error
+
+
 def test_a_stop_gives_the_question_back(
     place: Workplace, sessions: Sessions, pushes: Pushes
 ) -> None:
@@ -126,7 +138,8 @@ def test_who_cancels_ends_the_process(
     with sessions.begin() as session:
         question = session.get_one(Question, question_id)
         assert cancel_question(session, question, "ann", "enough", time.time()) is None
-    working.join()
+    working.join(15.0)  # long before its deadline would end it, too
+    assert not working.is_alive()
     after = row(sessions, question_id)
     assert (after.state, after.error) == ("cancelled", "cancelled by ann: enough")
     assert not psutil.pid_exists(int(started.read_text().split()[0]))

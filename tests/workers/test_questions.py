@@ -107,7 +107,7 @@ def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(checked: Checked, what: PromptAsked | SuiteAsked | SeedsAsked) -> int:
     with checked.sessions.begin() as session:
         row = session.scalars(select(AlertRow)).one()
-        question = put(session, row, what, "slack:U0ADA", 2.0)
+        question = put(session, row, what, "slack:U0ADA", 2.0, [])
         assert isinstance(question, Question), question
         return question.id
 
