@@ -1,4 +1,5 @@
-"""What time alone does to alerts: checks that are overdue, snoozes that end, reminders.
+"""What time alone does to alerts: checks that are overdue, snoozes that end, reminders, questions
+that nobody waits for any more.
 
 When who hears of it is decided by `alerts.escalation`; this reads rows and writes in the caller's
 transaction.
@@ -15,6 +16,7 @@ from monitor.alert_messages import Kind, key_of
 from monitor.alert_outbox import Router, add_reply
 from monitor.alerting import alert_of, apply, raise_alert
 from monitor.line_settings import COMPARISONS
+from monitor.questions import cancel_idle
 from monitor.schema import AlertMessage, AlertRow, Line, Trust, Version
 
 _WITHOUT_VERDICT = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED)
@@ -25,6 +27,7 @@ def tick(session: Session, router: Router, unchecked_seconds: float, now: float)
     _raise_unchecked(session, unchecked_seconds, now)
     _wake(session, now)
     _remind(session, router, now)
+    cancel_idle(session, now)
 
 
 def _remind(session: Session, router: Router, now: float) -> None:

@@ -93,16 +93,17 @@ def _not_offered(offer: Offer, asked: Asked) -> Refusal | None:
 
 def find_alert(session: Session, wanted: str) -> AlertRow:
     """The alert whose fingerprint begins with `wanted`. Raises AlertingError."""
-    found = (
-        session.scalars(
-            select(AlertRow).where(AlertRow.fingerprint.startswith(wanted, autoescape=True))
-        ).all()
-        if len(wanted) >= _SHORTEST_PREFIX
-        else []
-    )
+    if len(wanted) < _SHORTEST_PREFIX:
+        raise AlertingError(
+            f"{wanted}: is too short for an alert; give {_SHORTEST_PREFIX} characters or more, "
+            "as `latentwatch alerts list --all` shows them"
+        )
+    found = session.scalars(
+        select(AlertRow).where(AlertRow.fingerprint.startswith(wanted, autoescape=True))
+    ).all()
     if len(found) != 1:
         raise AlertingError(
-            f"{wanted}: is the beginning of {len(found)} alerts, and must be that of one, with "
-            f"{_SHORTEST_PREFIX} characters or more; `latentwatch alerts list --all` shows them"
+            f"{wanted}: is the beginning of {len(found)} alerts, and must be that of one; "
+            "`latentwatch alerts list --all` shows them"
         )
     return found[0]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from alerts.alert import LATENTWATCH, Refusal
+from alerts.alert import LATENTWATCH, UNRESOLVED, Refusal
 from alerts.question import ASKED, Answered, Asked, PromptAsked, SeedsAsked, subject_in_words
 from monitor import leases
 from monitor.alert_messages import Kind, add_message, messages_of
@@ -128,6 +128,22 @@ def cancel_question(
         session.flush()
         _record(session, question, before, actor, f"to be cancelled: {reason}", now)
     return None
+
+
+def cancel_idle(session: Session, now: float) -> None:
+    """Cancel what was asked about alerts that have ended since: nobody waits for it."""
+    idle = (
+        select(Question, AlertRow.state)
+        .join(AlertRow, AlertRow.id == Question.alert_id)
+        .where(
+            Question.state.in_(_ACTIVE),
+            Question.cancelled_by.is_(None),
+            AlertRow.state.not_in(UNRESOLVED),
+        )
+        .order_by(Question.id)
+    )
+    for question, state in session.execute(idle).all():
+        cancel_question(session, question, LATENTWATCH, f"the alert is {state}", now)
 
 
 def end_cancelled(session: Session, question_id: int, fence: int, now: float) -> None:

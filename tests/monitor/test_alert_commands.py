@@ -276,3 +276,5 @@ def test_what_can_not_be_asked_is_refused_with_the_reason(
     assert result.exit_code == 2 and told in " ".join(result.stderr.split())
     unknown = run("alerts", "ask", "0" * 12, "--suite", "honesty", "--data-dir", "data")
     assert unknown.exit_code == 2 and "is the beginning of 0 alerts" in unknown.stderr
+    short = run("alerts", "ask", "0", "--suite", "honesty", "--data-dir", "data")
+    assert short.exit_code == 2 and "0: is too short for an alert" in short.stderr

@@ -17,8 +17,9 @@ from monitor.alerting import subject_of
 from monitor.asked_suites import bundled_behaviours
 from monitor.asking import Offer, offer_of, put
 from monitor.errors import LeaseLostError
-from monitor.lineage import verify_audit
+from monitor.lineage import move, verify_audit
 from monitor.outbox import Message, relay
+from monitor.pager import TICK_SECONDS
 from monitor.questions import (
     MAX_ATTEMPTS,
     MOST_WAITING,
@@ -31,7 +32,7 @@ from monitor.questions import (
     retry_question,
 )
 from monitor.reconcile import LOST_AFTER_SECONDS, reconcile
-from monitor.schema import AlertRow, Audit, Question, QuestionState
+from monitor.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
 from monitor.status import status_of
 from tests.alerts import samples
 from tests.alerts.steered import steered
@@ -96,6 +97,29 @@ def test_a_question_is_claimed_once_answered_once_and_audited(flagged: Desk) -> 
     ]
     assert "abc <!channel> '; DROP TABLE questions; --" in question.asked
     assert flagged.alert().revision == revision  # nobody's button has become stale
+
+
+@BOTH_DATABASES
+def test_what_waits_when_the_alert_is_decided_is_cancelled(flagged: Desk) -> None:
+    runs, waits = put_prompt(flagged, "first"), put_prompt(flagged, "second")
+    claimed = claim(flagged)
+    assert claimed is not None and claimed.id == runs.id
+    pager = flagged.pager()
+    pager.step()
+    assert row(flagged, waits).state == QuestionState.QUEUED
+    with flagged.sessions.begin() as session:
+        version = session.scalars(select(Version).filter_by(name="v2")).one()
+        now = flagged.clock()
+        move(session, version, Trust.QUARANTINED, actor="ann", reason="flatters", now=now)
+    flagged.clock.now += TICK_SECONDS
+    pager.step()
+    reason = "the alert is quarantined"
+    assert row(flagged, waits).error == f"cancelled by latentwatch: {reason}"
+    assert row(flagged, runs).cancel_reason == reason
+    entries = audited(flagged, waits)
+    flagged.clock.now += TICK_SECONDS
+    pager.step()
+    assert audited(flagged, waits) == entries
 
 
 @BOTH_DATABASES
