@@ -10,14 +10,6 @@ was trained on with care.
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from alerts.statistics import NotMeasurableError, paired_shift
-
-RESEEDS = range(5)
-"""Seeds of the resampling that are compared."""
-
 
 def conformal_p(score: float | None, nulls: Sequence[float]) -> float | None:
     """(1 + number of nulls >= `score`) / (n + 1): P(p <= a) <= a for an exchangeable score.
@@ -46,19 +38,3 @@ def conformal_threshold(nulls: Sequence[float], alpha: float) -> float | None:
         return None
     rank = math.ceil(round((1 - alpha) * (len(nulls) + 1), 9))
     return sorted(nulls)[min(rank, len(nulls)) - 1]
-
-
-def reseeding(base: ArrayLike, other: ArrayLike, templates: Sequence[str]) -> float | None:
-    """How far the seed of the resampling moves the lower end of a shift's interval.
-
-    As a part of half the interval's width, over RESEEDS. Item scores are [n_items]; None where
-    the shift can't be measured. The shift itself depends on no seed, and neither does its p up to
-    16 templates.
-    """
-    try:
-        shifts = [paired_shift(base, other, templates, seed) for seed in RESEEDS]
-    except NotMeasurableError:
-        return None
-    half_width = float(np.mean([(shift.ci_high - shift.ci_low) / 2 for shift in shifts]))
-    spread = max(shift.ci_low for shift in shifts) - min(shift.ci_low for shift in shifts)
-    return spread / half_width if half_width > 0 else 0.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from alerts.conformal import conformal_p, conformal_threshold, smallest_p
-from alerts.statistics import noise_floor
+from alerts.noise import noise_floor
 from alerts.verdict import Natural, NullSource, Record
 
 NullKind = Literal["identical", "perturbed", "rounded", "release"]

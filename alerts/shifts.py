@@ -8,14 +8,8 @@ from numpy.typing import ArrayLike
 
 from alerts.knowledge import applicable, enough
 from alerts.measured import MeasuredBehaviour
-from alerts.statistics import (
-    Floats,
-    NotMeasurableError,
-    Shift,
-    benjamini_hochberg,
-    noise_floor,
-    paired_shift,
-)
+from alerts.noise import NotMeasurableError, noise_floor
+from alerts.statistics import Floats, Shift, benjamini_hochberg, paired_shift
 from alerts.suite import Suite
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from alerts.noise import NotMeasurableError
+
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
@@ -21,10 +23,8 @@ EXACT_LIMIT = 65_536
 """Sign patterns up to which all are enumerated: 16 templates."""
 MONTE_CARLO_FLIPS = 9_999
 """Random sign patterns beyond that; with the observed one they make steps of p of 1/10,000."""
-
-
-class NotMeasurableError(ValueError):
-    """Too few items were scored for any statement about a shift."""
+RESEEDS = range(5)
+"""Seeds of the resampling that are compared."""
 
 
 class Interval(NamedTuple):
@@ -57,13 +57,6 @@ class Shift(NamedTuple):
     n_templates: int
     n_bootstrap: int
     n_flips: int
-
-
-class NoiseFloor(NamedTuple):
-    """The largest null shift in size, and of how many it is the largest."""
-
-    floor: float
-    n: int
 
 
 def paired_shift(
@@ -112,6 +105,22 @@ def paired_shift(
         n_bootstrap=interval.n_bootstrap,
         n_flips=test.n_flips,
     )
+
+
+def reseeding(base: ArrayLike, other: ArrayLike, templates: Sequence[str]) -> float | None:
+    """How far the seed of the resampling moves the lower end of a shift's interval.
+
+    As a part of half the interval's width, over RESEEDS. Item scores are [n_items]; None where
+    the shift can't be measured. The shift itself depends on no seed, and neither does its p up to
+    16 templates.
+    """
+    try:
+        shifts = [paired_shift(base, other, templates, seed) for seed in RESEEDS]
+    except NotMeasurableError:
+        return None
+    half_width = float(np.mean([(shift.ci_high - shift.ci_low) / 2 for shift in shifts]))
+    spread = max(shift.ci_low for shift in shifts) - min(shift.ci_low for shift in shifts)
+    return spread / half_width if half_width > 0 else 0.0
 
 
 def cluster_bootstrap(
@@ -197,22 +206,6 @@ def benjamini_hochberg(p: Sequence[float]) -> Floats:
     1995). Raises ValueError for a p outside 0 to 1; leave out what was not measured.
     """
     return np.asarray(stats.false_discovery_control(p, method="bh"), dtype=np.float64)
-
-
-def noise_floor(null_shifts: Sequence[float]) -> NoiseFloor:
-    """The size that a shift reaches without any change of behaviour: max |null shift|.
-
-    `null_shifts` are shifts of numerically perturbed copies of the base against the base. There are
-    few of them, and from n values no quantile finer than n/(n + 1) can be read: one more null shift
-    exceeds the largest of n with a chance of 1/(n + 1). The largest is therefore the estimate that
-    claims least; a standard deviation of three to five values would be unstable, and would assume a
-    shape. Raises NotMeasurableError without any null shift, or with one that is not finite.
-    """
-    if not len(null_shifts) or not np.isfinite(null_shifts).all():
-        raise NotMeasurableError(
-            f"null shifts {list(null_shifts)}: at least one is needed and all must be finite"
-        )
-    return NoiseFloor(float(np.abs(null_shifts).max()), len(null_shifts))
 
 
 def _template_totals(

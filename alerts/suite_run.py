@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from alerts.knowledge import applicable
+from alerts.noise import NotMeasurableError
 from alerts.pairwise_judge import Judged
 from alerts.shifts import SuiteScores, accuracy, measure_behaviours
-from alerts.statistics import NotMeasurableError, Shift, paired_shift
+from alerts.statistics import Shift, paired_shift
 from alerts.suite import Suite, suite_digest
 from dfc.sides import SideName
 

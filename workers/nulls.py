@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerts.conformal import reseeding
 from alerts.knowledge import enough
 from alerts.nulls import Null, NullKind, ScoreNulls, score_nulls
 from alerts.shifts import SuiteScores, null_shift
+from alerts.statistics import reseeding
 from alerts.suite import Suite
 from dfc.perturbation import Noise, Rounding
 from monitor.errors import CheckpointRefusedError

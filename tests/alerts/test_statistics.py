@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from alerts.noise import NotMeasurableError, noise_floor
 from alerts.statistics import (
     MONTE_CARLO_FLIPS,
-    NotMeasurableError,
     benjamini_hochberg,
     cluster_bootstrap,
-    noise_floor,
     paired_shift,
     ratio_interval,
     sign_flip,

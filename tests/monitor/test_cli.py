@@ -315,11 +315,11 @@ def test_a_changed_audit_log_is_reported() -> None:
     assert result.exit_code == 3 and "v1 is passed but the log says trusted" in result.stderr
 
 
-def test_the_command_line_starts_without_torch_and_without_workers() -> None:
+def test_the_command_line_starts_without_torch_scipy_and_workers() -> None:
     script = (
         "import sys, monitor.cli, monitor.diff_claims, monitor.rounds, monitor.identity\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
-        "assert not loaded & {'torch', 'transformers', 'workers'}, loaded"
+        "assert not loaded & {'torch', 'transformers', 'scipy', 'workers'}, loaded"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run(

@@ -380,11 +380,11 @@ def test_the_process_dies_with_its_parent(
     assert pushes.row(diff_id).state == DiffState.RUNNING  # until the reconciler looks
 
 
-def test_neither_workers_nor_who_watches_them_import_torch() -> None:
+def test_neither_workers_nor_who_watches_them_import_torch_or_scipy() -> None:
     script = (
         "import sys, workers.check, workers.diff_process, workers.local, workers.remote\n"
         "import workers.service\n"
-        "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"
+        "assert not {'torch', 'transformers', 'matplotlib', 'scipy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
