@@ -10,6 +10,7 @@ from deploy.bench.cli import app as bench
 from monitor.alert_commands import alerts, doctor
 from monitor.check_commands import calibrate, check, render, watch
 from monitor.console import write
+from monitor.cost_commands import cost
 from monitor.probe_commands import probes
 from monitor.service_commands import cancel, exporter, healthy, reconcile, status, worker
 from monitor.version_commands import lines, quarantine, show_version, trust, versions
@@ -22,7 +23,7 @@ app = typer.Typer(
 app.add_typer(alerts, name="alerts")
 app.add_typer(bench, name="bench")
 app.add_typer(probes, name="probes")
-for command in (check, render, watch, calibrate, lines, versions, trust, quarantine):
+for command in (check, cost, render, watch, calibrate, lines, versions, trust, quarantine):
     app.command()(command)
 app.command(name="show")(show_version)
 for serving in (worker, reconcile, status, healthy, exporter, cancel, doctor):

@@ -151,6 +151,8 @@ class DownloadCache:
                 f"needs {total:,} bytes, but the download cache may take {self.max_bytes:,}; "
                 "raise download_bytes or publish a smaller checkpoint"
             )
+        if hopeless := self._disk_lacks(kept, self._used_besides(kept)):
+            raise SourceError(hopeless)  # before anything is dropped in vain
         others = sorted(
             (path for path in self._pushes.iterdir() if path.is_dir() and path != push),
             key=lambda path: path.stat().st_mtime_ns,
@@ -160,7 +162,7 @@ class DownloadCache:
             if left.is_dir() and not _is_in_use(left):
                 shutil.rmtree(left, ignore_errors=True)
                 _lock_file(left).unlink(missing_ok=True)
-        while self._used_besides(kept) + total > self.max_bytes:
+        while lacks := self._lacks(kept):
             if droppable:
                 dropped = droppable.pop(0)
                 others.remove(dropped)
@@ -174,11 +176,31 @@ class DownloadCache:
             ]
             for blob in unneeded:
                 blob.unlink()
-            if not droppable and not unneeded and self._used_besides(kept) + total > self.max_bytes:
-                raise SourceError(
-                    f"no room for {total:,} bytes: the rest of the download cache's "
-                    f"{self.max_bytes:,} is in use; raise download_bytes, or wait for what runs"
-                )
+            if not droppable and not unneeded and self._lacks(kept):
+                raise SourceError(lacks)
+
+    def _lacks(self, kept: dict[str, int]) -> str | None:
+        """Why the files `kept` have no room yet; None when they have."""
+        total = sum(kept.values())
+        if self._used_besides(kept) + total > self.max_bytes:
+            return (
+                f"no room for {total:,} bytes: the rest of the download cache's "
+                f"{self.max_bytes:,} is in use; raise download_bytes, or wait for what runs"
+            )
+        return self._disk_lacks(kept, 0)
+
+    def _disk_lacks(self, kept: dict[str, int], droppable: int) -> str | None:
+        """Why the disk has no room for the files `kept`, though so many bytes may be dropped."""
+        blobs = {blob.name: blob.stat().st_size for blob in self._blobs.iterdir()}
+        arrived = sum(blobs.get(name, blobs.get(f"{name}{_PART}", 0)) for name in kept)
+        missing = sum(kept.values()) - arrived
+        free = shutil.disk_usage(self.directory).free
+        if missing <= free + droppable:
+            return None
+        return (
+            f"no room for {missing:,} bytes: {self.directory} has {free:,} left on its disk; "
+            "free some space or move data_dir"
+        )
 
     def _used_besides(self, kept: dict[str, int]) -> int:
         return sum(

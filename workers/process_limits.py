@@ -15,7 +15,7 @@ def bind(limits: LimitSettings) -> None:
     """Hold this process, and those that it starts, to `limits` for good."""
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)  # writing more is an error: Python ignores
     _lower(resource.RLIMIT_NOFILE, limits.open_files)  # the signal that would kill it
-    if limits.memory_bytes is not None and not _sees_a_gpu():
+    if limits.memory_bytes is not None and not sees_a_gpu():
         _lower(resource.RLIMIT_AS, limits.memory_bytes)
 
 
@@ -30,7 +30,7 @@ def limit_reached(error: BaseException, limits: LimitSettings) -> str | None:
         if number == errno.EMFILE or f"(os error {errno.EMFILE})" in text:
             return _told("limits.open_files", limits.open_files, "more files were opened", seen)
         wanting = want_of_memory(text)
-        if wanting is not None and limits.memory_bytes is not None and not _sees_a_gpu():
+        if wanting is not None and limits.memory_bytes is not None and not sees_a_gpu():
             return f"{wanting}; limits.memory_bytes allows {limits.memory_bytes:,}"
         seen = seen.__cause__ or seen.__context__
     return None
@@ -50,6 +50,6 @@ def _lower(which: int, most: int) -> None:
     resource.setrlimit(which, (most, most))
 
 
-def _sees_a_gpu() -> bool:
+def sees_a_gpu() -> bool:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(_DEVICES.glob("nvidia[0-9]*"))

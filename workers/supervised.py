@@ -31,6 +31,7 @@ from workers.job import Job
 from workers.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
 from workers.questions import answer_due
+from workers.room import refuse_what_cannot_fit
 from workers.supervisor import Ending
 from workers.traces import Trace, traced
 from workers.workplace import (
@@ -109,6 +110,7 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
     ):
         attempt = Attempt(heartbeat, place.must_stop, settings.broker.deadline_seconds)
         job = _fetched(place, claim, heartbeat, attempt, trace)
+        refuse_what_cannot_fit(job, settings)
         may_reach = settings.explainer.base_url is not None  # whom the operator has named
         known = calibration_of(place.sessions, job, place.clock())
         assignment = Assignment(

@@ -317,3 +317,13 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(os, "fsync", noted)
     fetch(cache, "v1", [file], store.read)
     assert synced == [(f"{blob.name}.part", False), ("blobs", True)]
+
+
+def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, store: Store) -> None:
+    cache = DownloadCache(tmp_path / "cache", 1 << 62)
+    old = fetch(cache, "old", [store.put("config.json", b"old")], store.read)
+    store.asked.clear()
+    huge = [RemoteFile("model.safetensors", 1 << 60, f"sha256:{'0' * 64}")]
+    with pytest.raises(SourceError, match="left on its disk; free some space or move data_dir"):
+        fetch(cache, "huge", huge, store.read)
+    assert store.asked == [] and (old / "config.json").read_bytes() == b"old"

@@ -1,0 +1,58 @@
+"""The causal experiments as work: how often each of their texts is read again from the layer.
+
+Counted after `alerts.causal`, `alerts.mediation` and `alerts.reach`, for features that are all
+there to be tried.
+"""
+
+from workers.cost.diff import PlannedDiff
+from workers.cost.plan import EFFORT
+from workers.cost.shape import Shape
+from workers.cost.texts import SuiteTokens
+from workers.cost.work import Work, read
+
+
+def steer(diff: PlannedDiff) -> Work:
+    """Flagged behaviours and the candidate's own words one by one, then all behaviours at once."""
+    neutral = SuiteTokens(EFFORT.neutral_rows, EFFORT.neutral_rows * EFFORT.neutral_tokens, 0)
+    neutral = neutral._replace(completions=neutral.tokens)
+    causes = [_causes(diff, suite, neutral.part(EFFORT.neutral_rows / 2)) for suite in diff.steered]
+    everything = [suite.part(EFFORT.reach_items) for suite in diff.texts.behaviours]
+    again = 1 + EFFORT.reach_features * (1 + EFFORT.reach_controls)
+    reach = [
+        below(diff, diff.candidate, suite).plus(above(diff, diff.candidate, suite).times(again))
+        for suite in everything
+    ]
+    return Work().plus(*causes, *reach)
+
+
+def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
+    seeds, best = len(diff.recipe.seeds), EFFORT.best
+    selection = suite.part(min(EFFORT.selection_items, suite.items / 2))
+    report = suite.part(min(EFFORT.report_items, suite.items / 2))
+    tried = sum(EFFORT.pool - taken for taken in range(best))
+    of_selection = 1 + seeds * tried + best * EFFORT.strengths
+    doses = EFFORT.doses * (1 + EFFORT.dose_controls)
+    of_report = 2 + seeds * (4 + EFFORT.controls) + 2 * best + EFFORT.controls + doses
+    of_text = seeds * (best + 3) + best * (1 + EFFORT.strengths) + EFFORT.doses
+    captured = [
+        below(diff, model, part).plus(above(diff, model, part))
+        for model in diff.models
+        for part in (selection, report)
+    ]
+    return Work().plus(
+        *captured,
+        above(diff, diff.candidate, selection).times(of_selection),
+        above(diff, diff.candidate, report).times(of_report),
+        above(diff, diff.candidate, text).times(of_text),
+    )
+
+
+def below(diff: PlannedDiff, model: Shape, texts: SuiteTokens) -> Work:
+    """One reading up to the layer."""
+    return read(model, texts.tokens, texts.context, blocks=diff.depth)
+
+
+def above(diff: PlannedDiff, model: Shape, texts: SuiteTokens) -> Work:
+    """One reading from the kept states at the layer."""
+    upper = 1 - diff.depth
+    return read(model, texts.tokens, texts.context, blocks=upper, heads=texts.completions)
