@@ -45,13 +45,16 @@ def heavy(path: Path, weights: int) -> Path:
 
 
 def test_two_models_that_the_memory_cannot_hold_are_refused(
-    tmp_path: Path, settings: Settings
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quarter = memory_of_host() // 4 // 2 * 2  # weights of two bytes that fill half of it
     light, full = heavy(tmp_path / "light", quarter // 2), heavy(tmp_path / "full", 2 * quarter)
     refuse_what_cannot_fit(job(light, light), settings)
     with pytest.raises(RoomError, match=rf"take {5 * quarter:,} bytes, and this host has"):
         refuse_what_cannot_fit(job(light, full), settings)
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.room.sees_a_gpu", lambda: True)
+        refuse_what_cannot_fit(job(light, full), settings)  # which may have more than the host
     # Of equal weights one model may be all that is loaded.
     one = Side("a", "same", full, "a")
     refuse_what_cannot_fit(Job(None, one, one._replace(content_digest="b")), settings)
