@@ -248,7 +248,7 @@ def test_what_was_compared_under_other_conditions_is_not_asked_about(
 @pytest.mark.parametrize(
     "how, reason",
     [
-        ("emptied", "what the check has measured is no longer kept; check the version again"),
+        ("emptied", "what the check has measured is no longer kept, or it never came so far"),
         ("too long", "the prompt can't be answered"),
         ("unknown", "candidate-999: the candidate has no such feature of its own"),
     ],
