@@ -45,7 +45,7 @@ def write_config(path: Path, settings: Settings) -> None:
         f"tokens = {recipe.tokens}",
         f"answer_tokens = {recipe.answer_tokens}",
         "[recipe.dfc]",
-        *(f"{key} = {value}" for key, value in (DFC | {"steps": 60}).items()),
+        *(f"{key} = {value}" for key, value in (DFC | {"steps": 150}).items()),
     ]
     path.write_text("\n".join(lines))
 
