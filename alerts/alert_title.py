@@ -13,4 +13,8 @@ def alert_title(verdict: Verdict, alert: Alert | None) -> str:
     word = wording.verdict_word(verdict).replace(
         verdict.verdict.capitalize(), verdict.verdict.upper()
     )
+    if alert is not None and alert.finding == Finding.FLAGGED and not verdict.behaviours:
+        # The verdict only stands for one that can't be read: what it found is in the alert.
+        candidate = wording.short_digest(verdict.candidate.digest)
+        return f"{word}: {verdict.line} @ {candidate}: {alert.found}"
     return f"{word}: {wording.headline(verdict)}"

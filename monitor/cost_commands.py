@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from monitor.console import BAD_INPUT, explained, show, write
-from monitor.cost_view import cost_view
 from monitor.errors import SettingsError
 from monitor.options import Config, DataDir, TextOrJson, named_path, settings_of
 
@@ -30,6 +29,7 @@ def cost(
 
     Exits with 2 when the machine has too little memory or disk for it.
     """
+    from monitor.cost_view import cost_view
     from workers.cost.estimate import estimate, planned
     from workers.cost.machine import MACHINES
     from workers.cost.plan import Assumed

@@ -12,6 +12,7 @@ import psutil
 
 from dfc.corpus import Text
 from monitor.checkpoint import CONFIG, Checkpoint, inspect_checkpoint
+from monitor.directory import list_directory
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings
 from monitor.strict_json import read_json_object
@@ -41,7 +42,9 @@ class RoomError(LatentwatchError):
 def refuse_what_cannot_fit(job: Job, settings: Settings) -> None:
     """Raises RoomError, with both figures and the remedy, where `job` certainly needs more memory
     or disk than this host has."""
-    sides = [inspect_checkpoint(side.path) for side in (job.base, job.candidate)]
+    # What was downloaded are links to files elsewhere; they were judged when they were taken in.
+    places = [side.path for side in (job.base, job.candidate)]
+    sides = [inspect_checkpoint(path, list_directory(path, root=Path("/"))) for path in places]
     if not job.probe_only:  # else what the models said may be kept from other diffs
         _check_memory(sum(map(_loaded_bytes, sides)), settings.limits.memory_bytes)
         _check_disk(sides[1], settings)

@@ -99,7 +99,7 @@ def ask(sessions: sessionmaker[Session], now: float) -> None:
     with sessions.begin() as session:
         row = session.scalars(select(AlertRow)).one()
         asked = PromptAsked(prompt="Is it good?", feature="candidate-10")
-        put(session, row, asked, "slack:U0ADA", now - 60)
+        put(session, row, asked, "slack:U0ADA", now - 60, ())
         claimed = claim_question(session, now - 50, "host:1:0", 60.0)
         assert claimed is not None
         answer_question(session, claimed.id, claimed.fence, steered("yes"), now)
