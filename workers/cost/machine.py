@@ -29,7 +29,13 @@ MACHINES = {
     machine.name: machine
     for machine in (
         Machine(
-            "cpu-2", 0.25e12, 20e9, 0.4e9, 16 * GiB, 100 * GiB, "fitted to the demo's harvest stage"
+            "cpu-2",
+            0.25e12,
+            20e9,
+            0.4e9,
+            16 * GiB,
+            100 * GiB,
+            "set by eye to the demo (docs/scale.md)",
         ),
         Machine("a100", 125e12, 1.2e12, 1e9, 80 * 10**9, 2000 * GiB, _SHARE),
         Machine("h100", 396e12, 2.0e12, 1e9, 80 * 10**9, 2000 * GiB, _SHARE),
