@@ -15,19 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from pydantic import SecretStr
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.deadline import end_after
 from monitor.errors import DatabaseError, LatentwatchError
 from monitor.postgres import connect, connect_reader
+from monitor.revisions import migrate, newest_revision, revision_of
 from monitor.schema import Base
 
 BUSY_SECONDS = 30.0
@@ -53,7 +50,7 @@ def open_database(url: str | SecretStr) -> sessionmaker[Session]:
     if parsed.get_backend_name() == "postgresql":
         with _explained(parsed, "used"):
             engine = connect(parsed, BUSY_SECONDS)
-            _migrate(engine)
+            migrate(engine)
         return sessionmaker(engine, expire_on_commit=False)
     path = Path(str(parsed.database))
     with _explained(path, "used"):
@@ -62,7 +59,7 @@ def open_database(url: str | SecretStr) -> sessionmaker[Session]:
             _use_wal(path)
             engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
             _begin_with(engine, "BEGIN IMMEDIATE")
-            _migrate(engine)
+            migrate(engine)
     return sessionmaker(engine, expire_on_commit=False)
 
 
@@ -78,7 +75,7 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     if parsed.get_backend_name() == "sqlite" and path.exists() and _may_write(path):
         with _explained(path, "read"):
             engine = _sqlite_reader(path)
-            stale = _revision(engine) not in (None, _newest_revision())
+            stale = revision_of(engine) not in (None, newest_revision())
         if stale:
             open_database(url).kw["bind"].dispose()
     return open_reader(url)
@@ -100,7 +97,7 @@ def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmake
             )
             if hurry is not None:
                 end_after(engine, hurry.connection)
-            revision = _revision(engine)
+            revision = revision_of(engine)
     else:
         place = path = Path(str(parsed.database))
         with _explained(path, "read"):
@@ -109,10 +106,10 @@ def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmake
             engine = _sqlite_reader(path)
             if hurry is not None:
                 end_after(engine, hurry.connection)
-            revision = _revision(engine)
+            revision = revision_of(engine)
     if revision is None:
         return _nothing()
-    if revision != _newest_revision():
+    if revision != newest_revision():
         raise DatabaseError(
             f"{place}: was written by another latentwatch than this one; bring both to one "
             "version, and run the command once as a user who may write there"
@@ -134,11 +131,6 @@ def _nothing() -> sessionmaker[Session]:
     return sessionmaker(empty)
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
 @contextmanager
 def _explained(place: URL | Path, purpose: str) -> Iterator[None]:
     """Turn what the database says into a DatabaseError; of a URL the password is not shown."""
@@ -155,10 +147,6 @@ def _explained(place: URL | Path, purpose: str) -> Iterator[None]:
             f"{place}: its schema is unknown ({error}); it was written by a newer latentwatch, "
             "so update this installation or name another database"
         ) from error
-
-
-def _newest_revision() -> str | None:
-    return ScriptDirectory.from_config(_migrations()).get_current_head()
 
 
 def _may_write(path: Path) -> bool:
@@ -221,33 +209,3 @@ def _begin_with(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
         connection.exec_driver_sql(statement)
-
-
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
-    return config
-
-
-def _migrate(engine: Engine) -> None:
-    config = _migrations()
-    with engine.connect() as connection, _unenforced(connection), connection.begin():
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-@contextmanager
-def _unenforced(connection: Connection) -> Iterator[None]:
-    """On SQLite, without the enforcement of foreign keys, which can't be changed in a transaction.
-
-    A table is changed there by making it anew: rows that refer to it have to bear that it is away.
-    """
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    driver: Any = connection.connection.driver_connection
-    driver.execute("PRAGMA foreign_keys=OFF")
-    try:
-        yield
-    finally:
-        driver.execute("PRAGMA foreign_keys=ON")

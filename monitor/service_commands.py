@@ -23,8 +23,8 @@ from monitor.options import Config, DataDir, LineName, Reason, VersionName, sett
 from monitor.outbox import QUEUES
 from monitor.owner import this_user
 from monitor.schema import Diff, DiffState
-from monitor.status import status_data, status_of
-from monitor.status_view import status_view
+from monitor.status import status_of
+from monitor.status_view import status_data, status_view
 
 WorkerName = Annotated[
     str | None, typer.Option("--name", help="Tells workers apart; host and device by default.")

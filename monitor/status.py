@@ -1,6 +1,6 @@
 """What is queued, what runs and how far it is, who is at work, and what is unchecked longest."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -102,38 +102,6 @@ def status_of(session: Session, now: float) -> Status:
     )
 
 
-def status_data(status: Status, now: float) -> dict[str, Any]:
-    """The status as JSON; times in seconds since the epoch."""
-    return {
-        "queues": [queue._asdict() for queue in status.queues],
-        "delayed": status.delayed,
-        "running": [
-            row._asdict()
-            | {
-                "step": None if row.step is None else _step(row.step, now),
-                "readings": row.readings and row.readings._asdict(),
-            }
-            for row in status.running
-        ],
-        "questions": [row._asdict() for row in status.questions],
-        "workers": [
-            {
-                "name": worker.name,
-                "queues": worker.queues.split(","),
-                "gpu": worker.gpu,
-                "started_at": worker.started_at,
-                "seen_at": worker.seen_at,
-                "alive": is_alive(worker, now),
-            }
-            for worker in status.workers
-        ],
-        "unchecked": status.unchecked,
-        "unread": status.unread,
-        "wrong_clocks": status.wrong_clocks,
-        "oldest_unchecked": status.oldest_unchecked and status.oldest_unchecked._asdict(),
-    }
-
-
 def _queues(session: Session, now: float) -> list[QueueRow]:
     counts: dict[str, list[int]] = {}
     diffs = (
@@ -232,10 +200,6 @@ def _unchecked(session: Session) -> dict[str, dict[str, int]]:
 def is_alive(worker: WorkerRow, now: float) -> bool:
     """Whether it told of itself lately."""
     return now - worker.seen_at <= SILENT_AFTER_SECONDS
-
-
-def _step(step: Step, now: float) -> dict[str, Any]:
-    return step._asdict() | {"seconds_left": step.seconds_left(now)}
 
 
 def _oldest(session: Session) -> Unchecked | None:

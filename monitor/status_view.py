@@ -1,4 +1,6 @@
-"""The status of the service as tables for the terminal."""
+"""The status of the service for programs, and as tables for the terminal."""
+
+from typing import Any
 
 from rich import filesize
 from rich.console import Group, RenderableType
@@ -10,6 +12,38 @@ from monitor.progress import Step
 from monitor.readings import Readings
 from monitor.status import Status, is_alive
 from monitor.tables import add_row, moment, new_table, plain
+
+
+def status_data(status: Status, now: float) -> dict[str, Any]:
+    """The status as JSON; times in seconds since the epoch."""
+    return {
+        "queues": [queue._asdict() for queue in status.queues],
+        "delayed": status.delayed,
+        "running": [
+            row._asdict()
+            | {
+                "step": None if row.step is None else _step(row.step, now),
+                "readings": row.readings and row.readings._asdict(),
+            }
+            for row in status.running
+        ],
+        "questions": [row._asdict() for row in status.questions],
+        "workers": [
+            {
+                "name": worker.name,
+                "queues": worker.queues.split(","),
+                "gpu": worker.gpu,
+                "started_at": worker.started_at,
+                "seen_at": worker.seen_at,
+                "alive": is_alive(worker, now),
+            }
+            for worker in status.workers
+        ],
+        "unchecked": status.unchecked,
+        "unread": status.unread,
+        "wrong_clocks": status.wrong_clocks,
+        "oldest_unchecked": status.oldest_unchecked and status.oldest_unchecked._asdict(),
+    }
 
 
 def status_view(status: Status, now: float) -> RenderableType:
@@ -81,3 +115,7 @@ def _memory(readings: Readings | None) -> str:
     if readings.gpu_memory_used is None or readings.gpu_memory is None:
         return memory
     return f"{memory}, GPU {100 * readings.gpu_memory_used // readings.gpu_memory} %"
+
+
+def _step(step: Step, now: float) -> dict[str, Any]:
+    return step._asdict() | {"seconds_left": step.seconds_left(now)}

@@ -145,8 +145,8 @@ FLEET = Dashboard(
             width=24,
         ),
         Panel(
-            "Lines that can't be looked at",
-            "1 where the last look failed; `latentwatch lines` says why.",
+            "Lines that are held up",
+            "1 where no look or no queueing was possible; `latentwatch status` says why.",
             (Query("latentwatch_watcher_problem", "{{line}}"),),
             kind="bargauge",
             thresholds=((1, "red"),),

@@ -30,7 +30,12 @@ _METRICS = (
         ("line",),
         "When the watcher last saw what lies there; 0 where it never did.",
     ),
-    Metric("watcher_problem", "gauge", ("line",), "1 where its last look failed."),
+    Metric(
+        "watcher_problem",
+        "gauge",
+        ("line",),
+        "1 where it could not look, or queue what it saw.",
+    ),
     Metric(
         "versions_observed",
         "counter",

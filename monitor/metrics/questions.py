@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
 from monitor.metrics.reading import Distribution, Reading, Spread
 from monitor.schema import Question, QuestionState
 
-KINDS = ("prompt", "suite", "seeds")
-"""Of `alerts.question.Asked`."""
+KINDS = tuple(kind.model_fields["kind"].default for kind in (PromptAsked, SuiteAsked, SeedsAsked))
 
 
 def read_questions(session: Session) -> Iterator[Reading | Spread]:
@@ -24,6 +24,7 @@ def read_questions(session: Session) -> Iterator[Reading | Spread]:
         Question.state == QuestionState.ANSWERED
     )
     for asked, asked_at, finished_at in session.execute(answered):
-        spreads[json.loads(asked)["kind"]].observe((finished_at or asked_at) - asked_at)
+        if finished_at is not None:
+            spreads[json.loads(asked)["kind"]].observe(finished_at - asked_at)
     for kind, distribution in spreads.items():
         yield Spread("question_seconds", (kind,), distribution)

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from monitor import diff_claims, diff_queue
 from monitor.line_watch import LineWatch
 from monitor.schema import Line, Outgoing, Version
-from monitor.status import status_data, status_of
+from monitor.status import status_of
+from monitor.status_view import status_data
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory
 

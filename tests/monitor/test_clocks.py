@@ -12,8 +12,8 @@ from monitor.clocks import FORGOTTEN_SECONDS, WRONG_SECONDS, note_clock, wrong_c
 from monitor.leader import lead
 from monitor.line_watch import LineWatch
 from monitor.schema import HostClock
-from monitor.status import status_data, status_of
-from monitor.status_view import status_view
+from monitor.status import status_of
+from monitor.status_view import status_data, status_view
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -26,6 +24,7 @@ from monitor.lineage import verify_audit
 from monitor.schema import Audit, Base, Line
 from monitor.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES
+from tests.monitor.schemas import at_revision
 
 
 def _open_and_write(url: str, name: str) -> None:
@@ -119,7 +118,7 @@ def test_what_is_not_there_reads_as_empty_and_is_not_created(tmp_path: Path) -> 
 
 
 def test_who_may_write_migrates_when_reading(database_url: str) -> None:
-    _at_revision(database_url, "0010")
+    at_revision(database_url, "0010")
     with pytest.raises(DatabaseError, match="another latentwatch"):
         open_reader(database_url)
     with read_database(database_url)() as session:
@@ -179,7 +178,7 @@ def test_a_transaction_shuts_others_out_from_its_first_read(database_url: str) -
 
 @BOTH_DATABASES
 def test_the_audit_log_of_before_there_were_alerts_is_kept_and_closed(database_url: str) -> None:
-    sessions = _at_revision(database_url, "0003")
+    sessions = at_revision(database_url, "0003")
     with sessions.begin() as session:
         session.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
         session.execute(text(_VERSION))
@@ -213,7 +212,7 @@ VALUES (:v, :f, :t, :a, :r, :m, :p, :h)"""
 def test_digests_of_before_it_was_noted_when_they_are_of_use_are_not_taken_again(
     database_url: str,
 ) -> None:
-    sessions = _at_revision(database_url, "0010")
+    sessions = at_revision(database_url, "0010")
     with sessions.begin() as session:
         session.execute(
             text(
@@ -225,15 +224,3 @@ def test_digests_of_before_it_was_noted_when_they_are_of_use_are_not_taken_again
     stat = FileStat("old", 5, 1, 2, 3)
     cache.put(Path("/new"), stat, FileDigests("cd", ()))
     assert cache.get(Path("/old"), stat) == FileDigests("ab", ())
-
-
-def _at_revision(database_url: str, revision: str) -> sessionmaker[Session]:
-    if database_url.startswith("sqlite"):
-        Path(database_url.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
-    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
-    config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    return sessionmaker(engine)

@@ -14,7 +14,8 @@ from monitor.line_settings import LineSettings
 from monitor.line_watch import LineWatch
 from monitor.rounds import watch_forever
 from monitor.schema import Line, Trust
-from monitor.status import status_data, status_of
+from monitor.status import status_of
+from monitor.status_view import status_data
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, MetaData, Table, create_engine, select, text
+from sqlalchemy import Column, MetaData, Table, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from monitor.database import open_database
@@ -18,6 +16,7 @@ from monitor.lineage import verify_audit
 from monitor.outbox import Message, relay
 from monitor.schema import Base, Diff, DiffState, Version
 from tests.monitor.conftest import BOTH_DATABASES
+from tests.monitor.schemas import at_revision
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 """Written by that version: a trusted version, and two that wait for their comparison."""
@@ -64,18 +63,12 @@ REVISIONS = [script.revision for script in ScriptDirectory("monitor/migrations")
 
 @pytest.mark.parametrize("revision", REVISIONS)
 @BOTH_DATABASES
-def test_rows_of_every_earlier_schema_are_kept(
-    database_url: str, tmp_path: Path, revision: str
-) -> None:
+def test_rows_of_every_earlier_schema_are_kept(database_url: str, revision: str) -> None:
     """Each table has two rows, and where it can, the second refers to the first: as a reply does to
     the message that it answers."""
-    (tmp_path / "data").mkdir()
-    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
-    config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    earlier = at_revision(database_url, revision)
+    with earlier.begin() as session:
+        connection = session.connection()
         metadata = MetaData()
         metadata.reflect(connection)
         old = [table for table in metadata.sorted_tables if table.name != "alembic_version"]
@@ -83,7 +76,7 @@ def test_rows_of_every_earlier_schema_are_kept(
             for number in (1, 2):
                 connection.execute(table.insert().values(_row(table, number)))
         before = {table: connection.execute(table.select()).all() for table in old}
-    engine.dispose()
+    earlier.kw["bind"].dispose()
     with open_database(database_url)() as session:
         for table, rows in before.items():
             assert session.execute(table.select()).all() == rows, table.name
@@ -104,18 +97,13 @@ def _row(table: Table, number: int) -> dict[str, object]:
 
 
 @BOTH_DATABASES
-def test_only_what_waits_without_a_message_gets_one(database_url: str, tmp_path: Path) -> None:
+def test_only_what_waits_without_a_message_gets_one(database_url: str) -> None:
     """As after an update from the version that had no messages for what was queued before it."""
-    (tmp_path / "data").mkdir()
-    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
-    config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
-        connection.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
+    earlier = at_revision(database_url, "0003")
+    with earlier.begin() as session:
+        session.execute(text("INSERT INTO lines (id, name, created_at) VALUES (1, 'chat', 0)"))
         for number, state in enumerate(("queued", "queued", "done", "running"), 1):
-            connection.execute(
+            session.execute(
                 text(
                     "INSERT INTO diffs (id, line_id, base_digest, candidate_digest, recipe_digest,"
                     " probe_only, state, attempt, fence, queued_at) VALUES (:number, 1, 'base',"
@@ -123,10 +111,10 @@ def test_only_what_waits_without_a_message_gets_one(database_url: str, tmp_path:
                 ),
                 {"number": number, "digest": str(number), "probe_only": False, "state": state},
             )
-        connection.execute(
+        session.execute(
             text("INSERT INTO outbox (diff_id, queue, not_before, sent_at) VALUES (1, 'gpu', 0, 5)")
         )
-    engine.dispose()
+    earlier.kw["bind"].dispose()
     messages: list[Message] = []
     relay(open_database(database_url), messages.append, 10.0)
     assert messages == [Message(2, "gpu")]
