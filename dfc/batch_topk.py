@@ -47,7 +47,7 @@ def _smallest_of_largest(flat_N: Tensor, wanted: int) -> Tensor:
     """
     sample_M = flat_N[::SAMPLED_OF]
     guess = round(wanted / SAMPLED_OF * SAMPLE_SLACK) + 1
-    if not flat_N.is_cuda and guess < len(sample_M):
+    if flat_N.is_cpu and guess < len(sample_M):
         above_N = flat_N[flat_N >= sample_M.kthvalue(len(sample_M) - guess).values]
         if len(above_N) >= wanted:
             flat_N = above_N

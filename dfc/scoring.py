@@ -23,6 +23,10 @@ class Captured(NamedTuple):
     inputs: dict[str, Tensor]
     x_BTD: Tensor
 
+    def to(self, device: torch.device) -> "Captured":
+        inputs = {name: part.to(device) for name, part in self.inputs.items()}
+        return Captured(self.batch.to(device), inputs, self.x_BTD.to(device))
+
 
 @dataclass(frozen=True)
 class StateReplay(Replay):

@@ -43,11 +43,7 @@ class Active:
 def is_sparse(share: float, like: Tensor, dtype: torch.dtype) -> bool:
     """Whether products with this share of active entries are faster without the zeros: on a CPU
     whose torch has the parts for it. ``dtype`` is that of the plain product."""
-    return (
-        not like.is_cuda
-        and torch.backends.mkl.is_available()
-        and share < PLAIN_FROM.get(dtype, 0.0)
-    )
+    return like.is_cpu and torch.backends.mkl.is_available() and share < PLAIN_FROM.get(dtype, 0.0)
 
 
 def read(parts: Sequence[tuple[Tensor, Tensor]], bias_F: Tensor, code: Active) -> Active:

@@ -36,6 +36,7 @@ def train(
     config: DfcConfig,
     *,
     seed: int,
+    device: str = "cpu",
     moving_RD: Tensor | None = None,
     weight_T: Tensor | None = None,
     checkpoint: Path | None = None,
@@ -44,10 +45,11 @@ def train(
 ) -> TrainedDfc:
     """Train on token-aligned raw activations ``[T, d]`` of both models.
 
-    ``moving_RD`` are the directions of the difference that the tied form's first latents answer for
-    (``moving_directions``); without any, the whole difference. ``weight_T`` is how often a
-    position is drawn, relative to the others; without it, all alike. ``crosscoder`` makes the model
-    from the settings and both widths; benchmarks compare others.
+    The run takes place on ``device``, to which one batch is taken at a time; its result lies on
+    the CPU. ``moving_RD`` are the directions of the difference that the tied form's first latents
+    answer for (``moving_directions``); without any, the whole difference. ``weight_T`` is how often
+    a position is drawn, relative to the others; without it, all alike. ``crosscoder`` makes the
+    model from the settings and both widths; benchmarks compare others.
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
@@ -70,16 +72,18 @@ def train(
     variance = _variance(base_ND, candidate_ND, weight_N, tied)
     moving = None
     if tied and moving_RD is not None:
-        moving = _moving(moving_RD, candidate_ND - base_ND, weight_N)
+        moving = _moving(moving_RD, candidate_ND - base_ND, weight_N, device)
     draw = Draw(weight_N)
     torch.manual_seed(seed)
-    model = crosscoder(config, base_TD.shape[1], candidate_TD.shape[1])
+    model = crosscoder(config, base_TD.shape[1], candidate_TD.shape[1]).to(device)
     run = TrainingRun(model, config, seed)
     if checkpoint is not None:
         run.resume(checkpoint)
     while run.step < config.steps:
         index = run.batch_index(draw)
-        base_BD, candidate_BD = (x_ND.index_select(0, index) for x_ND in (base_ND, candidate_ND))
+        base_BD, candidate_BD = (
+            x_ND.index_select(0, index).to(device) for x_ND in (base_ND, candidate_ND)
+        )
         loss = run.update(base_BD, candidate_BD, variance, moving)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
             run.record(loss)
@@ -92,8 +96,8 @@ def train(
                 if checkpoint is not None:
                     run.save(checkpoint)
                 raise
-    directions_RD = moving.direction_RD if moving else None
-    return TrainedDfc(model.eval(), normalisation, seed, run.history, directions_RD)
+    directions_RD = moving.direction_RD.cpu() if moving else None
+    return TrainedDfc(model.cpu().eval(), normalisation, seed, run.history, directions_RD)
 
 
 def save_trained(path: Path, trained: TrainedDfc) -> None:
@@ -143,10 +147,12 @@ def _variance(base_ND: Tensor, candidate_ND: Tensor, weight_N: Tensor, tied: boo
     )
 
 
-def _moving(moving_RD: Tensor, difference_ND: Tensor, weight_N: Tensor) -> Moving | None:
+def _moving(
+    moving_RD: Tensor, difference_ND: Tensor, weight_N: Tensor, device: str
+) -> Moving | None:
     """None where the difference has nothing in these directions, or there are none."""
     variance = _mean_square(difference_ND @ moving_RD.T, weight_N)
-    return Moving(moving_RD, variance) if variance > 0 else None
+    return Moving(moving_RD.to(device), variance) if variance > 0 else None
 
 
 def _mean_square(x_ND: Tensor, weight_N: Tensor) -> float:

@@ -49,7 +49,7 @@ class TrainingRun:
         self.optimiser = torch.optim.Adam(
             model.parameters(), lr=config.learning_rate, betas=ADAM_BETAS, fused=True
         )
-        self.silent_F = torch.zeros(config.latents)
+        self.silent_F = torch.zeros(config.latents, device=model.threshold.device)
         """Tokens since each latent last fired, in the order of the concatenated codes."""
 
     def batch_index(self, draw: Draw) -> Tensor:
@@ -131,7 +131,7 @@ class TrainingRun:
             k.removeprefix("model."): v for k, v in found.tensors.items() if k.startswith("model.")
         }
         self.model.load_state_dict(model)
-        self.silent_F = found.tensors["silent"]
+        self.silent_F = found.tensors["silent"].to(self.silent_F.device)
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in found.tensors.items():
             if key.startswith("optimiser."):

@@ -106,7 +106,7 @@ class TransformersEngine(Engine):
     def unembed(self, x_ND: Tensor) -> Tensor:
         x_ND = x_ND.to(self._stack.model.device, self._stack.model.dtype)
         normed_ND = self._stack.upper(x_ND[None], self.info.n_layers - 1)[0]
-        return self._stack.logits(normed_ND).float()
+        return self._stack.logits(normed_ND).float().cpu()
 
     @torch.no_grad()
     def generate(
@@ -196,7 +196,7 @@ class TransformersEngine(Engine):
         )
 
     def _batches(self, replay: Replay) -> tuple[Captured, ...]:
-        """The replay's states, if they fit this model."""
+        """The replay's states, if they fit this model, on its device."""
         if not isinstance(replay, StateReplay):
             raise InputError("this replay was captured by another kind of engine; capture it again")
         x_BTD = replay.batches[0].x_BTD
@@ -205,7 +205,7 @@ class TransformersEngine(Engine):
                 f"the replay holds {x_BTD.dtype} states of width {x_BTD.shape[-1]}; this model "
                 f"needs {self.info.dtype} of width {self.info.d_model}: load both models alike"
             )
-        return replay.batches
+        return tuple(batch.to(self._stack.model.device) for batch in replay.batches)
 
     def _captured(
         self, rows: Sequence[ScoreRow], layer: int, groups: Sequence[Hashable] | None = None

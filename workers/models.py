@@ -12,6 +12,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 from dfc.allocator import keep_memory
+from dfc.device import native_device
 from dfc.divided_engine import DividedEngine
 from dfc.engine import Engine
 from dfc.errors import DfcError
@@ -48,22 +49,28 @@ class Models:
         ModelLoadError when it can't be loaded or has no chat template.
         """
         if name not in self._loaded:
-            self._loaded[name] = self._opened(self._job.side(name))
+            self._loaded[name] = self._opened(name)
         return self._loaded[name]
 
     def noisy_base(self, perturbation: Perturbation) -> Engine:
         """A noisy copy of the base, loaded anew with every call."""
-        return _open(self._job.base, partial(_reading, perturbation=perturbation))
+        noisy = partial(_reading, device=_device("base"), perturbation=perturbation)
+        return _open(self._job.base, noisy)
 
-    def _opened(self, side: Side) -> Engine:
-        reading = _open(side, _reading)
+    def _opened(self, name: SideName) -> Engine:
+        side = self._job.side(name)
+        reading = _open(side, partial(_reading, device=_device(name)))
         if self._engine == "transformers":
             return reading
         return DividedEngine(reading, lambda: _open(side, _writing))
 
 
-def _reading(directory: Path, perturbation: Perturbation | None = None) -> Engine:
-    engine = TransformersEngine(directory, perturbation=perturbation)
+def _device(name: SideName) -> str:
+    return native_device(("base", "candidate").index(name))
+
+
+def _reading(directory: Path, device: str, perturbation: Perturbation | None = None) -> Engine:
+    engine = TransformersEngine(directory, device=device, perturbation=perturbation)
     engine.encode_chat([{"role": "user", "content": "Hello"}], add_generation_prompt=True)
     return engine
 

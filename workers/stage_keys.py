@@ -7,6 +7,7 @@ behaviours that have shifted have a say in what the first features must hold.
 from importlib import metadata
 from typing import NamedTuple
 
+from dfc.device import native_device
 from dfc.precision import native_dtype
 from dfc.vllm.version import installed_version
 from workers.recipe import EngineName, Recipe, digest_of
@@ -61,7 +62,7 @@ def stage_code(*stages: str, engine: EngineName | None = None) -> str:
     libraries = {name: metadata.version(name) for name in LIBRARIES}
     if engine == "vllm":
         libraries["vllm"] = installed_version()
-    return digest_of([sources, libraries, str(native_dtype())])
+    return digest_of([sources, libraries, str(native_dtype(native_device()))])
 
 
 def _with_all_before(stage: str) -> set[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from dfc.transformers_engine import TransformersEngine
 from monitor.settings import Settings
+from tests.dfc.far_device import FAR, far_devices
 from tests.workers.conftest import Silent, changed, side_of
 from workers.diff import run_diff
 from workers.errors import InputsError, ModelLoadError, StoreError
@@ -80,6 +81,21 @@ def test_two_checkpoints_to_a_verdict_and_again_from_the_store(
     repeated = run_diff(job, settings, store, again)
     assert again.stages == [(stage, True) for stage in STAGES]
     assert repeated == outcome  # timings too: they are those of the work, not of this call
+
+
+def test_a_whole_diff_with_each_model_on_a_device_of_its_own(
+    job: Job, settings: Settings, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.models.native_device", lambda number: f"{FAR}:{1 - number}")
+    for where in ("stage_keys", "stages.decide", "stages.train"):
+        monkeypatch.setattr(f"workers.{where}.native_device", lambda: f"{FAR}:0")
+    heard = Heard()
+    with far_devices():
+        outcome = run_diff(job, settings, store, heard)
+    assert [stage for stage, _ in heard.stages] == STAGES
+    assert outcome.verdict.recipe.dtype == "bfloat16"
+    (behaviour,) = outcome.verdict.behaviours
+    assert behaviour.shift is not None and len(outcome.evidence.training) == 2
 
 
 def test_a_shift_is_traced_to_features(

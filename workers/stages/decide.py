@@ -7,6 +7,7 @@ from alerts.evidence import ControlReading, Controls
 from alerts.measured import behaviour_row
 from alerts.policy import Decision, decide, is_flagged
 from alerts.verdict import RecipeSummary, Verdict
+from dfc.device import native_device
 from dfc.precision import native_dtype
 from workers.evidence_records import evidence_of
 from workers.feature_records import features_of, own_words_of
@@ -67,7 +68,7 @@ def decide_diff(
             layer=findings.layer.layer if findings.layer else None,
             tokens=findings.harvest.tokens if findings.harvest else None,
             seeds=list(inputs.recipe.seeds),
-            dtype=str(native_dtype()).removeprefix("torch."),
+            dtype=str(native_dtype(native_device())).removeprefix("torch."),
         ),
         verdict=decision.verdict,
         severity=decision.severity,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from alerts.evidence import TrainingRun
 from dfc.config import DfcConfig
+from dfc.device import native_device
 from dfc.form import form_of
 from dfc.leaning import with_leaning_exclusive
 from dfc.train import TrainedDfc, load_trained, save_trained, train
@@ -69,6 +70,7 @@ def _train(
             pair.candidate.x_TD,
             _config(context),
             seed=seed,
+            device=native_device(),
             moving_RD=load_directions(attributed),
             weight_T=token_weights(harvest),
             checkpoint=context.work("train", part) / "training",
