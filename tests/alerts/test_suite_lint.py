@@ -193,6 +193,15 @@ def test_an_item_that_the_model_can_not_see_whole_is_named(tokenizer: Tokenizer)
     assert found.items == ("item-3",) and str(needed) in found.said
 
 
+def test_a_fact_that_the_model_can_not_see_whole_is_named(tokenizer: Tokenizer) -> None:
+    items = varied(8)
+    assert "too-long" not in {f.code for f in lint(suite(items=items), tokenizer, 200)}
+    long = {"messages": [{"role": "user", "content": "x zq " * 200}]}
+    items[5]["knows"] = {**items[5]["variants"][0], **long}
+    [found] = [f for f in lint(suite(items=items), tokenizer, 200) if f.code == "too-long"]
+    assert found.items == ("item-5",)
+
+
 def test_a_completion_without_tokens_is_an_error(tokenizer: Tokenizer) -> None:
     class Deaf:
         render_chat = staticmethod(tokenizer.render_chat)

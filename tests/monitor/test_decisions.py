@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import select, text
 
 from alerts.alert import AlertState, Finding, Refusal
-from alerts.slack_interaction import Click, Submission
+from alerts.slack_interaction import Asking, Click, Submission
 from monitor.alert_token import token_of
-from monitor.decisions import Answer, Ask, Done, answer
+from monitor.decisions import Answer, Ask, Done, answer, cancel_asked
 from monitor.lineage import move, verify_audit
-from monitor.schema import AlertRow, Audit, Trust, Version
+from monitor.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
 from tests.alerts import samples
 from tests.monitor.alerting import START, Desk, alert_settings, desk
+from tests.monitor.questions import put_prompt
 
 __all__ = ["desk"]
 
@@ -226,3 +227,22 @@ def test_an_alert_whose_row_was_changed_is_found(flagged: Desk) -> None:
         session.execute(text("UPDATE alerts SET state = 'trusted'"))
     with flagged.sessions() as session:
         assert any("is trusted but the log says open" in found for found in verify_audit(session))
+
+
+def test_a_question_is_cancelled_from_its_own_alert_alone(flagged: Desk) -> None:
+    question, token = put_prompt(flagged), token_of(flagged.alert())
+    flagged.check(flagged.add_version("w1", trusted=True), "v3", samples.flagged())
+    with flagged.sessions() as session:
+        other = session.scalars(select(AlertRow).filter(AlertRow.id != question.alert_id)).one()
+
+    def cancel(token: str) -> Done | Refusal:
+        given = Asking(ADA, "C0ALERTS", token, f"cancel:{question.id}", "", None)
+        settings = alert_settings(flagged.slack)
+        return cancel_asked(
+            flagged.sessions, settings, members, given, question.id, flagged.clock()
+        )
+
+    assert isinstance(cancel(token_of(other)), Refusal)
+    with flagged.sessions() as session:
+        assert session.get_one(Question, question.id).state == QuestionState.QUEUED
+    assert cancel(token) == Done()
