@@ -3,6 +3,10 @@
 import json
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+from sarif_pydantic import Sarif
+
 from alerts.sarif import to_sarif
 from alerts.verdict import Verdict
 from tests.alerts.samples import HOSTILE, flagged, flagged_json, passed, undecided
@@ -19,6 +23,15 @@ def run_of(verdict: Verdict) -> dict[str, Any]:
 def prints(verdict: Verdict) -> list[str]:
     results = run_of(verdict)["results"]
     return [result["partialFingerprints"]["latentwatch/v1"] for result in results]
+
+
+def test_it_is_sarif_as_others_read_it() -> None:
+    for verdict in (flagged(), passed(), undecided()):
+        text = to_sarif(verdict)
+        read = Sarif.model_validate_json(text)
+        assert len(read.runs[0].results or []) == len(run_of(verdict)["results"])
+    with pytest.raises(ValidationError):  # the reader minds
+        Sarif.model_validate_json(to_sarif(undecided()).replace('"level": "', '"level": "so-'))
 
 
 def test_a_flagged_behaviour_is_a_result_of_its_rule() -> None:
