@@ -3,18 +3,18 @@
 from alerts import wording
 from alerts.alert import Alert, Finding
 from alerts.verdict import Verdict
+from alerts.wording import UNNAMED, Names
 
 
-def alert_title(verdict: Verdict, alert: Alert | None) -> str:
+def alert_title(verdict: Verdict, alert: Alert | None, names: Names = UNNAMED) -> str:
     """The verdict in capitals, its severity, and what was found in which version."""
+    candidate = wording.named(verdict.candidate.digest, names.candidate)
     if alert is not None and alert.finding == Finding.UNCHECKED:
-        candidate = wording.short_digest(verdict.candidate.digest)
         return f"UNCHECKED: {verdict.line} @ {candidate}: nothing has been measured yet"
     word = wording.verdict_word(verdict).replace(
         verdict.verdict.capitalize(), verdict.verdict.upper()
     )
     if alert is not None and alert.finding == Finding.FLAGGED and not verdict.behaviours:
         # The verdict only stands for one that can't be read: what it found is in the alert.
-        candidate = wording.short_digest(verdict.candidate.digest)
         return f"{word}: {verdict.line} @ {candidate}: {alert.found}"
-    return f"{word}: {wording.headline(verdict)}"
+    return f"{word}: {wording.headline(verdict, names)}"

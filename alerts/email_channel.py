@@ -10,7 +10,6 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from alerts import wording
 from alerts.channel import NotNowError, RefusedError, UnclearError
 from alerts.notice import Notice, Trouble
 from alerts.plain_text import clip, one_line
@@ -43,12 +42,8 @@ class Email(NamedTuple):
         A repeated mail has the same Message-ID, and the later ones refer to the first.
         """
         message_id = self._id(f"{notice.fingerprint}.{notice.alert.revision}")
-        candidate, base = notice.verdict.candidate.digest, notice.verdict.base.digest
-        subject = (  # the same for all of a thread: some readers put together by it, too
-            f"[latentwatch] {notice.verdict.line}: {wording.short_digest(candidate)} "
-            f"against {wording.short_digest(base)}"
-        )
-        message = self._message(message_id, subject, notice.reference, now)
+        # The same for all of a thread, as long as the finding is: some readers go by it, too.
+        message = self._message(message_id, f"[latentwatch] {notice.title}", notice.reference, now)
         if notice.alert.severity == "critical":
             message["Importance"] = "high"
         message.set_content(TEMPLATES.get_template("email.txt.j2").render(notice=notice))

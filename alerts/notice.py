@@ -3,6 +3,7 @@
 What is told has figures, reasons and names, but no model text: no answers, labels or tokens.
 """
 
+import shlex
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -11,9 +12,13 @@ from alerts.alert import Alert, AlertState
 from alerts.alert_title import alert_title
 from alerts.missing_evidence import action_without_answers
 from alerts.plain_text import clip, one_line
-from alerts.verdict import Verdict
+from alerts.verdict import Checkpoint, Verdict
+from alerts.wording import UNNAMED, Names
 
 _REASONS, _REASON = 10, 1000
+_DEEDS = ("quarantine", "trust")
+_DIGEST = 12
+"""Characters of a digest by which a command names a version: its name may be another's, too."""
 
 
 class Notice(NamedTuple):
@@ -27,11 +32,12 @@ class Notice(NamedTuple):
     """The state that the destination was told last; None where that is nothing, or not known."""
     reference: str | None = None
     """What the destination returned when it was told first."""
+    names: Names = UNNAMED
 
     @property
     def title(self) -> str:
         """What it is about, in one line."""
-        return one_line(alert_title(self.verdict, self.alert))
+        return one_line(alert_title(self.verdict, self.alert, self.names))
 
     @property
     def action(self) -> str:
@@ -39,6 +45,13 @@ class Notice(NamedTuple):
         if self.report_url is None:
             return action_without_answers(self.verdict)
         return wording.recommended_action(self.verdict)
+
+    @property
+    def commands(self) -> list[str]:
+        """How to decide without Slack: the reviewer writes the reason."""
+        version = shlex.quote(self.verdict.candidate.digest.rpartition(":")[2][:_DIGEST])
+        line = shlex.quote(self.verdict.line or "")
+        return [f"latentwatch {deed} {line} {version} --reason WHY" for deed in _DEEDS]
 
     @property
     def reasons(self) -> list[str]:
@@ -84,8 +97,8 @@ class Notice(NamedTuple):
             "finding": str(alert.finding),
             "severity": alert.severity,
             "line": verdict.line,
-            "base": {"digest": verdict.base.digest, "locator": verdict.base.locator},
-            "candidate": {"digest": verdict.candidate.digest, "locator": verdict.candidate.locator},
+            "base": _facts(verdict.base, self.names.base),
+            "candidate": _facts(verdict.candidate, self.names.candidate),
             "reasons": self.reasons,
             "behaviours": [
                 {
@@ -107,6 +120,10 @@ class Notice(NamedTuple):
             "snoozed_until": None if alert.snoozed_until is None else iso(alert.snoozed_until),
             "report_url": self.report_url,
         }
+
+
+def _facts(version: Checkpoint, name: str | None) -> dict[str, str | None]:
+    return {"name": name, "digest": version.digest, "locator": version.locator}
 
 
 class Trouble(NamedTuple):

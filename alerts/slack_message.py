@@ -1,8 +1,8 @@
 """The alert that lets a reviewer decide in thirty seconds, as Slack blocks.
 
-From top to bottom: what happened, where the alert stands, to which version, by how much, what
-causes it, what a user would see, what was not measured, and what to do. Only builds the message;
-sending is elsewhere.
+From top to bottom: what happened, where the alert stands, what to do, to which version it happened,
+by how much, what causes it, what a user would see, what was not measured, and the buttons. Only
+builds the message; sending is elsewhere.
 """
 
 import json
@@ -21,6 +21,7 @@ from alerts.slack_actions import action_blocks
 from alerts.slack_status import status_block, symbol
 from alerts.slack_text import literal, render_text
 from alerts.verdict import Verdict
+from alerts.wording import UNNAMED, Names
 
 __all__ = ["MESSAGE_LIMIT", "SlackMessage", "build_message", "render_text"]
 
@@ -51,6 +52,7 @@ def build_message(
     examples: Examples = "full",
     mentions: Sequence[GroupId] = (),
     siblings: Sequence[str] = (),
+    names: Names = UNNAMED,
 ) -> SlackMessage:
     """The message for `verdict`, at most MESSAGE_LIMIT characters as JSON.
 
@@ -58,13 +60,13 @@ def build_message(
     back; without one there are no buttons to decide with. `examples` limits model text: "none" has
     neither answers nor labels and tokens of features, but their ids and figures. `mentions`
     are user groups that are called, `siblings` the other alerts about the same version, as
-    sentences. Raises SlackObjectFormationError when an argument breaks one of
-    Slack's own limits.
+    sentences, and `names` what the versions are called. Raises SlackObjectFormationError when an
+    argument breaks one of Slack's own limits.
     """
     evidence = evidence or Evidence()
     shows = bool(evidence.answers) or report_url is not None
     act = wording.recommended_action(verdict) if shows else action_without_answers(verdict)
-    title = alert_title(verdict, alert)
+    title = alert_title(verdict, alert, names)
     if alert is not None:
         title = f"{symbol(alert)} {title}"
     waits = alert is None or alert.unresolved
@@ -73,14 +75,15 @@ def build_message(
     parts = [
         _Part("header", [HeaderBlock(text=literal(title, 150))]),
         _Part("state", [status_block(alert, mentions)] if alert is not None else []),
+        _Part("action", action),
         _Part("other alerts", slack_sections.listing("Also about this version", siblings)),
-        _Part("versions", [slack_sections.versions(verdict)]),
+        _Part("versions", [slack_sections.versions(verdict, names)]),
         _Part("reasons", slack_sections.listing("Reasons", verdict.reasons), 1),
         _Part("behaviours", slack_sections.behaviours(verdict), 2),
         _Part("features", slack_sections.features(verdict, evidence, examples != "none"), 3),
         _Part("answers", slack_sections.answers(verdict, evidence, examples), 4),
         _Part("caveats", slack_sections.listing("Caveats", [*evidence.caveats, *uncalibrated]), 1),
-        _Part("action", [*action, *action_blocks(verdict, alert_id, report_url, alert)]),
+        _Part("buttons", action_blocks(verdict, alert_id, report_url, alert)),
     ]
     why = verdict.reasons[:1] if verdict.verdict == "undecided" else []
     summary = [f"{literal(sentence, 300)}." for sentence in (title, *why)]

@@ -11,29 +11,31 @@ from alerts import wording
 from alerts.evidence import Answer, DoseResponse, Evidence
 from alerts.routing import Examples
 from alerts.slack_text import code, literal
-from alerts.verdict import Behaviour, Feature, FeatureEffect, Verdict
+from alerts.verdict import Behaviour, Checkpoint, Feature, FeatureEffect, Verdict
 
 _TOP = 3
 _LINES = 4
 _ANSWER = 200
 
 
-def versions(verdict: Verdict) -> Block:
+def versions(verdict: Verdict, names: wording.Names = wording.UNNAMED) -> Block:
     """Which versions were compared, by which recipe, and how long it took."""
     total = wording.duration(sum(verdict.timings.values())) if verdict.timings else None
     layer = wording.NOT_MEASURED if verdict.recipe.layer is None else verdict.recipe.layer
     rows = {
         "Line": literal(verdict.line or "none", 100),
         "Recipe": f"{code(wording.short_digest(verdict.recipe.digest), 20)}, layer {layer}",
-        "Candidate": _version(verdict.candidate.digest, verdict.candidate.locator),
-        "Base": _version(verdict.base.digest, verdict.base.locator),
+        "Candidate": _version(verdict.candidate, names.candidate),
+        "Base": _version(verdict.base, names.base),
         "Check took": total or wording.NOT_MEASURED,
     }
     return SectionBlock(fields=[mrkdwn(f"*{name}*\n{value}") for name, value in rows.items()])
 
 
-def _version(digest: str, locator: str) -> str:
-    return f"{code(wording.short_digest(digest), 20)} {code(locator, 200)}"
+def _version(one: Checkpoint, name: str | None) -> str:
+    called = [] if name is None else [f"*{literal(name, 60)}*"]
+    digest, locator = code(wording.short_digest(one.digest), 20), code(one.locator, 200)
+    return " ".join([*called, digest, locator])
 
 
 def behaviours(verdict: Verdict) -> list[Block]:

@@ -4,12 +4,24 @@ Only words: no markup and no escaping. What was not measured is called that, nev
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from alerts.explanation import Explanation
+from alerts.plain_text import clip, one_line
 from alerts.verdict import Behaviour, Verdict
 
 NOT_MEASURED = "not measured"
+_NAME = 40
+
+
+class Names(NamedTuple):
+    """What both versions are called where they are published; None where that is not known."""
+
+    candidate: str | None = None
+    base: str | None = None
+
+
+UNNAMED = Names()
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -154,12 +166,19 @@ def finding(verdict: Verdict) -> str:
     return found[0].upper() + found[1:]
 
 
-def headline(verdict: Verdict) -> str:
+def named(digest: str, name: str | None) -> str:
+    """A version by its name, where it has one, and its digest."""
+    short = short_digest(digest)
+    return short if name is None else f"{clip(one_line(name), _NAME)} ({short})"
+
+
+def headline(verdict: Verdict, names: Names = UNNAMED) -> str:
     """What was found in which version, in one line."""
-    candidate = f"{verdict.line or 'candidate'} @ {short_digest(verdict.candidate.digest)}"
+    candidate = named(verdict.candidate.digest, names.candidate)
     found = finding(verdict)
-    base = short_digest(verdict.base.digest)
-    return f"{candidate}: {found[0].lower()}{found[1:]} against base {base}"
+    base = named(verdict.base.digest, names.base)
+    line = verdict.line or "candidate"
+    return f"{line} @ {candidate}: {found[0].lower()}{found[1:]} against base {base}"
 
 
 def shift_sentence(behaviour: Behaviour) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from alerts.alert import UNRESOLVED, Alert, Finding
 from alerts.routing import Route, routes_of
 from alerts.verdict import Checkpoint, RecipeSummary, Verdict
+from alerts.wording import Names
 from monitor.alert_outbox import Router
 from monitor.alerting import alert_of
 from monitor.schema import AlertRow, Diff, Line, Version
@@ -26,6 +27,7 @@ class AlertView(NamedTuple):
     """False where the verdict only stands for a missing one, so that there is no report."""
     siblings: list[str]
     """The other unresolved alerts about the same version, which a decision ends too."""
+    names: Names
 
 
 _UNREADABLE = (
@@ -43,11 +45,19 @@ def view_of(session: Session, row: AlertRow) -> AlertView:
     if diff is not None and diff.verdict is not None and alert.finding != Finding.UNCHECKED:
         verdict = _stored(diff.verdict)
         if verdict is not None and alert.finding == verdict.verdict:
-            return AlertView(alert, verdict, True, _siblings(session, row))
+            return AlertView(alert, verdict, True, _siblings(session, row), _names(session, row))
         if verdict is None:
             reasons.append(_UNREADABLE)
     told = _told(session, row, line, diff, reasons)
-    return AlertView(alert, told, False, _siblings(session, row))
+    return AlertView(alert, told, False, _siblings(session, row), _names(session, row))
+
+
+def _names(session: Session, row: AlertRow) -> Names:
+    digests = (row.candidate_digest, row.base_digest)
+    known = select(Version).filter_by(line_id=row.line_id)
+    known = known.where(Version.content_digest.in_(digests))
+    found = {version.content_digest: version.name for version in session.scalars(known)}
+    return Names(*map(found.get, digests))
 
 
 def _siblings(session: Session, row: AlertRow) -> list[str]:

@@ -152,6 +152,7 @@ def notice_of(session: Session, message: AlertMessage, results: Results) -> Noti
         url,
         _told(session, row, message.sent),
         message.reference,
+        view.names,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import UNRESOLVED
+from alerts.alert_title import alert_title
 from alerts.channel import (
     Channel,
     ChannelError,
@@ -199,7 +200,8 @@ class Poster:
         base = Posting(message.channel, message.key, message.text, (), one.thread)
         base = base._replace(broadcast=message.broadcast)
         if message.kind == Kind.REPLY:
-            return _Ready(base, message.wanted)
+            text = f"{message.text}\n{self._title(one)}" if message.broadcast else message.text
+            return _Ready(base._replace(text=text), message.wanted)
         if message.kind in (Kind.QUESTION, Kind.ANSWER):
             with self._sessions() as session:
                 built = question_message(session, message, self._settings.examples)
@@ -230,9 +232,18 @@ class Poster:
             examples=self._settings.examples,
             mentions=mentions_of(routes.get(message.channel, [])),
             siblings=view.siblings,
+            names=view.names,
         )
         posting = base._replace(text=built.text, blocks=built.blocks)
         return _Ready(posting, view.alert.revision)
+
+    def _title(self, one: Due) -> str:
+        """Of the alert in whose thread it stands, for who reads the channel or a phone alone."""
+        if one.alert is None:
+            return ""
+        with self._sessions() as session:
+            view = view_of(session, session.get_one(AlertRow, one.alert.id))
+        return literal(alert_title(view.verdict, view.alert, view.names), 300)
 
     def _write(self, message: AlertMessage, **values: object) -> None:
         with self._sessions.begin() as session:

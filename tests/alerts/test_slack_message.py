@@ -13,6 +13,7 @@ from alerts.notice import Notice
 from alerts.slack_message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack_text import code, literal, render_text
 from alerts.verdict import Verdict
+from alerts.wording import Names
 from tests.alerts import samples
 
 URL = "https://latentwatch.example/diffs/1"
@@ -67,6 +68,19 @@ def test_flagged_message_says_what_moved_by_how_much_and_why() -> None:
     assert "Candidate: You're absolutely right!" in shown
     assert "The refusal rate of the candidate was not measured." in shown
     assert "Quarantine the candidate" in shown
+
+
+def test_versions_have_the_names_that_their_place_gives_them() -> None:
+    sent = message(samples.flagged(), names=Names("step-5000", "step-4000"))
+    title = sent.blocks[0]["text"]["text"]
+    assert "support-chat @ step-5000 (9f3c1a2): sycophancy +3.45" in title
+    assert title.endswith("against base step-4000 (71bb0e4)")
+    assert "Candidate: step-5000 9f3c1a2 /models" in render_text(sent.blocks)
+
+
+def test_what_to_do_stands_before_the_figures() -> None:
+    shown = render_text(message(samples.flagged(), samples.evidence()).blocks)
+    assert shown.index("Quarantine the candidate") < shown.index("Candidate: 9f3c1a2")
 
 
 def test_a_dose_that_neutral_text_does_not_bear_is_not_quoted() -> None:
@@ -166,7 +180,7 @@ def test_model_text_can_be_kept_out_of_slack() -> None:
 
 
 def test_hostile_text_is_inert() -> None:
-    sent = message(*hostile())
+    sent = message(*hostile(), names=Names(*[samples.HOSTILE * 9] * 2))
     for text in [sent.text, *texts(sent.blocks)]:
         assert "<" not in text and ">" not in text
         assert "@everyone" not in text and "@U012" not in text

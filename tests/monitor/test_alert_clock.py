@@ -97,6 +97,7 @@ def test_reminders_are_said_once_in_the_thread_and_end_with_an_answer(desk: Desk
         desk.clock.now += 300.0
         desk.send_all(pager)
     [reminder] = [m for m in desk.thread() if "subteam" in m["text"]]
+    assert "\nFLAGGED (critical): assistant @ v2 (" in reminder["text"]
     assert reminder["subtype"] == "thread_broadcast"
     with desk.sessions.begin() as session:
         version = session.scalars(select(Version).filter_by(name="v2")).one()
@@ -148,7 +149,7 @@ def test_what_rises_to_critical_calls_the_routes_people_and_so_does_its_sibling(
     desk.check(desk.add_version("v0", trusted=True), "v2", None)
     desk.send_all(pager)
     [worse] = [m for m in desk.thread() if m["text"].startswith("*It is worse now: critical")]
-    assert worse["text"].endswith(" <!subteam^S0NIGHT>")
+    assert worse["text"].splitlines()[0].endswith(" <!subteam^S0NIGHT>")
     assert alerts(desk)[0].opened_at == risen
     assert "Also about this version" in str(desk.posted()[0]["blocks"])
     assert "undecided (warning), open, against" in str(desk.posted()[0]["blocks"])
