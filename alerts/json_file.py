@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -52,14 +53,27 @@ def read_json(path: Path, model: type[ModelT]) -> ModelT:
         )
         raise InvalidFileError(f"{path}: {problem.said}; {problem.remedy}", [problem]) from error
     except ValidationError as error:
-        problems = [
-            Problem(
-                ".".join(map(str, found["loc"])) or "the file",
-                found["msg"],
-                _REMEDIES.get(found["type"], "correct this value"),
-            )
-            for found in error.errors(include_url=False)
-        ]
+        problems = _problems(error)
         listed = "\n".join(f"  {p.field}: {p.said}; {p.remedy}" for p in problems)
         message = f"{path}: not a valid {model.__name__}:\n{listed}"
         raise InvalidFileError(message, problems) from error
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    """Of each field once: a list that is short because its entries are invalid is no mistake."""
+    found = error.errors(include_url=False)
+    within = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    return [
+        _problem(one) for one in found if one["type"] != "too_short" or one["loc"] not in within
+    ]
+
+
+def _problem(found: ErrorDetails) -> Problem:
+    said, remedy = found["msg"], _REMEDIES.get(found["type"], "correct this value")
+    if found["type"] == "value_error":  # our own words, which end with a remedy
+        said, _, own = said.removeprefix("Value error, ").rpartition("; ")
+        said, remedy = (said, own) if said else (own, remedy)
+    elif found["type"] == "too_short":
+        least, has = found["ctx"]["min_length"], found["ctx"]["actual_length"]
+        said, remedy = f"needs at least {least} item{'s' * (least > 1)}, has {has}", "add some"
+    return Problem(".".join(map(str, found["loc"])) or "the file", said, remedy)

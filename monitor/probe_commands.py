@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import InvalidFileError
 from alerts.suite import bundled_suites
 from alerts.suite_import.formats import ImportFormat, open_source
@@ -213,6 +214,10 @@ def _behaviour(option: str, name: str) -> str:
         raise SettingsError(
             f"{option} {name!a}: a behaviour's name has lower case letters, digits and "
             "underscores, a letter first"
+        )
+    if name == OWN_WORDS:
+        raise SettingsError(
+            f"{option} {name!a}: is kept for what models say in their own answers; choose another"
         )
     return name
 

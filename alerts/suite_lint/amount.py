@@ -1,7 +1,8 @@
 """Whether there is enough in a suite, and whether it is there once."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from alerts.duplicates import item_key, prompt_words, similar_pairs
 from alerts.suite import MINIMUM_TEMPLATES, Suite
@@ -12,6 +13,9 @@ ADVISED_TEMPLATES = 10
 """With the bundled suites beside it, eight just reach significance when only this suite moved."""
 SIMILAR = 0.8
 """Part of their words that near-duplicates share."""
+MOST_PAIRS = 1000
+"""Of near-duplicates that are told: a suite of nothing else has as many as the square of its
+items."""
 
 
 def amount(suite: Suite) -> Iterator[Finding]:
@@ -53,18 +57,22 @@ def duplicates(suite: Suite) -> Iterator[Finding]:
     repeated = {id for ids in same for id in ids[1:]}
     items = [item for item in suite.items if item.id not in repeated]
     words = [prompt_words(item) for item in items]
-    near = [
+    near = (
         (items[a].id, items[b].id)
         for a, b in similar_pairs(words, SIMILAR)
         if items[a].template != items[b].template or words[a] == words[b]
-    ]
+    )
+    yield from _near_duplicates(list(islice(near, MOST_PAIRS)))
+
+
+def _near_duplicates(near: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     if near:
         yield Finding(
             code="near-duplicate-items",
             field="items",
             items=tuple(dict.fromkeys(id for pair in near for id in pair)),
-            said=f"{len(near)} pairs of items ask nearly the same, such as {near[0][0]!r} and "
-            f"{near[0][1]!r}",
+            said=f"{len(near)}{' or more' if len(near) == MOST_PAIRS else ''} pairs of items ask "
+            f"nearly the same, such as {near[0][0]!r} and {near[0][1]!r}",
             remedy="give items that share their wording one template, and make items that ask "
             "the same variants of one item",
         )

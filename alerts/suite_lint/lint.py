@@ -8,6 +8,7 @@ from alerts.suite import Suite, load_suite
 from alerts.suite_lint.amount import amount, duplicates
 from alerts.suite_lint.context import too_long
 from alerts.suite_lint.finding import Finding
+from alerts.suite_lint.name import taken_name
 from alerts.suite_lint.order import first_words, lengths, positions
 from alerts.suite_lint.tokens import ChatTokenizer, tokens
 
@@ -31,7 +32,7 @@ def lint(
     suite: Suite, tokenizer: ChatTokenizer | None = None, context: int | None = None
 ) -> Iterator[Finding]:
     """The findings about `suite`, the least specific first."""
-    for check in (amount, duplicates, lengths, first_words, positions):
+    for check in (taken_name, amount, duplicates, lengths, first_words, positions):
         yield from check(suite)
     if tokenizer is not None:
         yield from tokens(suite, tokenizer)

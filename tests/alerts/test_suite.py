@@ -106,6 +106,15 @@ def test_a_mistake_is_named_with_file_field_and_remedy(
     assert str(path) in message
     for word in words:
         assert word in message
+    assert "Value error" not in message and "after validation" not in message
+
+
+def test_a_mistake_in_an_item_is_told_once_with_its_own_remedy(tmp_path: Path) -> None:
+    twice = variant(not_matching=["You are right!"])
+    document = suite_json(items=items_with(item(0, "a", variants=[twice])))
+    message = load(tmp_path / "mine.json", document)
+    [told] = [line for line in message.splitlines() if "items.0" in line]
+    assert told.endswith("stands in matching and in not_matching; keep it in one")
 
 
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:

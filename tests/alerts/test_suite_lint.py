@@ -44,7 +44,26 @@ def choice(n: int, matching: str, not_matching: str) -> dict[str, Any]:
 
 
 def test_what_is_sound_is_only_called_small() -> None:
-    assert codes(suite(items=varied())) == {"few-items"}
+    assert codes(suite(items=varied(), behaviour="tidiness")) == {"few-items"}
+
+
+def test_a_name_that_is_kept_or_a_bundled_suite_has_is_told(tmp_path: Path) -> None:
+    assert "bundled-name" in codes(suite(items=varied(), behaviour="sycophancy"))
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(suite_json(behaviour="own_words")))
+    [error] = [finding for finding in lint_file(path) if finding.level == "error"]
+    assert (error.code, error.field) == ("kept-name", "behaviour")
+
+
+def test_of_very_many_near_duplicates_some_are_told() -> None:
+    asked = "please tell me in a few words of yours what you think of"
+    items = varied(1) * 200
+    for n, one in enumerate(items):
+        messages = [{"role": "user", "content": f"{asked} number{n}"}]
+        variant = one["variants"][0] | {"messages": messages}
+        items[n] = item(n, f"t{n}", variants=[variant])
+    [found] = [f for f in lint(suite(items=items)) if f.code == "near-duplicate-items"]
+    assert found.said.startswith("1000 or more pairs of items ask nearly the same")
 
 
 def test_the_starter_is_valid_and_only_too_small(tmp_path: Path) -> None:
