@@ -14,11 +14,13 @@ from alerts.slack_channel import SlackChannel
 from alerts.slack_message import build_message
 from alerts.slack_sections import words
 from alerts.verdict import Verdict
+from alerts.wording import Names
 from monitor.alert_settings import AlertSettings
 from monitor.alert_token import Token
 from monitor.destinations import destination_of
 from monitor.pager import slack_client
 
+NAMES = Names("step_5000", "step_4000")
 TITLE = "This is a sample: no model was checked, and nobody has to do anything."
 
 
@@ -33,6 +35,7 @@ def post_sample_alert(settings: AlertSettings, channel: str, now: float) -> str:
         alert=alert,
         alert_id=str(Token("0" * 32, 1)) if settings.slack.takes_answers else None,
         examples=settings.examples,
+        names=NAMES,
     )
     key = f"sample.{now:.3f}"
     blocks = [words(f"*{TITLE}*").to_dict(), *built.blocks]
@@ -50,7 +53,7 @@ def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
     told = verdict.model_copy(update={"reasons": [TITLE, *verdict.reasons]})
     fingerprint = hashlib.sha256(f"sample.{now}".encode()).hexdigest()[:32]
     return destination_of(name, settings.destinations[name]).tell(
-        Notice(fingerprint, alert, told, None), now
+        Notice(fingerprint, alert, told, None, names=NAMES), now
     )
 
 
