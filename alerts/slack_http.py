@@ -57,7 +57,7 @@ class SlackEndpoint:
             payload = json.loads(text)
             if not isinstance(payload, dict):
                 raise ValueError("not an object")
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, RecursionError):
             return "400 Bad Request", b""
         reply = self._handler(payload)
         if reply.then is not None:

@@ -7,6 +7,7 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -47,6 +48,18 @@ class SlackSettings(BaseModel):
     def takes_answers(self) -> bool:
         """Whether there is a way for answers to come in; without one, alerts have no buttons."""
         return self.app_token is not None or self.signing_secret is not None
+
+    @field_validator("bot_token", "app_token")
+    @classmethod
+    def _is_of_its_kind(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Both are long and look alike; exchanged, Slack would only say that they are invalid."""
+        other = {"bot_token": "xapp-", "app_token": "xoxb-"}[str(info.field_name)]
+        if token is not None and token.get_secret_value().startswith(other):
+            raise ValueError(
+                f"begins with {other}, so it is Slack's other token: exchange bot_token (xoxb-) "
+                "and app_token (xapp-)"
+            )
+        return token
 
     @field_validator("api_url")
     @classmethod

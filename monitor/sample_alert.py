@@ -5,7 +5,7 @@ import json
 import time
 from importlib import resources
 
-from alerts.alert import Finding, Measured, begin
+from alerts.alert import Alert, Finding, Measured, Replaced, begin, step
 from alerts.channel import Posting
 from alerts.evidence import Evidence
 from alerts.notice import Notice
@@ -47,14 +47,19 @@ def post_sample_alert(settings: AlertSettings, channel: str, now: float) -> str:
 
 
 def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
-    """Tell the destination `name` of the sample; its reference there. Raises a ChannelError."""
+    """Tell the destination `name` of the sample, and that it is over, so that no incident stays
+    open; its reference there. Raises a ChannelError."""
     verdict, _ = sample()
     alert = begin(Measured(Finding.FLAGGED, "critical", TITLE), now)
     told = verdict.model_copy(update={"reasons": [TITLE, *verdict.reasons]})
     fingerprint = hashlib.sha256(f"sample.{now}".encode()).hexdigest()[:32]
-    return destination_of(name, settings.destinations[name]).tell(
-        Notice(fingerprint, alert, told, None, names=NAMES), now
-    )
+    destination = destination_of(name, settings.destinations[name])
+    notice = Notice(fingerprint, alert, told, None, names=NAMES)
+    reference = destination.tell(notice, now)
+    over = step(alert, Replaced(TITLE), now)
+    assert isinstance(over, Alert)
+    destination.tell(notice._replace(alert=over, told=alert.state, reference=reference), now)
+    return reference
 
 
 def sample() -> tuple[Verdict, Evidence]:

@@ -159,10 +159,22 @@ def test_a_destination_is_told_of_the_sample(
         assert result.exit_code == 0, result.stderr
         [incident] = pagerduty.account.incidents
         assert "This is a sample" in str(incident.events[0]["payload"]["custom_details"]["reasons"])
+        assert [event["event_action"] for event in incident.events] == ["trigger", "resolve"]
         monkeypatch.setenv(variable, "W" * 32)
         refused = run("alerts", "test", "--channel", "oncall")
         assert refused.exit_code == 2 and "oncall: answered 400" in refused.stderr
         assert "W" * 32 not in refused.stderr
+
+
+def test_tokens_that_were_exchanged_are_told_apart(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "xapp-1-secret"
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", token)
+    refused = run("alerts", "list")
+    assert refused.exit_code == 2 and token not in refused.stderr
+    assert "alerts.slack.bot_token: begins with xapp-" in refused.stderr
+    assert "exchange bot_token (xoxb-) and app_token (xapp-)" in refused.stderr
 
 
 def test_a_sample_that_can_not_be_posted_says_why(slack: FakeSlack) -> None:
