@@ -3,12 +3,12 @@
 # `latentwatch check` would (0 passed or trusted, 1 flagged or quarantined, 2 refused or bad input,
 # 3 undecided or not decided in time, 4 skipped for newer versions).
 #
-#   LATENTWATCH_URL=https://watch.example LATENTWATCH_READ_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]
+#   GATE_URL=https://watch.example GATE_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]
 #
 # The push has to lie where the line's source looks; the verdict is left in latentwatch.json.
 set -u
-if [ "$#" -lt 2 ] || [ -z "${LATENTWATCH_URL:-}" ] || [ -z "${LATENTWATCH_READ_TOKEN:-}" ]; then
-  echo "usage: LATENTWATCH_URL=... LATENTWATCH_READ_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]" >&2
+if [ "$#" -lt 2 ] || [ -z "${GATE_URL:-}" ] || [ -z "${GATE_TOKEN:-}" ]; then
+  echo "usage: GATE_URL=... GATE_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]" >&2
   exit 2
 fi
 minutes=${3:-120}
@@ -21,12 +21,12 @@ encoded() {
   printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'
 }
 
-address="$LATENTWATCH_URL/v1/versions/$(encoded "$1")/$(encoded "$2")"
+address="$GATE_URL/v1/versions/$(encoded "$1")/$(encoded "$2")"
 end=$(($(date +%s) + 60 * minutes))
 
 # The token goes through standard input: arguments can be seen by every user of the machine.
 ask() {
-  printf 'header = "Authorization: Bearer %s"\n' "$LATENTWATCH_READ_TOKEN" |
+  printf 'header = "Authorization: Bearer %s"\n' "$GATE_TOKEN" |
     curl --config - --silent --show-error --max-time 30 "$@" "$address"
 }
 
@@ -50,7 +50,7 @@ while :; do
     ask >&2 # says why it is not known, where that is so
     exit 3
   fi
-  sleep "${LATENTWATCH_POLL_SECONDS:-10}"
+  sleep "${GATE_POLL_SECONDS:-10}"
 done
 ask --output latentwatch.json
 echo "$1: $2 is $state"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from monitor.database import open_database
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Line, Trust
+from monitor.settings_environment import ENV_PREFIX
 from monitor.version_api import version_route
 from monitor.webhook_server import listening
 from monitor.webhook_settings import WebhookSettings
@@ -54,8 +56,8 @@ def gate(
 ) -> tuple[int, str]:
     """Its exit code and what it said; versions are named by their digests."""
     program("curl", "curl")
-    known = {"LATENTWATCH_URL": url, "LATENTWATCH_READ_TOKEN": token}
-    known["LATENTWATCH_POLL_SECONDS"] = "0.1"
+    known = {"GATE_URL": url, "GATE_TOKEN": token}
+    known["GATE_POLL_SECONDS"] = "0.1"
     done = subprocess.run(
         [GATE, "chat", version, minutes],
         cwd=directory,
@@ -121,6 +123,11 @@ def test_it_waits_while_a_proxy_has_nobody_behind_it(tmp_path: Path) -> None:
         code, said = gate(tmp_path, url, "step-1", minutes="1")
     assert code == 0, said
     assert len(asked) == 6
+
+
+def test_no_variable_of_the_scripts_is_taken_for_a_setting() -> None:
+    for path in GATE.parent.iterdir():
+        assert re.findall(rf"\b{ENV_PREFIX}\w+", path.read_text()) == [], path
 
 
 def test_a_version_is_asked_for_by_its_whole_name(tmp_path: Path) -> None:
