@@ -1,6 +1,6 @@
 """Finding the line and the version that a person named, and what was last seen of a line."""
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from monitor.errors import RefusedPushError, UnknownVersionError
@@ -59,12 +59,15 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
 
 def last_observations(session: Session, line: Line) -> dict[tuple[str, str], Observation]:
     """What was last seen at every place of `line`, by its name there and its locator."""
-    newest = (
-        select(func.max(Observation.id))
-        .filter_by(line_id=line.id)
-        .group_by(Observation.name, Observation.locator)
-    )
+    newest = last_at_places().where(Observation.line_id == line.id)
     rows = session.scalars(
         select(Observation).where(Observation.id.in_(newest)).order_by(Observation.id)
     )
     return {(row.name, row.locator): row for row in rows}
+
+
+def last_at_places() -> Select[int]:
+    """The ids of what was last seen at every place of every line."""
+    return select(func.max(Observation.id)).group_by(
+        Observation.line_id, Observation.name, Observation.locator
+    )
