@@ -438,6 +438,14 @@ def test_a_port_that_there_is_not_is_named() -> None:
     assert done.exit_code == 2 and "--port" in done.output and "65535" in done.output
 
 
+def test_a_database_that_can_never_be_read_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "mysql://u:secret@host/db")
+    done = CliRunner().invoke(app, ["exporter", "--port", "0"])
+    assert done.exit_code == 2 and "mysql://u:***@host/db must have the form" in done.output
+
+
 def test_a_verdict_that_can_t_be_read_is_counted_and_hides_nothing_else(
     filled: Settings, sessions: Sessions, clock: Clock
 ) -> None:
