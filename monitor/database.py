@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.deadline import end_after
-from monitor.errors import DatabaseError, LatentwatchError
+from monitor.errors import DatabaseError, LatentwatchError, NoDatabaseYetError
 from monitor.postgres import connect, connect_reader
 from monitor.revisions import migrate, newest_revision, revision_of
 from monitor.schema import Base
@@ -95,13 +95,17 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
             stale = revision_of(engine) not in (None, newest_revision())
         if stale:
             open_database(url).kw["bind"].dispose()
-    return open_reader(url)
+    try:
+        return open_reader(url)
+    except NoDatabaseYetError:
+        return _nothing()
 
 
 def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmaker[Session]:
     """Sessions for what only reads, and migrates nothing: it waits for no writer and none for it.
 
-    Raises DatabaseError as `read_database` does; what outlasts `hurry` fails with OperationalError.
+    Raises DatabaseError as `read_database` does, and NoDatabaseYetError where nothing has been
+    written yet; what outlasts `hurry` fails with OperationalError.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -119,13 +123,14 @@ def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmake
         place = path = Path(str(parsed.database))
         with _explained(path, "read"):
             if not path.exists():
-                return _nothing()
+                raise _none_yet(path)
             engine = _sqlite_reader(path)
             if hurry is not None:
                 end_after(engine, hurry.connection)
             revision = revision_of(engine)
     if revision is None:
-        return _nothing()
+        engine.dispose()
+        raise _none_yet(place)
     if revision != newest_revision():
         raise DatabaseError(
             f"{place}: was written by another latentwatch than this one; bring both to one "
@@ -140,6 +145,13 @@ def in_words(error: LatentwatchError | SQLAlchemyError) -> str:
         return str(error)
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return f"the database can't be used: {lines[0] if lines else type(error).__name__}"
+
+
+def _none_yet(place: URL | Path) -> NoDatabaseYetError:
+    return NoDatabaseYetError(
+        f"{place}: latentwatch has written nothing there; start the watch, or correct database_url "
+        "(data_dir)"
+    )
 
 
 def _nothing() -> sessionmaker[Session]:

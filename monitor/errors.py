@@ -17,6 +17,10 @@ class DatabaseError(LatentwatchError):
     """The database can't be opened or migrated."""
 
 
+class NoDatabaseYetError(DatabaseError):
+    """Nothing has been written to the database yet, or it is another than was meant."""
+
+
 class SourceError(LatentwatchError):
     """A place where versions are published can't be listed."""
 
