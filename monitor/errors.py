@@ -45,6 +45,10 @@ class UnknownVersionError(LatentwatchError):
     """A line or version that was named is not in the database, or the name is ambiguous."""
 
 
+class UnknownLineError(UnknownVersionError):
+    """A line that was named is not in the database."""
+
+
 class RefusedPushError(UnknownVersionError):
     """A push that was named never became a version: it can't be read as it lies there."""
 

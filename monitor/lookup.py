@@ -3,18 +3,18 @@
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.errors import RefusedPushError, UnknownVersionError
+from monitor.errors import RefusedPushError, UnknownLineError, UnknownVersionError
 from monitor.schema import Line, Observation, Version
 
 _SHORTEST_PREFIX = 7
 
 
 def find_line(session: Session, name: str) -> Line:
-    """The line called `name`. Raises UnknownVersionError that lists the known ones."""
+    """The line called `name`. Raises UnknownLineError that lists the known ones."""
     line = session.scalar(select(Line).filter_by(name=name))
     if line is None:
         known = ", ".join(session.scalars(select(Line.name).order_by(Line.name))) or "none yet"
-        raise UnknownVersionError(f"there is no line {name!r} in the database (lines: {known})")
+        raise UnknownLineError(f"there is no line {name!r} in the database (lines: {known})")
     return line
 
 

@@ -15,13 +15,18 @@ minutes=${3:-120}
 case "$minutes" in
   *[!0-9]* | ?????*) echo "MINUTES must be a whole number of at most 4 digits, not '$minutes'" >&2; exit 2 ;;
 esac
+# What an earlier run left must not be shown as the answer of one that fails.
+rm -f latentwatch.json || exit 2
 
 # As a part of an address; octets, so that any character of a version's name passes.
 encoded() {
   printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'
 }
 
-address="$GATE_URL/v1/versions/$(encoded "$1")/$(encoded "$2")"
+# Slashes at its end would make another address.
+root=$GATE_URL
+while [ "$root" != "${root%/}" ]; do root=${root%/}; done
+address="$root/v1/versions/$(encoded "$1")/$(encoded "$2")"
 end=$(($(date +%s) + 60 * minutes))
 
 # The token goes through standard input: arguments can be seen by every user of the machine.
@@ -52,13 +57,15 @@ while :; do
   fi
   sleep "${GATE_POLL_SECONDS:-10}"
 done
-ask --output latentwatch.json
-echo "$1: $2 is $state"
 case "$state" in
-  passed | trusted) exit 0 ;;
-  flagged | quarantined) exit 1 ;;
-  refused) exit 2 ;;
-  superseded) exit 4 ;;
-  undecided) exit 3 ;;
+  passed | trusted) verdict=0 ;;
+  flagged | quarantined) verdict=1 ;;
+  refused) verdict=2 ;;
+  superseded) verdict=4 ;;
+  undecided) verdict=3 ;;
+  "no line") ask >&2; exit 2 ;; # says which lines there are
   *) echo "no answer of latentwatch ($code): is the address right?" >&2; exit 2 ;;
 esac
+ask --output latentwatch.json
+echo "$1: $2 is $state"
+exit "$verdict"
