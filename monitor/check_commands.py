@@ -149,7 +149,8 @@ def watch(
     if not once:
         alarm = Alarm()
         token = settings.webhooks.read_token
-        read = [] if token is None else [version_route(sessions, token.get_secret_value())]
+        names = [line.name for line in settings.lines]
+        read = [] if token is None else [version_route(sessions, names, token.get_secret_value())]
         with listening(settings.webhooks, alarm.ring, read) as port:
             if port is not None:
                 report(f"messages are taken at port {port} of {settings.webhooks.host}")

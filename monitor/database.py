@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.deadline import end_after
-from monitor.errors import DatabaseError, LatentwatchError
+from monitor.errors import DatabaseError, LatentwatchError, NoDatabaseYetError
 from monitor.postgres import connect, connect_reader
 from monitor.revisions import migrate, newest_revision, revision_of
 from monitor.schema import Base
@@ -40,13 +40,30 @@ class Hurry(NamedTuple):
     """Per address of the host."""
 
 
+def parse_url(url: str | SecretStr) -> URL:
+    """The address of a database. Raises DatabaseError where it can never be one."""
+    try:
+        parsed = make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
+    except ArgumentError as error:
+        raise DatabaseError(
+            "database_url: is no database URL; write sqlite:///PATH or postgresql://USER@HOST/NAME"
+        ) from error
+    backend, database = parsed.get_backend_name(), parsed.database
+    if backend not in ("sqlite", "postgresql") or database in (None, "", ":memory:"):
+        raise DatabaseError(
+            f"database_url: {parsed} must have the form sqlite:///PATH or "
+            "postgresql://USER@HOST/NAME"
+        )
+    return parsed
+
+
 def open_database(url: str | SecretStr) -> sessionmaker[Session]:
     """Sessions on the database at `url`, migrated where needed; an SQLite file is created.
 
     `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. Raises DatabaseError when it can't be used or
     was written by a newer latentwatch.
     """
-    parsed = _parsed(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "postgresql":
         with _explained(parsed, "used"):
             engine = connect(parsed, BUSY_SECONDS)
@@ -70,7 +87,7 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     is migrated first if this user may write there. Raises DatabaseError as `open_database` does,
     and when the database is of another latentwatch and can't be migrated from here.
     """
-    parsed = _parsed(url)
+    parsed = parse_url(url)
     path = Path(str(parsed.database))
     if parsed.get_backend_name() == "sqlite" and path.exists() and _may_write(path):
         with _explained(path, "read"):
@@ -78,15 +95,19 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
             stale = revision_of(engine) not in (None, newest_revision())
         if stale:
             open_database(url).kw["bind"].dispose()
-    return open_reader(url)
+    try:
+        return open_reader(url)
+    except NoDatabaseYetError:
+        return _nothing()
 
 
 def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmaker[Session]:
     """Sessions for what only reads, and migrates nothing: it waits for no writer and none for it.
 
-    Raises DatabaseError as `read_database` does; what outlasts `hurry` fails with OperationalError.
+    Raises DatabaseError as `read_database` does, and NoDatabaseYetError where nothing has been
+    written yet; what outlasts `hurry` fails with OperationalError.
     """
-    parsed = _parsed(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "postgresql":
         place: URL | Path = parsed
         with _explained(parsed, "read"):
@@ -102,13 +123,14 @@ def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmake
         place = path = Path(str(parsed.database))
         with _explained(path, "read"):
             if not path.exists():
-                return _nothing()
+                raise _none_yet(path)
             engine = _sqlite_reader(path)
             if hurry is not None:
                 end_after(engine, hurry.connection)
             revision = revision_of(engine)
     if revision is None:
-        return _nothing()
+        engine.dispose()
+        raise _none_yet(place)
     if revision != newest_revision():
         raise DatabaseError(
             f"{place}: was written by another latentwatch than this one; bring both to one "
@@ -123,6 +145,13 @@ def in_words(error: LatentwatchError | SQLAlchemyError) -> str:
         return str(error)
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return f"the database can't be used: {lines[0] if lines else type(error).__name__}"
+
+
+def _none_yet(place: URL | Path) -> NoDatabaseYetError:
+    return NoDatabaseYetError(
+        f"{place}: latentwatch has written nothing there; start the watch, or correct database_url "
+        "(data_dir)"
+    )
 
 
 def _nothing() -> sessionmaker[Session]:
@@ -165,22 +194,6 @@ def _reader(path: Path) -> sqlite3.Connection:
     as_it_is = not _may_write(path) and not path.with_name(f"{path.name}-wal").exists()
     url = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if as_it_is else ''}"
     return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
-
-
-def _parsed(url: str | SecretStr) -> URL:
-    try:
-        parsed = make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
-    except ArgumentError as error:
-        raise DatabaseError(
-            "database_url: is no database URL; write sqlite:///PATH or postgresql://USER@HOST/NAME"
-        ) from error
-    backend, database = parsed.get_backend_name(), parsed.database
-    if backend not in ("sqlite", "postgresql") or database in (None, "", ":memory:"):
-        raise DatabaseError(
-            f"database_url: {parsed} must have the form sqlite:///PATH or "
-            "postgresql://USER@HOST/NAME"
-        )
-    return parsed
 
 
 @contextmanager

@@ -17,6 +17,10 @@ class DatabaseError(LatentwatchError):
     """The database can't be opened or migrated."""
 
 
+class NoDatabaseYetError(DatabaseError):
+    """Nothing has been written to the database yet, or it is another than was meant."""
+
+
 class SourceError(LatentwatchError):
     """A place where versions are published can't be listed."""
 
@@ -39,6 +43,10 @@ class NoTrustedVersionError(LatentwatchError):
 
 class UnknownVersionError(LatentwatchError):
     """A line or version that was named is not in the database, or the name is ambiguous."""
+
+
+class UnknownLineError(UnknownVersionError):
+    """A line that was named is not in the database."""
 
 
 class RefusedPushError(UnknownVersionError):

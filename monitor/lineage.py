@@ -4,7 +4,9 @@ A person decides with a reason; latentwatch itself never trusts a version and ne
 person's decision or a flag.
 """
 
-from sqlalchemy import case, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, case, select
 from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH
@@ -109,22 +111,29 @@ def trusted_base(session: Session, line: Line) -> Version:
 
 
 def trusted_versions(session: Session, line: Line) -> list[Version]:
-    """The trusted versions of `line`: the one that its place names as such, then the newest first.
-
-    The newest is the one that was seen last: the times of its files are set by who publishes it,
-    and count only among those that were seen at once.
-    """
+    """The trusted versions of `line`: the one that its place names as such, then the newest."""
     return list(
         session.scalars(
             select(Version)
             .where(Version.line_id == line.id, Version.state == Trust.TRUSTED)
-            .order_by(
-                case((Version.content_digest == line.endorsed_digest, 0), else_=1),
-                Version.registered_at.desc(),
-                Version.published_at.desc(),
-                Version.id.desc(),
-            )
+            .order_by(*precedence(line.endorsed_digest))
         )
+    )
+
+
+def precedence(
+    endorsed: str | SQLColumnExpression[str | None] | None,
+) -> tuple[ColumnElement[Any], ...]:
+    """The order of a line's trusted versions: that with the digest `endorsed`, then the newest.
+
+    The newest is the one that was seen last: the times of its files are set by who publishes it,
+    and count only among those that were seen at once.
+    """
+    return (
+        case((Version.content_digest == endorsed, 0), else_=1),
+        Version.registered_at.desc(),
+        Version.published_at.desc(),
+        Version.id.desc(),
     )
 
 

@@ -1,20 +1,20 @@
 """Finding the line and the version that a person named, and what was last seen of a line."""
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.errors import RefusedPushError, UnknownVersionError
+from monitor.errors import RefusedPushError, UnknownLineError, UnknownVersionError
 from monitor.schema import Line, Observation, Version
 
 _SHORTEST_PREFIX = 7
 
 
 def find_line(session: Session, name: str) -> Line:
-    """The line called `name`. Raises UnknownVersionError that lists the known ones."""
+    """The line called `name`. Raises UnknownLineError that lists the known ones."""
     line = session.scalar(select(Line).filter_by(name=name))
     if line is None:
         known = ", ".join(session.scalars(select(Line.name).order_by(Line.name))) or "none yet"
-        raise UnknownVersionError(f"there is no line {name!r} in the database (lines: {known})")
+        raise UnknownLineError(f"there is no line {name!r} in the database (lines: {known})")
     return line
 
 
@@ -59,12 +59,15 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
 
 def last_observations(session: Session, line: Line) -> dict[tuple[str, str], Observation]:
     """What was last seen at every place of `line`, by its name there and its locator."""
-    newest = (
-        select(func.max(Observation.id))
-        .filter_by(line_id=line.id)
-        .group_by(Observation.name, Observation.locator)
-    )
+    newest = last_at_places().where(Observation.line_id == line.id)
     rows = session.scalars(
         select(Observation).where(Observation.id.in_(newest)).order_by(Observation.id)
     )
     return {(row.name, row.locator): row for row in rows}
+
+
+def last_at_places() -> Select[int]:
+    """The ids of what was last seen at every place of every line."""
+    return select(func.max(Observation.id)).group_by(
+        Observation.line_id, Observation.name, Observation.locator
+    )

@@ -8,6 +8,7 @@ from alerts.verdict import Verdict
 from alerts.wording import duration
 from monitor.comparison import prepare, result_of
 from monitor.database import open_database
+from monitor.errors import BrokerError
 from monitor.schema import Diff, DiffState
 from monitor.settings import Settings
 from workers.kept_outcomes import evidence_of
@@ -29,8 +30,8 @@ def submit_pair(
     """As `workers.check.check_pair`, but the service compares, and this follows it for so long.
 
     Workers must find both checkpoints at the same paths. A comparison that has not ended by then
-    goes on, and the verdict is undecided. Raises CancelledError when it was cancelled or skipped,
-    and BrokerError where no worker can be woken.
+    goes on, and the verdict is undecided; so it does while Redis is away, which is told. Raises
+    CancelledError when it was cancelled or skipped, and BrokerError where no broker is set.
     """
     sessions = open_database(settings.database_url)
     workers = RemoteWorker(sessions, settings, wait=False)
@@ -38,9 +39,18 @@ def submit_pair(
     comparison = prepare(
         sessions, settings, candidate, baseline, line, workers.recipe_digest(), begun
     )
-    told = None
+    told = away = None
     while comparison.diff_id is not None:
-        workers.run_queued()
+        try:
+            workers.run_queued()
+            away = None
+        except BrokerError as error:  # it is queued all the same, and this tries again
+            if away is None:
+                report(
+                    f"{candidate.name}: {error}; it is queued, and workers are woken once "
+                    "Redis is back"
+                )
+            away = error
         with sessions() as session:
             diff = session.get_one(Diff, comparison.diff_id)
         where = diff.state if diff.stage is None else f"{diff.state}: {diff.stage}"

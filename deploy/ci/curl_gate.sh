@@ -3,30 +3,35 @@
 # `latentwatch check` would (0 passed or trusted, 1 flagged or quarantined, 2 refused or bad input,
 # 3 undecided or not decided in time, 4 skipped for newer versions).
 #
-#   LATENTWATCH_URL=https://watch.example LATENTWATCH_READ_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]
+#   GATE_URL=https://watch.example GATE_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]
 #
 # The push has to lie where the line's source looks; the verdict is left in latentwatch.json.
 set -u
-if [ "$#" -lt 2 ] || [ -z "${LATENTWATCH_URL:-}" ] || [ -z "${LATENTWATCH_READ_TOKEN:-}" ]; then
-  echo "usage: LATENTWATCH_URL=... LATENTWATCH_READ_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]" >&2
+if [ "$#" -lt 2 ] || [ -z "${GATE_URL:-}" ] || [ -z "${GATE_TOKEN:-}" ]; then
+  echo "usage: GATE_URL=... GATE_TOKEN=... curl_gate.sh LINE VERSION [MINUTES]" >&2
   exit 2
 fi
 minutes=${3:-120}
 case "$minutes" in
   *[!0-9]* | ?????*) echo "MINUTES must be a whole number of at most 4 digits, not '$minutes'" >&2; exit 2 ;;
 esac
+# What an earlier run left must not be shown as the answer of one that fails.
+rm -f latentwatch.json || exit 2
 
 # As a part of an address; octets, so that any character of a version's name passes.
 encoded() {
   printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'
 }
 
-address="$LATENTWATCH_URL/v1/versions/$(encoded "$1")/$(encoded "$2")"
+# Slashes at its end would make another address.
+root=$GATE_URL
+while [ "$root" != "${root%/}" ]; do root=${root%/}; done
+address="$root/v1/versions/$(encoded "$1")/$(encoded "$2")"
 end=$(($(date +%s) + 60 * minutes))
 
 # The token goes through standard input: arguments can be seen by every user of the machine.
 ask() {
-  printf 'header = "Authorization: Bearer %s"\n' "$LATENTWATCH_READ_TOKEN" |
+  printf 'header = "Authorization: Bearer %s"\n' "$GATE_TOKEN" |
     curl --config - --silent --show-error --max-time 30 "$@" "$address"
 }
 
@@ -50,15 +55,17 @@ while :; do
     ask >&2 # says why it is not known, where that is so
     exit 3
   fi
-  sleep "${LATENTWATCH_POLL_SECONDS:-10}"
+  sleep "${GATE_POLL_SECONDS:-10}"
 done
-ask --output latentwatch.json
-echo "$1: $2 is $state"
 case "$state" in
-  passed | trusted) exit 0 ;;
-  flagged | quarantined) exit 1 ;;
-  refused) exit 2 ;;
-  superseded) exit 4 ;;
-  undecided) exit 3 ;;
+  passed | trusted) verdict=0 ;;
+  flagged | quarantined) verdict=1 ;;
+  refused) verdict=2 ;;
+  superseded) verdict=4 ;;
+  undecided) verdict=3 ;;
+  "no line") ask >&2; exit 2 ;; # says which lines there are
   *) echo "no answer of latentwatch ($code): is the address right?" >&2; exit 2 ;;
 esac
+ask --output latentwatch.json
+echo "$1: $2 is $state"
+exit "$verdict"

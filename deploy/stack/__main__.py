@@ -14,6 +14,8 @@ from deploy.stack.programs import NOT_HERE
 from deploy.stack.start import PAGES, Running, running_stack
 from monitor.errors import LatentwatchError
 
+LOOK_SECONDS = 0.5
+
 
 def main() -> int:
     """Start it and say where everything is. Exit code 2 where it can't start."""
@@ -37,7 +39,8 @@ def main() -> int:
     try:
         with running_stack(directory, profiles, console.print, port, given.config) as running:
             _introduce(console, running, directory)
-            stop.wait()
+            while not stop.wait(LOOK_SECONDS):
+                running.stack.raise_if_lost()
             console.print("stopping; a comparison saves its training first")
     except (CompositionError, LatentwatchError) as error:
         console.print(f"error: {error}")

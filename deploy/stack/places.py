@@ -50,6 +50,10 @@ class Places:
             host: self._port_of[s.name, own] for s in services for host, own in s.published.items()
         }
 
+    def ports(self, service: Service) -> dict[int, int]:
+        """By exposed port of the service the one of this machine."""
+        return {own: self._port_of[service.name, own] for own in service.exposed}
+
     def prepare(self, service: Service) -> Prepared:
         """Lay its files out and translate what it is given."""
         root = self._directory / "services" / service.name
@@ -84,7 +88,7 @@ class Places:
             command=[here(one) for one in service.command],
             environment={name: here(one) for name, one in service.environment.items()},
             paths=paths,
-            ports={own: self._port_of[service.name, own] for own in service.exposed},
+            ports=self.ports(service),
         )
 
     def _here(self, text: str, service: Service, paths: dict[str, Path]) -> str:

@@ -1,23 +1,22 @@
 """Whether the ports of the services are free, and who has them."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import psutil
 
 from deploy.stack.composition import CompositionError
-from deploy.stack.places import Prepared
 
 
-def refuse_taken_ports(services: Sequence[Prepared]) -> None:
-    """Raises CompositionError that names every port on which somebody listens already.
+def refuse_taken_ports(ports: Iterable[tuple[str, int]]) -> None:
+    """Raises CompositionError that names every port, of the service beside it, on which somebody
+    listens already.
 
     A server of somebody else that answers there would pass for ours.
     """
     taken = [
-        f"port {port} of {one} is taken by {_holder(port)}"
-        for one in services
-        for port in one.ports.values()
+        f"port {port} of {name} is taken by {_holder(port)}"
+        for name, port in ports
         if not _is_free(port)
     ]
     if taken:

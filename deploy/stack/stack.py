@@ -12,8 +12,7 @@ from typing import Self
 from deploy.stack.composition import CompositionError
 from deploy.stack.parent import END_WITH_PARENT
 from deploy.stack.places import Prepared
-from deploy.stack.ports import refuse_taken_ports
-from deploy.stack.programs import NOT_HERE, Started, program_of
+from deploy.stack.programs import Started, program_of
 
 START_SECONDS = 60.0
 TEND_SECONDS = 0.5
@@ -38,18 +37,18 @@ class Stack:
     ) -> None:
         """`tell` is told, in a sentence, what a person should know; every process keeps the
         descriptors `inherited` open."""
-        self._services = [one for one in services if one.service.image not in NOT_HERE]
+        self._services = services
         self._directory, self._tell, self._inherited = directory, tell, inherited
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, Started] = {}
         self._ends: dict[str, int] = {}
+        self._lost: str | None = None
         self._since: dict[str, float] = {}
         self._ending = threading.Event()
         self._tender = threading.Thread(target=self._tend, name="tender")
 
     def __enter__(self) -> Self:
-        """Raises CompositionError where a port is taken or a service does not start."""
-        refuse_taken_ports(self._services)
+        """Raises CompositionError where a service does not start."""
         try:
             for one in _in_order(self._services):
                 self._started[str(one)] = program_of(one, self._directory)
@@ -75,6 +74,13 @@ class Stack:
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """That of the service `name`, as it runs now."""
         return self._processes[name]
+
+    def raise_if_lost(self) -> None:
+        """Raises CompositionError with what it said last, once a service is not started again."""
+        if self._lost is not None:
+            raise CompositionError(
+                f"{self._lost} has ended {ENDS} times in a row: {self._last_words(self._lost)}"
+            )
 
     def log(self, name: str) -> Path:
         """What the service `name` has written."""
@@ -116,7 +122,11 @@ class Stack:
         self._ends[name] = self._ends.get(name, 0) + 1 if lived < SHORT_SECONDS else 1
         self._tell(f"{name} has ended with {code}; see {self.log(name)}")
         if self._ends[name] == ENDS:
-            self._tell(f"{name} has ended {ENDS} times in a row and is not started again")
+            self._lost = name
+
+    def _last_words(self, name: str) -> str:
+        lines = self.log(name).read_text(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
     def _answers(self, one: Prepared) -> None:
         """Wait until it takes connections. Raises CompositionError when it does not."""

@@ -1,19 +1,21 @@
 """From a compose file to running processes."""
 
 import os
-import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.demo.watching import COMMAND
+from deploy.stack.command import write_command
 from deploy.stack.composition import read_services
 from deploy.stack.lock import locked
-from deploy.stack.places import SETTINGS, Places, Prepared
+from deploy.stack.places import SETTINGS, Places
+from deploy.stack.ports import refuse_taken_ports
+from deploy.stack.programs import NOT_HERE
 from deploy.stack.stack import Stack
-from monitor.settings_environment import CONFIG
+from monitor.errors import SettingsError
+from monitor.settings import load_settings
 
 COMPOSITION = Path(__file__).parents[1] / "compose"
 PAGES = {
@@ -50,23 +52,27 @@ def running_stack(
     """The services of deploy/compose below `directory`, until the block ends.
 
     `port` says which port stands for an exposed one; `settings` take the place of the bundled
-    ones. Raises CompositionError where a service can't be run here, or
-    `directory` is in use.
+    ones. Raises CompositionError where a service can't be run here, a port is taken or `directory`
+    is in use, and SettingsError for useless settings; nothing is started or laid out then.
     """
+    if settings is not None:
+        _refuse_useless(settings)
     chosen = set(profiles)
     variables = {"CHECKPOINTS": str(directory / "checkpoints")} | dict(variables)
     if "demo" in chosen:
         variables |= FAKE_SLACK
     with locked(directory) as lock:
-        (directory / "checkpoints" / "chat").mkdir(parents=True, exist_ok=True)
         services = read_services(COMPOSITION / "compose.yaml", chosen, variables)
         for one in services:
             if settings is not None and SETTINGS in one.mounts:
                 one.mounts[SETTINGS] = str(settings.resolve())
         secrets = directory / "secrets"
-        subprocess.run([COMPOSITION / "secrets.sh", secrets], check=True)
         places = Places(services, COMPOSITION, directory, secrets, port)
-        prepared = {one.name: places.prepare(one) for one in services}
+        here = [one for one in services if one.image not in NOT_HERE]
+        refuse_taken_ports((s.name, taken) for s in here for taken in places.ports(s).values())
+        (directory / "checkpoints" / "chat").mkdir(parents=True, exist_ok=True)
+        subprocess.run([COMPOSITION / "secrets.sh", secrets], check=True)
+        prepared = {one.name: places.prepare(one) for one in here}
         with Stack(list(prepared.values()), directory, tell, [lock]) as stack:
             pages = {
                 name: f"http://127.0.0.1:{port}/"
@@ -74,19 +80,9 @@ def running_stack(
                 if name in prepared
                 for port in prepared[name].ports.values()
             }
-            yield Running(stack, pages, _command(directory, prepared["alerts"]))
+            yield Running(stack, pages, write_command(directory, places, here))
 
 
-def _command(directory: Path, like: Prepared) -> Path:
-    """A script that runs `latentwatch` as the service `like` runs it."""
-    script = directory / "latentwatch"
-    variables = [f"{name}={shlex.quote(value)}" for name, value in like.environment.items()]
-    variables.append(f"{CONFIG}={shlex.quote(str(like.paths[SETTINGS]))}")
-    lines = [
-        "#!/bin/sh",
-        "# latentwatch with the settings of this stack.",
-        f'exec env {" ".join(variables)} {shlex.quote(str(COMMAND))} "$@"',
-    ]
-    script.write_text("\n".join(lines) + "\n")
-    script.chmod(0o755)
-    return script
+def _refuse_useless(settings: Path) -> None:
+    if not load_settings(settings).lines:
+        raise SettingsError(f"{settings}: no line is watched; add one ([[lines]])")

@@ -1,14 +1,15 @@
-"""Readings of lines and versions."""
+"""Readings of lines and versions: each statement is for all lines, since there may be thousands."""
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from monitor.line_settings import LineSettings
+from monitor.lineage import precedence
+from monitor.lookup import last_at_places
 from monitor.metrics.reading import Reading
-from monitor.overview import line_rows, refused_pushes
-from monitor.schema import UNCHECKED, Audit, Line, Observation, Trust, Version
+from monitor.schema import UNCHECKED, Audit, Line, Observation, StoredCalibration, Trust, Version
 
 NEWEST = 5
 """Versions of a line that are named."""
@@ -25,59 +26,104 @@ def read_versions(
     Only lines of the settings are watched: of one that has been taken out, or that `check` made,
     nobody looks at the place.
     """
-    lines = session.scalars(select(Line).order_by(Line.name)).all()
-    known = {line.name: line for line in lines}
+    lines = {line.name: line for line in session.scalars(select(Line).order_by(Line.name))}
     for name in sorted(one.name for one in watched):
-        seen = known.get(name)
+        seen = lines.get(name)
         looked_at = 0.0 if seen is None else seen.looked_at or 0.0
         problem = seen is not None and seen.look_problem is not None
         yield Reading("watcher_last_success_timestamp_seconds", (name,), looked_at)
         yield Reading("watcher_problem", (name,), problem)
-    for line in lines:
-        observed = session.scalar(
-            select(func.count()).select_from(Observation).filter_by(line_id=line.id)
-        )
-        yield Reading("versions_observed", (line.name,), observed or 0)
-        counts = dict(
-            session.execute(
-                select(Version.state, func.count())
-                .filter_by(line_id=line.id)
-                .group_by(Version.state)
-            ).all()
-        )
-        for state in Trust:  # zeros too, so that a rule sees a state be left
-            yield Reading("version_state", (line.name, state), counts.get(state, 0))
-        skipped = (
-            select(func.count())
-            .select_from(Audit)
-            .join(Version, Version.id == Audit.version_id)
-            .where(Version.line_id == line.id, Audit.to_state == Trust.SUPERSEDED)
-        )
-        yield Reading("versions_skipped", (line.name,), session.scalar(skipped) or 0)
-        pushes = refused_pushes(session, line)
-        yield Reading("version_refused", (line.name,), len(pushes))
-        oldest = dict(
-            session.execute(
-                select(Version.state, func.min(Version.registered_at))
-                .where(Version.line_id == line.id, Version.state.in_(UNCHECKED))
-                .group_by(Version.state)
-            ).all()
-        )
-        if pushes:
-            oldest[REFUSED] = min(push.seen_at for push in pushes)
+    observed, skipped = _numbers(session, _observed()), _numbers(session, _skipped())
+    states = _states(session)
+    for name in lines:  # zeros too, so that a rule sees a state be left
+        yield Reading("versions_observed", (name,), observed.get(name, 0))
+        yield Reading("versions_skipped", (name,), skipped.get(name, 0))
+        for state in Trust:
+            yield Reading("version_state", (name, state), states.get((name, state), (0, now))[0])
+        yield Reading("version_refused", (name,), states.get((name, REFUSED), (0, now))[0])
         for where in (*UNCHECKED, REFUSED):
-            age = max(0.0, now - oldest.get(where, now))
-            yield Reading("version_oldest_unchecked_seconds", (line.name, where), age)
-        yield from _newest(session, line)
-    for row in line_rows(session):
-        if row.calibrated_at is not None:
-            yield Reading("line_calibration_age_seconds", (row.name,), now - row.calibrated_at)
+            _, since = states.get((name, where), (0, now))
+            yield Reading("version_oldest_unchecked_seconds", (name, where), max(0.0, now - since))
+    for row in session.execute(_newest()):
+        which = (row.line, row.name, row.content_digest[:12])
+        yield Reading("version_info", (*which, row.state), 1)
+        yield Reading("version_seen_timestamp_seconds", which, row.registered_at)
+        yield Reading("version_state_timestamp_seconds", (*which, row.state), row.state_at)
+    for name, calibrated_at in session.execute(_calibrated()):
+        yield Reading("line_calibration_age_seconds", (name,), now - calibrated_at)
 
 
-def _newest(session: Session, line: Line) -> Iterator[Reading]:
-    newest = select(Version).filter_by(line_id=line.id).order_by(Version.id.desc()).limit(NEWEST)
-    for version in session.scalars(newest):
-        which = (line.name, version.name, version.content_digest[:12])
-        yield Reading("version_info", (*which, version.state), 1)
-        yield Reading("version_seen_timestamp_seconds", which, version.registered_at)
-        yield Reading("version_state_timestamp_seconds", (*which, version.state), version.state_at)
+def _numbers(session: Session, by_line: Select[str, int]) -> dict[str, int]:
+    return {name: number for name, number in session.execute(by_line.group_by(Line.name))}
+
+
+def _observed() -> Select[str, int]:
+    return select(Line.name, func.count()).join(Observation, Observation.line_id == Line.id)
+
+
+def _skipped() -> Select[str, int]:
+    return (
+        select(Line.name, func.count())
+        .join(Version, Version.line_id == Line.id)
+        .join(Audit, Audit.version_id == Version.id)
+        .where(Audit.to_state == Trust.SUPERSEDED)
+    )
+
+
+def _states(session: Session) -> dict[tuple[str, str], tuple[int, float]]:
+    """By line and state, how many are in it, and when the first of them was seen."""
+    versions = (
+        select(Line.name, Version.state, func.count(), func.min(Version.registered_at))
+        .join(Version, Version.line_id == Line.id)
+        .group_by(Line.name, Version.state)
+    )
+    refused = (
+        select(Line.name, func.count(), func.min(Observation.seen_at))
+        .join(Observation, Observation.line_id == Line.id)
+        .where(Observation.id.in_(last_at_places()), Observation.version_id.is_(None))
+        .group_by(Line.name)
+    )
+    found = {(line, state): (number, at) for line, state, number, at in session.execute(versions)}
+    return found | {(line, REFUSED): (number, at) for line, number, at in session.execute(refused)}
+
+
+def _newest() -> Select[str, str, str, str, float, float]:
+    place = func.row_number().over(partition_by=Version.line_id, order_by=Version.id.desc())
+    placed = select(Version.id, place.label("place")).subquery()
+    return (
+        select(
+            Line.name.label("line"),
+            Version.name,
+            Version.content_digest,
+            Version.state,
+            Version.registered_at,
+            Version.state_at,
+        )
+        .join(Version, Version.line_id == Line.id)
+        .join(placed, placed.c.id == Version.id)
+        .where(placed.c.place <= NEWEST)
+        .order_by(Line.name, Version.id.desc())
+    )
+
+
+def _calibrated() -> Select[str, float]:
+    """When a line was last calibrated with the version that is compared with now."""
+    order = precedence(Line.endorsed_digest)
+    place = func.row_number().over(partition_by=Version.line_id, order_by=order)
+    trusted = (
+        select(Version.line_id, Version.content_digest, place.label("place"))
+        .join(Line, Line.id == Version.line_id)
+        .where(Version.state == Trust.TRUSTED)
+        .subquery()
+    )
+    return (
+        select(Line.name, func.max(StoredCalibration.created_at))
+        .join(StoredCalibration, StoredCalibration.line_id == Line.id)
+        .join(
+            trusted,
+            (trusted.c.line_id == Line.id)
+            & (trusted.c.content_digest == StoredCalibration.base_digest),
+        )
+        .where(trusted.c.place == 1)
+        .group_by(Line.name)
+    )

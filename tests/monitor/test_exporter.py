@@ -24,7 +24,7 @@ from monitor.cli import app
 from monitor.database import Hurry, open_database, open_reader
 from monitor.lineage import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
-from monitor.metrics.collector import HURRY
+from monitor.metrics.collector import CACHED_SECONDS, HURRY
 from monitor.metrics.exporter import Exporter, serve_metrics
 from monitor.metrics.reading import Reading
 from monitor.outbox import Message
@@ -436,6 +436,32 @@ def test_the_docs_list_every_metric() -> None:
 def test_a_port_that_there_is_not_is_named() -> None:
     done = CliRunner().invoke(app, ["exporter", "--port", "99999"])
     assert done.exit_code == 2 and "--port" in done.output and "65535" in done.output
+
+
+def test_a_database_that_can_never_be_read_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "mysql://u:secret@host/db")
+    done = CliRunner().invoke(app, ["exporter", "--port", "0"])
+    assert done.exit_code == 2 and "mysql://u:***@host/db must have the form" in done.output
+
+
+def test_a_database_that_is_not_there_is_not_told_as_an_empty_one(
+    tmp_path: Path, clock: Clock
+) -> None:
+    settings = settings_for(f"sqlite:///{tmp_path}/none/latentwatch.db", tmp_path)
+    exporter = serve_metrics(settings, "127.0.0.1", 0, clock)
+    try:
+        before = Scrape(exporter.port)
+        assert before.value("exporter_scrape_error", part="versions") == 1
+        assert before.value("watcher_last_success_timestamp_seconds", line="assistant") is None
+        open_database(settings.database_url)
+        clock.now += CACHED_SECONDS
+        after = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert after.value("exporter_scrape_error", part="versions") == 0
+    assert after.value("watcher_last_success_timestamp_seconds", line="assistant") == 0
 
 
 def test_a_verdict_that_can_t_be_read_is_counted_and_hides_nothing_else(

@@ -44,7 +44,7 @@ def version(sessions: Sessions, line: Line, add_version: AddVersion) -> Version:
 @pytest.fixture
 def get(sessions: Sessions) -> Iterator[Get]:
     settings = WebhookSettings.model_validate({"host": "127.0.0.1", "port": 0, "read_token": TOKEN})
-    route = version_route(sessions, TOKEN)
+    route = version_route(sessions, ["coming"], TOKEN)
     with listening(settings, lambda: None, [route]) as port, httpx2.Client() as client:
 
         def ask(path: str, **headers: str | bytes) -> httpx2.Response:
@@ -75,7 +75,14 @@ def test_unknown_and_refused_are_told_apart(get: Get, sessions: Sessions, line: 
     assert (refused.status_code, unknown.status_code) == (422, 404)
     assert "no config.json" in refused.json()["error"]
     assert get("assistant/broken", accept="text/plain").text == "refused\n"
-    assert get("no-such-line/x", accept="text/plain").text == "unknown\n"
+    assert get("assistant/later", accept="text/plain").text == "unknown\n"
+
+
+def test_a_line_that_is_neither_known_nor_watched_is_told_apart(get: Get, line: Line) -> None:
+    misspelt, coming = (get(f"{name}/x", accept="text/plain") for name in ("no-such", "coming"))
+    assert (misspelt.status_code, misspelt.text) == (404, "no line\n")
+    assert (coming.status_code, coming.text) == (404, "unknown\n")
+    assert "(lines: assistant)" in get("no-such/x").json()["error"]
 
 
 def test_a_push_that_is_still_to_be_taken_in_is_waited_for(

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from monitor.database import open_database
+from monitor.schema import Diff
 from monitor.settings import Settings, load_settings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer
@@ -75,6 +78,29 @@ def test_what_takes_too_long_is_undecided_and_goes_on(check: Check, tmp_path: Pa
     told, heard = process.communicate(timeout=60)
     assert process.returncode == 3 and json.loads(told)["verdict"] == "undecided"
     assert "not decided within 1.0 s; it goes on" in heard
+
+
+def test_while_redis_is_away_it_is_queued_and_waited_for(
+    check: Check, settings: Settings, redis_server: RedisServer
+) -> None:
+    redis_server.kill()
+    try:
+        gives_up = check("good", "--wait", "3s")
+        told, heard = gives_up.communicate(timeout=60)
+        assert gives_up.returncode == 3 and json.loads(told)["verdict"] == "undecided", heard
+        assert heard.count("it is queued, and workers are woken once Redis is back") == 1
+        waits = check("better", "--wait", "2m")
+        until(lambda: _states(settings) == ["queued", "queued"])
+    finally:
+        redis_server.start()
+    queue = f"{settings.broker.key_prefix}gpu"
+    until(lambda: redis_server.client.llen(queue) == 2)  # what it tries again wakes for both
+    assert waits.poll() is None
+
+
+def _states(settings: Settings) -> list[str]:
+    with open_database(settings.database_url)() as session:
+        return [diff.state for diff in session.scalars(select(Diff))]
 
 
 @pytest.mark.usefixtures("worker")

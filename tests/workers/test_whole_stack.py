@@ -131,8 +131,8 @@ def secret(directory: Path, name: str) -> str:
 def state_by_curl(running: Running, directory: Path, version: str) -> tuple[int, str]:
     """Exit code and word of the gate for pipelines that have nothing but curl."""
     environment = os.environ | {
-        "LATENTWATCH_URL": running.pages["watch"].rstrip("/"),
-        "LATENTWATCH_READ_TOKEN": secret(directory, "READ_TOKEN"),
+        "GATE_URL": running.pages["watch"].rstrip("/"),
+        "GATE_TOKEN": secret(directory, "READ_TOKEN"),
     }
     command = [Path("deploy/ci/curl_gate.sh").resolve(), "chat", version, "1"]
     done = subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True)

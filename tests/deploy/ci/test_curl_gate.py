@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from monitor.database import open_database
 from monitor.lineage import LATENTWATCH, move
 from monitor.schema import Line, Trust
+from monitor.settings_environment import ENV_PREFIX
 from monitor.version_api import version_route
 from monitor.webhook_server import listening
 from monitor.webhook_settings import WebhookSettings
@@ -45,19 +47,24 @@ def url(tmp_path: Path) -> Iterator[str]:
             for state in states:
                 move(session, row, state, actor=LATENTWATCH, reason="because", now=1.0)
     settings = WebhookSettings.model_validate({"host": "127.0.0.1", "port": 0, "read_token": TOKEN})
-    with listening(settings, lambda: None, [version_route(sessions, TOKEN)]) as port:
+    with listening(settings, lambda: None, [version_route(sessions, ["coming"], TOKEN)]) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 def gate(
-    directory: Path, url: str, version: str, token: str = TOKEN, minutes: str = "0"
+    directory: Path,
+    url: str,
+    version: str,
+    token: str = TOKEN,
+    minutes: str = "0",
+    line: str = "chat",
 ) -> tuple[int, str]:
     """Its exit code and what it said; versions are named by their digests."""
     program("curl", "curl")
-    known = {"LATENTWATCH_URL": url, "LATENTWATCH_READ_TOKEN": token}
-    known["LATENTWATCH_POLL_SECONDS"] = "0.1"
+    known = {"GATE_URL": url, "GATE_TOKEN": token}
+    known["GATE_POLL_SECONDS"] = "0.1"
     done = subprocess.run(
-        [GATE, "chat", version, minutes],
+        [GATE, line, version, minutes],
         cwd=directory,
         env=os.environ | known,
         capture_output=True,
@@ -82,6 +89,34 @@ def test_its_exit_code_is_that_of_a_check(tmp_path: Path, url: str, name: str, c
 def test_what_is_not_decided_in_time_has_not_passed(tmp_path: Path, url: str, name: str) -> None:
     code, said = gate(tmp_path, url, digest(name))
     assert code == 3 and "not decided in time" in said
+
+
+def test_a_line_that_does_not_exist_ends_it_at_once_with_the_reason(
+    tmp_path: Path, url: str
+) -> None:
+    code, said = gate(tmp_path, url, digest("passed"), minutes="1", line="caht")
+    assert code == 2 and "there is no line 'caht' in the database (lines: chat)" in said
+
+
+def test_a_line_that_was_not_looked_at_yet_is_waited_for(tmp_path: Path, url: str) -> None:
+    code, said = gate(tmp_path, url, digest("passed"), line="coming")
+    assert code == 3 and "not decided in time" in said
+
+
+def test_slashes_at_the_end_of_the_address_change_nothing(tmp_path: Path, url: str) -> None:
+    assert gate(tmp_path, f"{url}//", digest("passed"))[0] == 0
+
+
+def test_the_answer_of_an_earlier_run_does_not_outlive_one_that_fails(
+    tmp_path: Path, url: str
+) -> None:
+    assert gate(tmp_path, url, digest("passed"))[0] == 0
+    assert (tmp_path / "latentwatch.json").exists()
+    assert gate(tmp_path, url, digest("waiting"))[0] == 3
+    assert not (tmp_path / "latentwatch.json").exists()
+    with answering([(200, "<html>Sign in")]) as (elsewhere, _):
+        assert gate(tmp_path, elsewhere, digest("passed"))[0] == 2
+    assert not (tmp_path / "latentwatch.json").exists()
 
 
 def test_neither_a_wrong_token_nor_a_server_that_is_away_is_a_pass(
@@ -121,6 +156,11 @@ def test_it_waits_while_a_proxy_has_nobody_behind_it(tmp_path: Path) -> None:
         code, said = gate(tmp_path, url, "step-1", minutes="1")
     assert code == 0, said
     assert len(asked) == 6
+
+
+def test_no_variable_of_the_scripts_is_taken_for_a_setting() -> None:
+    for path in GATE.parent.iterdir():
+        assert re.findall(rf"\b{ENV_PREFIX}\w+", path.read_text()) == [], path
 
 
 def test_a_version_is_asked_for_by_its_whole_name(tmp_path: Path) -> None:

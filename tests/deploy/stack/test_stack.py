@@ -14,19 +14,29 @@ import pytest
 
 from deploy.stack import stack as stack_module
 from deploy.stack.__main__ import main
+from deploy.stack.command import write_command
 from deploy.stack.composition import CompositionError, Service, read_services
 from deploy.stack.lock import locked
 from deploy.stack.places import Places, Prepared
 from deploy.stack.programs import Started
 from deploy.stack.stack import Stack
-from deploy.stack.start import COMPOSITION
-from tests.services import free_port
+from deploy.stack.start import COMPOSITION, FAKE_SLACK, running_stack
+from tests.monitor.checkpoints import write_checkpoint
+from tests.services import RedisServer, free_port
 
 pytestmark = pytest.mark.long
 
 SERVER = """
 import socket, sys, time
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(60)
+"""
+DYING = """
+import socket, sys, time
+name, *ports = sys.argv[1:]
+if name == "watch":
+    raise SystemExit("error: this is what is wrong")
+listening = [socket.create_server(("127.0.0.1", int(port))) for port in ports]
 time.sleep(60)
 """
 KILLED = """
@@ -79,22 +89,97 @@ def answers_late(port: int) -> bool:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_a_port_that_somebody_else_has_is_named_with_its_holder(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str, tmp_path: Path
 ) -> None:
-    runs(monkeypatch, SERVER)
     with closing(socket.create_server((address, 0))) as foreign:
         port = foreign.getsockname()[1]
-        said = rf"port {port} of server is taken by .*\(process {os.getpid()}\).*--free-ports"
-        with pytest.raises(CompositionError, match=said), Stack([service(port)], tmp_path, print):
+
+        def of_reports(exposed: int) -> int:
+            return port if exposed == 8080 else free_port()
+
+        said = rf"port {port} of reports is taken by .*\(process {os.getpid()}\).*--free-ports"
+        with (
+            pytest.raises(CompositionError, match=said),
+            running_stack(tmp_path, ["cpu"], print, of_reports),
+        ):
             pass
-    assert not (tmp_path / "logs").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (None, "can't be read"),
+        ("[[lines", "is not valid TOML"),
+        ("poll_second = 1", "poll_second"),
+        ("poll_seconds = 1", "no line is watched"),
+    ],
+)
+def test_settings_that_are_useless_are_refused_before_anything_starts(
+    text: str | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, directory = tmp_path / "mine.toml", tmp_path / "stack"
+    if text is not None:
+        config.write_text(text)
+    given = ["deploy.stack", "--directory", str(directory), "--config", str(config), "--free-ports"]
+    monkeypatch.setattr(sys, "argv", given)
+    assert main() == 2
+    told = capsys.readouterr().out
+    assert f"error: {config}" in told and said in told
+    assert list(directory.iterdir()) == []
+
+
+def test_a_service_that_can_never_live_ends_the_stack_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stack_module, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(
+        stack_module,
+        "program_of",
+        lambda one, directory: Started(
+            [sys.executable, "-c", DYING, str(one), *map(str, one.ports.values())],
+            dict(os.environ),
+            directory,
+            None,
+        ),
+    )
+    monkeypatch.setattr(sys, "argv", ["deploy.stack", "--directory", str(tmp_path), "--free-ports"])
+    assert main() == 2
+    told = capsys.readouterr().out
+    assert "error: watch has ended 5 times in a row: error: this is what is wrong" in told
+
+
+def test_the_printed_command_reaches_the_workers(tmp_path: Path, redis_server: RedisServer) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "LATENTWATCH_DATABASE_URL").write_text(f"sqlite:///{tmp_path}/latentwatch.db")
+    subprocess.run([COMPOSITION / "secrets.sh", secrets], check=True)
+    redis = redis_server.client.connection_pool.connection_kwargs["port"]
+    services = read_services(COMPOSITION / "compose.yaml", ["cpu", "demo"], FAKE_SLACK)
+    ports = {6379: redis}
+    places = Places(services, COMPOSITION, tmp_path, secrets, lambda own: ports.get(own, own))
+    command = write_command(tmp_path, places, services)
+    candidate = write_checkpoint(tmp_path / "candidate", 1)
+    base = write_checkpoint(tmp_path / "base", 2)
+    done = subprocess.run(
+        [command, "check", candidate, "--baseline", base, "--wait", "1s"],
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3 and "candidate: queued" in done.stderr, done.stderr
+    assert "Redis can't be reached" not in done.stderr
+    assert redis_server.client.llen("latentwatch:gpu") == 1
 
 
 def test_a_server_that_has_ended_does_not_answer_through_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Another takes the port between the look at it and the start.
-    monkeypatch.setattr(stack_module, "refuse_taken_ports", lambda services: None)
+    # Another has taken the port between the look at it and the start.
     monkeypatch.setattr(stack_module, "_takes_connections", answers_late)
     runs(monkeypatch, "raise SystemExit(1)")
     server, port = service(free_port()), free_port()
@@ -113,9 +198,11 @@ def test_what_always_ends_is_left_after_some_tries(
     monkeypatch.setattr(stack_module, "AGAIN_SECONDS", 0.01)
     runs(monkeypatch, "raise SystemExit(1)")
     told: list[str] = []
-    with Stack([service(free_port())], tmp_path, told.append):
-        until(lambda: "server has ended 5 times in a row and is not started again" in told)
+    with Stack([service(free_port())], tmp_path, told.append) as stack:
+        until(lambda: len(told) == 5)
         time.sleep(0.5)
+        with pytest.raises(CompositionError, match="server has ended 5 times in a row"):
+            stack.raise_if_lost()
     assert sum("has ended with 1" in one for one in told) == 5
 
 
