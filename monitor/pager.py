@@ -4,13 +4,14 @@ Several may run: all take answers, one sends.
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from socketserver import ThreadingMixIn
 from threading import Event, Thread
-from typing import Protocol
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from slack_sdk import WebClient
@@ -224,6 +225,14 @@ def _over_http(listen: str, endpoint: SlackEndpoint) -> Iterator[None]:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a connection that ended in the middle: anybody can cause that, and it is no news."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            logger.debug("%s: no whole request came: %r", client_address, error)
+        else:
+            logger.error("a request could not be answered", exc_info=error)
 
 
 class _Quiet(WSGIRequestHandler):

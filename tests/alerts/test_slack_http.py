@@ -93,6 +93,7 @@ def test_a_forged_request_does_not_keep_out_the_genuine_one() -> None:
         (b"payload=%7Bbroken", "400 Bad Request"),
         (b"payload=[]", "400 Bad Request"),
         (b"other=1", "400 Bad Request"),
+        (b"payload=" + b"[" * 100_000, "400 Bad Request"),
         (b"\xff\xfe", "401 Unauthorized"),
     ],
 )
