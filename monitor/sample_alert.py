@@ -5,7 +5,7 @@ import json
 import time
 from importlib import resources
 
-from alerts.alert import Finding, Measured, begin
+from alerts.alert import Alert, Finding, Measured, Replaced, begin, step
 from alerts.channel import Posting
 from alerts.evidence import Evidence
 from alerts.notice import Notice
@@ -19,6 +19,8 @@ from monitor.alert_token import Token
 from monitor.destinations import destination_of
 from monitor.pager import slack_client
 
+SAMPLE_SECONDS = 15.0
+"""After which a destination is told that the sample is over: long enough to be paged by it."""
 TITLE = "This is a sample: no model was checked, and nobody has to do anything."
 
 
@@ -44,14 +46,20 @@ def post_sample_alert(settings: AlertSettings, channel: str, now: float) -> str:
 
 
 def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
-    """Tell the destination `name` of the sample; its reference there. Raises a ChannelError."""
+    """Tell the destination `name` of the sample, and of its end, so that nothing stays open there;
+    its reference there. Raises a ChannelError."""
     verdict, _ = sample()
     alert = begin(Measured(Finding.FLAGGED, "critical", TITLE), now)
     told = verdict.model_copy(update={"reasons": [TITLE, *verdict.reasons]})
     fingerprint = hashlib.sha256(f"sample.{now}".encode()).hexdigest()[:32]
-    return destination_of(name, settings.destinations[name]).tell(
-        Notice(fingerprint, alert, told, None), now
-    )
+    destination = destination_of(name, settings.destinations[name])
+    reference = destination.tell(Notice(fingerprint, alert, told, None), now)
+    time.sleep(SAMPLE_SECONDS)
+    end = now + SAMPLE_SECONDS
+    over = step(alert, Replaced("the sample is over"), end)
+    if isinstance(over, Alert):
+        destination.tell(Notice(fingerprint, over, told, None, alert.state, reference), end)
+    return reference
 
 
 def sample() -> tuple[Verdict, Evidence]:
