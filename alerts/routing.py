@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from alerts.quiet_hours import QuietHours, end_of_quiet
 from alerts.verdict import Severity
 
-ChannelId = Annotated[str, StringConstraints(pattern=r"^[CG][A-Z0-9]{2,}$")]
+CHANNEL = r"[CG][A-Z0-9]{2,}"
+ChannelId = Annotated[str, StringConstraints(pattern=rf"^{CHANNEL}$")]
 UserId = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{2,}$")]
 GroupId = Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{2,}$")]
 DestinationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]

@@ -47,7 +47,10 @@ class SlackEndpoint:
         length = str(environ.get("CONTENT_LENGTH") or "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
             return "413 Content Too Large", b""
-        body = environ["wsgi.input"].read(int(length))
+        try:
+            body = environ["wsgi.input"].read(int(length))
+        except OSError:  # the rest of it never came
+            return "408 Request Timeout", b""
         timestamp = environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", "")
         signature = environ.get("HTTP_X_SLACK_SIGNATURE", "")
         if not self._is_signed(body, timestamp, signature) or not self._is_new(signature):

@@ -1,8 +1,9 @@
 """Answers over Socket Mode: Slack is called, so nothing in the house has to be reachable."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 
 from slack_sdk import WebClient
 from slack_sdk.socket_mode import SocketModeClient
@@ -10,17 +11,24 @@ from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
+from alerts.channel import ChannelError, NotNowError, RefusedError
 from alerts.slack_errors import told
 from alerts.slack_interaction import Handler
 
 logger = logging.getLogger(__name__)
 
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 120.0
+"""Between two tries to open the socket; each wait is twice as long as the one before."""
+
 
 @contextmanager
-def socket_mode(app_token: str, client: WebClient, handler: Handler) -> Iterator[None]:
+def socket_mode(
+    app_token: str, client: WebClient, handler: Handler, report: Callable[[str], None]
+) -> Iterator[None]:
     """Hand interactions to `handler` while the block runs; a lost connection is made anew.
 
-    Raises a ChannelError when Slack can't be reached at the start.
+    Raises RefusedError when Slack refuses the token at the start. Where it does not answer, it is
+    tried again beside the block, which `report` is told.
     """
 
     def receive(socket: BaseSocketModeClient, request: SocketModeRequest) -> None:
@@ -37,8 +45,47 @@ def socket_mode(app_token: str, client: WebClient, handler: Handler) -> Iterator
 
     socket = SocketModeClient(app_token=app_token, web_client=client)
     socket.socket_mode_request_listeners.append(receive)
-    try:
+
+    def connect() -> None:
+        # Not left to the client, which sleeps through a 429 and would use an address twice.
+        opened = told(lambda: client.apps_connections_open(app_token=app_token))
+        socket.wss_uri = str(opened["url"])
         told(socket.connect)
+
+    ended = Event()
+    try:
+        try:
+            connect()
+        except RefusedError:
+            raise
+        except ChannelError as error:
+            again = (connect, error, ended, report)
+            Thread(target=_connect_later, args=again, daemon=True, name="socket mode").start()
         yield
     finally:
+        ended.set()
         socket.close()
+
+
+def _connect_later(
+    connect: Callable[[], None],
+    error: ChannelError,
+    ended: Event,
+    report: Callable[[str], None],
+) -> None:
+    wait, said = FIRST_WAIT_SECONDS, ""
+    while True:
+        if str(error) != said:
+            said = str(error)
+            report(f"Socket Mode: no answers can be taken yet: {said}; it is tried again")
+        seconds = max(wait, error.seconds) if isinstance(error, NotNowError) else wait
+        if ended.wait(seconds):
+            return
+        wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+        try:
+            connect()
+        except ChannelError as another:
+            error = another
+        else:
+            report("Socket Mode: answers are taken now")
+            return

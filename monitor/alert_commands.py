@@ -57,9 +57,16 @@ def post_sample(
     """Post a sample alert, with a picture in its thread and buttons that do nothing; or tell a
     destination of it, which may page somebody."""
     from alerts.channel import ChannelError
+    from monitor.alert_settings import is_channel
     from monitor.sample_alert import post_sample_alert, tell_sample
 
     settings = settings_of(config, data_dir).alerts
+    if channel not in settings.destinations and not is_channel(channel):
+        known = ", ".join(sorted(settings.destinations)) or "none in [alerts.destinations]"
+        raise SettingsError(
+            f"--channel: no destination is called {channel!r}; there are {known}. A channel of "
+            "Slack is named by its id, such as C0123ABCD (in Slack under Copy link)"
+        )
     post = tell_sample if channel in settings.destinations else post_sample_alert
     try:
         where = post(settings, channel, time.time())

@@ -1,5 +1,6 @@
 """What an operator can set about alerts: where they go, who answers them, and Slack's secrets."""
 
+import re
 from typing import Self
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
 )
 
 from alerts.routing import (
+    CHANNEL,
     ChannelId,
     DestinationName,
     Examples,
@@ -44,22 +46,18 @@ class SlackSettings(BaseModel):
     api_url: HttpUrl = HttpUrl(SLACK_API)
     timeout_seconds: Seconds = 10.0
 
+    @field_validator("bot_token", "app_token")
+    @classmethod
+    def _of_its_kind(cls, token: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
+        other, prefix = ("app", "xapp-") if field.field_name == "bot_token" else ("bot", "xoxb-")
+        if token is not None and token.get_secret_value().startswith(prefix):
+            raise ValueError(f"begins with {prefix}, so that it is the {other}_token; swap the two")
+        return token
+
     @property
     def takes_answers(self) -> bool:
         """Whether there is a way for answers to come in; without one, alerts have no buttons."""
         return self.app_token is not None or self.signing_secret is not None
-
-    @field_validator("bot_token", "app_token")
-    @classmethod
-    def _is_of_its_kind(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        """Both are long and look alike; exchanged, Slack would only say that they are invalid."""
-        other = {"bot_token": "xapp-", "app_token": "xoxb-"}[str(info.field_name)]
-        if token is not None and token.get_secret_value().startswith(other):
-            raise ValueError(
-                f"begins with {other}, so it is Slack's other token: exchange bot_token (xoxb-) "
-                "and app_token (xapp-)"
-            )
-        return token
 
     @field_validator("api_url")
     @classmethod
@@ -93,7 +91,7 @@ class AlertSettings(BaseModel):
     @property
     def slack_channels(self) -> list[ChannelId]:
         """All channels of Slack that are written to, each once."""
-        return sorted({*by_channel(self.routes), *filter(_is_channel, self.hearers)})
+        return sorted({*by_channel(self.routes), *filter(is_channel, self.hearers)})
 
     @property
     def hearers(self) -> list[str]:
@@ -116,7 +114,7 @@ class AlertSettings(BaseModel):
 
     @model_validator(mode="after")
     def _destinations_are_known(self) -> Self:
-        heard = [one for one in self.outages_to or [] if not _is_channel(one)]
+        heard = [one for one in self.outages_to or [] if not is_channel(one)]
         for name in [*names_of(self.routes), *heard]:
             if name not in self.destinations:
                 known = ", ".join(sorted(self.destinations)) or "there is none"
@@ -163,5 +161,6 @@ class AlertSettings(BaseModel):
         return self
 
 
-def _is_channel(hearer: str) -> bool:
-    return hearer[0].isupper()
+def is_channel(hearer: str) -> bool:
+    """Whether it is the id of a channel of Slack, and no name of a destination."""
+    return re.fullmatch(CHANNEL, hearer) is not None

@@ -122,10 +122,11 @@ class Courier:
         if isinstance(error, RefusedError):  # of this message, and certainly not taken
             values |= {"not_before": now + _backoff(message.tries), "attempted_at": None}
         else:
-            wait = _backoff(self._failures)
-            if isinstance(error, NotNowError):
-                wait = max(wait, error.seconds)
-            self._failures += 1
+            if isinstance(error, NotNowError):  # it says itself when it can be told
+                wait = max(error.seconds, BACKOFF_SECONDS)
+            else:
+                wait = _backoff(self._failures)
+                self._failures += 1
             self._rests_until = now + wait
         self._write(message, **values)
         if values["error"] != message.error:

@@ -1,5 +1,8 @@
 """Destinations as the settings describe them."""
 
+import ssl
+from pathlib import Path
+
 from pydantic import SecretStr
 
 from alerts.alertmanager import Alertmanager
@@ -21,7 +24,8 @@ from monitor.settings_environment import variable_of
 def destination_of(name: str, given: DestinationSettings) -> Destination:
     """The destination `name` that `given` describes; nothing is sent yet.
 
-    Raises SettingsError for a secret that it needs and that is not set.
+    Raises SettingsError for a secret that it needs and that is not set, and for certificates that
+    can't be read.
     """
 
     def secret(key: str, value: SecretStr | None) -> str:
@@ -44,7 +48,7 @@ def destination_of(name: str, given: DestinationSettings) -> Destination:
                 given.host,
                 given.port,
                 given.tls,
-                given.ca_file,
+                _certificates(f"alerts.destinations.{name}.ca_file", given.ca_file),
                 given.username,
                 None if given.username is None else secret("password", given.password),
                 given.sender,
@@ -56,3 +60,16 @@ def destination_of(name: str, given: DestinationSettings) -> Destination:
 def alertmanager_of(given: AlertmanagerSettings) -> Alertmanager:
     """The Alertmanager that `given` describes."""
     return Alertmanager(str(given.url).rstrip("/"), given.expires_seconds, given.timeout_seconds)
+
+
+def _certificates(setting: str, file: Path | None) -> Path | None:
+    """The file, if certificates can be read from it by the process that sends: as with secrets, no
+    other one has to have it."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:  # what is no certificate, too
+        raise SettingsError(
+            f"{setting}: no certificates can be read from {file}: {error.strerror}; correct it, or "
+            "leave it out to believe the system's"
+        ) from error
+    return file

@@ -1,5 +1,6 @@
 """Whether everything is there that alerts need: Slack, every destination, and what was not sent."""
 
+import logging
 from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -8,19 +9,20 @@ from alerts.channel import ChannelError
 from alerts.wording import duration
 from monitor.alert_settings import AlertSettings
 from monitor.destinations import destination_of
+from monitor.errors import SettingsError
 from monitor.outages import failing
 from monitor.slack_doctor import Finding, examine_slack
+
+logger = logging.getLogger(__name__)
 
 
 def examine(settings: AlertSettings, clock: Callable[[], float]) -> list[Finding]:
     """Look at Slack where it is used, and at every destination.
 
-    Raises SettingsError where Slack is used without a token, a destination's secret is not set, or
-    not a single destination is there.
+    Raises SettingsError where Slack is used without a token, or not a single destination is there.
     """
     uses_slack = settings.slack_channels or not settings.destinations
-    slack = examine_slack(settings, clock) if uses_slack else []
-    return [*slack, *_destinations(settings, clock())]
+    return [*(_slack(settings, clock) if uses_slack else ()), *_destinations(settings, clock())]
 
 
 def undelivered(sessions: sessionmaker[Session], now: float) -> list[Finding]:
@@ -32,10 +34,27 @@ def undelivered(sessions: sessionmaker[Session], now: float) -> list[Finding]:
         ]
 
 
+def _slack(settings: AlertSettings, clock: Callable[[], float]) -> list[Finding]:
+    try:
+        return examine_slack(settings, clock)
+    except SettingsError:
+        raise
+    except Exception as error:
+        return [_unexpected("Slack", error)]
+
+
 def _destinations(settings: AlertSettings, now: float) -> Iterator[Finding]:
     for name, given in settings.destinations.items():
         what = f"{given.kind} {name}"
         try:
             yield Finding(True, what, destination_of(name, given).probe(now))
-        except ChannelError as error:
+        except (ChannelError, SettingsError) as error:
             yield Finding(False, what, str(error))
+        except Exception as error:
+            yield _unexpected(what, error)
+
+
+def _unexpected(what: str, error: Exception) -> Finding:
+    """What nobody thought of hides nothing else that was found."""
+    logger.error("%s could not be looked at", what, exc_info=error)
+    return Finding(False, what, f"could not be looked at: {type(error).__name__}: {error}")

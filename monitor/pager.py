@@ -4,19 +4,20 @@ Several may run: all take answers, one sends.
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from socketserver import ThreadingMixIn
 from threading import Event, Thread
-from typing import Protocol
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from slack_sdk import WebClient
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.channel import ChannelError
+from alerts.channel import RefusedError
 from alerts.pace import Pace
 from alerts.slack_channel import SlackChannel
 from alerts.slack_client import web_client
@@ -157,7 +158,8 @@ class Pager:
             *(self._clock, self._suites),
         )
         if slack.app_token is not None:
-            yield _over_socket(slack.app_token.get_secret_value(), self._client, desk.receive)
+            token = slack.app_token.get_secret_value()
+            yield _over_socket(token, self._client, desk.receive, self._report)
         if slack.signing_secret is not None:
             secret = slack.signing_secret.get_secret_value()
             yield _over_http(slack.listen, SlackEndpoint(secret, desk.receive, self._clock))
@@ -191,11 +193,13 @@ def senders_of(
 
 
 @contextmanager
-def _over_socket(app_token: str, client: WebClient, handler: Handler) -> Iterator[None]:
+def _over_socket(
+    app_token: str, client: WebClient, handler: Handler, report: Callable[[str], None]
+) -> Iterator[None]:
     try:
-        with socket_mode(app_token, client, handler):
+        with socket_mode(app_token, client, handler, report):
             yield
-    except ChannelError as error:
+    except RefusedError as error:
         raise AlertingError(
             f"Socket Mode: {error}; check alerts.slack.app_token (xapp-..., with the scope "
             "connections:write) and that Socket Mode is enabled for the app"
@@ -221,6 +225,14 @@ def _over_http(listen: str, endpoint: SlackEndpoint) -> Iterator[None]:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a connection that ended in the middle: anybody can cause that, and it is no news."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            logger.debug("%s: no whole request came: %r", client_address, error)
+        else:
+            logger.error("a request could not be answered", exc_info=error)
 
 
 class _Quiet(WSGIRequestHandler):

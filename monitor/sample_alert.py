@@ -21,6 +21,8 @@ from monitor.destinations import destination_of
 from monitor.pager import slack_client
 
 NAMES = Names("step_5000", "step_4000")
+SAMPLE_SECONDS = 15.0
+"""After which a destination is told that the sample is over: long enough to be paged by it."""
 TITLE = "This is a sample: no model was checked, and nobody has to do anything."
 
 
@@ -47,8 +49,8 @@ def post_sample_alert(settings: AlertSettings, channel: str, now: float) -> str:
 
 
 def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
-    """Tell the destination `name` of the sample, and that it is over, so that no incident stays
-    open; its reference there. Raises a ChannelError."""
+    """Tell the destination `name` of the sample, and of its end, so that nothing stays open there;
+    its reference there. Raises a ChannelError."""
     verdict, _ = sample()
     alert = begin(Measured(Finding.FLAGGED, "critical", TITLE), now)
     told = verdict.model_copy(update={"reasons": [TITLE, *verdict.reasons]})
@@ -56,9 +58,11 @@ def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
     destination = destination_of(name, settings.destinations[name])
     notice = Notice(fingerprint, alert, told, None, names=NAMES)
     reference = destination.tell(notice, now)
-    over = step(alert, Replaced(TITLE), now)
-    assert isinstance(over, Alert)
-    destination.tell(notice._replace(alert=over, told=alert.state, reference=reference), now)
+    time.sleep(SAMPLE_SECONDS)
+    end = now + SAMPLE_SECONDS
+    over = step(alert, Replaced("the sample is over"), end)
+    if isinstance(over, Alert):
+        destination.tell(notice._replace(alert=over, told=alert.state, reference=reference), end)
     return reference
 
 

@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 
 class Receiver:
-    """Answers with the next of `statuses`, then with 204."""
+    """Answers with the next of `statuses`, then with 204; 429 asks to wait for 7 s."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -50,6 +50,8 @@ def receiver() -> Iterator[Receiver]:
             self.send_response_only(status)
             if status == 302:
                 self.send_header("Location", kept.url)
+            if status == 429:
+                self.send_header("Retry-After", "7")
             self.send_header("Content-Length", "0")
             self.end_headers()
 

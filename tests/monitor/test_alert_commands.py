@@ -10,10 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
+from alerts.email_channel import Email
 from deploy.fake_pagerduty.server import ROUTING_KEY, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
+from monitor import sample_alert
 from monitor.cli import app
 from monitor.owner import this_user
 from monitor.slack_doctor import _remedy, examine_slack
@@ -24,6 +26,10 @@ from tests.monitor.questions import FEATURE, give_answer
 __all__ = ["desk"]
 
 ROUTES = '[alerts]\nreviewers = ["U0ADA"]\n[[alerts.routes]]\nchannel = "{}"\nmention = "{}"\n'
+MAIL = (
+    '[alerts.destinations.maildown]\nkind = "email"\nhost = "127.0.0.1"\nport = 1\n'
+    'sender = "latentwatch@lab.example"\nrecipients = ["ada@lab.example"]\n'
+)
 
 
 def run(*args: str) -> Any:
@@ -150,6 +156,7 @@ def test_a_destination_is_told_of_the_sample(
 ) -> None:
     variable = "LATENTWATCH_ALERTS__DESTINATIONS__ONCALL__ROUTING_KEY"
     monkeypatch.setenv(variable, ROUTING_KEY)
+    monkeypatch.setattr(sample_alert, "SAMPLE_SECONDS", 0.1)
     with fake_pagerduty() as pagerduty, Path("latentwatch.toml").open("a") as settings:
         settings.write(
             f'[alerts.destinations.oncall]\nkind = "pagerduty"\nurl = "{pagerduty.url}"\n'
@@ -158,6 +165,7 @@ def test_a_destination_is_told_of_the_sample(
         result = run("alerts", "test", "--channel", "oncall")
         assert result.exit_code == 0, result.stderr
         [incident] = pagerduty.account.incidents
+        assert incident.status == "resolved"
         assert "This is a sample" in str(incident.events[0]["payload"]["custom_details"]["reasons"])
         assert [event["event_action"] for event in incident.events] == ["trigger", "resolve"]
         monkeypatch.setenv(variable, "W" * 32)
@@ -166,15 +174,62 @@ def test_a_destination_is_told_of_the_sample(
         assert "W" * 32 not in refused.stderr
 
 
-def test_tokens_that_were_exchanged_are_told_apart(
+def test_a_name_that_is_no_destination_is_not_looked_for_in_slack(slack: FakeSlack) -> None:
+    with Path("latentwatch.toml").open("a") as settings:
+        settings.write(MAIL)
+    result = run("alerts", "test", "--channel", "mialdown")
+    assert result.exit_code == 2 and slack.workspace.calls == []
+    assert "no destination is called 'mialdown'; there are maildown." in result.stderr
+
+
+def test_certificates_that_are_not_there_are_found_and_hide_nothing_else(slack: FakeSlack) -> None:
+    with Path("latentwatch.toml").open("a") as settings:
+        settings.write(MAIL + 'ca_file = "gone.pem"\n')
+    remedy = "maildown.ca_file: no certificates can be read from"
+    for command in (["alerts", "serve"], ["alerts", "test", "--channel", "maildown"]):
+        result = run(*command)
+        assert result.exit_code == 2 and remedy in result.stderr, result.stderr
+    Path("gone.pem").write_text("no certificate")
+    result = run("doctor")
+    assert result.exit_code == 2 and "ok      bot token" in result.stdout
+    assert f"PROBLEM email maildown: alerts.destinations.{remedy}" in result.stdout
+
+
+def test_a_user_of_a_mail_server_needs_a_password(slack: FakeSlack) -> None:
+    with Path("latentwatch.toml").open("a") as settings:
+        settings.write(MAIL + 'username = "latentwatch"\n')
+    result = run("alerts", "serve")
+    assert result.exit_code == 2
+    assert "set LATENTWATCH_ALERTS__DESTINATIONS__MAILDOWN__PASSWORD" in result.stderr
+
+
+def test_what_nobody_expected_of_one_place_hides_no_other(
     slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = "xapp-1-secret"
-    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", token)
-    refused = run("alerts", "list")
-    assert refused.exit_code == 2 and token not in refused.stderr
-    assert "alerts.slack.bot_token: begins with xapp-" in refused.stderr
-    assert "exchange bot_token (xoxb-) and app_token (xapp-)" in refused.stderr
+    with Path("latentwatch.toml").open("a") as settings:
+        settings.write(MAIL)
+
+    def fails(*_: object) -> str:
+        raise KeyError("answer")
+
+    monkeypatch.setattr(Email, "probe", fails)
+    result = run("doctor")
+    said = "PROBLEM email maildown: could not be looked at: KeyError: 'answer'"
+    assert result.exit_code == 2 and said in result.stdout and "ok      bot token" in result.stdout
+    monkeypatch.setattr("monitor.slack_doctor._clock", fails)
+    result = run("doctor")
+    assert "PROBLEM Slack: could not be looked at" in result.stdout and said in result.stdout
+
+
+def test_tokens_that_are_swapped_are_refused_and_shown_nowhere(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", APP_TOKEN)
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", BOT_TOKEN)
+    said = run("doctor").stderr
+    assert "SLACK__BOT_TOKEN: alerts.slack.bot_token: begins with xapp-" in said
+    assert "SLACK__APP_TOKEN: alerts.slack.app_token: begins with xoxb-" in said
+    assert APP_TOKEN not in said and BOT_TOKEN not in said
 
 
 def test_a_sample_that_can_not_be_posted_says_why(slack: FakeSlack) -> None:

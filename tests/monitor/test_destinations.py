@@ -220,6 +220,24 @@ def test_a_redirect_is_not_followed(desk: Desk, hook: Receiver) -> None:
     assert desk.reports == ["hook: an alert could not be sent: answered 302"]
 
 
+def test_the_wait_that_a_destination_asks_for_is_kept_whatever_failed_before(
+    desk: Desk, hook: Receiver
+) -> None:
+    hook.statuses = [500, 500, 500, 500, 429]
+    pager = desk.pager(**direct("hook"), **webhook(hook))
+    flagged(desk)
+    for wait in (0.0, 5.0, 10.0, 20.0, 40.0):
+        desk.clock.now += wait
+        pager.step()
+    assert len(hook.requests) == 5
+    desk.clock.now += 6.9
+    pager.step()
+    assert len(hook.requests) == 5
+    desk.clock.now += 0.2
+    pager.step()
+    assert len(hook.requests) == 6
+
+
 def email(box: Any, **changes: Any) -> dict[str, Any]:
     given = {
         "kind": "email",

@@ -1,19 +1,25 @@
 """A channel that is down delays no other, is told in the others, and is found by the doctor."""
 
 import time
+from collections.abc import Callable
 from threading import Event, Thread
 
+import pytest
 from sqlalchemy import select
 
+from alerts import slack_socket
 from deploy.fake_pagerduty.server import PagerDuty, fake_pagerduty
 from deploy.fake_slack.faults import Fault
+from deploy.fake_slack.server import fake_slack
 from monitor.doctor import examine, undelivered
-from monitor.outages import Outage, changed
+from monitor.errors import AlertingError
+from monitor.outages import Outage, changed, failing
 from monitor.schema import AlertMessage
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, CRITICAL, Desk, alert_settings, desk
 from tests.monitor.destinations import receiver
 from tests.monitor.test_destinations import direct, flagged, oncall, webhook
+from tests.services import free_port
 
 __all__ = ["desk"]
 
@@ -129,3 +135,52 @@ def test_the_doctor_finds_destinations_that_refuse_and_what_was_not_sent(desk: D
         [problem] = undelivered(desk.sessions, desk.clock())
         assert (problem.ok, problem.what) == (False, "oncall")
         assert problem.said.startswith("failing for 1 min 0 s: answered 500")
+
+
+def test_who_starts_while_slack_is_away_tells_the_others_and_opens_the_socket_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In real time; nothing listens where Slack should be, until it is there again."""
+    monkeypatch.setattr(slack_socket, "FIRST_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(slack_socket, "LONGEST_WAIT_SECONDS", 0.2)
+    port = free_port()
+    api = {"api_url": f"http://127.0.0.1:{port}/api/", "signing_secret": None}
+    with receiver() as hook:
+        pager = desk.pager(**direct("hook"), **webhook(hook), slack=api, outage_seconds=1.0)
+        flagged(desk)
+        stop = Event()
+        thread = Thread(target=pager.run, args=(stop,))
+        thread.start()
+        try:
+            _until(lambda: len(hook.requests) == 1)
+            _until(lambda: _failing(desk) == {ALERTS})
+            desk.clock.now += 20.0
+            _until(lambda: any(b"channel.down" in one.body for one in hook.requests))
+            with fake_slack(desk.workspace, port) as slack:
+                _until(lambda: slack.interactions.connected == 1)
+                stop.set()
+                thread.join()
+        finally:
+            stop.set()
+            thread.join()
+    said = [line for line in desk.reports if line.startswith("Socket Mode")]
+    assert "Slack did not answer" in said[0] and said[-1] == "Socket Mode: answers are taken now"
+    assert len(said) == 2
+
+
+def test_an_app_token_that_slack_refuses_ends_the_start(desk: Desk) -> None:
+    pager = desk.pager(slack={"app_token": "xapp-wrong", "signing_secret": None})
+    with pytest.raises(AlertingError, match="Socket Mode: Slack says invalid_auth; check"):
+        pager.run(Event())
+
+
+def _failing(desk: Desk) -> set[str]:
+    with desk.sessions() as session:
+        return set(failing(session))
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
