@@ -4,20 +4,51 @@ destinations, and up a ladder.
 As in Alertmanager the first route that fits is taken, so special ones stand before general ones.
 """
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from alerts.quiet_hours import QuietHours, end_of_quiet
 from alerts.verdict import Severity
 
 CHANNEL = r"[CG][A-Z0-9]{2,}"
-ChannelId = Annotated[str, StringConstraints(pattern=rf"^{CHANNEL}$")]
-UserId = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{2,}$")]
-GroupId = Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{2,}$")]
-DestinationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+_DESTINATION = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
+
+
+def matching(pattern: str, remedy: str) -> AfterValidator:
+    """Refuses a text that is not as `pattern` says, with `remedy` in its place."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {remedy}")
+        return text
+
+    return AfterValidator(check)
+
+
+ChannelId = Annotated[
+    str, matching(CHANNEL, "the id of a channel (C..., in Slack under Copy link), not its name")
+]
+GroupId = Annotated[
+    str, matching(r"S[A-Z0-9]{2,}", "the id of a user group (S...), not its name or handle")
+]
+ReviewerId = Annotated[
+    str,
+    matching(
+        r"[UWS][A-Z0-9]{2,}",
+        "the id of a user (U..., in Slack under Copy member ID) or of a user group (S...)",
+    ),
+]
+DestinationName = Annotated[
+    str, matching(_DESTINATION, "a name of small letters, digits and single _, as of its table")
+]
+Hearer = Annotated[
+    str,
+    matching(rf"{CHANNEL}|{_DESTINATION}", "the id of a channel (C...) or a destination's name"),
+]
 """As in `alerts.destinations`; never the id of a channel, and part of a variable's name."""
 Globs = Annotated[list[str], Field(min_length=1)]
 ANY = ["*"]

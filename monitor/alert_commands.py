@@ -224,10 +224,11 @@ def doctor(config: Config = None, data_dir: DataDir = None) -> None:
     """Check what alerts need: Slack's tokens, scopes, channels, groups and clock, all destinations,
     and what could not be sent. Exits with 2 if something is missing."""
     from monitor.doctor import examine, undelivered
-    from monitor.route_doctor import examine_routes
+    from monitor.route_doctor import examine_routes, without_ladder
 
     settings = settings_of(config, data_dir)
     findings = examine_routes(settings.alerts, settings.recipe)
+    findings += without_ladder(settings.alerts)
     findings += examine(settings.alerts, time.time)
     findings += undelivered(read_database(settings.database_url), time.time())
     for finding in findings:

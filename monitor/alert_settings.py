@@ -1,11 +1,10 @@
 """What an operator can set about alerts: where they go, who answers them, and Slack's secrets."""
 
 import re
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import (
     BaseModel,
-    Field,
     HttpUrl,
     SecretStr,
     ValidationInfo,
@@ -18,16 +17,20 @@ from alerts.routing import (
     ChannelId,
     DestinationName,
     Examples,
-    GroupId,
+    Hearer,
+    ReviewerId,
     Route,
-    UserId,
     by_channel,
+    matching,
     names_of,
 )
 from monitor.destination_settings import DestinationSettings
 from monitor.settings_table import TABLE, Seconds
 
 SLACK_API = "https://slack.com/api/"
+
+
+Listen = Annotated[str, matching(r"[^:]+:\d{1,5}", "HOST:PORT, such as 127.0.0.1:3000")]
 
 
 class SlackSettings(BaseModel):
@@ -41,7 +44,7 @@ class SlackSettings(BaseModel):
     """`xapp-`: answers come over Socket Mode, which needs no address that Slack can reach."""
     signing_secret: SecretStr | None = None
     """Answers come over HTTP, and are signed with this."""
-    listen: str = Field(default="127.0.0.1:3000", pattern=r"^[^:]+:\d{1,5}$")
+    listen: Listen = "127.0.0.1:3000"
     """Where the HTTP endpoint listens; put a proxy with TLS before it."""
     api_url: HttpUrl = HttpUrl(SLACK_API)
     timeout_seconds: Seconds = 10.0
@@ -71,7 +74,7 @@ class AlertSettings(BaseModel):
     model_config = TABLE
 
     routes: list[Route] = []
-    reviewers: list[UserId | GroupId] = []
+    reviewers: list[ReviewerId] = []
     """Slack users and user groups whose answers count; nobody else's do."""
     two_reviewers: bool = False
     """A flagged version is trusted only when a second reviewer agrees."""
@@ -83,7 +86,7 @@ class AlertSettings(BaseModel):
     slack: SlackSettings = SlackSettings()
     destinations: dict[DestinationName, DestinationSettings] = {}
     """What routes name beside channels of Slack."""
-    outages_to: list[ChannelId | DestinationName] | None = None
+    outages_to: list[Hearer] | None = None
     """Who hears that another one can't be written to; None takes where the last route leads."""
     outage_seconds: Seconds = 300.0
     """How long it has to be so."""
@@ -115,12 +118,13 @@ class AlertSettings(BaseModel):
     @model_validator(mode="after")
     def _destinations_are_known(self) -> Self:
         heard = [one for one in self.outages_to or [] if not is_channel(one)]
-        for name in [*names_of(self.routes), *heard]:
+        named = [("routes", name) for name in names_of(self.routes)]
+        for key, name in [*named, *(("outages_to", name) for name in heard)]:
             if name not in self.destinations:
                 known = ", ".join(sorted(self.destinations)) or "there is none"
                 raise ValueError(
-                    f"destinations: none is called {name!r} ({known}); add "
-                    f"[alerts.destinations.{name}]"
+                    f"{key}: of the destinations none is called {name!r} ({known}); correct it, or "
+                    f"add [alerts.destinations.{name}]"
                 )
         return self
 

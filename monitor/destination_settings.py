@@ -12,17 +12,20 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
-    StringConstraints,
     field_validator,
     model_validator,
 )
 
 from alerts.email_channel import Tls
 from alerts.pagerduty import EVENTS
+from alerts.routing import matching
 from alerts.signed_webhook import read_secret
 from monitor.settings_table import TABLE, Seconds
 
-Address = Annotated[str, StringConstraints(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")]
+Address = Annotated[
+    str,
+    matching(r"[^@\s<>,;]+@[^@\s<>,;]+", "an address alone, such as latentwatch@lab.example"),
+]
 
 
 class _Destination(BaseModel):

@@ -1,27 +1,22 @@
-"""Checks that every behaviour that a route names can be flagged by some suite of the recipe."""
+"""Checks that every behaviour that a route names can be flagged by some suite of the recipe, and
+says which critical alerts climb no ladder."""
 
 from fnmatch import fnmatchcase
-from pathlib import Path
 
-from alerts.json_file import InvalidFileError
-from alerts.suite import load_suite
+from alerts.wording import duration
 from monitor.alert_settings import AlertSettings
 from monitor.recipe_settings import RecipeSettings
+from monitor.route_behaviours import OWN_WORDS, behaviours_of
 from monitor.slack_doctor import Finding
-
-OWN_WORDS = "own_words"
-"""As routes name a new habit, which no suite measures."""
 
 
 def examine_routes(alerts: AlertSettings, recipe: RecipeSettings) -> list[Finding]:
     """The globs of routes that fit nothing; nothing is said where a suite can't be read, which the
     check itself refuses."""
-    known = [OWN_WORDS]
-    for suite in recipe.suites:
-        try:
-            known.append(load_suite(Path(suite)).behaviour if suite.endswith(".json") else suite)
-        except InvalidFileError:
-            return []
+    measured = behaviours_of(recipe.suites)
+    if measured is None:
+        return []
+    known = [OWN_WORDS, *measured]
     return [
         Finding(
             False,
@@ -31,4 +26,20 @@ def examine_routes(alerts: AlertSettings, recipe: RecipeSettings) -> list[Findin
         for number, route in enumerate(alerts.routes, start=1)
         for glob in route.behaviours
         if not any(fnmatchcase(name, glob) for name in known)
+    ]
+
+
+def without_ladder(alerts: AlertSettings) -> list[Finding]:
+    """The routes of critical alerts that call nobody else when nobody acknowledges. That may be
+    meant, so it is told and is no problem."""
+    return [
+        Finding(
+            True,
+            f"route {number}",
+            "has no ladder: a critical alert that nobody acknowledges is repeated every "
+            f"{duration(route.repeat_seconds)}, and nobody else is called; to change that, set "
+            f"alerts.routes[{number - 1}].ladder",
+        )
+        for number, route in enumerate(alerts.routes, start=1)
+        if "critical" in route.severities and not route.ladder
     ]

@@ -29,6 +29,7 @@ from monitor.judge_settings import JudgeSettings
 from monitor.limit_settings import LimitSettings
 from monitor.line_settings import LineSettings
 from monitor.recipe_settings import RecipeSettings
+from monitor.route_behaviours import refuse_unmeasured
 from monitor.settings_environment import (
     ENV_PREFIX,
     refuse_unknown_variables,
@@ -99,10 +100,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _routes_name_watched_lines(self) -> Self:
-        for route in self.alerts.routes:
+        names = [line.name for line in self.lines]
+        for number, route in enumerate(self.alerts.routes, start=1):
             for glob in route.lines:
-                if not any(fnmatchcase(line.name, glob) for line in self.lines) and glob != "*":
-                    raise ValueError(f"alerts.routes: no line is called {glob!r}")
+                if not any(fnmatchcase(name, glob) for name in names) and glob != "*":
+                    raise ValueError(
+                        f"alerts.routes: number {number}: no line is called {glob!r}; there are "
+                        f"{', '.join(names) or 'none'}; correct it, or add the line"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _routes_name_measured_behaviours(self) -> Self:
+        for number, route in enumerate(self.alerts.routes, start=1):
+            for glob in route.behaviours:
+                refuse_unmeasured(number, glob, self.recipe.suites)
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from monitor.settings_environment import ENV_PREFIX, NO_SETTINGS, secret_files, 
 from monitor.settings_secrets import DESTINATION_SECRETS, SECRET
 
 _DESTINATIONS = ("alerts", "destinations")
+_NAMED = re.compile(r"((?:alerts\.)?(?:routes|two_reviewers|outages_to)): ")
 
 
 @contextmanager
@@ -37,7 +38,10 @@ def explained(
         for problem in error.errors(include_url=False):
             if problem["type"] == "default_factory_not_called":
                 continue  # follows from another error
-            loc = problem["loc"]
+            loc, said = problem["loc"], problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "value_error" and (named := _NAMED.match(said)):
+                # What is wrong with several keys is an error of their table, and names the key.
+                loc, said = (*loc, *named[1].split(".")), said[named.end() :]
             if loc[:2] == _DESTINATIONS:
                 loc = loc[:3] + loc[4:]  # without its kind, which is no key
             # What is missing can only be looked for in the table that lacks it.
@@ -46,6 +50,8 @@ def explained(
             remedy = ""
             if problem["type"] == "extra_forbidden":
                 remedy = "; remove it or correct its spelling"
+            elif problem["type"].startswith("url_"):
+                remedy = "; write it as https://HOST/PATH"
             elif loc[:2] == _DESTINATIONS:
                 if loc[-1] in DESTINATION_SECRETS:
                     remedy = f"; set {variable_of(key)}"
@@ -54,9 +60,7 @@ def explained(
             place = _place(found, config, from_file, given)
             if (line := _line_name(loc, from_file)) is not None:
                 place = f"{place}: line {line}"
-            messages.append(
-                f"{place}: {key}: {problem['msg'].removeprefix('Value error, ')}{remedy}"
-            )
+            messages.append(f"{place}: {key}: {said}{remedy}")
         raise SettingsError("\n".join(messages)) from error
 
 

@@ -71,7 +71,7 @@ def test_a_rung_that_falls_into_quiet_hours_waits_for_their_end() -> None:
         ({"channel": None, "destinations": [], "ladder": []}, "a route leads nowhere"),
         ({"channel": None}, "a mention is made in a channel of Slack"),
         ({"ladder": [{"after_seconds": 900}]}, "a rung tells nobody"),
-        ({"destinations": ["On-Call"]}, "should match pattern"),
+        ({"destinations": ["On-Call"]}, "must be a name of small letters"),
         ({"quiet": [{**NIGHTS, "end": "22:00"}]}, "leave no time of the week free"),
     ],
 )

@@ -57,7 +57,13 @@ def test_the_doctor_finds_nothing_where_all_is_set_up(slack: FakeSlack) -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.stdout
     assert "PROBLEM" not in result.stdout
-    for told in ("latentwatch in Fake workspace", "#model-alerts", "@safety-reviewers", "Socket"):
+    for told in (
+        "latentwatch in Fake workspace",
+        "#model-alerts",
+        "@safety-reviewers",
+        "Socket",
+        "route 1: has no ladder",
+    ):
         assert told in result.stdout
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from alerts.routing import Route
+from alerts.routing import Route, Rung
+from alerts.suite import bundled_suites
 from monitor.alert_settings import AlertSettings
 from monitor.database import open_database
 from monitor.errors import DatabaseError, SettingsError
 from monitor.recipe_settings import RecipeSettings
-from monitor.route_doctor import examine_routes
+from monitor.route_doctor import examine_routes, without_ladder
 from monitor.settings import Settings, load_settings
 
 
@@ -255,17 +256,23 @@ ROUTE = '[[alerts.routes]]\nchannel = "C0ALERTS"\n'
 @pytest.mark.parametrize(
     "text, message",
     [
-        (ROUTE + 'lines = ["chat"]\n', r"alerts: routes: the last one must take what no other"),
-        (ROUTE + 'severities = ["critical"]\n', r"alerts: routes: the last one must take"),
-        ('[[alerts.routes]]\nchannel = "C0B"\nlines = ["ghost"]\n' + ROUTE, r"called 'ghost'"),
+        (ROUTE + 'lines = ["chat"]\n', r"alerts\.routes: the last one must take what no other"),
+        (ROUTE + 'severities = ["critical"]\n', r"alerts\.routes: the last one must take"),
+        (
+            '[[alerts.routes]]\nchannel = "C0B"\nlines = ["ghost"]\n' + ROUTE,
+            r"alerts\.routes: number 1: no line is called 'ghost'; there are none; correct",
+        ),
         (
             '[[alerts.routes]]\nchannel = "#alerts"\n',
-            r"alerts\.routes\.0\.channel: .*match pattern",
+            r"alerts\.routes\.0\.channel: must be the id of a channel.*Copy link.*'#alerts'",
         ),
-        (ROUTE + 'mention = "@safety"\n', r"alerts\.routes\.0\.mention: .*match pattern"),
+        (
+            ROUTE + 'mention = "@safety"\n',
+            r"alerts\.routes\.0\.mention: must be the id of a user group",
+        ),
         (ROUTE + "[alerts]\nquiet = 1\n", r"alerts\.quiet: Extra"),
         ('[alerts]\nexamples = "some"\n', r"alerts\.examples: .*'none', 'redacted' or 'full'"),
-        ('[alerts.slack]\nlisten = "3000"\n', r"alerts\.slack\.listen: .*match pattern"),
+        ('[alerts.slack]\nlisten = "3000"\n', r"alerts\.slack\.listen: must be HOST:PORT"),
         ('[alerts.slack]\napp_token = "x"\n', r"must not lie in a file.*ALERTS__SLACK__APP_TOKEN"),
     ],
 )
@@ -274,6 +281,67 @@ def test_unusable_alert_settings_are_refused_at_the_start(
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         load_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('[alerts]\nreviewers = ["@ada"]\n', "alerts.reviewers.0: must be the id of a user (U"),
+        ('[alerts]\noutages_to = ["#ops"]\n', "alerts.outages_to.0: must be the id of a channel"),
+        (
+            ROUTE + 'destinations = ["oncall"]\n',
+            "alerts.routes: of the destinations none is called",
+        ),
+        ('[alerts]\nreport_url = "ftp://a"\n', "or 'https'; write it as https://HOST/PATH"),
+        (
+            '[alerts.destinations.mail]\nkind = "email"\nhost = "smtp"\nrecipients = ["a@b"]\n'
+            'sender = "Lab"\n',
+            "alerts.destinations.mail.sender: must be an address alone, such as latentwatch@lab",
+        ),
+        (
+            '[[alerts.routes]]\nchannel = "C0B"\nbehaviours = ["sycofancy"]\n' + ROUTE,
+            "alerts.routes: number 1: no suite has a behaviour 'sycofancy', so that the route "
+            "would never be taken; there are sycophancy, sure_flips",
+        ),
+    ],
+)
+def test_a_mistake_about_alerts_is_told_once_with_its_place_and_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", "xoxb-secret")
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", "xapp-secret")
+    config = write(tmp_path, text if "routes" in text else text + ROUTE)
+    with pytest.raises(SettingsError) as refused:
+        load_settings(config)
+    said = str(refused.value)
+    assert said.startswith(f"{config}: alerts.") and message in said
+    assert "\n" not in said and "_TOKEN" not in said
+
+
+def test_a_behaviour_of_an_own_suite_may_be_named_and_of_one_that_can_not_be_read_nobody_knows(
+    tmp_path: Path,
+) -> None:
+    route = '[[alerts.routes]]\nchannel = "C0B"\nbehaviours = ["flattery"]\n' + ROUTE
+    config = write(tmp_path, '[recipe]\nsuites = ["own.json"]\n' + route)
+    assert load_settings(config).alerts.routes[0].behaviours == ["flattery"]
+    own = bundled_suites()["sycophancy"].model_copy(update={"behaviour": "flattery"})
+    (tmp_path / "own.json").write_text(own.model_dump_json())
+    assert load_settings(config).alerts.routes[0].behaviours == ["flattery"]
+    config.write_text(config.read_text().replace("flattery", "flatery"))
+    with pytest.raises(SettingsError, match=r"'flatery'.*there are flattery, sycophancy"):
+        load_settings(config)
+
+
+def test_a_route_of_critical_alerts_that_calls_nobody_else_is_told() -> None:
+    rung = Rung(after_seconds=900.0, mention="S0SAFETY")
+    routes = [
+        Route(channel="C0A", severities=["warning"]),
+        Route(channel="C0A", lines=["chat"], ladder=[rung]),
+        Route(channel="C0A"),
+    ]
+    [found] = without_ladder(AlertSettings(routes=routes))
+    assert found.ok and found.what == "route 3"
+    assert "is repeated every 4 h" in found.said and "alerts.routes[2].ladder" in found.said
 
 
 def test_secrets_of_slack_come_from_the_environment_and_are_shown_nowhere(
@@ -410,7 +478,10 @@ DESTINATION = (
             ROUTE + 'quiet = [{ zone = "Berlin", start = "22:00", end = "07:00" }]\n',
             r"no time zone is called 'Berlin'",
         ),
-        (ROUTE + 'destinations = ["On-Call"]\n', r"routes\.0\.destinations\.0: .*match pattern"),
+        (
+            ROUTE + 'destinations = ["On-Call"]\n',
+            r"routes\.0\.destinations\.0: must be a name of small",
+        ),
         (ROUTE + '[alerts]\noutages_to = ["hook"]\n', r"none is called 'hook'"),
         (ROUTE + "[alerts]\noutages_to = []\n", r"outages_to: is empty"),
         (ROUTE + ROUTE, r"routes: number 1 takes everything"),
