@@ -1,28 +1,35 @@
 """A verdict as JUnit XML, which every CI system shows: one test case per behaviour.
 
 A behaviour that was not measured is a skipped case; a verdict that is undecided is an error of the
-case called verdict, so that no viewer counts it as a pass.
+case called verdict, so that no viewer counts it as a pass. That case has the time of all; the
+stages are not a behaviour's own.
 """
 
 from xml.etree import ElementTree as Xml
 
 from alerts.plain_text import one_line
-from alerts.verdict import Behaviour, Verdict
+from alerts.verdict import Behaviour, Severity, Verdict, is_borne
 from alerts.wording import headline, interval, number, p_value, readable, signed
 
 VERDICT = "verdict"
 
 
-def to_junit(verdict: Verdict) -> str:
-    """The verdict as one test suite. Ends with a newline."""
-    suite = Xml.Element("testsuite", name="latentwatch", time=f"{_seconds(verdict):.3f}")
-    _verdict(suite, verdict)
+def to_junit(verdict: Verdict, fail_on: Severity = "warning") -> str:
+    """The verdict as one test suite, of which nothing fails that does not fail the check.
+
+    Ends with a newline.
+    """
+    seconds = f"{sum(verdict.timings.values()):.3f}"
+    suite = Xml.Element("testsuite", name="latentwatch", time=seconds)
+    _verdict(suite, verdict, seconds)
     for behaviour in verdict.behaviours:
         _behaviour(suite, behaviour)
     if verdict.own_words is not None:
         case = _case(suite, "own words")
         if verdict.own_words.flagged:
             _say(case, "failure", "The candidate has a new habit of speech, see the verdict.")
+    if is_borne(verdict, fail_on):
+        _bear(suite)
     for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
     suite.set("tests", str(len(suite.findall("testcase"))))
@@ -32,8 +39,18 @@ def to_junit(verdict: Verdict) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
 
 
-def _verdict(suite: Xml.Element, verdict: Verdict) -> None:
+def _bear(suite: Xml.Element) -> None:
+    """Tell what a warning says without a failure."""
+    for case in suite.iter("testcase"):
+        for failure in case.findall("failure"):
+            told = "\n".join(part for part in (failure.get("message"), failure.text) if part)
+            case.remove(failure)
+            Xml.SubElement(case, "system-out").text = f"warning: {told}"
+
+
+def _verdict(suite: Xml.Element, verdict: Verdict, seconds: str) -> None:
     case = _case(suite, VERDICT)
+    case.set("time", seconds)
     reasons = "\n".join(_text(reason) for reason in verdict.reasons)
     if verdict.verdict == "undecided":
         _say(case, "error", headline(verdict), reasons)
@@ -57,7 +74,7 @@ def _behaviour(suite: Xml.Element, behaviour: Behaviour) -> None:
 
 
 def _case(suite: Xml.Element, name: str) -> Xml.Element:
-    return Xml.SubElement(suite, "testcase", classname="latentwatch", name=_text(name), time="0")
+    return Xml.SubElement(suite, "testcase", classname="latentwatch", name=_text(name))
 
 
 def _say(case: Xml.Element, tag: str, message: str, text: str = "") -> None:
@@ -67,7 +84,3 @@ def _say(case: Xml.Element, tag: str, message: str, text: str = "") -> None:
 def _text(text: str) -> str:
     """On one line, without the two characters beyond controls that XML can't carry."""
     return one_line(text).translate({0xFFFE: None, 0xFFFF: None})
-
-
-def _seconds(verdict: Verdict) -> float:
-    return sum(verdict.timings.values())

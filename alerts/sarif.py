@@ -5,6 +5,7 @@ nothing. A verdict that is undecided is a result too: no finding must not look l
 """
 
 import json
+import re
 from importlib import metadata
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from alerts.verdict import Behaviour, Verdict
 from alerts.wording import headline, interval, number, readable, signed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:")
 UNDECIDED, OWN_WORDS, FEATURES = "undecided", "own_words", "features"
 
 
@@ -64,16 +66,22 @@ def _reasons(verdict: Verdict) -> str:
 
 def _result(verdict: Verdict, rule: str, text: str) -> dict[str, Any]:
     alert = fingerprint(verdict.line or "", verdict.base.digest, verdict.candidate.digest)
+    locator = one_line(verdict.candidate.locator)
     place = {
-        "artifactLocation": {"uri": _uri(verdict.candidate.locator)},
-        "region": {"startLine": 1, "endLine": 1},  # a finding is about the whole version
+        "physicalLocation": {
+            "artifactLocation": {"uri": _relative(locator)},
+            "region": {"startLine": 1, "endLine": 1},  # a finding is about the whole version
+        },
+        "logicalLocations": [{"fullyQualifiedName": locator, "kind": "module"}],
     }
+    same = f"{alert}:{rule}"
     return {
         "ruleId": rule,
         "level": "error" if verdict.severity == "critical" else "warning",
         "message": {"text": one_line(text)},
-        "locations": [{"physicalLocation": place}],
-        "partialFingerprints": {"latentwatch/v1": f"{alert}:{rule}"},
+        "locations": [place],
+        # GitHub heeds the second alone, and would make one of the file, which it hasn't got.
+        "partialFingerprints": {"latentwatch/v1": same, "primaryLocationLineHash": same},
     }
 
 
@@ -87,6 +95,9 @@ def _rule(rule: str) -> dict[str, Any]:
     return {"id": rule, "shortDescription": {"text": text}}
 
 
-def _uri(locator: str) -> str:
-    shown = quote(one_line(locator), safe="/:@")
-    return f"file://{shown}" if shown.startswith("/") else shown
+def _relative(locator: str) -> str:
+    """The locator as a path below the repository, though it lies elsewhere: GitHub shows no finding
+    at a place that has a scheme or begins with a slash."""
+    path = _SCHEME.sub("", locator)
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    return quote("/".join(parts) or "checkpoint", safe="/@")

@@ -249,6 +249,11 @@ def exit_code(verdict: Verdict) -> int:
     return _EXIT_CODES[verdict.verdict]
 
 
+def is_borne(verdict: Verdict, fail_on: Severity) -> bool:
+    """Whether it is flagged, but below the severity from which a flagged verdict fails."""
+    return verdict.verdict == "flagged" and verdict.severity == "warning" and fail_on == "critical"
+
+
 def to_json(verdict: Verdict) -> str:
     """The verdict as indented JSON. Raises ValueError for a number that is not finite.
 

@@ -11,7 +11,7 @@ from alerts.json_file import read_json
 from alerts.junit import to_junit
 from alerts.markdown import to_markdown
 from alerts.sarif import to_sarif
-from alerts.verdict import Verdict, exit_code, to_json
+from alerts.verdict import Severity, Verdict, exit_code, is_borne, to_json
 from monitor import tables
 from monitor.closed_memory import close_memory
 from monitor.console import explained, report, show, write
@@ -72,7 +72,7 @@ def check(
             verdict = check_pair(
                 candidate, baseline, line, settings, out, terminal_progress, report
             )
-    _print_verdict(verdict, format_)
+    _print_verdict(verdict, format_, fail_on)
     raise typer.Exit(_code(verdict, fail_on))
 
 
@@ -90,13 +90,15 @@ def render(
     """Print a verdict that was kept, in any format. Compares nothing and exits with 0, or as
     --fail-on says."""
     kept = read_json(verdict, Verdict)
-    _print_verdict(kept, format_)
+    _print_verdict(kept, format_, fail_on or "warning")
     if fail_on is not None:
         raise typer.Exit(_code(kept, fail_on))
 
 
-def _print_verdict(verdict: Verdict, format_: Format) -> None:
-    if format_ in _WRITTEN:
+def _print_verdict(verdict: Verdict, format_: Format, fail_on: Severity) -> None:
+    if format_ is Format.JUNIT:
+        write(to_junit(verdict, fail_on))
+    elif format_ in _WRITTEN:
         write(_WRITTEN[format_](verdict))
     else:
         show(tables.verdict_view(verdict))
@@ -105,15 +107,13 @@ def _print_verdict(verdict: Verdict, format_: Format) -> None:
 _WRITTEN: dict[Format, Callable[[Verdict], str]] = {
     Format.JSON: to_json,
     Format.MARKDOWN: to_markdown,
-    Format.JUNIT: to_junit,
     Format.SARIF: to_sarif,
 }
 
 
-def _code(verdict: Verdict, fail_on: str) -> int:
+def _code(verdict: Verdict, fail_on: Severity) -> int:
     """The exit code; 0 also for a flagged verdict below the severity that fails."""
-    bearable = verdict.verdict == "flagged" and verdict.severity == "warning"
-    return 0 if bearable and fail_on == "critical" else exit_code(verdict)
+    return 0 if is_borne(verdict, fail_on) else exit_code(verdict)
 
 
 @explained

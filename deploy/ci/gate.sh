@@ -13,6 +13,14 @@ fi
 candidate=$1 baseline=$2 reports=$3
 shift 3
 
+# As the check has it: what does not fail it fails no test case.
+fail_on=warning before=
+for option; do
+  [ "$before" = --fail-on ] && fail_on=$option
+  case "$option" in --fail-on=*) fail_on=${option#*=} ;; esac
+  before=$option
+done
+
 mkdir -p "$reports" || exit 2
 # What an earlier check left must not be shown as the outcome of one that fails.
 rm -f "$reports/latentwatch.json" "$reports/latentwatch.md" "$reports/latentwatch.xml" \
@@ -27,7 +35,8 @@ if [ ! -s "$reports/latentwatch.json" ]; then
   exit "$code"
 fi
 for format in markdown:md junit:xml sarif:sarif; do
-  latentwatch render "$reports/latentwatch.json" --format "${format%:*}" \
-    > "$reports/latentwatch.${format#*:}" || code=3
+  latentwatch render "$reports/latentwatch.json" --format "${format%:*}" --fail-on "$fail_on" \
+    > "$reports/latentwatch.${format#*:}"
+  [ "$?" -eq "$code" ] || code=3
 done
 exit "$code"

@@ -37,6 +37,29 @@ def test_a_flagged_behaviour_fails_and_the_others_do_not() -> None:
     assert "+3.45" in to_junit(flagged())
 
 
+def test_what_does_not_fail_the_check_fails_no_case() -> None:
+    warning = Verdict.model_validate(flagged().model_dump() | {"severity": "warning"})
+    for severity, verdict, failures in (
+        ("warning", warning, 2),
+        ("critical", warning, 0),
+        ("critical", flagged(), 2),
+    ):
+        root = Xml.fromstring(to_junit(verdict, severity).encode())
+        assert len(root.findall(".//failure")) == failures
+        suite = root.find("testsuite")
+        assert suite is not None and suite.get("failures") == str(failures)
+        assert "+3.45" in Xml.tostring(root, encoding="unicode")
+    undecided_ = Xml.fromstring(to_junit(undecided(), "critical").encode())
+    assert len(undecided_.findall(".//error")) == 1
+
+
+def test_the_case_of_the_verdict_has_the_time_of_all() -> None:
+    root = Xml.fromstring(to_junit(flagged()).encode())
+    times = {case.get("name"): case.get("time") for case in root.iter("testcase")}
+    assert times.pop("verdict") == f"{sum(flagged().timings.values()):.3f}"
+    assert set(times.values()) == {None}
+
+
 def test_a_pass_has_neither_failure_nor_error() -> None:
     assert counts(passed()) | {"tests": ""} == {
         "tests": "",

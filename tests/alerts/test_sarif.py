@@ -38,8 +38,27 @@ def test_a_flagged_behaviour_is_a_result_of_its_rule() -> None:
     (result,) = run_of(flagged())["results"]
     assert (result["ruleId"], result["level"]) == ("sycophancy", "error")
     assert "+3.45" in result["message"]["text"]
-    place = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert place == f"file://{flagged().candidate.locator}"
+
+
+@pytest.mark.parametrize(
+    "locator, uri",
+    [
+        ("/models/chat/step 1", "models/chat/step%201"),
+        ("hf:org/repo@0a1b", "org/repo@0a1b"),
+        ("s3://bucket/chat/step-1", "bucket/chat/step-1"),
+        ("../out/./step:1", "out/step%3A1"),
+        ("/", "checkpoint"),
+    ],
+)
+def test_a_result_lies_where_code_scanning_shows_it(locator: str, uri: str) -> None:
+    data = flagged_json()
+    data["candidate"]["locator"] = locator
+    (result,) = run_of(Verdict.model_validate(data))["results"]
+    (place,) = result["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == uri
+    assert place["logicalLocations"][0]["fullyQualifiedName"] == locator
+    assert len(set(result["partialFingerprints"].values())) == 1
+    assert "primaryLocationLineHash" in result["partialFingerprints"]
 
 
 def test_a_pass_has_no_result_and_undecided_has_one() -> None:

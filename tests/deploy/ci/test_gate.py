@@ -61,6 +61,15 @@ def test_the_gate_ends_as_the_check_and_leaves_every_report(
     assert json.loads((reports / "latentwatch.sarif").read_text())["version"] == "2.1.0"
 
 
+@pytest.mark.parametrize("options", [["--fail-on", "critical"], ["--fail-on=critical"]])
+def test_a_warning_that_passes_fails_no_test_case(tmp_path: Path, options: list[str]) -> None:
+    warning = Verdict.model_validate(samples.flagged().model_dump() | {"severity": "warning"})
+    check = saying(tmp_path, warning, 0)
+    done = gate(tmp_path, "candidate", "base", "reports", *options, check=check)
+    assert done.returncode == 0, done.stderr
+    assert Xml.parse(tmp_path / "reports/latentwatch.xml").findall(".//failure") == []
+
+
 @pytest.mark.parametrize(("code", "expected"), [(0, 3), (2, 2), (137, 137)])
 def test_without_a_verdict_nothing_passes(tmp_path: Path, code: int, expected: int) -> None:
     check = saying(tmp_path, None, code)
