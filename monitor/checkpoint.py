@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
+from monitor.config_fit import check_fit
 from monitor.directory import is_unfinished, list_directory
 from monitor.errors import CheckpointRefusedError
 from monitor.model_config import check_model_config, refuse_code_keys
@@ -68,8 +69,7 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     names = {file.path for file in listing.files}
     config, shape = read_description(path, names)
     weights = read_weight_files(path, names)
-    if config["num_hidden_layers"] > sum(len(file.header.tensors) for file in weights):
-        raise CheckpointRefusedError(f"{CONFIG}: num_hidden_layers exceeds the number of tensors")
+    check_fit(config, weights)
     counted = {file.name for file in weights} | ({INDEX} & names)
     return Checkpoint(
         path=path,

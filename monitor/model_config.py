@@ -60,6 +60,8 @@ _TEXT_KEYS = frozenset(
     }
 )
 _SIZES = ("hidden_size", "num_hidden_layers", "vocab_size")
+_OTHER_SIZES = ("head_dim", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+"""Left out, or null, where they follow from others."""
 _MAX_DEPTH = 8
 
 
@@ -88,9 +90,12 @@ def check_model_config(config: dict[str, Any]) -> str:
             f"config.json: model_type {_short(config.get('model_type'))} does not belong to "
             f"{architecture}, which has {expected!r}"
         )
-    for key in _SIZES:
+    for key in (*_SIZES, *(key for key in _OTHER_SIZES if config.get(key) is not None)):
         if type(config.get(key)) is not int or config[key] < 1:
-            raise CheckpointRefusedError(f"config.json: {key} must be a whole number above 0")
+            raise CheckpointRefusedError(
+                f"config.json: {key} must be a whole number above 0; save the model "
+                "again with its own config.json"
+            )
     return f"{architecture} {config['num_hidden_layers']}x{config['hidden_size']}"
 
 

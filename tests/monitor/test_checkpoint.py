@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -148,6 +150,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "wrong model_type": (config(model_type="gpt2"), "model_type"),
     "no size": (config(hidden_size="8"), "hidden_size"),
     "true as a size": (config(vocab_size=True), "vocab_size"),
+    **{
+        f"{value} as {key}": (config(**{key: value}), f"{key} must be a whole number above 0; save")
+        for key in ("num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size")
+        for value in (0, 1.5)
+    },
     "a billion layers": (config(num_hidden_layers=10**9), "num_hidden_layers exceeds"),
     "config that is no JSON": (lambda p: (p / "config.json").write_text("{"), "not valid JSON"),
     "config that is a list": (lambda p: (p / "config.json").write_text("[]"), "no.* JSON object"),
@@ -248,6 +255,44 @@ def test_a_hostile_or_broken_checkpoint_is_refused(
         inspect_checkpoint(path)
     assert len(str(caught.value)) < 600
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_sizes_that_are_not_those_of_the_embedding_are_refused(
+    tmp_path: Path, make_checkpoint: Callable[..., Path], tied: bool
+) -> None:
+    path = make_checkpoint(tmp_path / "push", vocab_size=384, tie_word_embeddings=tied)
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 4x32", "padded beyond the tokenizer"
+    for key, stored, claimed in (("hidden_size", 32, 10**9), ("vocab_size", 384, 10**12)):
+        edit_json(path / "config.json", **{key: claimed})
+        message = (
+            f"config.json: {key} is {claimed}, but tensor 'model.embed_tokens.weight' in "
+            f"model.safetensors has {stored}; save"
+        )
+        with pytest.raises(CheckpointRefusedError, match=message):
+            inspect_checkpoint(path)
+        edit_json(path / "config.json", **{key: stored})
+
+
+def test_the_embedding_of_gpt_neox_is_known(foreign_checkpoint: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(foreign_checkpoint, tmp_path / "push"))
+    inspect_checkpoint(path)
+    edit_json(path / "config.json", vocab_size=7)
+    with pytest.raises(CheckpointRefusedError, match=r"vocab_size is 7.*gpt_neox\.embed_in"):
+        inspect_checkpoint(path)
+
+
+def test_a_packed_embedding_tells_nothing(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    packed = {"model.embed_tokens.weight": np.zeros((4, 1), "u4"), **make_tensors(0)}
+    save_file(packed, path / "model.safetensors")
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 2x8"
+
+
+def test_sizes_that_follow_from_others_may_be_null(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    edit_json(path / "config.json", num_key_value_heads=None, head_dim=None)
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 2x8"
 
 
 @pytest.mark.parametrize("shards", [1, 2])
