@@ -4,6 +4,7 @@ A key that is not listed is harmless as long as it holds no text: numbers can't 
 or a place in the network. Everything else has to be listed.
 """
 
+import math
 from typing import Any
 
 from monitor.errors import CheckpointRefusedError
@@ -76,6 +77,7 @@ def check_model_config(config: dict[str, Any]) -> str:
             raise CheckpointRefusedError(
                 f"config.json: key {key[:80]!r} is not among those known to be safe; remove it"
             )
+        _refuse_not_finite(value, key)
     match config.get("architectures"):
         case [str(architecture)] if architecture in ARCHITECTURES:
             pass
@@ -110,6 +112,17 @@ def refuse_code_keys(value: Any, file: str) -> None:
     if isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             refuse_code_keys(part, file)
+
+
+def _refuse_not_finite(value: Any, key: str) -> None:
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _refuse_not_finite(part, f"{key}.{name}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise CheckpointRefusedError(
+            f"config.json: {key[:80]!r} is {value}, which is no finite number, so the model can't "
+            "be run; correct it"
+        )
 
 
 def _holds_text(value: Any, depth: int = 0) -> bool:

@@ -155,6 +155,18 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         for key in ("num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size")
         for value in (0, 1.5)
     },
+    "NaN": (config(rms_norm_eps=float("nan")), "'rms_norm_eps' is nan, .*correct it"),
+    "infinity": (config(initializer_range=float("-inf")), "'initializer_range' is -inf"),
+    "nested infinity": (
+        config(rope_parameters={"rope_theta": [1.0, float("inf")]}),
+        "'rope_parameters.rope_theta.1' is inf",
+    ),
+    "number that overflows": (
+        lambda p: (p / "config.json").write_text(
+            (p / "config.json").read_text().replace("10000.0", "1e999")
+        ),
+        "'rope_parameters.rope_theta' is inf",
+    ),
     "a billion layers": (config(num_hidden_layers=10**9), "num_hidden_layers exceeds"),
     "config that is no JSON": (lambda p: (p / "config.json").write_text("{"), "not valid JSON"),
     "config that is a list": (lambda p: (p / "config.json").write_text("[]"), "no.* JSON object"),
