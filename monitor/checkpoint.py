@@ -17,6 +17,7 @@ from monitor.errors import CheckpointRefusedError
 from monitor.model_config import check_model_config, refuse_code_keys
 from monitor.source import FileStat, Listing
 from monitor.strict_json import read_json_object
+from monitor.tokenizer_config import check_tokenizer_config
 from monitor.weights import INDEX, SINGLE, WeightFile, read_weight_files, refuse_unsafe_weights
 
 CONFIG = "config.json"
@@ -106,7 +107,10 @@ def read_description(path: Path, names: set[str]) -> tuple[dict[str, Any], str]:
     shape = check_model_config(config)
     for name in _MAY_NAME_CODE:
         if name in names:
-            refuse_code_keys(read_json_object(path / name), name)
+            content = read_json_object(path / name)
+            refuse_code_keys(content, name)
+            if name == TOKENIZER_CONFIG:
+                check_tokenizer_config(content)
     return config, shape
 
 

@@ -63,6 +63,12 @@ _TEXT_KEYS = frozenset(
 _SIZES = ("hidden_size", "num_hidden_layers", "vocab_size")
 _OTHER_SIZES = ("head_dim", "intermediate_size", "num_attention_heads", "num_key_value_heads")
 """Left out, or null, where they follow from others."""
+_DTYPES = frozenset(
+    {
+        *("auto", "bfloat16", "float16", "float32", "float64"),
+        *("float8_e4m3fn", "float8_e5m2"),
+    }
+)
 _MAX_DEPTH = 8
 
 
@@ -85,6 +91,13 @@ def check_model_config(config: dict[str, Any]) -> str:
             raise CheckpointRefusedError(
                 f"config.json: architectures {_short(other)} is not supported; supported: "
                 f"{', '.join(ARCHITECTURES)}"
+            )
+    for key in ("dtype", "torch_dtype"):
+        dtype = config.get(key)
+        if dtype is not None and str(dtype).removeprefix("torch.") not in _DTYPES:
+            raise CheckpointRefusedError(
+                f"config.json: {key} {_short(dtype)} is no number format of weights; known are: "
+                f"{', '.join(sorted(_DTYPES))}"
             )
     expected = ARCHITECTURES[architecture]
     if config.get("model_type") != expected:
