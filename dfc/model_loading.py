@@ -1,7 +1,7 @@
 """Loads a local checkpoint's model: safetensors only, no code of its own, no network."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -37,17 +37,12 @@ def load_model(path: Path, dtype: torch.dtype, device: str) -> LoadedModel:
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are told below, by name
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"{path} cannot be loaded: {error}") from error
-    for problem in ("missing_keys", "mismatched_keys"):
-        if loading[problem]:
-            names = ", ".join(sorted(str(key) for key in loading[problem])[:3])
-            raise ModelError(
-                f"{path} has {problem.replace('_', ' ')} (first: {names}); its weights do not "
-                "match its config.json, so what would run is not the published model"
-            )
+    check_complete(path, loading)
     # Until now a weight may be a mapped page of its file, and change when somebody overwrites it.
     for name, weight in model.named_parameters():
         weight.data = weight.data.clone()
@@ -58,3 +53,19 @@ def load_model(path: Path, dtype: torch.dtype, device: str) -> LoadedModel:
             )
     unused = tuple(sorted(str(key) for key in loading["unexpected_keys"]))
     return LoadedModel(model.eval().requires_grad_(False).to(device), unused)
+
+
+def check_complete(path: Path, loading: dict[str, Any]) -> None:
+    """Raise ModelError, with the first names, when by transformers' report ``loading`` the
+    checkpoint in ``path`` lacks a weight or has one of another shape."""
+    missing = sorted(map(str, loading["missing_keys"]))[:3]
+    mismatched = [
+        f"{name}, of shape {tuple(stored)} where config.json asks for {tuple(wanted)}"
+        for name, stored, wanted in sorted(loading["mismatched_keys"])[:3]
+    ]
+    for problem, names in (("mismatched", mismatched), ("missing", missing)):
+        if names:
+            raise ModelError(
+                f"{path} has {problem} keys (first: {'; '.join(names)}); its weights do not match "
+                "its config.json, so what would run is not the published model"
+            )

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from monitor.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
+from monitor.config_fit import check_fit
 from monitor.directory import is_unfinished, list_directory
 from monitor.errors import CheckpointRefusedError
 from monitor.model_config import check_model_config, refuse_code_keys
 from monitor.source import FileStat, Listing
 from monitor.strict_json import read_json_object
+from monitor.tokenizer_config import check_tokenizer_config
 from monitor.weights import INDEX, SINGLE, WeightFile, read_weight_files, refuse_unsafe_weights
 
 CONFIG = "config.json"
@@ -68,8 +70,7 @@ def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint
     names = {file.path for file in listing.files}
     config, shape = read_description(path, names)
     weights = read_weight_files(path, names)
-    if config["num_hidden_layers"] > sum(len(file.header.tensors) for file in weights):
-        raise CheckpointRefusedError(f"{CONFIG}: num_hidden_layers exceeds the number of tensors")
+    check_fit(config, weights)
     counted = {file.name for file in weights} | ({INDEX} & names)
     return Checkpoint(
         path=path,
@@ -106,7 +107,10 @@ def read_description(path: Path, names: set[str]) -> tuple[dict[str, Any], str]:
     shape = check_model_config(config)
     for name in _MAY_NAME_CODE:
         if name in names:
-            refuse_code_keys(read_json_object(path / name), name)
+            content = read_json_object(path / name)
+            refuse_code_keys(content, name)
+            if name == TOKENIZER_CONFIG:
+                check_tokenizer_config(content)
     return config, shape
 
 

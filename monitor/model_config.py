@@ -4,6 +4,7 @@ A key that is not listed is harmless as long as it holds no text: numbers can't 
 or a place in the network. Everything else has to be listed.
 """
 
+import math
 from typing import Any
 
 from monitor.errors import CheckpointRefusedError
@@ -60,6 +61,14 @@ _TEXT_KEYS = frozenset(
     }
 )
 _SIZES = ("hidden_size", "num_hidden_layers", "vocab_size")
+_OTHER_SIZES = ("head_dim", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+"""Left out, or null, where they follow from others."""
+_DTYPES = frozenset(
+    {
+        *("auto", "bfloat16", "float16", "float32", "float64"),
+        *("float8_e4m3fn", "float8_e5m2"),
+    }
+)
 _MAX_DEPTH = 8
 
 
@@ -74,6 +83,7 @@ def check_model_config(config: dict[str, Any]) -> str:
             raise CheckpointRefusedError(
                 f"config.json: key {key[:80]!r} is not among those known to be safe; remove it"
             )
+        _refuse_not_finite(value, key)
     match config.get("architectures"):
         case [str(architecture)] if architecture in ARCHITECTURES:
             pass
@@ -82,15 +92,25 @@ def check_model_config(config: dict[str, Any]) -> str:
                 f"config.json: architectures {_short(other)} is not supported; supported: "
                 f"{', '.join(ARCHITECTURES)}"
             )
+    for key in ("dtype", "torch_dtype"):
+        dtype = config.get(key)
+        if dtype is not None and str(dtype).removeprefix("torch.") not in _DTYPES:
+            raise CheckpointRefusedError(
+                f"config.json: {key} {_short(dtype)} is no number format of weights; known are: "
+                f"{', '.join(sorted(_DTYPES))}"
+            )
     expected = ARCHITECTURES[architecture]
     if config.get("model_type") != expected:
         raise CheckpointRefusedError(
             f"config.json: model_type {_short(config.get('model_type'))} does not belong to "
             f"{architecture}, which has {expected!r}"
         )
-    for key in _SIZES:
+    for key in (*_SIZES, *(key for key in _OTHER_SIZES if config.get(key) is not None)):
         if type(config.get(key)) is not int or config[key] < 1:
-            raise CheckpointRefusedError(f"config.json: {key} must be a whole number above 0")
+            raise CheckpointRefusedError(
+                f"config.json: {key} must be a whole number above 0; save the model "
+                "again with its own config.json"
+            )
     return f"{architecture} {config['num_hidden_layers']}x{config['hidden_size']}"
 
 
@@ -105,6 +125,17 @@ def refuse_code_keys(value: Any, file: str) -> None:
     if isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             refuse_code_keys(part, file)
+
+
+def _refuse_not_finite(value: Any, key: str) -> None:
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _refuse_not_finite(part, f"{key}.{name}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise CheckpointRefusedError(
+            f"config.json: {key[:80]!r} is {value}, which is no finite number, so the model can't "
+            "be run; correct it"
+        )
 
 
 def _holds_text(value: Any, depth: int = 0) -> bool:

@@ -21,6 +21,8 @@ _ITEM_BYTES = {
     **dict.fromkeys(("U32", "I32", "F32"), 4),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 8),
 }
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+"""Types whose shape is that of the matrix: quantised weights are packed into others."""
 
 
 class Tensor(NamedTuple):

@@ -14,6 +14,7 @@ from dfc.corpus import Text
 from monitor.checkpoint import CONFIG, Checkpoint, inspect_checkpoint
 from monitor.directory import list_directory
 from monitor.errors import LatentwatchError
+from monitor.safetensors_header import FLOATS
 from monitor.settings import Settings
 from monitor.strict_json import read_json_object
 from workers.corpora import read_corpora
@@ -24,7 +25,6 @@ from workers.inputs import load_inputs
 from workers.job import Job
 from workers.process_limits import sees_a_gpu
 
-_FLOATS = {"F64", "F32", "F16", "BF16"}
 _MAY_BE_TIED = "lm_head.weight"
 """Saved by some trainers although it is the embedding."""
 _CHARACTERS_PER_TOKEN = 8
@@ -55,7 +55,7 @@ def _loaded_bytes(checkpoint: Checkpoint) -> int:
     return sum(
         STATE_BYTES * prod(tensor.shape)
         for tensor in tensors
-        if tensor.dtype in _FLOATS and tensor.name != _MAY_BE_TIED
+        if tensor.dtype in FLOATS and tensor.name != _MAY_BE_TIED
     )
 
 

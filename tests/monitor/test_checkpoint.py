@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -148,6 +150,48 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "wrong model_type": (config(model_type="gpt2"), "model_type"),
     "no size": (config(hidden_size="8"), "hidden_size"),
     "true as a size": (config(vocab_size=True), "vocab_size"),
+    **{
+        f"{value} as {key}": (config(**{key: value}), f"{key} must be a whole number above 0; save")
+        for key in ("num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size")
+        for value in (0, 1.5)
+    },
+    "NaN": (config(rms_norm_eps=float("nan")), "'rms_norm_eps' is nan, .*correct it"),
+    "infinity": (config(initializer_range=float("-inf")), "'initializer_range' is -inf"),
+    "nested infinity": (
+        config(rope_parameters={"rope_theta": [1.0, float("inf")]}),
+        "'rope_parameters.rope_theta.1' is inf",
+    ),
+    "number that overflows": (
+        lambda p: (p / "config.json").write_text(
+            (p / "config.json").read_text().replace("10000.0", "1e999")
+        ),
+        "'rope_parameters.rope_theta' is inf",
+    ),
+    **{
+        f"{value} as {key}": (
+            lambda p, key=key, value=value: edit_json(p / "tokenizer_config.json", **{key: value}),
+            f"tokenizer_config.json: '{key}' names .*is no file of this directory; remove",
+        )
+        for key, value in (
+            ("vocab_file", "/etc/passwd"),
+            ("tokenizer_file", "../../x"),
+            ("merges_file", "..\\x"),
+            ("fast_tokenizer_files", ["tokenizer.json", "../tokenizer.9.0.json"]),
+            ("init_inputs", ["/etc/passwd"]),
+        )
+    },
+    **{
+        f"{value} as tokenizer_class": (
+            lambda p, value=value: edit_json(p / "tokenizer_config.json", tokenizer_class=value),
+            "tokenizer_config.json: tokenizer_class .* save the tokenizer as PreTrained",
+        )
+        for value in ("EvilTokenizer", "AutoModel", ["LlamaTokenizer"], {"a": 1})
+    },
+    **{
+        f"{value} as {key}": (config(**{key: value}), f"config.json: {key} .* is no number format")
+        for key in ("dtype", "torch_dtype")
+        for value in ("os.system", 16, ["float16"])
+    },
     "a billion layers": (config(num_hidden_layers=10**9), "num_hidden_layers exceeds"),
     "config that is no JSON": (lambda p: (p / "config.json").write_text("{"), "not valid JSON"),
     "config that is a list": (lambda p: (p / "config.json").write_text("[]"), "no.* JSON object"),
@@ -250,11 +294,104 @@ def test_a_hostile_or_broken_checkpoint_is_refused(
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_sizes_that_are_not_those_of_the_embedding_are_refused(
+    tmp_path: Path, make_checkpoint: Callable[..., Path], tied: bool
+) -> None:
+    path = make_checkpoint(tmp_path / "push", vocab_size=384, tie_word_embeddings=tied)
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 4x32", "padded beyond the tokenizer"
+    for key, stored, claimed in (("hidden_size", 32, 10**9), ("vocab_size", 384, 10**12)):
+        edit_json(path / "config.json", **{key: claimed})
+        message = (
+            f"config.json: {key} is {claimed}, but tensor 'model.embed_tokens.weight' in "
+            f"model.safetensors has {stored}; save"
+        )
+        with pytest.raises(CheckpointRefusedError, match=message):
+            inspect_checkpoint(path)
+        edit_json(path / "config.json", **{key: stored})
+
+
+def test_the_embedding_of_gpt_neox_is_known(foreign_checkpoint: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(foreign_checkpoint, tmp_path / "push"))
+    inspect_checkpoint(path)
+    edit_json(path / "config.json", vocab_size=7)
+    with pytest.raises(CheckpointRefusedError, match=r"vocab_size is 7.*gpt_neox\.embed_in"):
+        inspect_checkpoint(path)
+
+
+def test_a_packed_embedding_tells_nothing(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    packed = {"model.embed_tokens.weight": np.zeros((4, 1), "u4"), **make_tensors(0)}
+    save_file(packed, path / "model.safetensors")
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 2x8"
+
+
+def test_sizes_that_follow_from_others_may_be_null(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    edit_json(path / "config.json", num_key_value_heads=None, head_dim=None)
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 2x8"
+
+
 @pytest.mark.parametrize("shards", [1, 2])
 def test_a_complete_checkpoint_is_accepted(tmp_path: Path, shards: int) -> None:
     checkpoint = inspect_checkpoint(write_checkpoint(tmp_path / "push", shards=shards))
     assert checkpoint.shape == "LlamaForCausalLM 2x8"
     assert len(checkpoint.weights) == shards
+
+
+PUBLISHED_TOKENIZERS: dict[str, dict[str, object]] = {
+    "smollm2": {
+        **{"add_prefix_space": False, "clean_up_tokenization_spaces": False, "vocab_size": 49152},
+        "added_tokens_decoder": {"0": {"content": "<|endoftext|>", "special": True}},
+        "additional_special_tokens": ["<|im_start|>", "<|im_end|>"],
+        "tokenizer_class": "GPT2Tokenizer",
+    },
+    "llama 2": {
+        **{"legacy": False, "sp_model_kwargs": {}, "tokenizer_class": "LlamaTokenizer"},
+        **{"add_bos_token": True, "bos_token": {"__type": "AddedToken", "content": "<s>"}},
+    },
+    "llama 3": {
+        "model_input_names": ["input_ids", "attention_mask"],
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    },
+    "pythia": {
+        "name_or_path": "EleutherAI/gpt-neox-20b",
+        "special_tokens_map_file": "/home/somebody/.cache/special_tokens_map.json",
+        "tokenizer_class": "GPTNeoXTokenizer",
+    },
+    "qwen": {
+        "split_special_tokens": False,
+        "errors": "replace",
+        "tokenizer_class": "Qwen2Tokenizer",
+    },
+    "gemma": {
+        **{"processor_class": "Gemma3Processor", "boi_token": "<start_of_image>"},
+        **{"extra_special_tokens": {"eoi_token": "<end_of_image>"}, "spaces_between": None},
+        **{"init_inputs": [], "tokenizer_class": "GemmaTokenizerFast"},
+    },
+    "saved by transformers 5": {
+        **{"backend": "tokenizers", "is_local": True, "local_files_only": False},
+        "tokenizer_class": "TokenizersBackend",
+    },
+    "of a fork": {
+        **{"vocab_file": "tokenizer.model", "tokenizer_file": None, "own_key": "of/its/author"},
+        "slow_tokenizer_class": None,
+    },
+}
+
+
+@pytest.mark.parametrize("published", PUBLISHED_TOKENIZERS)
+def test_tokenizers_as_they_are_published_are_accepted(tmp_path: Path, published: str) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    write_json(path / "tokenizer_config.json", PUBLISHED_TOKENIZERS[published])
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 2x8"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "torch.float16", "float8_e4m3fn", None])
+def test_number_formats_are_known(tmp_path: Path, dtype: str | None) -> None:
+    path = write_checkpoint(tmp_path / "push")
+    edit_json(path / "config.json", torch_dtype=dtype, dtype=dtype)
+    assert inspect_checkpoint(path).shape == "LlamaForCausalLM 2x8"
 
 
 def test_what_a_trainer_leaves_beside_the_model_does_not_count(tmp_path: Path) -> None:
