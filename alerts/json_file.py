@@ -60,8 +60,13 @@ def read_json(path: Path, model: type[ModelT]) -> ModelT:
 
 
 def _problems(error: ValidationError) -> list[Problem]:
-    """Of each field once: a list that is short because its entries are invalid is no mistake."""
+    """Of each field once: a list that is short because its entries are invalid is no mistake, and
+    of a file of another release nothing but that."""
     found = error.errors(include_url=False)
+    for one in found:
+        if one["loc"] == ("schema",) and one["type"] == "literal_error":
+            said = f"is {one['input']!r:.80}, and this latentwatch reads {one['ctx']['expected']}"
+            return [Problem("schema", said, "read it with the release that wrote it")]
     within = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
     return [
         _problem(one) for one in found if one["type"] != "too_short" or one["loc"] not in within

@@ -53,7 +53,7 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
         raise RefusedPushError(f"line {line.name}: {wanted!r} was refused: {last.reason}")
     raise UnknownVersionError(
         f"line {line.name}: there is no version {wanted!r}; `latentwatch versions {line.name}` "
-        "lists what was seen"
+        "lists what was seen. A new push is there after the watch's next look (poll_seconds)"
     )
 
 

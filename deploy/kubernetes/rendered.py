@@ -5,13 +5,12 @@ is told.
 """
 
 import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from deploy.bench.servers import program
 
 HERE = Path(__file__).parent
 RENDERED = HERE / "rendered"
@@ -28,8 +27,12 @@ def sources_digest() -> str:
 
 
 def render(overlay: str) -> None:
-    """Write the manifest of `overlay`; needs kubectl 1.27 or newer."""
-    kubectl = program("kubectl", "kubernetes-client")
+    """Write the manifest of `overlay`. Raises FileNotFoundError without kubectl, 1.27 or newer."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        raise FileNotFoundError(
+            "kubectl is missing: install it, on Debian as root: apt-get install kubernetes-client"
+        )
     done = subprocess.run(
         [kubectl, "kustomize", HERE / "overlays" / overlay],
         check=True,

@@ -46,3 +46,12 @@ def test_what_is_no_verdict_is_no_pass(tmp_path: Path) -> None:
     kept = tmp_path / "verdict.json"
     kept.write_text("{}")
     assert CliRunner().invoke(app, ["render", str(kept), "--fail-on", "critical"]).exit_code == 2
+
+
+def test_a_verdict_of_another_release_is_told_as_that_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "verdict.json"
+    kept.write_text('{"schema": "latentwatch.verdict/99", "findings": []}')
+    done = CliRunner().invoke(app, ["render", str(kept)])
+    assert done.exit_code == 2 and "latentwatch.verdict/99" in done.stderr
+    assert "read it with the release that wrote it" in done.stderr
+    assert "add this key" not in done.stderr
