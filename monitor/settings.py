@@ -108,8 +108,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _distinct_lines(self) -> Self:
         names = [line.name for line in self.lines]
-        if len(set(names)) < len(names):
-            raise ValueError("lines: two lines have the same name")
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"lines: two lines have the same name {name!r}; rename or remove one"
+                )
         return self
 
     def line(self, name: str) -> LineSettings | None:
