@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 from alembic.util import CommandError
 from pydantic import SecretStr
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.database_url import parsed_url
 from monitor.deadline import end_after
 from monitor.errors import DatabaseError, LatentwatchError
 from monitor.postgres import connect, connect_reader
@@ -46,7 +47,7 @@ def open_database(url: str | SecretStr) -> sessionmaker[Session]:
     `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. Raises DatabaseError when it can't be used or
     was written by a newer latentwatch.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
         with _explained(parsed, "used"):
             engine = connect(parsed, BUSY_SECONDS)
@@ -70,7 +71,7 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     is migrated first if this user may write there. Raises DatabaseError as `open_database` does,
     and when the database is of another latentwatch and can't be migrated from here.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     path = Path(str(parsed.database))
     if parsed.get_backend_name() == "sqlite" and path.exists() and _may_write(path):
         with _explained(path, "read"):
@@ -86,7 +87,7 @@ def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmake
 
     Raises DatabaseError as `read_database` does; what outlasts `hurry` fails with OperationalError.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
         place: URL | Path = parsed
         with _explained(parsed, "read"):
@@ -165,22 +166,6 @@ def _reader(path: Path) -> sqlite3.Connection:
     as_it_is = not _may_write(path) and not path.with_name(f"{path.name}-wal").exists()
     url = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if as_it_is else ''}"
     return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
-
-
-def _parsed(url: str | SecretStr) -> URL:
-    try:
-        parsed = make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
-    except ArgumentError as error:
-        raise DatabaseError(
-            "database_url: is no database URL; write sqlite:///PATH or postgresql://USER@HOST/NAME"
-        ) from error
-    backend, database = parsed.get_backend_name(), parsed.database
-    if backend not in ("sqlite", "postgresql") or database in (None, "", ":memory:"):
-        raise DatabaseError(
-            f"database_url: {parsed} must have the form sqlite:///PATH or "
-            "postgresql://USER@HOST/NAME"
-        )
-    return parsed
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from monitor.alert_settings import AlertSettings
 from monitor.broker_settings import BrokerSettings
+from monitor.errors import DatabaseError
 from monitor.explainer_settings import ExplainerSettings
 from monitor.judge_settings import JudgeSettings
 from monitor.limit_settings import LimitSettings
@@ -96,6 +97,17 @@ class Settings(BaseSettings):
         if "?" in str(data_dir):
             raise ValueError("must not contain '?', which ends the path in a database URL")
         return data_dir
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_database(cls, url: SecretStr) -> SecretStr:
+        from monitor.database_url import parsed_url  # SQLAlchemy, which not every command needs
+
+        try:
+            parsed_url(url)
+        except DatabaseError as error:
+            raise ValueError(str(error).removeprefix("database_url: ")) from error
+        return url
 
     @model_validator(mode="after")
     def _routes_name_watched_lines(self) -> Self:

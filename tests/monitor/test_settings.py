@@ -466,3 +466,18 @@ def test_secrets_of_destinations_come_as_variables_or_files_and_are_shown_nowher
     assert given.kind == "pagerduty" and given.routing_key is not None
     assert given.routing_key.get_secret_value() == "A" * 32
     assert "A" * 32 not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["mysql://a:geheim@h/b", "nonsense", "sqlite://"])
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_what_is_no_database_is_refused_where_it_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, place: str
+) -> None:
+    file = write(tmp_path, f'database_url = "{url}"\n' if place == "file" else "")
+    origin = f"{file}: database_url: "
+    if place == "environment":
+        monkeypatch.setenv("LATENTWATCH_DATABASE_URL", url)
+        origin = ".*LATENTWATCH_DATABASE_URL.*"
+    with pytest.raises(SettingsError, match=f"{origin}.*sqlite:///PATH") as caught:
+        load_settings(file)
+    assert "geheim" not in str(caught.value)
