@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 from alembic.util import CommandError
 from pydantic import SecretStr
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.database_url import parsed_url
 from monitor.deadline import end_after
 from monitor.errors import DatabaseError, LatentwatchError, NoDatabaseYetError
 from monitor.postgres import connect, connect_reader
@@ -40,30 +41,13 @@ class Hurry(NamedTuple):
     """Per address of the host."""
 
 
-def parse_url(url: str | SecretStr) -> URL:
-    """The address of a database. Raises DatabaseError where it can never be one."""
-    try:
-        parsed = make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
-    except ArgumentError as error:
-        raise DatabaseError(
-            "database_url: is no database URL; write sqlite:///PATH or postgresql://USER@HOST/NAME"
-        ) from error
-    backend, database = parsed.get_backend_name(), parsed.database
-    if backend not in ("sqlite", "postgresql") or database in (None, "", ":memory:"):
-        raise DatabaseError(
-            f"database_url: {parsed} must have the form sqlite:///PATH or "
-            "postgresql://USER@HOST/NAME"
-        )
-    return parsed
-
-
 def open_database(url: str | SecretStr) -> sessionmaker[Session]:
     """Sessions on the database at `url`, migrated where needed; an SQLite file is created.
 
     `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. Raises DatabaseError when it can't be used or
     was written by a newer latentwatch.
     """
-    parsed = parse_url(url)
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
         with _explained(parsed, "used"):
             engine = connect(parsed, BUSY_SECONDS)
@@ -87,7 +71,7 @@ def read_database(url: str | SecretStr) -> sessionmaker[Session]:
     is migrated first if this user may write there. Raises DatabaseError as `open_database` does,
     and when the database is of another latentwatch and can't be migrated from here.
     """
-    parsed = parse_url(url)
+    parsed = parsed_url(url)
     path = Path(str(parsed.database))
     if parsed.get_backend_name() == "sqlite" and path.exists() and _may_write(path):
         with _explained(path, "read"):
@@ -107,7 +91,7 @@ def open_reader(url: str | SecretStr, hurry: Hurry | None = None) -> sessionmake
     Raises DatabaseError as `read_database` does, and NoDatabaseYetError where nothing has been
     written yet; what outlasts `hurry` fails with OperationalError.
     """
-    parsed = parse_url(url)
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
         place: URL | Path = parsed
         with _explained(parsed, "read"):

@@ -16,7 +16,7 @@ from monitor.settings import Settings
 from monitor.watch import settling
 
 RETRY_SECONDS = 3600.0
-"""After this long a failed comparison is tried again; at once when watching begins."""
+"""After this long a failed comparison is tried again, however often watching begins anew."""
 
 _DECIDED = (Trust.PASSED, Trust.FLAGGED, Trust.TRUSTED, Trust.QUARANTINED)
 
@@ -52,16 +52,14 @@ def watch_forever(settings: Settings, around: Around) -> None:
     """Round after round, with a pause in between."""
     recipe = around.worker.recipe_digest()
     lines = [LineWatch(line, settings, around) for line in settings.lines]
-    failed_before = around.clock()
     looks = Looks(lines)
     while True:
         for line in looks.take():
-            line.queue(recipe, failed_before)
+            line.queue(recipe, failed_before=around.clock() - RETRY_SECONDS)
         _run(around)
         around.sleep(settings.poll_seconds)
         with suppress(LatentwatchError):  # the diffs fail with the reason until it is repaired
             recipe = around.worker.recipe_digest()
-        failed_before = max(failed_before, around.clock() - RETRY_SECONDS)
 
 
 def _run(around: Around) -> bool:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from monitor.alert_settings import AlertSettings
 from monitor.broker_settings import BrokerSettings
+from monitor.errors import DatabaseError
 from monitor.explainer_settings import ExplainerSettings
 from monitor.judge_settings import JudgeSettings
 from monitor.limit_settings import LimitSettings
@@ -98,6 +99,17 @@ class Settings(BaseSettings):
             raise ValueError("must not contain '?', which ends the path in a database URL")
         return data_dir
 
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_database(cls, url: SecretStr) -> SecretStr:
+        from monitor.database_url import parsed_url  # SQLAlchemy, which not every command needs
+
+        try:
+            parsed_url(url)
+        except DatabaseError as error:
+            raise ValueError(str(error).removeprefix("database_url: ")) from error
+        return url
+
     @model_validator(mode="after")
     def _routes_name_watched_lines(self) -> Self:
         names = [line.name for line in self.lines]
@@ -120,8 +132,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _distinct_lines(self) -> Self:
         names = [line.name for line in self.lines]
-        if len(set(names)) < len(names):
-            raise ValueError("lines: two lines have the same name")
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"lines: two lines have the same name {name!r}; rename or remove one"
+                )
         return self
 
     def line(self, name: str) -> LineSettings | None:

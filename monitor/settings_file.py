@@ -16,7 +16,7 @@ def read_settings_file(config: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config}: can't be read: {error}; check --config") from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{config}: is not valid TOML: {error}; correct that place") from error
+        raise SettingsError(f"{config}: is not valid TOML: {error}; correct it there") from error
     base = config.resolve().parent
     _anchor(values, ("data_dir", "store_dir"), base)
     for recipe in _tables(values.get("recipe")):

@@ -10,7 +10,6 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from monitor.database import parse_url
 from monitor.errors import SettingsError
 from monitor.metrics.collector import DatabaseCollector
 from monitor.settings import Settings
@@ -26,10 +25,9 @@ class Exporter(NamedTuple):
 def serve_metrics(settings: Settings, host: str, port: int, clock: Callable[[], float]) -> Exporter:
     """Answer at `host`:`port` from a thread of its own; port 0 takes a free one.
 
-    Raises SettingsError where the address can't be used, and DatabaseError for a database that can
-    never be read; one that is away or isn't there yet is told of by every scrape.
+    Raises SettingsError where the address can't be used. A database that is away or isn't there yet
+    is told of by every scrape.
     """
-    parse_url(settings.database_url)
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(settings, clock))
     try:

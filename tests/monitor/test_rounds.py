@@ -136,3 +136,28 @@ def test_watching_goes_on_until_it_is_stopped(watched: WatchedDirectory) -> None
         watch_forever(watched.settings, watched.around._replace(sleep=sleep))
     assert watched.worker.ran == ["broken-2", "good-3", "broken-2"]
     assert watched.states() == {"v1": "trusted", "broken-2": "passed", "good-3": "passed"}
+
+
+def test_a_restart_of_the_watch_costs_no_further_try(watched: WatchedDirectory) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(_: float) -> None:
+        raise StoppedError
+
+    def start() -> None:
+        with pytest.raises(StoppedError):
+            watch_forever(watched.settings, watched.around._replace(sleep=stop))
+
+    watched.watch()
+    assert watched.worker.ran == ["broken-2"]
+    for _ in range(5):
+        watched.clock.now += RETRY_SECONDS / 6
+        start()
+    assert watched.worker.ran == ["broken-2"]
+    watched.clock.now += RETRY_SECONDS / 6 + 60.0
+    start()
+    assert watched.worker.ran == ["broken-2", "broken-2"]

@@ -88,10 +88,13 @@ LINE = '[[lines]]\nname = "{}"\ndirectory = "d"\n'
         ("lines = 3", r"lines: .*it is 3"),
         ("data_dir = 3", r"\Alatentwatch\.toml: data_dir: [^\n]*\Z"),
         ('data_dir = "a?b"', r"latentwatch\.toml: data_dir: must not contain"),
-        (LINE.format("a") + LINE.format("a"), "two lines have the same name"),
+        (
+            LINE.format("a") + LINE.format("a"),
+            "two lines have the same name 'a'; rename or remove one",
+        ),
         (LINE.format("../a"), "plain name"),
         (LINE.format("comparisons"), "is kept for `latentwatch check`"),
-        ("data_dir = ", "is not valid TOML"),
+        ("data_dir = ", "is not valid TOML.*; correct it there"),
         ('data_dir = ""', r"latentwatch\.toml: data_dir: an empty path"),
         ('store_dir = ""', r"latentwatch\.toml: store_dir: an empty path"),
         ('[[lines]]\nname = "a"\ndirectory = ""', r"lines\.0\.directory: an empty path"),
@@ -534,3 +537,18 @@ def test_secrets_of_destinations_come_as_variables_or_files_and_are_shown_nowher
     assert given.kind == "pagerduty" and given.routing_key is not None
     assert given.routing_key.get_secret_value() == "A" * 32
     assert "A" * 32 not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["mysql://a:geheim@h/b", "nonsense", "sqlite://"])
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_what_is_no_database_is_refused_where_it_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, place: str
+) -> None:
+    file = write(tmp_path, f'database_url = "{url}"\n' if place == "file" else "")
+    origin = f"{file}: database_url: "
+    if place == "environment":
+        monkeypatch.setenv("LATENTWATCH_DATABASE_URL", url)
+        origin = ".*LATENTWATCH_DATABASE_URL.*"
+    with pytest.raises(SettingsError, match=f"{origin}.*sqlite:///PATH") as caught:
+        load_settings(file)
+    assert "geheim" not in str(caught.value)
