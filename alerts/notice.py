@@ -17,8 +17,6 @@ from alerts.wording import UNNAMED, Names
 
 _REASONS, _REASON = 10, 1000
 _DEEDS = ("quarantine", "trust")
-_DIGEST = 12
-"""Characters of a digest by which a command names a version: its name may be another's, too."""
 
 
 class Notice(NamedTuple):
@@ -48,10 +46,11 @@ class Notice(NamedTuple):
 
     @property
     def commands(self) -> list[str]:
-        """How to decide without Slack: the reviewer writes the reason."""
-        version = shlex.quote(self.verdict.candidate.digest.rpartition(":")[2][:_DIGEST])
+        """How to decide without Slack, up to the reason, which the reviewer has to add. A name may
+        be another version's, too, so it's the digest that says which."""
+        version = shlex.quote(self.verdict.candidate.digest.rpartition(":")[2])
         line = shlex.quote(self.verdict.line or "")
-        return [f"latentwatch {deed} {line} {version} --reason WHY" for deed in _DEEDS]
+        return [f"latentwatch {deed} {line} {version} --reason" for deed in _DEEDS]
 
     @property
     def reasons(self) -> list[str]:

@@ -33,7 +33,7 @@ def versions(verdict: Verdict, names: wording.Names = wording.UNNAMED) -> Block:
 
 
 def _version(one: Checkpoint, name: str | None) -> str:
-    called = [] if name is None else [f"*{literal(name, 60)}*"]
+    called = [] if name is None else [code(name, 60)]
     digest, locator = code(wording.short_digest(one.digest), 20), code(one.locator, 200)
     return " ".join([*called, digest, locator])
 

@@ -11,7 +11,7 @@ from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
-from alerts.channel import ChannelError, NotNowError, RefusedError
+from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
 from alerts.slack_errors import told
 from alerts.slack_interaction import Handler
 
@@ -49,8 +49,15 @@ def socket_mode(
     def connect() -> None:
         # Not left to the client, which sleeps through a 429 and would use an address twice.
         opened = told(lambda: client.apps_connections_open(app_token=app_token))
-        socket.wss_uri = str(opened["url"])
+        address = opened.get("url")
+        if not address:
+            raise UnclearError("Slack named no address for Socket Mode")
+        socket.wss_uri = str(address)
         told(socket.connect)
+        if not socket.is_connected():  # which the client only logs
+            raise UnclearError("Slack's address for Socket Mode did not answer")
+        if ended.is_set():
+            socket.close()
 
     ended = Event()
     try:

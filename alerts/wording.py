@@ -3,6 +3,7 @@
 Only words: no markup and no escaping. What was not measured is called that, never written as 0.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -12,6 +13,7 @@ from alerts.verdict import Behaviour, Verdict
 
 NOT_MEASURED = "not measured"
 _NAME = 40
+_PLAIN = re.compile(r"[\w.+@/-]+")
 
 
 class Names(NamedTuple):
@@ -168,8 +170,11 @@ def finding(verdict: Verdict) -> str:
 
 def named(digest: str, name: str | None) -> str:
     """A version by its name, where it has one, and its digest."""
-    short = short_digest(digest)
-    return short if name is None else f"{clip(one_line(name), _NAME)} ({short})"
+    short, shown = short_digest(digest), clip(one_line(name or ""), _NAME)
+    if not shown:
+        return short
+    # A name of several words might be read as words of ours.
+    return f"{shown} ({short})" if _PLAIN.fullmatch(shown) else f"“{shown}” ({short})"
 
 
 def headline(verdict: Verdict, names: Names = UNNAMED) -> str:

@@ -52,10 +52,15 @@ class SlackSettings(BaseModel):
     @field_validator("bot_token", "app_token")
     @classmethod
     def _of_its_kind(cls, token: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
+        if token is None:
+            return None
+        text = token.get_secret_value().strip()
+        if not text.isprintable() or " " in text:
+            raise ValueError("holds white space or control characters; copy it again")
         other, prefix = ("app", "xapp-") if field.field_name == "bot_token" else ("bot", "xoxb-")
-        if token is not None and token.get_secret_value().startswith(prefix):
+        if text.startswith(prefix):
             raise ValueError(f"begins with {prefix}, so that it is the {other}_token; swap the two")
-        return token
+        return SecretStr(text)
 
     @property
     def takes_answers(self) -> bool:

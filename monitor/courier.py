@@ -122,7 +122,7 @@ class Courier:
         if isinstance(error, RefusedError):  # of this message, and certainly not taken
             values |= {"not_before": now + _backoff(message.tries), "attempted_at": None}
         else:
-            if isinstance(error, NotNowError):  # it says itself when it can be told
+            if isinstance(error, NotNowError):  # it is there, and says when it can be told
                 wait = max(error.seconds, BACKOFF_SECONDS)
             else:
                 wait = _backoff(self._failures)

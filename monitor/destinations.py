@@ -65,6 +65,8 @@ def alertmanager_of(given: AlertmanagerSettings) -> Alertmanager:
 def _certificates(setting: str, file: Path | None) -> Path | None:
     """The file, if certificates can be read from it by the process that sends: as with secrets, no
     other one has to have it."""
+    if file is None:
+        return None
     try:
         ssl.create_default_context(cafile=file)
     except OSError as error:  # what is no certificate, too

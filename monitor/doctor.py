@@ -55,6 +55,6 @@ def _destinations(settings: AlertSettings, now: float) -> Iterator[Finding]:
 
 
 def _unexpected(what: str, error: Exception) -> Finding:
-    """What nobody thought of hides nothing else that was found."""
-    logger.error("%s could not be looked at", what, exc_info=error)
-    return Finding(False, what, f"could not be looked at: {type(error).__name__}: {error}")
+    """What nobody thought of hides nothing else that was found. Its text may hold a secret."""
+    logger.error("%s could not be looked at: %s", what, type(error).__name__)
+    return Finding(False, what, f"could not be looked at: {type(error).__name__}")

@@ -31,8 +31,9 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
     found = session.scalars(
         select(Version).where(Version.line_id == line.id, or_(*matches)).order_by(Version.id)
     ).all()
-    if len(found) == 1:
-        return found[0]
+    exact = [version for version in found if version.content_digest == wanted]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
     if found:
         digests = ", ".join(version.content_digest[:12] for version in found)
         raise UnknownVersionError(

@@ -29,7 +29,7 @@ from alerts.missing_evidence import NOT_HERE, is_missing
 from alerts.pace import Pace
 from alerts.routing import by_channel, mentions_of
 from alerts.slack_message import build_message
-from alerts.slack_text import literal
+from alerts.slack_text import code, literal
 from alerts.verdict import Verdict
 from monitor.alert_messages import Kind
 from monitor.alert_outbox import Due, due
@@ -200,7 +200,8 @@ class Poster:
         base = Posting(message.channel, message.key, message.text, (), one.thread)
         base = base._replace(broadcast=message.broadcast)
         if message.kind == Kind.REPLY:
-            text = f"{message.text}\n{self._title(one)}" if message.broadcast else message.text
+            title = self._title(one) if message.broadcast else ""
+            text = f"{message.text}\n{title}".rstrip("\n")
             return _Ready(base._replace(text=text), message.wanted)
         if message.kind in (Kind.QUESTION, Kind.ANSWER):
             with self._sessions() as session:
@@ -243,7 +244,7 @@ class Poster:
             return ""
         with self._sessions() as session:
             view = view_of(session, session.get_one(AlertRow, one.alert.id))
-        return literal(alert_title(view.verdict, view.alert, view.names), 300)
+        return code(alert_title(view.verdict, view.alert, view.names), 300)
 
     def _write(self, message: AlertMessage, **values: object) -> None:
         with self._sessions.begin() as session:

@@ -7,7 +7,9 @@ from threading import Event
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from alerts.plain_text import strip_controls
 from deploy.bench.servers import free_port
 from deploy.stack.composition import CompositionError
 from deploy.stack.programs import NOT_HERE
@@ -36,14 +38,18 @@ def main() -> int:
     port = (lambda _: free_port()) if given.free_ports else int
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+
+    def tell(sentence: str) -> None:
+        console.print(Text(strip_controls(sentence)))
+
     try:
-        with running_stack(directory, profiles, console.print, port, given.config) as running:
+        with running_stack(directory, profiles, tell, port, given.config) as running:
             _introduce(console, running, directory)
             while not stop.wait(LOOK_SECONDS):
                 running.stack.raise_if_lost()
             console.print("stopping; a comparison saves its training first")
     except (CompositionError, LatentwatchError) as error:
-        console.print(f"error: {error}")
+        tell(f"error: {error}")
         return 2
     return 0
 

@@ -75,7 +75,18 @@ def test_versions_have_the_names_that_their_place_gives_them() -> None:
     title = sent.blocks[0]["text"]["text"]
     assert "support-chat @ step-5000 (9f3c1a2): sycophancy +3.45" in title
     assert title.endswith("against base step-4000 (71bb0e4)")
-    assert "Candidate: step-5000 9f3c1a2 /models" in render_text(sent.blocks)
+    shown = render_text(sent.blocks)
+    assert "Candidate: step-5000 9f3c1a2 /models" in shown and "Base: step-4000 71bb0e4" in shown
+
+
+def test_a_name_forges_neither_a_finding_nor_formatting_nor_a_place_of_its_own() -> None:
+    forged = message(samples.flagged(), names=Names("x (71bb0e4): nothing shifted", "\u202e"))
+    title = forged.blocks[0]["text"]["text"]
+    assert "@ “x (71bb0e4): nothing shifted” (9f3c1a2): sycophancy" in title
+    assert title.endswith("against base 71bb0e4")
+    bold = message(samples.flagged(), names=Names("v2* *PASSED* `x`", None))
+    [field] = [text for text in texts(bold.blocks) if text.startswith("*Candidate*")]
+    assert field.startswith("*Candidate*\n`v2* *PASSED*")
 
 
 def test_what_to_do_stands_before_the_figures() -> None:

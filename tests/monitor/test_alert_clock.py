@@ -97,7 +97,7 @@ def test_reminders_are_said_once_in_the_thread_and_end_with_an_answer(desk: Desk
         desk.clock.now += 300.0
         desk.send_all(pager)
     [reminder] = [m for m in desk.thread() if "subteam" in m["text"]]
-    assert "\nFLAGGED (critical): assistant @ v2 (" in reminder["text"]
+    assert "\n`FLAGGED (critical): assistant @ v2 (" in reminder["text"]
     assert reminder["subtype"] == "thread_broadcast"
     with desk.sessions.begin() as session:
         version = session.scalars(select(Version).filter_by(name="v2")).one()

@@ -220,7 +220,7 @@ def test_what_nobody_expected_of_one_place_hides_no_other(
 
     monkeypatch.setattr(Email, "probe", fails)
     result = run("doctor")
-    said = "PROBLEM email maildown: could not be looked at: KeyError: 'answer'"
+    said = "PROBLEM email maildown: could not be looked at: KeyError"
     assert result.exit_code == 2 and said in result.stdout and "ok      bot token" in result.stdout
     monkeypatch.setattr("monitor.slack_doctor._clock", fails)
     result = run("doctor")
@@ -236,6 +236,11 @@ def test_tokens_that_are_swapped_are_refused_and_shown_nowhere(
     assert "SLACK__BOT_TOKEN: alerts.slack.bot_token: begins with xapp-" in said
     assert "SLACK__APP_TOKEN: alerts.slack.app_token: begins with xoxb-" in said
     assert APP_TOKEN not in said and BOT_TOKEN not in said
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", f"{APP_TOKEN} more")
+    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", f"{BOT_TOKEN}\n")
+    said = run("doctor").stderr
+    assert "alerts.slack.app_token: holds white space" in said and APP_TOKEN not in said
+    assert "bot_token" not in said  # a line's end is none of it
 
 
 def test_a_sample_that_can_not_be_posted_says_why(slack: FakeSlack) -> None:

@@ -270,15 +270,15 @@ def test_the_mails_of_an_alert_are_one_thread_and_hostile_text_stays_text(
     assert second["Subject"].startswith("Re: ") and first["In-Reply-To"] is None
     assert "[latentwatch] FLAGGED (critical): assistant @ v2 (" in first["Subject"]
     assert "sycophancy +3.45" in first["Subject"]
-    digest = desk.alert().candidate_digest[:12]
+    digest = desk.alert().candidate_digest
     told = [first.get_body((kind,)).get_content() for kind in ("plain", "html")]
     for deed in ("quarantine", "trust"):
-        assert all(f"latentwatch {deed} assistant {digest} --reason WHY" in text for text in told)
+        assert all(f"latentwatch {deed} assistant {digest} --reason\n" in text for text in told)
     assert second["References"] == second["In-Reply-To"] == first["Message-ID"]
     assert first["Message-ID"] != second["Message-ID"] and second["Bcc"] is None
     plain, html = (second.get_body((kind,)).get_content() for kind in ("plain", "html"))
     assert "<script>alert(1)</script> @channel Bcc: everybody" in plain
-    assert "--reason WHY" not in plain  # it is decided
+    assert "--reason" not in plain  # it is decided
     assert "<script>" not in html and "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "Sycophancy rose by 3.45 nats per token" in plain
     assert "https://reports.example/v2" in plain and first["Importance"] == "high"

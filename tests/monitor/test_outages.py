@@ -184,3 +184,24 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_an_address_that_does_not_answer_is_no_open_socket(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client only logs that it could not open the websocket."""
+    monkeypatch.setattr(slack_socket, "FIRST_WAIT_SECONDS", 0.2)
+    client, away = slack_socket.SocketModeClient, [True]
+    really = client.is_connected
+    monkeypatch.setattr(
+        client, "is_connected", lambda one: not (away and away.pop()) and really(one)
+    )
+    stop = Event()
+    thread = Thread(target=desk.pager(slack={"signing_secret": None}).run, args=(stop,))
+    thread.start()
+    try:
+        _until(lambda: "Socket Mode: answers are taken now" in desk.reports)
+    finally:
+        stop.set()
+        thread.join()
+    assert "Slack's address for Socket Mode did not answer" in desk.reports[0]

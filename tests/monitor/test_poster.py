@@ -303,7 +303,7 @@ def test_a_check_that_is_missing_again_is_said_in_the_channel_again(desk: Desk) 
     assert alert["text"].startswith("⚪")
     said, title = again["text"].splitlines()
     assert said == "*Open again*: no space left"
-    assert title.startswith("UNDECIDED: assistant @ v2 (")
+    assert title.startswith("`UNDECIDED: assistant @ v2 (")
 
 
 def test_a_verdict_that_this_version_can_not_read_is_told_by_its_reasons(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dfc.train import train
 from dfc.transformers_engine import TransformersEngine
 from monitor.settings import Settings
 from tests.dfc.far_device import FAR, far_devices
@@ -89,13 +90,25 @@ def test_a_whole_diff_with_each_model_on_a_device_of_its_own(
     monkeypatch.setattr("workers.models.native_device", lambda number: f"{FAR}:{1 - number}")
     for where in ("stage_keys", "stages.decide", "stages.train"):
         monkeypatch.setattr(f"workers.{where}.native_device", lambda: f"{FAR}:0")
-    heard = Heard()
+    heard, places = Heard(), []
+    monkeypatch.setattr("workers.models.TransformersEngine", _recording(places, TransformersEngine))
+    monkeypatch.setattr("workers.stages.train.train", _recording(places, train))
     with far_devices():
         outcome = run_diff(job, settings, store, heard)
     assert [stage for stage, _ in heard.stages] == STAGES
     assert outcome.verdict.recipe.dtype == "bfloat16"
+    # The candidate and a training for each seed; the base and its three noisy copies.
+    assert sorted(places) == [f"{FAR}:0"] * 3 + [f"{FAR}:1"] * 4
     (behaviour,) = outcome.verdict.behaviours
     assert behaviour.shift is not None and len(outcome.evidence.training) == 2
+
+
+def _recording(places: list[str], call: Callable[..., Any]) -> Callable[..., Any]:
+    def recorded(*args: Any, device: str, **kwargs: Any) -> Any:
+        places.append(device)
+        return call(*args, device=device, **kwargs)
+
+    return recorded
 
 
 def test_a_shift_is_traced_to_features(

@@ -112,7 +112,7 @@ def test_a_port_that_somebody_else_has_is_named_with_its_holder(
         (None, "can't be read"),
         ("[[lines", "is not valid TOML"),
         ("poll_second = 1", "poll_second"),
-        ("poll_seconds = 1", "no line is watched"),
+        ("poll_seconds = 1", "no line is watched; add one ([[lines]])"),
     ],
 )
 def test_settings_that_are_useless_are_refused_before_anything_starts(
