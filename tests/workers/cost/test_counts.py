@@ -118,7 +118,7 @@ def test_a_shape_has_the_matrices_of_the_real_model(
     "changes, told",
     [
         ({"num_attention_heads": None}, "num_attention_heads must be a whole number"),
-        ({"dtype": "int4"}, "dtype 'int4' is not one of"),
+        ({"dtype": "auto"}, "dtype 'auto' is not one of"),
         ({"auto_map": {}}, "names code"),
     ],
 )
