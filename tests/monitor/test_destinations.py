@@ -273,7 +273,7 @@ def test_the_mails_of_an_alert_are_one_thread_and_hostile_text_stays_text(
     digest = desk.alert().candidate_digest
     told = [first.get_body((kind,)).get_content() for kind in ("plain", "html")]
     for deed in ("quarantine", "trust"):
-        assert all(f"latentwatch {deed} assistant {digest} --reason\n" in text for text in told)
+        assert all(f"latentwatch {deed} assistant {digest} --reason" in text for text in told)
     assert second["References"] == second["In-Reply-To"] == first["Message-ID"]
     assert first["Message-ID"] != second["Message-ID"] and second["Bcc"] is None
     plain, html = (second.get_body((kind,)).get_content() for kind in ("plain", "html"))
