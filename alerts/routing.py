@@ -45,11 +45,11 @@ ReviewerId = Annotated[
 DestinationName = Annotated[
     str, matching(_DESTINATION, "a name of small letters, digits and single _, as of its table")
 ]
+"""As in `alerts.destinations`; never the id of a channel, and part of a variable's name."""
 Hearer = Annotated[
     str,
     matching(rf"{CHANNEL}|{_DESTINATION}", "the id of a channel (C...) or a destination's name"),
 ]
-"""As in `alerts.destinations`; never the id of a channel, and part of a variable's name."""
 Globs = Annotated[list[str], Field(min_length=1)]
 ANY = ["*"]
 Examples = Literal["none", "redacted", "full"]

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import InvalidFileError
 from alerts.suite import load_suite
 from monitor.recipe_settings import BUNDLED_SUITES
-
-OWN_WORDS = "own_words"
-"""As routes name a new habit, which no suite measures."""
 
 
 def behaviours_of(suites: Sequence[str]) -> list[str] | None:

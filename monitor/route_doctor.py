@@ -3,10 +3,11 @@ says which critical alerts climb no ladder."""
 
 from fnmatch import fnmatchcase
 
+from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.wording import duration
 from monitor.alert_settings import AlertSettings
 from monitor.recipe_settings import RecipeSettings
-from monitor.route_behaviours import OWN_WORDS, behaviours_of
+from monitor.route_behaviours import behaviours_of
 from monitor.slack_doctor import Finding
 
 
