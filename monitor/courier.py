@@ -19,6 +19,7 @@ from alerts.notice import Destination, Notice, Trouble
 from monitor.alert_messages import Kind
 from monitor.alert_view import view_of
 from monitor.alerting import subject_of
+from monitor.moments import doubled
 from monitor.outages import DOWN, outage_of
 from monitor.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results, report_of
 from monitor.schema import AlertMessage, AlertRow, Audit
@@ -179,4 +180,4 @@ def _told(session: Session, row: AlertRow, revision: int) -> AlertState | None:
 
 
 def _backoff(failures: int) -> float:
-    return min(BACKOFF_SECONDS * 2.0 ** min(failures, 10), MAX_BACKOFF_SECONDS)
+    return doubled(BACKOFF_SECONDS, failures + 1, MAX_BACKOFF_SECONDS)

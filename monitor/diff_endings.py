@@ -103,12 +103,15 @@ def finish(
         raise ValueError(f"a verdict must be one of {', '.join(sorted(OUTCOMES))}")
     if error is not None and outcome == Trust.PASSED:
         raise ValueError(f"what ended by a failure can't have passed: {error}")
-    _close(session, diff_id, fence, now, state=DiffState.DONE, verdict=verdict_json, error=error)
+    failures = 0 if error is None else Diff.failures + 1
+    result = {"verdict": verdict_json, "error": error, "failures": failures}
+    _close(session, diff_id, fence, now, state=DiffState.DONE, **result)
 
 
 def fail(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:
     """End the diff without a verdict: the candidate is undecided. Raises LeaseLostError."""
-    _close(session, diff_id, fence, now, state=DiffState.FAILED, error=reason)
+    failures = Diff.failures + 1
+    _close(session, diff_id, fence, now, state=DiffState.FAILED, error=reason, failures=failures)
 
 
 def _requeue(session: Session, diff_id: int, fence: int, now: float, **values: object) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.errors import LeaseLostError
-from monitor.moments import has_come_sql
+from monitor.moments import doubled, has_come_sql
 from monitor.outbox import LONGEST_WAIT_SECONDS
 from monitor.owner import is_dead
 from monitor.schema import Claimable
@@ -85,7 +85,7 @@ def write(
 
 def wait_after(attempt: int) -> float:
     """Seconds until the next try, after the try number `attempt` has crashed."""
-    return min(BACKOFF_SECONDS * 2.0 ** (attempt - 1), LONGEST_WAIT_SECONDS)
+    return doubled(BACKOFF_SECONDS, attempt, LONGEST_WAIT_SECONDS)
 
 
 def dead_owners(session: Session, kind: type[Claimable]) -> list[str]:

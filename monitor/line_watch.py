@@ -131,17 +131,18 @@ class LineWatch:
             with self._around.sessions.begin() as session:
                 let_go(session, ensure_line(session, self.settings.name, now), gone)
 
-    def queue(self, recipe_digest: str, failed_before: float) -> None:
+    def queue(self, recipe_digest: str, retry_after: float) -> None:
         """Queue what has to be compared of what lay there at the last look, and note what keeps it
-        from being queued."""
+        from being queued. What failed is due again `retry_after` seconds after its first failure
+        (`monitor.pairing`)."""
         if self.problem is not None:
             return
-        self._queue(recipe_digest, failed_before, self._around.clock())
+        self._queue(recipe_digest, retry_after, self._around.clock())
         problem = self.problem
         with self._problems(), self._around.sessions.begin() as session:
             ensure_line(session, self.settings.name, self._around.clock()).look_problem = problem
 
-    def _queue(self, recipe_digest: str, failed_before: float, now: float) -> None:
+    def _queue(self, recipe_digest: str, retry_after: float, now: float) -> None:
         skipped: list[Version] = []
         with self._problems(), self._around.sessions.begin() as session:
             line = ensure_line(session, self.settings.name, now)
@@ -155,7 +156,7 @@ class LineWatch:
                 bases(session, line, self.settings),
                 {version.id for version in self.present(session) if version},
                 recipe_digest,
-                failed_before=failed_before,
+                retry_after=retry_after,
                 now=now,
             )
             skipped = skip_oldest(session, line, self._max_waiting, now)

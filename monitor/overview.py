@@ -167,7 +167,7 @@ def version_details(session: Session, version: Version) -> dict[str, Any]:
             {
                 "base": {"name": names.get(diff.base_digest), "digest": diff.base_digest},
                 **_columns(diff, "recipe_digest", "probe_only", "state", "stage", "attempt"),
-                **_columns(diff, "error", "queued_at", "finished_at"),
+                **_columns(diff, "failures", "error", "queued_at", "finished_at"),
                 "verdict": None if diff.verdict is None else json.loads(diff.verdict),
             }
             for diff in session.scalars(_diffs(version))

@@ -11,11 +11,14 @@ from monitor.errors import LatentwatchError, NoTrustedVersionError
 from monitor.line_settings import LineSettings
 from monitor.lineage import move, trusted_base, was_ever_trusted
 from monitor.lookup import find_version
-from monitor.moments import SKEW_SECONDS
+from monitor.moments import doubled, has_come
 from monitor.schema import Diff, DiffState, Line, Trust, Version
 
 BY_SETTINGS = "settings"
 """The actor of the trust that the settings give to a line's first version."""
+
+LONGEST_RETRY_SECONDS = 24 * 3600.0
+"""That a comparison which fails time after time waits between two failures."""
 
 _ENDORSABLE = (Trust.NEW, Trust.PASSED, Trust.UNDECIDED)
 _UNSETTLED = (Trust.NEW, Trust.UNDECIDED, Trust.FLAGGED)
@@ -82,14 +85,15 @@ def queue_versions(
     version_ids: set[int],
     recipe_digest: str,
     *,
-    failed_before: float,
+    retry_after: float,
     now: float,
 ) -> list[Version]:
     """Queue what is to be compared of the versions `version_ids`, and return those.
 
     That is every new version; an undecided one where it was not yet compared with a base; and an
-    undecided or flagged one where that failed at the time `failed_before` or earlier, or under
-    another recipe.
+    undecided or flagged one where that failed under another recipe, or long enough ago:
+    `retry_after` seconds if it failed once, and twice as long after every further failure, up to
+    LONGEST_RETRY_SECONDS.
     """
     versions = session.scalars(
         select(Version)
@@ -107,7 +111,7 @@ def queue_versions(
                 last.get((base.content_digest, version.content_digest)),
                 version,
                 recipe_digest,
-                failed_before,
+                retry_after,
                 now,
             )
         ]
@@ -161,10 +165,11 @@ def _last_diffs(
 
 
 def _is_due(
-    last: Diff | None, version: Version, recipe_digest: str, failed_before: float, now: float
+    last: Diff | None, version: Version, recipe_digest: str, retry_after: float, now: float
 ) -> bool:
     if last is None:
         return version.state == Trust.UNDECIDED
-    ended = last.finished_at
-    long_ago = ended is not None and (ended <= failed_before or ended > now + SKEW_SECONDS)
-    return is_retriable(last) and (long_ago or last.recipe_digest != recipe_digest)
+    if last.finished_at is None or not is_retriable(last):
+        return False
+    wait = doubled(retry_after, last.failures, LONGEST_RETRY_SECONDS)
+    return last.recipe_digest != recipe_digest or has_come(last.finished_at + wait, now, wait)

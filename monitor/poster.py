@@ -36,6 +36,7 @@ from monitor.alert_outbox import Due, due
 from monitor.alert_settings import AlertSettings
 from monitor.alert_token import token_of
 from monitor.alert_view import AlertView, router_of, view_of
+from monitor.moments import doubled
 from monitor.outages import outage_of
 from monitor.question_messages import question_message
 from monitor.schema import AlertMessage, AlertRow
@@ -163,7 +164,7 @@ class Poster:
     def _failed(self, one: Due, error: ChannelError, looks: bool) -> None:
         """Note what to do next. While it looks for a message, what it looks for stays unclear."""
         message, now = one.message, self._clock()
-        wait = min(BACKOFF_SECONDS * 2.0 ** min(message.tries, 10), MAX_BACKOFF_SECONDS)
+        wait = doubled(BACKOFF_SECONDS, message.tries + 1, MAX_BACKOFF_SECONDS)
         values: dict[str, object] = {
             "error": str(error),
             "tries": message.tries + 1,

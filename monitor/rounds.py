@@ -16,7 +16,8 @@ from monitor.settings import Settings
 from monitor.watch import settling
 
 RETRY_SECONDS = 3600.0
-"""After this long a failed comparison is tried again, however often watching begins anew."""
+"""After this long a comparison that failed is tried again, however often watching begins anew; it
+waits longer where it fails time after time."""
 
 _DECIDED = (Trust.PASSED, Trust.FLAGGED, Trust.TRUSTED, Trust.QUARANTINED)
 
@@ -38,7 +39,7 @@ def watch_once(settings: Settings, around: Around) -> int:
                 break
             around.sleep(line.settings.quiet_seconds / line.settings.quiet_polls)
             line.look()
-        line.queue(recipe, failed_before=around.clock())
+        line.queue(recipe, retry_after=0.0)
     ran = _run(around)
     with around.sessions() as session:
         present = [version for line in lines for version in line.present(session)]
@@ -55,7 +56,7 @@ def watch_forever(settings: Settings, around: Around) -> None:
     looks = Looks(lines)
     while True:
         for line in looks.take():
-            line.queue(recipe, failed_before=around.clock() - RETRY_SECONDS)
+            line.queue(recipe, retry_after=RETRY_SECONDS)
         _run(around)
         around.sleep(settings.poll_seconds)
         with suppress(LatentwatchError):  # the diffs fail with the reason until it is repaired

@@ -87,7 +87,7 @@ def test_a_round_of_unchanged_pushes_asks_the_database_no_more_often_for_more_of
 
     def round_() -> None:
         line.look()
-        line.queue(RECIPE, failed_before=0.0)
+        line.queue(RECIPE, retry_after=0.0)
 
     def asked() -> int:
         round_()

@@ -1,5 +1,7 @@
 """Whole rounds: real directories, a real database; only the comparison is stood in."""
 
+from itertools import pairwise
+
 import pytest
 from sqlalchemy import select
 
@@ -138,9 +140,8 @@ def test_watching_goes_on_until_it_is_stopped(watched: WatchedDirectory) -> None
     assert watched.states() == {"v1": "trusted", "broken-2": "passed", "good-3": "passed"}
 
 
-def test_a_restart_of_the_watch_costs_no_further_try(watched: WatchedDirectory) -> None:
-    watched.push("v1", 0)
-    watched.push("broken-2", 1)
+def start_watching(watched: WatchedDirectory) -> None:
+    """One round of a watch that begins anew."""
 
     class StoppedError(Exception):
         pass
@@ -148,16 +149,48 @@ def test_a_restart_of_the_watch_costs_no_further_try(watched: WatchedDirectory) 
     def stop(_: float) -> None:
         raise StoppedError
 
-    def start() -> None:
-        with pytest.raises(StoppedError):
-            watch_forever(watched.settings, watched.around._replace(sleep=stop))
+    with pytest.raises(StoppedError):
+        watch_forever(watched.settings, watched.around._replace(sleep=stop))
 
+
+def test_a_restart_of_the_watch_costs_no_further_try(watched: WatchedDirectory) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
     watched.watch()
     assert watched.worker.ran == ["broken-2"]
     for _ in range(5):
         watched.clock.now += RETRY_SECONDS / 6
-        start()
+        start_watching(watched)
     assert watched.worker.ran == ["broken-2"]
     watched.clock.now += RETRY_SECONDS / 6 + 60.0
-    start()
+    start_watching(watched)
     assert watched.worker.ran == ["broken-2", "broken-2"]
+
+
+@pytest.mark.parametrize("name", ["broken-2", "odd-cut-2"])
+def test_what_always_fails_is_tried_ever_less_often_and_at_least_once_a_day(
+    watched: WatchedDirectory, name: str
+) -> None:
+    watched.push("v1", 0)
+    watched.push(name, 1)
+    tried: list[int] = []
+    half_hours = 0
+    while len(tried) < 8:
+        start_watching(watched)
+        if len(watched.worker.ran) > len(tried):
+            tried.append(half_hours)
+        watched.clock.now += 1800.0
+        half_hours += 1
+    hours = [(later - sooner) // 2 for sooner, later in pairwise(tried)]
+    assert hours == [1, 2, 4, 8, 16, 24, 24]
+
+
+def test_a_result_ends_the_row_of_failures(watched: WatchedDirectory) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
+    for failures in (1, 2, 0):
+        watched.worker.repaired = failures == 0
+        watched.watch()
+        watched.clock.now += 10.0
+        with watched.sessions() as session:
+            assert session.scalars(select(Diff.failures)).all() == [failures]

@@ -66,7 +66,6 @@ class Watcher:
             around.settings,
             Around(around.sessions, around, lambda _: None, around.clock, lambda _: None),
         )
-        self._failed_before = around.clock()
         self._turn = 0
 
     def step(self) -> None:
@@ -75,8 +74,7 @@ class Watcher:
         if self._turn == 1:
             self._line.look()
         elif self._turn == 2:
-            self._failed_before = max(self._failed_before, around.clock() - RETRY_SECONDS)
-            self._line.queue(around.recipe, self._failed_before)
+            self._line.queue(around.recipe, RETRY_SECONDS)
         else:
             with suppress(LatentwatchError, SQLAlchemyError):  # told, and tried again
                 around.run_queued()

@@ -17,6 +17,7 @@ WAITS = {
     "monitor.leases.LONGEST_WAIT_SECONDS": 2.0,
     "monitor.reconcile.LOST_AFTER_SECONDS": 3.0,
     "monitor.reconcile.LEAD_SECONDS": 4.0,
+    "monitor.pairing.LONGEST_RETRY_SECONDS": 4.0,
     "monitor.rounds.RETRY_SECONDS": 2.0,
     "workers.celery_app.VISIBILITY_SECONDS": 20,
     "workers.heartbeat.BEAT_SECONDS": 0.5,
