@@ -183,6 +183,12 @@ _METRICS = (
     ),
     Metric("questions", "gauge", ("state",), "Questions about alerts in this state."),
     Metric(
+        "question_oldest_open_seconds",
+        "gauge",
+        (),
+        "How long the oldest question without an answer has waited for it; 0 where none waits.",
+    ),
+    Metric(
         "question_seconds",
         "histogram",
         ("kind",),

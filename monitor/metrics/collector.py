@@ -22,7 +22,7 @@ from monitor.errors import LatentwatchError
 from monitor.metrics.alerts import Answers, read_alerts
 from monitor.metrics.broker import read_broker
 from monitor.metrics.jobs import Ended, read_jobs
-from monitor.metrics.questions import read_questions
+from monitor.metrics.questions import Asked
 from monitor.metrics.reading import Reading, Spread, families
 from monitor.metrics.running import read_running
 from monitor.metrics.verdicts import Unreadable, read_verdicts
@@ -42,6 +42,7 @@ class DatabaseCollector(Collector):
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings, self._clock = settings, clock
         self._ended, self._answers, self._unreadable = Ended(), Answers(), Unreadable()
+        self._asked = Asked()
         self._lock = threading.Lock()
         self._found: list[Metric] = []
         self._found_at = float("-inf")
@@ -65,7 +66,7 @@ class DatabaseCollector(Collector):
             "jobs": lambda session: read_jobs(session, now),
             "running": lambda session: read_running(session, self._settings.broker, now),
             "alerts": lambda session: read_alerts(session, now),
-            "questions": lambda session: read_questions(session),
+            "questions": lambda session: self._asked.read(session, now),
             "answers": lambda session: self._answers.read(session),
             "ended": lambda session: self._ended.read(session),
             "verdicts": lambda session: read_verdicts(session, self._settings),
