@@ -182,6 +182,23 @@ def alerts(
 
 @app.command()
 @explained
+def scrape(
+    lines: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Lines, six versions each; may be repeated. 100, 1000, 3000."),
+    ] = None,
+    work: Below = None,
+    out: KeptAt = DIRECTORY,
+) -> None:
+    """Time the exporter's answer to Prometheus over many lines, on SQLite and on PostgreSQL."""
+    from deploy.bench.scrape.command import FULL, run
+
+    if not run(FULL if lines is None else FULL._replace(lines=tuple(lines)), out, work):
+        raise typer.Exit(1)
+
+
+@app.command()
+@explained
 def train(
     quick: Annotated[
         bool, typer.Option("--quick", help="One size, one toy: to see that it works.")

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,19 @@ class PostgresServer:
         except OperationalError:
             return False
         return True
+
+
+@contextmanager
+def running_postgres(directory: Path) -> Iterator[str]:
+    """The URL of an empty database on a server that runs below `directory` while the block does."""
+    directory.chmod(0o755)  # PostgreSQL runs as another user
+    place = directory / "postgres"
+    place.mkdir()
+    server = PostgresServer(place)
+    try:
+        yield new_database(server.url)
+    finally:
+        server.stop()
 
 
 def new_database(server: str) -> str:

@@ -17,10 +17,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from deploy.bench.alerts.random_faults import RandomFaults
-from deploy.bench.alerts.verdicts import conclude, prepare
 from deploy.bench.bars import progress_bars
 from deploy.bench.results import keep, print_line
-from deploy.bench.servers import PostgresServer, new_database
+from deploy.bench.servers import running_postgres
+from deploy.bench.verdicts import conclude, prepare
 from deploy.demo.watching import COMMAND
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Channel, Workspace
@@ -66,7 +66,7 @@ def run(size: Size, out: Path | None, work: Path | None = None) -> bool:
     workspace.messages = {channel.id: [] for channel in channels}
     with (
         tempfile.TemporaryDirectory(prefix="latentwatch-alerts-", dir=work) as directory,
-        _postgres(Path(directory)) as url,
+        running_postgres(Path(directory)) as url,
         fake_slack(workspace) as slack,
     ):
         config = _configure(Path(directory), url, names, channels)
@@ -103,18 +103,6 @@ def run(size: Size, out: Path | None, work: Path | None = None) -> bool:
         keep(out, "alerts", line | details)
     print_line(line)
     return line["lost"] == 0 and line["doubled"] == 0 and line["alerts"] == size.alerts
-
-
-@contextmanager
-def _postgres(directory: Path) -> Iterator[str]:
-    directory.chmod(0o755)  # PostgreSQL runs as another user
-    place = directory / "postgres"
-    place.mkdir()
-    server = PostgresServer(place)
-    try:
-        yield new_database(server.url)
-    finally:
-        server.stop()
 
 
 def _configure(
