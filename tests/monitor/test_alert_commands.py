@@ -21,6 +21,7 @@ from monitor.owner import this_user
 from monitor.slack_doctor import _remedy, examine_slack
 from tests.alerts import samples
 from tests.monitor.alerting import ALERTS, Clock, Desk, alert_settings, desk
+from tests.monitor.destinations import PASSWORD, mail_server
 from tests.monitor.questions import FEATURE, give_answer
 
 __all__ = ["desk"]
@@ -178,6 +179,24 @@ def test_a_destination_is_told_of_the_sample(
         refused = run("alerts", "test", "--channel", "oncall")
         assert refused.exit_code == 2 and "oncall: answered 400" in refused.stderr
         assert "W" * 32 not in refused.stderr
+
+
+def test_the_end_of_a_mailed_sample_answers_its_first_mail(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sample_alert, "SAMPLE_SECONDS", 0.1)
+    monkeypatch.setenv("LATENTWATCH_ALERTS__DESTINATIONS__MAIL__PASSWORD", PASSWORD)
+    with mail_server(tmp_path) as box, Path("latentwatch.toml").open("a") as settings:
+        settings.write(
+            f'[alerts.destinations.mail]\nkind = "email"\nhost = "localhost"\nport = {box.port}\n'
+            f'ca_file = "{box.certificate}"\nusername = "latentwatch"\n'
+            'sender = "latentwatch@lab.example"\nrecipients = ["ada@lab.example"]\n'
+        )
+        settings.flush()
+        result = run("alerts", "test", "--channel", "mail")
+    assert result.exit_code == 0, result.stderr
+    first, over = box.mails
+    assert over["In-Reply-To"] == first["Message-ID"] and first["In-Reply-To"] is None
 
 
 def test_a_name_that_is_no_destination_is_not_looked_for_in_slack(slack: FakeSlack) -> None:

@@ -1,13 +1,16 @@
-"""What a reviewer sees of an alert whose verdict can't be read."""
+"""What a reviewer sees of an alert: the names of its own line, and what a verdict came to that
+can't be read."""
 
 import json
 
 import pytest
 from sqlalchemy import text
 
-from monitor.schema import Diff
+from monitor.alert_view import view_of
+from monitor.schema import AlertRow, Diff, Line
 from tests.alerts import samples
 from tests.monitor.alerting import Desk, desk
+from tests.monitor.filled import new_version
 
 __all__ = ["desk"]
 
@@ -28,3 +31,18 @@ def test_a_verdict_of_another_latentwatch_is_told_as_what_it_came_to(
     assert ("FLAGGED (critical)" in told) == (finding == "flagged")
     assert ("UNDECIDED" in told) == (finding == "undecided")
     assert ("Treat the candidate as unchecked" in told) == (finding == "undecided")
+
+
+def test_versions_are_named_as_their_own_line_names_them(desk: Desk) -> None:
+    """The same content may lie in another line under another name."""
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    with desk.sessions.begin() as session:
+        other = Line(name="elsewhere", created_at=0.0)
+        session.add(other)
+    for name in ("v1", "v2"):
+        elsewhere = new_version(desk.sessions, other, name)
+        with desk.sessions.begin() as session:
+            session.merge(elsewhere).name = f"copy-of-{name}"
+    with desk.sessions() as session:
+        names = view_of(session, session.get_one(AlertRow, desk.alert().id)).names
+    assert (names.candidate, names.base) == ("v2", "v1")
