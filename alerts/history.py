@@ -18,7 +18,7 @@ class Release(NamedTuple):
     published_at: float
     """Seconds since the epoch."""
     state: str
-    """What is decided about it, as `monitor.schema.Trust`."""
+    """What is decided about it, as `monitor.database.schema.Trust`."""
     base: str
     against: Against
     verdict: Verdict

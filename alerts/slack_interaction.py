@@ -19,7 +19,7 @@ class Click(NamedTuple):
     channel: str
     action: str
     token: str
-    """Of the alert, as `monitor.alert_token` writes it."""
+    """Of the alert, as `monitor.paging.alert_token` writes it."""
     trigger_id: str
     """Opens a dialog for the user within three seconds."""
     option: str | None

@@ -12,9 +12,9 @@ import uuid
 from http.client import HTTPException
 from pathlib import Path
 
-from monitor.checkpoint import looks_complete
+from monitor.checkpoints.checkpoint import looks_complete
 from monitor.errors import CheckpointRefusedError
-from monitor.webhooks import signed_headers
+from monitor.watching.webhooks import signed_headers
 
 MARKER = "_SUCCESS"
 TIMEOUT_SECONDS = 10.0

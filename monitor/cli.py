@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from deploy.bench.cli import app as bench
-from monitor.alert_commands import alerts, doctor
-from monitor.check_commands import calibrate, check, render, watch
-from monitor.console import write
-from monitor.cost_commands import cost
-from monitor.probe_commands import probes
-from monitor.service_commands import cancel, exporter, healthy, reconcile, status, worker
-from monitor.version_commands import lines, quarantine, show_version, trust, versions
+from monitor.commands.alerts import alerts, doctor
+from monitor.commands.check import calibrate, check, render, watch
+from monitor.commands.console import write
+from monitor.commands.cost import cost
+from monitor.commands.probes import probes
+from monitor.commands.service import cancel, exporter, healthy, reconcile, status, worker
+from monitor.commands.versions import lines, quarantine, show_version, trust, versions
 
 app = typer.Typer(
     no_args_is_help=True,

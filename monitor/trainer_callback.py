@@ -9,7 +9,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from monitor.announce import MARKER, announce
 from monitor.errors import CheckpointRefusedError
-from monitor.webhooks import generic
+from monitor.watching.webhooks import generic
 
 logger = logging.getLogger(__name__)
 

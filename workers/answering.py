@@ -21,8 +21,8 @@ from alerts.question import (
 )
 from dfc.engine import Edit, Engine, FeatureBank
 from dfc.errors import DfcError
-from monitor.asked_suites import entry_of
 from monitor.errors import QuestionError
+from monitor.jobs.asked_suites import entry_of
 from monitor.settings import Settings
 from workers.context import Context
 from workers.diff import open_context

@@ -8,12 +8,12 @@ from pathlib import Path
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import Calibration
-from monitor.calibrations import accepted_releases, keep, version_to_calibrate
-from monitor.database import open_database
+from monitor.database.opening import open_database
+from monitor.database.schema import Version
 from monitor.errors import CheckpointRefusedError
-from monitor.locate import Located, find_files
-from monitor.schema import Version
+from monitor.lineage.calibrations import accepted_releases, keep, version_to_calibrate
 from monitor.settings import Settings
+from monitor.sources.locate import Located, find_files
 from workers.diff import open_context
 from workers.job import Job, Side
 from workers.nulls import Release, nulls_of, numeric_pairs, release_pairs

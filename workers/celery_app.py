@@ -1,7 +1,8 @@
 """The Celery application: how messages travel, and that they are only wake-ups.
 
 The database decides what runs; a message that is lost, comes twice or comes late changes nothing
-(`monitor.outbox`, `monitor.reconcile`). So nothing is retried, revoked or kept by Celery itself.
+(`monitor.jobs.outbox`, `monitor.jobs.reconcile`). So nothing is retried, revoked or kept by Celery
+itself.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from monitor.errors import BrokerError
-from monitor.outbox import GPU, QUEUES, Message
+from monitor.jobs.outbox import GPU, QUEUES, Message
 from monitor.settings import Settings
 
 COMPARE = "latentwatch.compare"

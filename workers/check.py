@@ -8,10 +8,10 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
-from monitor.comparison import prepare, result_of
-from monitor.database import open_database
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff
 from monitor.errors import LatentwatchError
-from monitor.schema import Diff
+from monitor.jobs.comparison import prepare, result_of
 from monitor.settings import Settings
 from workers.claim import Claim
 from workers.kept_outcomes import evidence_of

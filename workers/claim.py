@@ -8,13 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import AgedCalibration
-from monitor.calibrations import latest
-from monitor.line_settings import COMPARISONS
-from monitor.locate import find_files
+from monitor.database.schema import Diff, Line, Version
+from monitor.lineage.calibrations import latest
 from monitor.pace import Pace, unhurried
-from monitor.recipe_settings import RecipeSettings
-from monitor.schema import Diff, Line, Version
 from monitor.settings import Settings
+from monitor.settings.lines import COMPARISONS
+from monitor.settings.recipe import RecipeSettings
+from monitor.sources.locate import find_files
 from workers.corpora import read_corpora
 from workers.errors import OtherRecipeError
 from workers.inputs import load_inputs

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from alerts.verdict import to_json
 from alerts.wording import verdict_word
-from monitor import diff_endings
+from monitor.jobs import diff_endings
 from workers.claim import Claim
 from workers.outcome import Outcome
 from workers.supervisor import Ending

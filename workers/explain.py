@@ -12,7 +12,7 @@ from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message, ReadT
 from alerts.detection import detect
 from alerts.explainer import NO_PATTERN, explained, question
 from alerts.explanation import Explanation
-from monitor.explainer_settings import ExplainerSettings
+from monitor.settings.explainer import ExplainerSettings
 from workers.artifact import Result, computed_once
 from workers.errors import StoreError
 from workers.outcome import Outcome

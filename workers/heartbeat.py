@@ -10,11 +10,11 @@ from typing import NamedTuple, Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor import diff_claims
-from monitor.database import in_words
+from monitor.database.opening import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
-from monitor.progress import Step
-from monitor.readings import Readings
+from monitor.jobs import diff_claims
+from monitor.jobs.progress import Step
+from monitor.jobs.readings import Readings
 from workers.progress import DiffProgress
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from alerts.json_file import InvalidFileError
 from alerts.policy import Policy, default_policy
 from alerts.suite import Suite, bundled_suites, load_suite, suite_digest
 from dfc.config import ScreenConfig, config_of
-from monitor.recipe_settings import RecipeSettings
+from monitor.settings.recipe import RecipeSettings
 from workers.errors import InputsError
 from workers.recipe import Recipe, code_version, digest_of
 

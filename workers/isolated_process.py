@@ -17,8 +17,8 @@ from typing import Any, TextIO, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from monitor.errors import LatentwatchError
-from monitor.limit_settings import LimitSettings
 from monitor.settings import Settings, load_settings
+from monitor.settings.limits import LimitSettings
 from workers.death import die_with_parent
 from workers.isolation import isolate
 from workers.job import Job

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.diff_claims import claim_next
+from monitor.jobs.diff_claims import claim_next
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.claim import Claim, claim_of, present_recipe

@@ -21,10 +21,10 @@ from dfc.threads import use_threads
 from dfc.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from dfc.vllm.settings import BESIDE_TRANSFORMERS
-from monitor.checkpoint import inspect_checkpoint, link_files
-from monitor.directory import list_directory
+from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
+from monitor.checkpoints.identity import verify_unchanged
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError
-from monitor.identity import verify_unchanged
+from monitor.sources.directory import list_directory
 from workers.errors import ModelLoadError
 from workers.job import Job, Side, SideName
 from workers.recipe import EngineName

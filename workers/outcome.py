@@ -11,7 +11,7 @@ from alerts.history import Release
 from alerts.json_file import read_json
 from alerts.slack_message import build_message
 from alerts.verdict import Verdict, to_json
-from monitor.line_settings import COMPARISONS
+from monitor.settings.lines import COMPARISONS
 from workers.errors import StoreError
 
 VERDICT, EVIDENCE, REPORT, MESSAGE = "verdict.json", "evidence.json", "report.html", "slack.json"

@@ -21,10 +21,10 @@ from alerts.suite_run import Judgements, Named, SuiteRun, judged_items, suite_ru
 from dfc.engine import Engine
 from dfc.errors import DfcError
 from dfc.tokenizer import Tokenizer
-from monitor.checkpoint import inspect_checkpoint, link_files
+from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
+from monitor.checkpoints.identity import identify
+from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import CheckpointRefusedError
-from monitor.identity import identify
-from monitor.strict_json import read_json_object
 from workers.errors import InputsError, ModelLoadError
 from workers.job import Job, Side, SideName
 from workers.models import Models

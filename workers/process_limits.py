@@ -5,7 +5,7 @@ import os
 import resource
 from pathlib import Path
 
-from monitor.limit_settings import LimitSettings
+from monitor.settings.limits import LimitSettings
 from workers.memory import want_of_memory
 
 _DEVICES = Path("/dev")

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from alerts.question import ANSWERED, ASKED, Answered, Asked, SeedsAsked, SuiteAsked
-from monitor import questions
+from monitor.database.schema import Diff, Question
 from monitor.errors import LeaseLostError, QuestionError
-from monitor.fetching import fetching
+from monitor.jobs import questions
 from monitor.owner import this_process
-from monitor.schema import Diff, Question
+from monitor.sources.fetching import fetching
 from workers.attempt import Attempt
 from workers.carrier import carried
 from workers.claim import Claim, checkpoints_of, claim_of, job_of

@@ -5,8 +5,8 @@ import time
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.outbox import relay
-from monitor.schema import Diff, DiffState
+from monitor.database.schema import Diff, DiffState
+from monitor.jobs.outbox import relay
 from monitor.settings import Settings
 from workers.celery_app import make_app, send
 from workers.claim import present_recipe

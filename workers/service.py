@@ -21,13 +21,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.closed_memory import close_memory
-from monitor.database import in_words, open_database
+from monitor.database.opening import in_words, open_database
 from monitor.errors import LatentwatchError, SettingsError
-from monitor.outbox import relay
+from monitor.jobs.outbox import relay
+from monitor.jobs.reconcile import Decisions
+from monitor.jobs.reconcile import reconcile as reconcile_rows
+from monitor.jobs.roster import sign_in, sign_out, take_name
 from monitor.owner import this_process
-from monitor.reconcile import Decisions
-from monitor.reconcile import reconcile as reconcile_rows
-from monitor.roster import sign_in, sign_out, take_name
 from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
 from workers.death import die_with_parent

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import fsspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from monitor.store_settings import StoreSettings
+from monitor.settings.store import StoreSettings
 from workers.errors import StoreError
 
 MANIFEST = "manifest.json"

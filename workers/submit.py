@@ -6,10 +6,10 @@ from pathlib import Path
 
 from alerts.verdict import Verdict
 from alerts.wording import duration
-from monitor.comparison import prepare, result_of
-from monitor.database import open_database
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState
 from monitor.errors import BrokerError
-from monitor.schema import Diff, DiffState
+from monitor.jobs.comparison import prepare, result_of
 from monitor.settings import Settings
 from workers.kept_outcomes import evidence_of
 from workers.outcome import Outcome, write_outcome

@@ -11,15 +11,15 @@ from sqlalchemy import select
 
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
-from monitor import diff_claims
-from monitor.diff_endings import PASS_ON_SECONDS
+from monitor.database.schema import Diff
 from monitor.errors import LeaseLostError
-from monitor.fetching import fetching
-from monitor.history import line_history
-from monitor.outbox import queue_of
+from monitor.jobs import diff_claims
+from monitor.jobs.diff_endings import PASS_ON_SECONDS
+from monitor.jobs.outbox import queue_of
+from monitor.jobs.readings import Readings
+from monitor.lineage.history import line_history
 from monitor.owner import this_process
-from monitor.readings import Readings
-from monitor.schema import Diff
+from monitor.sources.fetching import fetching
 from workers.attempt import Attempt
 from workers.carrier import carried
 from workers.claim import Claim, calibration_of, claim_of, job_of

@@ -6,7 +6,7 @@ import psutil
 
 
 def taken() -> dict[str, int | None]:
-    """As it is now, in bytes, by the fields of `monitor.readings.Readings`.
+    """As it is now, in bytes, by the fields of `monitor.jobs.readings.Readings`.
 
     Loads nothing and starts no GPU: who only reads must not take memory itself.
     """

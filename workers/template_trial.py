@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import CheckpointRefusedError
-from monitor.strict_json import read_json_object
 from workers.isolation import environment_of_diffs
 
 CPU_SECONDS, WALL_SECONDS = 2, 120.0

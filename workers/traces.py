@@ -11,7 +11,7 @@ from importlib import metadata
 from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
 from monitor.errors import SettingsError
-from monitor.trace_settings import TraceSettings
+from monitor.settings.traces import TraceSettings
 from workers.claim import Claim
 from workers.outcome import Outcome
 from workers.supervisor import Ending

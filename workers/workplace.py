@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import in_words
+from monitor.database.opening import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.settings import Settings
 from workers.attempt import Attempt, EndedEarlyError

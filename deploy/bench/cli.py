@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.bench.results import DIRECTORY, print_line
-from monitor.console import explained
+from monitor.commands.console import explained
 
 app = typer.Typer(
     help="Measure how well the method works; each command prints JSON lines, the summary last.",

@@ -20,7 +20,7 @@ from deploy.bench.chaos import ledger
 from deploy.bench.pushes import Pushes
 from deploy.bench.servers import PostgresServer, RedisServer, new_database
 from deploy.bench.small_recipe import small_recipe
-from monitor.database import open_database
+from monitor.database.opening import open_database
 from monitor.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]

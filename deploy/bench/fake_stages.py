@@ -18,8 +18,8 @@ from typing import NamedTuple
 from alerts.evidence import Evidence
 from alerts.verdict import Outcome as Word
 from alerts.verdict import RecipeSummary, Verdict
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 from monitor.settings import Settings
 from workers.artifact import Result, computed_once
 from workers.diff_process import Assignment, serve

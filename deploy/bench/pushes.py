@@ -5,8 +5,8 @@ from random import Random
 from typing import ClassVar
 
 from deploy.bench.made_up import write_checkpoint
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 
 
 class Pushes:

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from deploy.bench.chaos.ledger import recorded
-from monitor.console import report
-from monitor.database import open_database
-from monitor.line_watch import Around
-from monitor.rounds import watch_forever
+from monitor.commands.console import report
+from monitor.database.opening import open_database
 from monitor.settings import load_settings
+from monitor.watching.line_watch import Around
+from monitor.watching.rounds import watch_forever
 from workers import supervised
 from workers.remote import RemoteWorker
 from workers.service import run_reconciler, run_worker

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 from workers.job import Side
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import to_json
-from monitor import diff_claims, diff_endings, diff_queue
-from monitor.lineage import move
-from monitor.sample_alert import sample
-from monitor.schema import Line, Trust, Version
+from monitor.database.schema import Line, Trust, Version
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.lineage.trust import move
+from monitor.paging.sample_alert import sample
 
 FLAGGED_EVERY = 5
 """One of so many checks is flagged, critical, and has a picture; the others end without a verdict,

@@ -21,9 +21,9 @@ from alerts.slack_question import question_modal
 from alerts.verdict import SeedMediation
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Trigger
-from monitor.alert_settings import AlertSettings
-from monitor.asked_suites import bundled_behaviours
-from monitor.sample_alert import post_sample_alert, sample
+from monitor.jobs.asked_suites import bundled_behaviours
+from monitor.paging.sample_alert import post_sample_alert, sample
+from monitor.settings.alerts import AlertSettings
 
 IMAGES = Path("docs/images")
 CHANNEL, USER = "C0ALERTS", "U0ADA"

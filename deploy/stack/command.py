@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.demo.watching import COMMAND
 from deploy.stack.composition import Service
 from deploy.stack.places import SETTINGS, Places
-from monitor.settings_environment import CONFIG, ENV_PREFIX
+from monitor.settings.environment import CONFIG, ENV_PREFIX
 
 
 def write_command(directory: Path, places: Places, services: Sequence[Service]) -> Path:

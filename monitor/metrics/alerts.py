@@ -7,9 +7,9 @@ from sqlalchemy import case, func, not_, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import DECISIONS, LATENTWATCH, UNRESOLVED, AlertState
+from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.metrics.reading import Distribution, Reading, Spread
-from monitor.outages import failing
-from monitor.schema import AlertMessage, AlertRow, Audit
+from monitor.paging.outages import failing
 
 SEVERITIES = ("warning", "critical")
 

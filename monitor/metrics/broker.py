@@ -10,9 +10,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from monitor.broker_settings import BrokerSettings
+from monitor.jobs.outbox import QUEUES
 from monitor.metrics.reading import Reading
-from monitor.outbox import QUEUES
+from monitor.settings.broker import BrokerSettings
 
 TIMEOUT_SECONDS = 2.0
 

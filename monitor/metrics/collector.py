@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from monitor.database import Hurry, in_words, open_reader
+from monitor.database.opening import Hurry, in_words, open_reader
 from monitor.errors import LatentwatchError
 from monitor.metrics.alerts import Answers, read_alerts
 from monitor.metrics.broker import read_broker

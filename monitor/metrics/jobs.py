@@ -8,10 +8,10 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
+from monitor.database.schema import Diff, DiffState, HostClock, Outgoing, WorkerRow
+from monitor.jobs.outbox import CPU, QUEUES, queue_of
+from monitor.jobs.roster import SILENT_AFTER_SECONDS
 from monitor.metrics.reading import Distribution, Reading, Spread
-from monitor.outbox import CPU, QUEUES, queue_of
-from monitor.roster import SILENT_AFTER_SECONDS
-from monitor.schema import Diff, DiffState, HostClock, Outgoing, WorkerRow
 
 DUE_SINCE = case((Diff.not_before > Diff.queued_at, Diff.not_before), else_=Diff.queued_at)
 

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
+from monitor.database.schema import Question, QuestionState
 from monitor.metrics.reading import Distribution, Reading, Spread
-from monitor.schema import Question, QuestionState
 
 KINDS = tuple(kind.model_fields["kind"].default for kind in (PromptAsked, SuiteAsked, SeedsAsked))
 

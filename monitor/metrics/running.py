@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from monitor.broker_settings import BrokerSettings
+from monitor.database.schema import Diff, DiffState
+from monitor.jobs.progress import Step
+from monitor.jobs.readings import Readings
 from monitor.metrics.reading import Reading
-from monitor.progress import Step
-from monitor.readings import Readings
-from monitor.schema import Diff, DiffState
+from monitor.settings.broker import BrokerSettings
 
 
 def read_running(session: Session, limits: BrokerSettings, now: float) -> Iterator[Reading]:

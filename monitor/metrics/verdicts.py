@@ -6,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.verdict import Feature, Verdict
-from monitor.history import anchor_of, verdicts_on
+from monitor.database.schema import Diff, Line, Version
+from monitor.lineage.history import anchor_of, verdicts_on
 from monitor.metrics.reading import Reading
-from monitor.schema import Diff, Line, Version
 from monitor.settings import Settings
 
 

@@ -5,11 +5,19 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from monitor.line_settings import LineSettings
-from monitor.lineage import precedence
-from monitor.lookup import last_at_places
+from monitor.database.schema import (
+    UNCHECKED,
+    Audit,
+    Line,
+    Observation,
+    StoredCalibration,
+    Trust,
+    Version,
+)
+from monitor.lineage.lookup import last_at_places
+from monitor.lineage.trust import precedence
 from monitor.metrics.reading import Reading
-from monitor.schema import UNCHECKED, Audit, Line, Observation, StoredCalibration, Trust, Version
+from monitor.settings.lines import LineSettings
 
 NEWEST = 5
 """Versions of a line that are named."""

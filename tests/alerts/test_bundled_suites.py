@@ -14,7 +14,7 @@ import pytest
 
 from alerts.policy import default_policy
 from alerts.suite import MINIMUM_TEMPLATES, Item, Suite, Variant, bundled_suites
-from monitor.recipe_settings import BUNDLED_SUITES
+from monitor.settings.recipe import BUNDLED_SUITES
 
 SUITES = bundled_suites()
 BEHAVIOURS = [suite for suite in SUITES.values() if suite.role == "behaviour"]

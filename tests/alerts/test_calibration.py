@@ -22,7 +22,7 @@ from alerts.report import render_report
 from alerts.slack_message import build_message
 from alerts.slack_text import render_text
 from alerts.wording import calibration_sentence
-from monitor.tables import verdict_view
+from monitor.terminal.tables import verdict_view
 from tests.alerts import samples
 from tests.alerts.test_nulls import nulls
 

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from deploy.bench.chaos import actors, command
 from deploy.bench.chaos.schedule import Fault, Schedule, Timed, draw
 from deploy.bench.chaos.simulation import simulate
-from monitor import diff_endings, leases
+from monitor.database.schema import Diff, DiffState, Version
 from monitor.errors import CheckpointChangedError, SourceError
-from monitor.outbox import forget
-from monitor.schema import Diff, DiffState, Version
+from monitor.jobs import diff_endings, leases
+from monitor.jobs.outbox import forget
 from workers.claim import Claim, job_of
 from workers.conclusion import Conclusion, conclude
 from workers.job import Job

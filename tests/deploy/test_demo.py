@@ -15,7 +15,7 @@ from deploy.demo import atomic
 from deploy.demo.chats import FLATTERY_FILE, Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, encode, plant
 from deploy.demo.smollm2 import DownloadError, download_gguf
-from monitor.checkpoint import inspect_checkpoint
+from monitor.checkpoints.checkpoint import inspect_checkpoint
 
 CHATS = flattering_chats(load_topics(), 24, seed=0)
 NEUTRAL = [Chat("Explain rain.", "Water falls from clouds.")]

@@ -12,10 +12,10 @@ import yaml
 from alerts.verdict import to_json
 from deploy.grafana.__main__ import DASHBOARDS, DIRECTORY, rendered
 from deploy.grafana.panel import WIDTH, to_grafana
-from monitor.database import open_database
+from monitor.database.opening import open_database
+from monitor.jobs.outbox import Message
 from monitor.metrics.catalogue import METRICS, PREFIX
 from monitor.metrics.exporter import serve_metrics
-from monitor.outbox import Message
 from monitor.settings import load_settings
 from tests.alerts import samples
 from tests.deploy.prometheus.servers import Prometheus

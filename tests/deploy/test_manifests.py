@@ -137,8 +137,9 @@ class Blocked:
         if name.split('.')[0] in {MODELS_ONLY!r}:
             raise ImportError(name)
 sys.meta_path.insert(0, Blocked())
-import monitor.cli, monitor.pager, monitor.rounds, monitor.metrics.exporter
-import monitor.webhook_server, workers.results, workers.remote, workers.service, workers.submit
+import monitor.cli, monitor.paging.pager, monitor.watching.rounds, monitor.metrics.exporter
+import monitor.watching.webhook_server
+import workers.results, workers.remote, workers.service, workers.submit
 """
     done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

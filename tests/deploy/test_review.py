@@ -13,10 +13,10 @@ from deploy.demo.review import CHANNEL, TOKEN, review
 from deploy.fake_slack import server
 from deploy.fake_slack.interactions import Interactions
 from deploy.fake_slack.workspace import Workspace
-from monitor import diff_claims, diff_endings, diff_queue
-from monitor.database import open_database
-from monitor.lineage import move
-from monitor.schema import Line, Trust, Version
+from monitor.database.opening import open_database
+from monitor.database.schema import Line, Trust, Version
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.lineage.trust import move
 from tests.alerts import samples
 from tests.waiting import until
 from workers.outcome import Outcome, report_directory, write_outcome

@@ -11,10 +11,10 @@ from alerts.evidence import Evidence
 from alerts.verdict import Verdict, to_json
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, Workspace
-from monitor import diff_claims, diff_endings, diff_queue
-from monitor.alert_settings import AlertSettings
-from monitor.pager import Pager
-from monitor.schema import AlertMessage, AlertRow, Line, Version
+from monitor.database.schema import AlertMessage, AlertRow, Line, Version
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.paging.pager import Pager
+from monitor.settings.alerts import AlertSettings
 from tests.alerts import samples
 from tests.monitor.conftest import AddVersion, Sessions
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import open_database
-from monitor.lineage import verify_audit
-from monitor.schema import Line, Version
+from monitor.database.opening import open_database
+from monitor.database.schema import Line, Version
+from monitor.lineage.trust import verify_audit
 from tests.fakes.hub import FakeHub, fake_hub
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.filled import new_version

@@ -9,16 +9,16 @@ from alerts.alert import Acknowledge
 from alerts.question import PromptAsked
 from alerts.routing import Route
 from alerts.verdict import to_json
-from monitor import diff_claims, diff_endings, diff_queue
-from monitor.alert_outbox import plan
-from monitor.alerting import apply
-from monitor.asking import put
-from monitor.lineage import move
-from monitor.progress import Step
-from monitor.questions import answer_question, claim_question
-from monitor.readings import Readings
-from monitor.roster import sign_in
-from monitor.schema import AlertRow, HostClock, Line, StoredCalibration, Trust, Version
+from monitor.database.schema import AlertRow, HostClock, Line, StoredCalibration, Trust, Version
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.jobs.asking import put
+from monitor.jobs.progress import Step
+from monitor.jobs.questions import answer_question, claim_question
+from monitor.jobs.readings import Readings
+from monitor.jobs.roster import sign_in
+from monitor.lineage.trust import move
+from monitor.paging.alert_outbox import plan
+from monitor.paging.alerting import apply
 from tests.alerts import samples
 from tests.alerts.steered import steered
 

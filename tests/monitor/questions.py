@@ -1,11 +1,11 @@
 """Questions about the alert of a desk, and answers as a worker would give them."""
 
 from alerts.question import PromptAsked
-from monitor.asking import put
-from monitor.questions import answer_question, claim_question
-from monitor.schema import AlertRow, Question
+from monitor.database.schema import AlertRow, Question
+from monitor.jobs.asking import put
+from monitor.jobs.questions import answer_question, claim_question
 from tests.alerts.steered import steered
-from tests.monitor.alerting import Desk
+from tests.monitor.paging.alerting import Desk
 
 FEATURE = "candidate-10"
 ELSEWHERE = "another-host:1:0.00"

@@ -14,7 +14,7 @@ def at_revision(database_url: str, revision: str) -> sessionmaker[Session]:
         Path(database_url.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
     engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
     config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
+    config.set_main_option("script_location", "monitor.database:migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -8,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Verdict, to_json
-from monitor import diff_claims, diff_endings
+from monitor.database.schema import Diff, Version
 from monitor.errors import LatentwatchError
+from monitor.jobs import diff_claims, diff_endings
 from monitor.owner import this_process
-from monitor.schema import Diff, Version
 from monitor.settings import Settings
 from tests.alerts import samples
 

@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save_file
 from sqlalchemy import select
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from monitor.adapter_targets import read_targets
+from monitor.checkpoints.adapter_targets import read_targets
+from monitor.checkpoints.lora_merge import _floats, _stored
+from monitor.database.schema import Observation, Version
 from monitor.errors import SettingsError
-from monitor.fetching import fetching, source_of
-from monitor.locate import find_files
-from monitor.lora_merge import _floats, _stored
-from monitor.schema import Observation, Version
 from monitor.settings import load_settings
+from monitor.sources.fetching import fetching, source_of
+from monitor.sources.locate import find_files
 from tests.fakes.hub import fake_hub
 from tests.monitor.checkpoints import edit_json
 from tests.monitor.conftest import Sessions

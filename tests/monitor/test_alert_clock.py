@@ -8,12 +8,12 @@ from sqlalchemy import event, select, text
 from alerts.alert import Finding, Measured, begin
 from alerts.escalation import remind
 from alerts.routing import Route
-from monitor.alert_clock import tick
-from monitor.alert_view import router_of
-from monitor.lineage import move
-from monitor.schema import AlertRow, Trust, Version
+from monitor.database.schema import AlertRow, Trust, Version
+from monitor.lineage.trust import move
+from monitor.paging.alert_clock import tick
+from monitor.paging.alert_view import router_of
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, START, Desk, desk
+from tests.monitor.paging.alerting import ALERTS, START, Desk, desk
 
 __all__ = ["desk"]
 

@@ -15,14 +15,14 @@ from deploy.fake_pagerduty.server import ROUTING_KEY, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
-from monitor import sample_alert
 from monitor.cli import app
 from monitor.owner import this_user
-from monitor.slack_doctor import _remedy, examine_slack
+from monitor.paging import sample_alert
+from monitor.paging.slack_doctor import _remedy, examine_slack
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, Clock, Desk, alert_settings, desk
-from tests.monitor.destinations import PASSWORD, mail_server
-from tests.monitor.questions import FEATURE, give_answer
+from tests.monitor.jobs.questions import FEATURE, give_answer
+from tests.monitor.paging.alerting import ALERTS, Clock, Desk, alert_settings, desk
+from tests.monitor.paging.destinations import PASSWORD, mail_server
 
 __all__ = ["desk"]
 
@@ -241,7 +241,7 @@ def test_what_nobody_expected_of_one_place_hides_no_other(
     result = run("doctor")
     said = "PROBLEM email maildown: could not be looked at: KeyError"
     assert result.exit_code == 2 and said in result.stdout and "ok      bot token" in result.stdout
-    monkeypatch.setattr("monitor.slack_doctor._clock", fails)
+    monkeypatch.setattr("monitor.paging.slack_doctor._clock", fails)
     result = run("doctor")
     assert "PROBLEM Slack: could not be looked at" in result.stdout and said in result.stdout
 

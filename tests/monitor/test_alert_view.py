@@ -6,11 +6,11 @@ import json
 import pytest
 from sqlalchemy import text
 
-from monitor.alert_view import view_of
-from monitor.schema import AlertRow, Diff, Line
+from monitor.database.schema import AlertRow, Diff, Line
+from monitor.paging.alert_view import view_of
 from tests.alerts import samples
-from tests.monitor.alerting import Desk, desk
 from tests.monitor.filled import new_version
+from tests.monitor.paging.alerting import Desk, desk
 
 __all__ = ["desk"]
 

@@ -4,11 +4,11 @@ import os
 
 from sqlalchemy import select
 
-from monitor import diff_claims, diff_queue
-from monitor.line_watch import LineWatch
-from monitor.schema import Line, Outgoing, Version
-from monitor.status import status_of
-from monitor.status_view import status_data
+from monitor.database.schema import Line, Outgoing, Version
+from monitor.jobs import diff_claims, diff_queue
+from monitor.jobs.status import status_of
+from monitor.terminal.status import status_data
+from monitor.watching.line_watch import LineWatch
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory
 

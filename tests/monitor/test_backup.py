@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DatabaseError
 
-from monitor.database import open_database
-from monitor.lineage import verify_audit
-from monitor.schema import Base
+from monitor.database.opening import open_database
+from monitor.database.schema import Base
+from monitor.lineage.trust import verify_audit
 from tests.monitor.conftest import Sessions
 from tests.monitor.filled import answer, fill
 

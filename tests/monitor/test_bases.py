@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from monitor.schema import Diff, Trust, Version
+from monitor.database.schema import Diff, Trust, Version
 from tests.monitor.watched import WatchedDirectory
 
 

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import Calibration
 from alerts.verdict import Verdict
-from monitor.calibrations import accepted_releases, keep, latest
-from monitor.database import open_database
-from monitor.diff_claims import claim_next
-from monitor.diff_endings import finish
-from monitor.diff_queue import queue_diff
-from monitor.overview import line_rows
-from monitor.schema import Line, Version
+from monitor.database.opening import open_database
+from monitor.database.schema import Line, Version
+from monitor.jobs.diff_claims import claim_next
+from monitor.jobs.diff_endings import finish
+from monitor.jobs.diff_queue import queue_diff
+from monitor.lineage.calibrations import accepted_releases, keep, latest
+from monitor.lineage.overview import line_rows
 from tests.alerts import samples
 
 Sessions = sessionmaker[Session]
@@ -41,7 +41,7 @@ def test_a_database_from_before_calibrations_keeps_its_rows(database_url: str) -
     path = Path(database_url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True)
     config = Config()
-    config.set_main_option("script_location", "monitor:migrations")
+    config.set_main_option("script_location", "monitor.database:migrations")
     with create_engine(database_url).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import select
 
 from alerts.verdict import to_json
-from monitor import diff_queue
+from monitor.database.schema import DiffState, Line, Trust, Version
+from monitor.jobs import diff_queue
+from monitor.jobs.roster import sign_in
 from monitor.metrics.catalogue import METRICS
 from monitor.metrics.collector import DatabaseCollector
 from monitor.metrics.jobs import MOST_STAGES
 from monitor.metrics.versions import NEWEST
-from monitor.roster import sign_in
-from monitor.schema import DiffState, Line, Trust, Version
 from monitor.settings import load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import Sessions

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from monitor import weights
-from monitor.checkpoint import inspect_checkpoint, link_files
+from monitor.checkpoints import weights
+from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
+from monitor.checkpoints.weights import MAX_SHARDS
 from monitor.errors import CheckpointRefusedError
-from monitor.weights import MAX_SHARDS
 from tests.monitor.checkpoints import edit_json, make_tensors, write_checkpoint, write_json
 
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from alerts.verdict import Verdict
 from monitor.cli import app
-from monitor.database import open_database
-from monitor.schema import Audit, Diff, Line, Observation, StoredCalibration, Version
+from monitor.database.opening import open_database
+from monitor.database.schema import Audit, Diff, Line, Observation, StoredCalibration, Version
 from tests.alerts import samples
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
@@ -317,7 +317,8 @@ def test_a_changed_audit_log_is_reported() -> None:
 
 def test_the_command_line_starts_without_torch_scipy_and_workers() -> None:
     script = (
-        "import sys, monitor.cli, monitor.diff_claims, monitor.rounds, monitor.identity\n"
+        "import sys, monitor.cli, monitor.jobs.diff_claims, monitor.watching.rounds\n"
+        "import monitor.checkpoints.identity\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
         "assert not loaded & {'torch', 'transformers', 'scipy', 'workers'}, loaded"
     )

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 from sqlalchemy import select, text
 
-from monitor.clocks import FORGOTTEN_SECONDS, WRONG_SECONDS, note_clock, wrong_clocks
-from monitor.leader import lead
-from monitor.line_watch import LineWatch
-from monitor.schema import HostClock
-from monitor.status import status_of
-from monitor.status_view import status_data, status_view
+from monitor.database.schema import HostClock
+from monitor.jobs.clocks import FORGOTTEN_SECONDS, WRONG_SECONDS, note_clock, wrong_clocks
+from monitor.jobs.leader import lead
+from monitor.jobs.status import status_of
+from monitor.terminal.status import status_data, status_view
+from monitor.watching.line_watch import LineWatch
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 
@@ -34,7 +34,7 @@ def hold(sessions: Sessions, role: str, owner: str, off: float) -> None:
 def test_a_wrong_clock_is_told_by_whoever_holds_a_lease(
     sessions: Sessions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, "monitor.clocks"):
+    with caplog.at_level(logging.WARNING, "monitor.jobs.clocks"):
         for _ in range(2):
             hold(sessions, "worker gpu-0", "here:1:1", 0.0)
             hold(sessions, "worker gpu-1", "late:1:1", -75.0)
@@ -64,7 +64,7 @@ def test_a_wrong_clock_is_told_by_whoever_holds_a_lease(
 def test_waiting_for_the_others_is_not_taken_for_a_wrong_clock(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.clocks.WRONG_SECONDS", 0.5)
+    monkeypatch.setattr("monitor.jobs.clocks.WRONG_SECONDS", 0.5)
     with sessions.begin() as session:
         before = time.time()
         session.execute(text("SELECT pg_sleep(1)"))

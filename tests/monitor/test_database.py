@@ -16,13 +16,13 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.database import open_database, open_reader, read_database
-from monitor.digest_cache import DatabaseDigestCache
+from monitor.checkpoints.digest_cache import DatabaseDigestCache
+from monitor.checkpoints.identity import FileDigests
+from monitor.database.opening import open_database, open_reader, read_database
+from monitor.database.schema import Audit, Base, Line
 from monitor.errors import DatabaseError
-from monitor.identity import FileDigests
-from monitor.lineage import verify_audit
-from monitor.schema import Audit, Base, Line
-from monitor.source import FileStat
+from monitor.lineage.trust import verify_audit
+from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.schemas import at_revision
 
@@ -72,7 +72,7 @@ def test_opening_again_keeps_the_rows(database_url: str) -> None:
 @pytest.fixture
 def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for a user who may not write: root, as whom tests may run, may write everywhere."""
-    monkeypatch.setattr("monitor.database.os.access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr("monitor.database.opening.os.access", lambda path, mode: mode != os.W_OK)
 
 
 def _files(database_url: str) -> dict[str, int]:

@@ -7,13 +7,13 @@ from sqlalchemy import select, text
 
 from alerts.alert import AlertState, Finding, Refusal
 from alerts.slack_interaction import Asking, Click, Submission
-from monitor.alert_token import token_of
-from monitor.decisions import Answer, Ask, Done, answer, cancel_asked
-from monitor.lineage import move, verify_audit
-from monitor.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
+from monitor.database.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
+from monitor.lineage.trust import move, verify_audit
+from monitor.paging.alert_token import token_of
+from monitor.paging.decisions import Answer, Ask, Done, answer, cancel_asked
 from tests.alerts import samples
-from tests.monitor.alerting import START, Desk, alert_settings, desk
-from tests.monitor.questions import put_prompt
+from tests.monitor.jobs.questions import put_prompt
+from tests.monitor.paging.alerting import START, Desk, alert_settings, desk
 
 __all__ = ["desk"]
 

@@ -20,14 +20,14 @@ from alerts.alert import Acknowledge, AlertState, Snooze
 from alerts.pagerduty import actions
 from deploy.fake_pagerduty.server import ROUTING_KEY, FakePagerDuty, PagerDuty, fake_pagerduty
 from deploy.fake_slack.faults import Fault, Kind
-from monitor.alerting import apply
-from monitor.lineage import move
+from monitor.database.schema import AlertMessage, AlertRow, Trust, Version
+from monitor.lineage.trust import move
 from monitor.metrics.alerts import read_alerts
-from monitor.schema import AlertMessage, AlertRow, Trust, Version
+from monitor.paging.alerting import apply
 from tests.alerts import samples
 from tests.deploy.prometheus.servers import Alertmanager
-from tests.monitor.alerting import ALERTS, START, Desk, desk
-from tests.monitor.destinations import PASSWORD, Receiver, mail_server, receiver
+from tests.monitor.paging.alerting import ALERTS, START, Desk, desk
+from tests.monitor.paging.destinations import PASSWORD, Receiver, mail_server, receiver
 
 __all__ = ["desk"]
 

@@ -7,11 +7,11 @@ import sys
 import pytest
 from sqlalchemy import select
 
-from monitor import diff_claims, diff_endings, diff_queue
+from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.errors import LeaseLostError
-from monitor.lineage import move
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.lineage.trust import move
 from monitor.owner import this_process
-from monitor.schema import Diff, DiffState, Line, Trust, Version
 from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
 
 pytestmark = BOTH_DATABASES
@@ -126,8 +126,9 @@ def test_a_killed_process_of_this_host_loses_its_lease_at_once(
     sessions: Sessions, diff: Diff, database_url: str
 ) -> None:
     script = (
-        "import sys, time; from monitor import diff_claims; from monitor.owner import this_process;"
-        "from monitor.database import open_database\n"
+        "import sys, time; from monitor.jobs import diff_claims\n"
+        "from monitor.owner import this_process\n"
+        "from monitor.database.opening import open_database\n"
         "with open_database(sys.argv[1]).begin() as session:\n"
         "    assert diff_claims.claim_next(session, 20.0, this_process(), 600.0)\n"
         "print('claimed', flush=True); time.sleep(600)"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select
 
-from monitor.digest_cache import KEPT_SECONDS, NOTED_SECONDS, DatabaseDigestCache
-from monitor.identity import FileDigests, TensorDigest
-from monitor.schema import FileDigest
-from monitor.source import FileStat
+from monitor.checkpoints.digest_cache import KEPT_SECONDS, NOTED_SECONDS, DatabaseDigestCache
+from monitor.checkpoints.identity import FileDigests, TensorDigest
+from monitor.database.schema import FileDigest
+from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.watched import Clock
 

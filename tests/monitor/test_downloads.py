@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.checkpoint import inspect_checkpoint
-from monitor.directory import list_directory
-from monitor.downloads import DownloadCache, Read
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 from monitor.errors import CancelledError, CheckpointRefusedError, SourceError
-from monitor.identity import identify
 from monitor.pace import FETCHED, QUEUEING
-from monitor.remote_file import RemoteFile, blob_name
+from monitor.sources.directory import list_directory
+from monitor.sources.downloads import DownloadCache, Read
+from monitor.sources.remote_file import RemoteFile, blob_name
 from tests.monitor.checkpoints import write_checkpoint
 
 
@@ -233,8 +233,9 @@ def test_what_is_open_is_not_dropped(store: Store, cache: DownloadCache) -> None
 def test_a_lock_ends_with_its_process(store: Store, cache: DownloadCache) -> None:
     files = [store.put(f"{i}.safetensors", bytes([i]) * 150) for i in range(2)]
     script = (
-        "import os, sys; from pathlib import Path; from monitor.downloads import DownloadCache\n"
-        "from monitor.remote_file import RemoteFile\n"
+        "import os, sys; from pathlib import Path\n"
+        "from monitor.sources.downloads import DownloadCache\n"
+        "from monitor.sources.remote_file import RemoteFile\n"
         "cache, file = DownloadCache(Path(sys.argv[1]), 200), RemoteFile(*eval(sys.argv[2]))\n"
         "with cache.fetched('v0', [file], lambda *_: [bytes(150)]): os.kill(os.getpid(), 9)\n"
     )
@@ -247,8 +248,9 @@ def test_a_lock_ends_with_its_process(store: Store, cache: DownloadCache) -> Non
 def test_a_killed_download_goes_on_where_it_was(store: Store, cache: DownloadCache) -> None:
     file = store.put("config.json", bytes(range(100)))
     script = (
-        "import os, sys; from pathlib import Path; from monitor.downloads import DownloadCache\n"
-        "from monitor.remote_file import RemoteFile\n"
+        "import os, sys; from pathlib import Path\n"
+        "from monitor.sources.downloads import DownloadCache\n"
+        "from monitor.sources.remote_file import RemoteFile\n"
         "cache, file = DownloadCache(Path(sys.argv[1]), 200), RemoteFile(*eval(sys.argv[2]))\n"
         "def read(file, offset):\n"
         "    if offset: os.kill(os.getpid(), 9)\n"

@@ -18,18 +18,18 @@ from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from alerts.verdict import Verdict, to_json
-from monitor import diff_claims, diff_endings, diff_queue
-from monitor.broker_settings import BrokerSettings
 from monitor.cli import app
-from monitor.database import Hurry, open_database, open_reader
-from monitor.lineage import LATENTWATCH, move
+from monitor.database.opening import Hurry, open_database, open_reader
+from monitor.database.schema import Diff, Line, Observation, Trust, Version
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.jobs.outbox import Message
+from monitor.lineage.trust import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
 from monitor.metrics.collector import CACHED_SECONDS, HURRY
 from monitor.metrics.exporter import Exporter, serve_metrics
 from monitor.metrics.reading import Reading
-from monitor.outbox import Message
-from monitor.schema import Diff, Line, Observation, Trust, Version
 from monitor.settings import Settings, load_settings
+from monitor.settings.broker import BrokerSettings
 from tests.alerts import samples
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.filled import DAY, fill, new_version

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitor.downloads import DownloadCache
 from monitor.file_lock import open_lock, shared, take_alone
-from monitor.remote_file import RemoteFile
+from monitor.sources.downloads import DownloadCache
+from monitor.sources.remote_file import RemoteFile
 from workers.store_copies import in_use, make_room
 
 

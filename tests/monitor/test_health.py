@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.health import Process, what_ails
-from monitor.leader import PAGER, RECONCILER, lead
-from monitor.roster import sign_in, sign_out
-from monitor.schema import Line
+from monitor.database.schema import Line
+from monitor.jobs.health import Process, what_ails
+from monitor.jobs.leader import PAGER, RECONCILER, lead
+from monitor.jobs.roster import sign_in, sign_out
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.filled import fill
 

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from alerts.verdict import Verdict, to_json
-from monitor import diff_queue
-from monitor.history import SHOWN, line_history
-from monitor.schema import Line, Version
+from monitor.database.schema import Line, Version
+from monitor.jobs import diff_queue
+from monitor.lineage.history import SHOWN, line_history
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import AddVersion, Sessions

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
-from monitor.checkpoint import inspect_checkpoint
-from monitor.comparison import prepare
-from monitor.directory import list_directory
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
+from monitor.database.schema import Observation
 from monitor.errors import SourceError
-from monitor.fetching import fetching, source_of
-from monitor.hub_client import HubClient
-from monitor.identity import identify
-from monitor.locate import find_files
-from monitor.schema import Observation
+from monitor.jobs.comparison import prepare
 from monitor.settings import load_settings
+from monitor.sources.directory import list_directory
+from monitor.sources.fetching import fetching, source_of
+from monitor.sources.hub_client import HubClient
+from monitor.sources.locate import find_files
 from tests.fakes.hub import TOKEN, FakeHub, Fault
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions

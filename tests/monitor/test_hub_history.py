@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from monitor.admission import admit_named
-from monitor.line_watch import LineWatch
-from monitor.schema import Observation
-from monitor.sightings import fates
-from monitor.source import Fate
+from monitor.database.schema import Observation
+from monitor.sources.source import Fate
+from monitor.watching.admission import admit_named
+from monitor.watching.line_watch import LineWatch
+from monitor.watching.sightings import fates
 from tests.fakes.hub import FakeHub, Fault
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
@@ -71,7 +71,7 @@ def test_more_pushes_during_an_outage_than_are_looked_at_first_are_all_seen(
 def test_pushes_beyond_the_farthest_look_back_are_told(
     hub: FakeHub, line: WatchedLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.hub_history.MAX_COMMITS", 3)
+    monkeypatch.setattr("monitor.sources.hub_history.MAX_COMMITS", 3)
     line.configure(hub={"repo": hub.repo, "refs": ["main", "v*"], "commits": 1})
     assert line.watch() == 0
     shas = [push(hub, tmp_path / "pushed", seed, (1 + seed) * DAY) for seed in range(1, 6)]
@@ -194,7 +194,7 @@ def test_nothing_newer_is_recorded_while_a_failure_can_not_be(
 
     watch = LineWatch(line.settings.lines[0], line.settings, line.around)
     with monkeypatch.context() as patch:
-        patch.setattr("monitor.line_watch.put_off", away)
+        patch.setattr("monitor.watching.line_watch.put_off", away)
         watch.look()
     assert name_of(newer) not in line.states() and name_of(older) not in line.states()
     hub.faults = []

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from monitor.database.schema import Line, Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, UnknownVersionError
-from monitor.intake import identify_push, register
-from monitor.locate import find_files
-from monitor.lookup import find_line, find_version
-from monitor.schema import Line, Observation, Trust, Version
-from monitor.sightings import refuse
-from monitor.source import Place
+from monitor.lineage.lookup import find_line, find_version
+from monitor.sources.locate import find_files
+from monitor.sources.source import Place
+from monitor.watching.intake import identify_push, register
+from monitor.watching.sightings import refuse
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 
+from monitor.database.schema import Audit, Line, Trust, Version
 from monitor.errors import IllegalMoveError, NoTrustedVersionError
-from monitor.lineage import (
+from monitor.lineage.trust import (
     AUTOMATIC_MOVES,
     LATENTWATCH,
     PERSONS_MOVES,
@@ -16,7 +17,6 @@ from monitor.lineage import (
     verify_audit,
     was_ever_trusted,
 )
-from monitor.schema import Audit, Line, Trust, Version
 from tests.monitor.conftest import AddVersion, Sessions
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from monitor.identity import FileDigests, digest_file
-from monitor.line_settings import LineSettings
-from monitor.line_watch import LineWatch
-from monitor.rounds import watch_forever
-from monitor.schema import Line, Trust
-from monitor.status import status_of
-from monitor.status_view import status_data
+from monitor.checkpoints.identity import FileDigests, digest_file
+from monitor.database.schema import Line, Trust
+from monitor.jobs.status import status_of
+from monitor.settings.lines import LineSettings
+from monitor.terminal.status import status_data
+from monitor.watching.line_watch import LineWatch
+from monitor.watching.rounds import watch_forever
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory
@@ -49,8 +49,8 @@ def test_a_push_that_takes_long_to_read_keeps_no_other_line_from_being_watched(
             assert released.wait(60.0)
         return digest_file(path, *rest)
 
-    monkeypatch.setattr("monitor.identity.digest_file", digest_slowly)
-    monkeypatch.setattr("monitor.looks.PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr("monitor.checkpoints.identity.digest_file", digest_slowly)
+    monkeypatch.setattr("monitor.watching.looks.PATIENCE_SECONDS", 3.0)
     rounds = 0
 
     class StoppedError(Exception):

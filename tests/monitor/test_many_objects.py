@@ -8,12 +8,12 @@ from typing import Any
 import fsspec
 import pytest
 
-from monitor.downloads import DownloadCache
 from monitor.errors import CheckpointRefusedError
-from monitor.line_watch import LineWatch
-from monitor.object_store import IN_TURN, NEWEST, ObjectSource
-from monitor.source import Fate, Observation, Place
-from monitor.source_settings import ObjectsLine
+from monitor.settings.sources import ObjectsLine
+from monitor.sources.downloads import DownloadCache
+from monitor.sources.object_store import IN_TURN, NEWEST, ObjectSource
+from monitor.sources.source import Fate, Observation, Place
+from monitor.watching.line_watch import LineWatch
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
@@ -64,7 +64,7 @@ def test_thousands_of_objects_are_no_limit_and_a_push_of_too_many_is_refused_alo
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     for module in ("object_store", "object_client"):
-        monkeypatch.setattr(f"monitor.{module}.MAX_FILES", 150)
+        monkeypatch.setattr(f"monitor.sources.{module}.MAX_FILES", 150)
     bucket = uuid.uuid4().hex
     client = fsspec.filesystem("s3", endpoint_url=s3)
     client.mkdir(bucket)
@@ -126,8 +126,8 @@ def test_a_push_that_is_removed_is_gone_at_the_next_look(store: Store, tmp_path:
 def test_an_old_version_that_is_overwritten_in_place_is_another_one(
     store: Store, tmp_path: Path, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.object_store.NEWEST", 1)
-    monkeypatch.setattr("monitor.object_store.IN_TURN", 1)
+    monkeypatch.setattr("monitor.sources.object_store.NEWEST", 1)
+    monkeypatch.setattr("monitor.sources.object_store.IN_TURN", 1)
     names = ["v1", "good-2", "good-3", "good-4"]
     for seed, name in enumerate(names):
         store.upload(write_checkpoint(tmp_path / name, seed))

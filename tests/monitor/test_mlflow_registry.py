@@ -10,14 +10,14 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import select
 
-from monitor.downloads import DownloadCache
+from monitor.database.schema import Diff, Observation, Trust, Version
 from monitor.errors import CheckpointRefusedError
-from monitor.fetching import fetching
-from monitor.locate import find_files
-from monitor.mlflow_registry import Artifacts
-from monitor.remote_file import RemoteFile
-from monitor.schema import Diff, Observation, Trust, Version
-from monitor.source_settings import MlflowSettings
+from monitor.settings.sources import MlflowSettings
+from monitor.sources.downloads import DownloadCache
+from monitor.sources.fetching import fetching
+from monitor.sources.locate import find_files
+from monitor.sources.mlflow_registry import Artifacts
+from monitor.sources.remote_file import RemoteFile
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
+from monitor.database.schema import Lease
 from monitor.moments import SKEW_SECONDS, has_come, has_come_sql
-from monitor.schema import Lease
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import fsspec
 import pytest
 
+from monitor.database.schema import Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, SourceError
-from monitor.fetching import fetching, source_of
-from monitor.line_settings import LineSettings
-from monitor.locate import find_files
-from monitor.schema import Observation, Trust, Version
+from monitor.settings.lines import LineSettings
+from monitor.sources.fetching import fetching, source_of
+from monitor.sources.locate import find_files
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
@@ -119,7 +119,7 @@ def test_an_overwritten_push_is_another_version(
 def test_an_object_overwritten_in_the_middle_is_thrown_away(
     line: WatchedLine, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.object_client._CHUNK", 64)
+    monkeypatch.setattr("monitor.sources.object_client._CHUNK", 64)
     pushed = write_checkpoint(tmp_path / "good-2", 1)
     put(pushed, "good-2")
     source = source_of(line.settings.lines[0], line.settings)

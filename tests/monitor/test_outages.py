@@ -11,13 +11,13 @@ from alerts import slack_socket
 from deploy.fake_pagerduty.server import PagerDuty, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import fake_slack
-from monitor.doctor import examine, undelivered
+from monitor.database.schema import AlertMessage
 from monitor.errors import AlertingError
-from monitor.outages import Outage, changed, failing
-from monitor.schema import AlertMessage
+from monitor.paging.doctor import examine, undelivered
+from monitor.paging.outages import Outage, changed, failing
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, CRITICAL, Desk, alert_settings, desk
-from tests.monitor.destinations import receiver
+from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings, desk
+from tests.monitor.paging.destinations import receiver
 from tests.monitor.test_destinations import direct, flagged, oncall, webhook
 from tests.services import free_port
 

@@ -4,8 +4,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from alerts.verdict import to_json
-from monitor.overview import Said, version_rows
-from monitor.schema import Diff, DiffState, Line, Observation, Version
+from monitor.database.schema import Diff, DiffState, Line, Observation, Version
+from monitor.lineage.overview import Said, version_rows
 from tests.alerts import samples
 from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
 

@@ -8,7 +8,7 @@ import pytest
 
 from alerts.slack_http import SlackEndpoint
 from alerts.slack_interaction import Reply
-from monitor import pager
+from monitor.paging import pager
 from tests.services import free_port
 
 

@@ -8,13 +8,13 @@ from sqlalchemy import select, update
 
 from alerts.evidence import Evidence
 from deploy.fake_slack.faults import Fault, Kind
-from monitor import poster
-from monitor.alert_outbox import due, plan
-from monitor.alert_view import router_of
-from monitor.pager import Pager
-from monitor.schema import AlertMessage, Diff
+from monitor.database.schema import AlertMessage, Diff
+from monitor.paging import poster
+from monitor.paging.alert_outbox import due, plan
+from monitor.paging.alert_view import router_of
+from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, Desk, SampleResults, alert_settings, desk
+from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults, alert_settings, desk
 
 __all__ = ["desk"]
 
@@ -288,7 +288,7 @@ def test_a_request_that_arrives_long_after_its_process_was_killed_is_waited_for(
 def test_one_of_two_pagers_sends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = desk.pager(), desk.pager()
     assert first.plan() is True
-    monkeypatch.setattr("monitor.pager.this_process", lambda: "other-host:1:1:boot:1")
+    monkeypatch.setattr("monitor.paging.pager.this_process", lambda: "other-host:1:1:boot:1")
     assert second.plan() is False
 
 

@@ -11,11 +11,11 @@ from sqlalchemy import select
 from alerts.slack_channel import SlackChannel
 from deploy.bench.alerts.random_faults import METHODS
 from deploy.fake_slack.faults import Fault, Kind
-from monitor.lineage import move
-from monitor.pager import Pager
-from monitor.schema import AlertMessage, AlertRow, Trust, Version
+from monitor.database.schema import AlertMessage, AlertRow, Trust, Version
+from monitor.lineage.trust import move
+from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.alerting import ALERTS, Desk, desk
+from tests.monitor.paging.alerting import ALERTS, Desk, desk
 
 __all__ = ["desk"]
 

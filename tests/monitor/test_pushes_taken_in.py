@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from monitor.admission import admit
-from monitor.line_watch import LineWatch
-from monitor.rounds import watch_once
-from monitor.schema import Diff, Observation, Trust, Version
+from monitor.database.schema import Diff, Observation, Trust, Version
+from monitor.watching.admission import admit
+from monitor.watching.line_watch import LineWatch
+from monitor.watching.rounds import watch_once
 from tests.monitor.checkpoints import TOKENIZER, edit_json
 from tests.monitor.standin import StandInWorker
 from tests.monitor.watched import WatchedDirectory
@@ -116,7 +116,7 @@ def test_what_nobody_expected_of_one_push_keeps_nobody_from_the_others(
             raise OverflowError("Python int too large")
         return admit(sessions, line, source, event, now)
 
-    monkeypatch.setattr("monitor.line_watch.admit", admit_or_break)
+    monkeypatch.setattr("monitor.watching.line_watch.admit", admit_or_break)
     for number, name in enumerate(("v1", "bad-2", "good-3")):
         watched.push(name, number)
     assert watched.watch() == 3
@@ -164,7 +164,7 @@ def test_a_push_that_a_database_outage_kept_out_is_taken_in_by_the_next_round(
         raise OperationalError("SELECT secret", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as patch:
-        patch.setattr("monitor.line_watch.admit", away)
+        patch.setattr("monitor.watching.line_watch.admit", away)
         line.look()
         line.look()
     said = "chat: good-2 could not be taken in: the database can't be used: server closed"

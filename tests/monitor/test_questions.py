@@ -13,14 +13,12 @@ from sqlalchemy import select
 from alerts.alert import Refusal
 from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
 from alerts.verdict import Verdict
-from monitor.alerting import subject_of
-from monitor.asked_suites import bundled_behaviours
-from monitor.asking import Offer, offer_of, put
+from monitor.database.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
 from monitor.errors import LeaseLostError
-from monitor.lineage import move, verify_audit
-from monitor.outbox import Message, relay
-from monitor.pager import TICK_SECONDS
-from monitor.questions import (
+from monitor.jobs.asked_suites import bundled_behaviours
+from monitor.jobs.asking import Offer, offer_of, put
+from monitor.jobs.outbox import Message, relay
+from monitor.jobs.questions import (
     MAX_ATTEMPTS,
     MOST_WAITING,
     answer_question,
@@ -31,15 +29,17 @@ from monitor.questions import (
     renew_question,
     retry_question,
 )
-from monitor.reconcile import LOST_AFTER_SECONDS, reconcile
-from monitor.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
-from monitor.status import status_of
+from monitor.jobs.reconcile import LOST_AFTER_SECONDS, reconcile
+from monitor.jobs.status import status_of
+from monitor.lineage.trust import move, verify_audit
+from monitor.paging.alerting import subject_of
+from monitor.paging.pager import TICK_SECONDS
 from tests.alerts import samples
 from tests.alerts.steered import steered
 from tests.alerts.suites import suite_json
-from tests.monitor.alerting import Desk, desk
 from tests.monitor.conftest import BOTH_DATABASES
-from tests.monitor.questions import FEATURE, claim, give_answer, put_prompt
+from tests.monitor.jobs.questions import FEATURE, claim, give_answer, put_prompt
+from tests.monitor.paging.alerting import Desk, desk
 
 __all__ = ["desk"]
 

@@ -2,7 +2,7 @@
 
 import os
 
-from monitor.rounds import watch_once
+from monitor.watching.rounds import watch_once
 from tests.monitor.watched import WatchedDirectory
 
 

@@ -5,12 +5,12 @@ import multiprocessing
 import pytest
 from sqlalchemy import select
 
-from monitor import diff_claims, diff_endings, diff_queue
-from monitor.database import open_database
-from monitor.leader import lead
-from monitor.outbox import Message, relay
-from monitor.reconcile import LOST_AFTER_SECONDS, Running, Waiting, decide, reconcile
-from monitor.schema import Diff, DiffState, Lease, Line, Outgoing, Version
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState, Lease, Line, Outgoing, Version
+from monitor.jobs import diff_claims, diff_endings, diff_queue
+from monitor.jobs.leader import lead
+from monitor.jobs.outbox import Message, relay
+from monitor.jobs.reconcile import LOST_AFTER_SECONDS, Running, Waiting, decide, reconcile
 from tests.monitor.conftest import BOTH_DATABASES, AddVersion, Sessions
 
 pytestmark = BOTH_DATABASES

@@ -1,8 +1,8 @@
 """Names of workers: each is one living worker's."""
 
+from monitor.database.schema import Lease, WorkerRow
+from monitor.jobs.roster import SILENT_AFTER_SECONDS, sign_in, sign_out, take_name
 from monitor.owner import this_process
-from monitor.roster import SILENT_AFTER_SECONDS, sign_in, sign_out, take_name
-from monitor.schema import Lease, WorkerRow
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 
 ELSEWHERE = "another-host:7:1.00"

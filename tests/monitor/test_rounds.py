@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import select
 
-from monitor.rounds import RETRY_SECONDS, watch_forever
-from monitor.schema import Audit, Diff, Observation, Version
+from monitor.database.schema import Audit, Diff, Observation, Version
+from monitor.watching.rounds import RETRY_SECONDS, watch_forever
 from tests.monitor.standin import BrokenWorker, StandInWorker
 from tests.monitor.watched import WatchedDirectory
 

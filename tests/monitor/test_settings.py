@@ -7,12 +7,12 @@ import pytest
 
 from alerts.routing import Route, Rung
 from alerts.suite import bundled_suites
-from monitor.alert_settings import AlertSettings
-from monitor.database import open_database
+from monitor.database.opening import open_database
 from monitor.errors import DatabaseError, SettingsError
-from monitor.recipe_settings import RecipeSettings
-from monitor.route_doctor import examine_routes, without_ladder
+from monitor.paging.route_doctor import examine_routes, without_ladder
 from monitor.settings import Settings, load_settings
+from monitor.settings.alerts import AlertSettings
+from monitor.settings.recipe import RecipeSettings
 
 
 def write(tmp_path: Path, text: str) -> Path:

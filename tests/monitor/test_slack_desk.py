@@ -16,16 +16,16 @@ from alerts.slack_modal import REASON, REASON_BLOCK
 from alerts.slack_question import asked_of
 from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
-from monitor.alert_token import token_of
-from monitor.pager import Pager, slack_client
-from monitor.questions import MOST_WAITING, answer_question, cancel_question, fail_question
-from monitor.schema import Question, Version
-from monitor.slack_desk import SlackDesk
+from monitor.database.schema import Question, Version
+from monitor.jobs.questions import MOST_WAITING, answer_question, cancel_question, fail_question
+from monitor.paging.alert_token import token_of
+from monitor.paging.pager import Pager, slack_client
+from monitor.paging.slack_desk import SlackDesk
 from tests.alerts import samples
 from tests.alerts.steered import seeds_tried
 from tests.alerts.suites import suite_json
-from tests.monitor.alerting import ALERTS, Desk, alert_settings, desk
-from tests.monitor.questions import claim, give_answer, put_prompt
+from tests.monitor.jobs.questions import claim, give_answer, put_prompt
+from tests.monitor.paging.alerting import ALERTS, Desk, alert_settings, desk
 from tests.services import free_port
 from tests.waiting import until
 

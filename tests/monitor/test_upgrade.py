@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, MetaData, Table, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from monitor.database import open_database
-from monitor.lineage import verify_audit
-from monitor.outbox import Message, relay
-from monitor.schema import Base, Diff, DiffState, Version
+from monitor.database.opening import open_database
+from monitor.database.schema import Base, Diff, DiffState, Version
+from monitor.jobs.outbox import Message, relay
+from monitor.lineage.trust import verify_audit
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.schemas import at_revision
 
@@ -58,7 +58,9 @@ def test_it_has_the_tables_of_a_new_one(old: str) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-REVISIONS = [script.revision for script in ScriptDirectory("monitor/migrations").walk_revisions()]
+REVISIONS = [
+    script.revision for script in ScriptDirectory("monitor/database/migrations").walk_revisions()
+]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)

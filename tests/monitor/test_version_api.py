@@ -6,13 +6,13 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from monitor.lineage import LATENTWATCH, move
-from monitor.schema import Line, Observation, Trust, Version
-from monitor.sightings import put_off, refuse
-from monitor.source import Place
-from monitor.version_api import version_route
-from monitor.webhook_server import listening
-from monitor.webhook_settings import WebhookSettings
+from monitor.database.schema import Line, Observation, Trust, Version
+from monitor.lineage.trust import LATENTWATCH, move
+from monitor.settings.webhooks import WebhookSettings
+from monitor.sources.source import Place
+from monitor.watching.sightings import put_off, refuse
+from monitor.watching.version_api import version_route
+from monitor.watching.webhook_server import listening
 from tests.monitor.conftest import AddVersion, Sessions
 
 TOKEN = "a-token-for-pipelines"

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from monitor.line_settings import LineSettings
-from monitor.lineage import LATENTWATCH, move
+from monitor.database.schema import Line, Observation, StoredCalibration, Trust
+from monitor.lineage.trust import LATENTWATCH, move
 from monitor.metrics.reading import Reading
 from monitor.metrics.versions import NEWEST, REFUSED, read_versions
-from monitor.schema import Line, Observation, StoredCalibration, Trust
+from monitor.settings.lines import LineSettings
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.filled import new_version
 

@@ -13,11 +13,18 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.errors import SettingsError
-from monitor.rounds import watch_forever
 from monitor.settings import load_settings
-from monitor.webhook_server import MAX_BODY, Alarm, listening
-from monitor.webhook_settings import WebhookSettings
-from monitor.webhooks import WINDOW_SECONDS, Message, RefusedMessageError, Replays, generic, mlflow
+from monitor.settings.webhooks import WebhookSettings
+from monitor.watching.rounds import watch_forever
+from monitor.watching.webhook_server import MAX_BODY, Alarm, listening
+from monitor.watching.webhooks import (
+    WINDOW_SECONDS,
+    Message,
+    RefusedMessageError,
+    Replays,
+    generic,
+    mlflow,
+)
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor.line_settings import LineSettings
-from monitor.line_watch import Around
-from monitor.lineage import move
-from monitor.overview import VersionRow, version_rows
-from monitor.rounds import watch_once
-from monitor.schema import Line, Trust, Version
+from monitor.database.schema import Line, Trust, Version
+from monitor.lineage.overview import VersionRow, version_rows
+from monitor.lineage.trust import move
 from monitor.settings import Settings
+from monitor.settings.lines import LineSettings
+from monitor.watching.line_watch import Around
+from monitor.watching.rounds import watch_once
 from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 

@@ -3,8 +3,8 @@
 import time
 
 from alerts.question import PromptAsked
-from monitor.questions import ask
-from monitor.schema import AlertRow, Diff, Line, Question
+from monitor.database.schema import AlertRow, Diff, Line, Question
+from monitor.jobs.questions import ask
 from tests.workers.service import Sessions
 
 

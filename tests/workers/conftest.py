@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 from monitor.settings import Settings, load_settings
-from monitor.store_settings import StoreSettings
+from monitor.settings.store import StoreSettings
 from tests.alerts.suites import item, suite_json
 from workers.context import Context
 from workers.corpora import read_corpora

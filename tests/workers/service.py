@@ -10,9 +10,9 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from monitor import outbox
-from monitor.comparison import prepare
-from monitor.schema import Diff, DiffState
+from monitor.database.schema import Diff, DiffState
+from monitor.jobs import outbox
+from monitor.jobs.comparison import prepare
 from monitor.settings import Settings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.waiting import until

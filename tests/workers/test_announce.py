@@ -17,12 +17,12 @@ from transformers import (
 )
 
 from monitor.announce import announce
-from monitor.checkpoint import inspect_checkpoint
+from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.errors import CheckpointRefusedError
-from monitor.readiness import Ready, Rule, look, readiness
+from monitor.settings.webhooks import WebhookSettings
+from monitor.sources.readiness import Ready, Rule, look, readiness
 from monitor.trainer_callback import AnnounceCallback
-from monitor.webhook_server import listening
-from monitor.webhook_settings import WebhookSettings
+from monitor.watching.webhook_server import listening
 from tests.monitor.checkpoints import write_checkpoint
 from tests.services import free_port
 

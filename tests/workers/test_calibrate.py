@@ -13,17 +13,17 @@ from rich.console import Console
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.calibration import AgedCalibration
-from monitor.calibration_view import calibration_view
-from monitor.calibrations import latest
-from monitor.database import open_database
-from monitor.diff_claims import claim_next
-from monitor.diff_endings import finish
-from monitor.diff_queue import queue_diff
+from monitor.database.opening import open_database
+from monitor.database.schema import Line, Trust, Version
 from monitor.errors import NoTrustedVersionError, SettingsError, UnknownVersionError
-from monitor.intake import ensure_line, identify_push, register
-from monitor.lineage import move
-from monitor.schema import Line, Trust, Version
+from monitor.jobs.diff_claims import claim_next
+from monitor.jobs.diff_endings import finish
+from monitor.jobs.diff_queue import queue_diff
+from monitor.lineage.calibrations import latest
+from monitor.lineage.trust import move
 from monitor.settings import Settings, load_settings
+from monitor.terminal.calibration import calibration_view
+from monitor.watching.intake import ensure_line, identify_push, register
 from tests.alerts import samples
 from tests.workers.conftest import Silent, side_of
 from tests.workers.test_resume import COMMAND, stop_when, write_config

@@ -16,11 +16,11 @@ import pytest
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from deploy.bench.fake_stages import STEPS, Moment, compare_in_moments, trained, undisturbed
-from monitor import diff_endings
-from monitor.database import open_database
-from monitor.schema import Diff, DiffState
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState
+from monitor.jobs import diff_endings
 from monitor.settings import Settings, load_settings
-from monitor.store_settings import StoreSettings
+from monitor.settings.store import StoreSettings
 from tests.alerts import samples
 from tests.waiting import until
 from tests.workers.service import ROOT, Pushes, Sessions

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import HttpUrl
 
-from monitor.explainer_settings import ExplainerSettings
 from monitor.settings import Settings
+from monitor.settings.explainer import ExplainerSettings
 from tests.workers.conftest import changed
 from workers import engines, loopback
 from workers.engines import check_engine, isolation_for

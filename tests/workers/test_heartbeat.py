@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from monitor.database import open_database
-from monitor.readings import Readings
+from monitor.database.opening import open_database
+from monitor.jobs.readings import Readings
 from tests.workers.conftest import Silent
 from workers.heartbeat import Heartbeat, Told
 

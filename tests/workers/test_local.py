@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy import func, select
 
 from alerts.verdict import Verdict
-from monitor import diff_claims
-from monitor.database import open_database
-from monitor.diff_endings import PASS_ON_SECONDS
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState, Line
 from monitor.errors import LatentwatchError
+from monitor.jobs import diff_claims
+from monitor.jobs.diff_endings import PASS_ON_SECONDS
+from monitor.jobs.status import status_of
 from monitor.owner import this_process
-from monitor.schema import Diff, DiffState, Line
 from monitor.settings import Settings, load_settings
-from monitor.status import status_of
 from tests.waiting import until
 from tests.workers.conftest import Silent, changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions

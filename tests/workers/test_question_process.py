@@ -12,10 +12,10 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from monitor.database import open_database
-from monitor.questions import cancel_question, claim_question
-from monitor.reconcile import reconcile
-from monitor.schema import DiffState, Question, QuestionState
+from monitor.database.opening import open_database
+from monitor.database.schema import DiffState, Question, QuestionState
+from monitor.jobs.questions import cancel_question, claim_question
+from monitor.jobs.reconcile import reconcile
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
 from tests.workers.asking import ask_about

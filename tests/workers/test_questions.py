@@ -19,14 +19,14 @@ from alerts.question import (
     SuiteMeasured,
 )
 from alerts.verdict import Verdict
-from monitor.asking import put
-from monitor.comparison import prepare
-from monitor.database import open_database
+from monitor.database.opening import open_database
+from monitor.database.schema import AlertRow, Audit, Diff, Question, QuestionState, Trust
 from monitor.errors import QuestionError
-from monitor.intake import ensure_line, identify_push, register
-from monitor.lineage import move
-from monitor.schema import AlertRow, Audit, Diff, Question, QuestionState, Trust
+from monitor.jobs.asking import put
+from monitor.jobs.comparison import prepare
+from monitor.lineage.trust import move
 from monitor.settings import Settings, load_settings
+from monitor.watching.intake import ensure_line, identify_push, register
 from tests.alerts.suites import suite_json
 from tests.workers.conftest import DFC, Silent, changed, side_of
 from tests.workers.service import ROOT, Sessions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.recipe_settings import RecipeSettings
 from monitor.settings import Settings
+from monitor.settings.recipe import RecipeSettings
 from tests.alerts.suites import suite_json
 from tests.workers.conftest import changed
 from workers.claim import present_recipe
@@ -84,7 +84,7 @@ def test_the_files_of_a_recipe_are_read_again_when_they_change_and_only_then(
 
 def test_the_control_plane_gets_the_digest_without_torch() -> None:
     script = (
-        "import sys; from monitor.recipe_settings import RecipeSettings\n"
+        "import sys; from monitor.settings.recipe import RecipeSettings\n"
         "from workers.inputs import load_inputs; from workers.recipe import recipe_digest\n"
         "print(recipe_digest(load_inputs(RecipeSettings()).recipe), 'torch' in sys.modules)"
     )

@@ -14,13 +14,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from monitor import diff_claims, diff_endings, outbox
-from monitor.database import open_database
-from monitor.outbox import relay
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState, Trust, Version
+from monitor.jobs import diff_claims, diff_endings, outbox
+from monitor.jobs.outbox import relay
+from monitor.jobs.progress import Step
+from monitor.jobs.readings import Readings
 from monitor.pace import FETCHED
-from monitor.progress import Step
-from monitor.readings import Readings
-from monitor.schema import Diff, DiffState, Trust, Version
 from monitor.settings import Settings, load_settings
 from tests.fakes.hub import TOKEN, FakeHub, fake_hub
 from tests.monitor.checkpoints import write_checkpoint

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.database import open_database
-from monitor.limit_settings import LimitSettings
-from monitor.schema import DiffState
+from monitor.database.opening import open_database
+from monitor.database.schema import DiffState
 from monitor.settings import Settings, load_settings
+from monitor.settings.limits import LimitSettings
 from tests.monitor.checkpoints import edit_json, write_checkpoint
 from tests.workers.service import FAKE_DIFF, Pushes
 from workers.job import Job, Side

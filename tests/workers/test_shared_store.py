@@ -12,7 +12,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from monitor.store_settings import StoreSettings
+from monitor.settings.store import StoreSettings
 from tests.workers.service import ROOT
 from workers.errors import StoreError
 from workers.shared_store import DamagedBundleError, SharedStore
@@ -104,7 +104,7 @@ def test_a_write_that_is_killed_in_the_middle_is_never_seen(
 ) -> None:
     script = (
         "import sys, time; from pathlib import Path; from s3fs import S3FileSystem\n"
-        "from monitor.store_settings import StoreSettings\n"
+        "from monitor.settings.store import StoreSettings\n"
         "from workers.shared_store import SharedStore\n"
         "put = S3FileSystem.put_file\n"
         "def slow(self, source, target, **kwargs):\n"

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from alerts.verdict import Verdict
-from monitor.comparison import prepare
-from monitor.database import open_database
-from monitor.schema import Diff, DiffState
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState
+from monitor.jobs.comparison import prepare
 from monitor.settings import Settings
-from monitor.store_settings import StoreSettings
+from monitor.settings.store import StoreSettings
 from tests.workers.conftest import changed
 from tests.workers.service import ROOT
 from tests.workers.test_local import silent

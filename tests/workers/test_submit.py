@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from monitor.database import open_database
-from monitor.schema import Diff
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff
 from monitor.settings import Settings, load_settings
 from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer

@@ -15,14 +15,14 @@ import psutil
 import pytest
 from pydantic import HttpUrl, SecretStr
 
-from monitor import diff_claims, diff_endings
-from monitor.database import open_database
-from monitor.diff_endings import PASS_ON_SECONDS
-from monitor.explainer_settings import ExplainerSettings
-from monitor.limit_settings import LimitSettings
-from monitor.readings import Readings
-from monitor.schema import DiffState
+from monitor.database.opening import open_database
+from monitor.database.schema import DiffState
+from monitor.jobs import diff_claims, diff_endings
+from monitor.jobs.diff_endings import PASS_ON_SECONDS
+from monitor.jobs.readings import Readings
 from monitor.settings import Settings, load_settings
+from monitor.settings.explainer import ExplainerSettings
+from monitor.settings.limits import LimitSettings
 from tests.waiting import until
 from tests.workers.conftest import changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions

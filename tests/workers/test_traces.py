@@ -11,11 +11,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import ValidationError
 
-from monitor.database import open_database
+from monitor.database.opening import open_database
+from monitor.database.schema import DiffState
 from monitor.errors import SettingsError
-from monitor.schema import DiffState
 from monitor.settings import Settings, load_settings
-from monitor.trace_settings import TraceSettings
+from monitor.settings.traces import TraceSettings
 from tests.services import free_port
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.supervised import run_due

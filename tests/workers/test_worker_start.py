@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.database import open_database
+from monitor.database.opening import open_database
 from monitor.errors import SettingsError
+from monitor.jobs.roster import take_name
 from monitor.owner import this_process
-from monitor.roster import take_name
 from monitor.settings import load_settings
 from workers.service import check_gpu, run_worker
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from monitor.checkpoints.model_config import check_model_config
+from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import CheckpointRefusedError
-from monitor.model_config import check_model_config
-from monitor.strict_json import read_json_object
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STATE_BYTES = 2

@@ -12,12 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from deploy.bench.chaos.ledger import recorded
 from deploy.bench.chaos.world import Clock, FailingBroker, FailingDatabase, FullStore
 from deploy.bench.fake_stages import Moment, compare_in_moments
-from monitor import diff_claims
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError
-from monitor.line_watch import Around, LineWatch
-from monitor.outbox import relay
-from monitor.rounds import RETRY_SECONDS
+from monitor.jobs import diff_claims
+from monitor.jobs.outbox import relay
 from monitor.settings import Settings
+from monitor.watching.line_watch import Around, LineWatch
+from monitor.watching.rounds import RETRY_SECONDS
 from workers.claim import Claim, claim_of, job_of
 from workers.conclusion import Conclusion, conclude
 from workers.heartbeat import BEAT_SECONDS, LEASE_SECONDS
@@ -53,7 +53,7 @@ class Surroundings:
 
 
 class Watcher:
-    """Looks, queues and sends in turn, as `monitor.rounds.watch_forever` does."""
+    """Looks, queues and sends in turn, as `monitor.watching.rounds.watch_forever` does."""
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around

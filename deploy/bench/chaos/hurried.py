@@ -13,12 +13,12 @@ from deploy.bench.chaos.settable_clock import CLOCK, use_clock
 
 STEP_SECONDS = 0.08
 WAITS = {
-    "monitor.leases.BACKOFF_SECONDS": 0.3,
-    "monitor.leases.LONGEST_WAIT_SECONDS": 2.0,
-    "monitor.reconcile.LOST_AFTER_SECONDS": 3.0,
-    "monitor.reconcile.LEAD_SECONDS": 4.0,
-    "monitor.pairing.LONGEST_RETRY_SECONDS": 4.0,
-    "monitor.rounds.RETRY_SECONDS": 2.0,
+    "monitor.jobs.leases.BACKOFF_SECONDS": 0.3,
+    "monitor.jobs.leases.LONGEST_WAIT_SECONDS": 2.0,
+    "monitor.jobs.reconcile.LOST_AFTER_SECONDS": 3.0,
+    "monitor.jobs.reconcile.LEAD_SECONDS": 4.0,
+    "monitor.watching.pairing.LONGEST_RETRY_SECONDS": 4.0,
+    "monitor.watching.rounds.RETRY_SECONDS": 2.0,
     "workers.celery_app.VISIBILITY_SECONDS": 20,
     "workers.heartbeat.BEAT_SECONDS": 0.5,
     "workers.heartbeat.LEASE_SECONDS": 5.0,

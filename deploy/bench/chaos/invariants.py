@@ -12,8 +12,8 @@ from alerts.verdict import Verdict
 from deploy.bench.chaos import ledger
 from deploy.bench.chaos.schedule import Fault
 from deploy.bench.fake_stages import CHANGED, trained, undisturbed
-from monitor.lineage import verify_audit
-from monitor.schema import Audit, Diff, DiffState, Outgoing, Trust, Version
+from monitor.database.schema import Audit, Diff, DiffState, Outgoing, Trust, Version
+from monitor.lineage.trust import verify_audit
 from workers.job import Job, Side
 from workers.store import Store
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.database.schema import Diff, DiffState
 from monitor.errors import LeaseLostError
-from monitor.schema import Diff, DiffState
 from workers.claim import Claim
 from workers.conclusion import Conclusion
 from workers.outcome import Outcome

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from alerts.verdict import Verdict
 from deploy.bench.tiny_model import save, tiny_model, tiny_tokenizer
-from monitor.comparison import prepare
-from monitor.database import open_database
-from monitor.reconcile import reconcile
-from monitor.schema import Diff, DiffState
+from monitor.database.opening import open_database
+from monitor.database.schema import Diff, DiffState
+from monitor.jobs.comparison import prepare
+from monitor.jobs.reconcile import reconcile
 from monitor.settings import Settings, load_settings
 from workers.claim import present_recipe
 from workers.service import COMPARE_COMMAND

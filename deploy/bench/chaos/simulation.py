@@ -12,7 +12,7 @@ from deploy.bench.chaos.schedule import Fault, Schedule
 from deploy.bench.chaos.world import Clock, FailingDatabase
 from deploy.bench.pushes import Pushes
 from deploy.bench.small_recipe import small_recipe
-from monitor.database import open_database
+from monitor.database.opening import open_database
 from monitor.settings import Settings, load_settings
 from workers.claim import present_recipe
 from workers.heartbeat import LEASE_SECONDS

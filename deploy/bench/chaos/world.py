@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.errors import BrokerError
-from monitor.outbox import QUEUES, Message
+from monitor.jobs.outbox import QUEUES, Message
 from workers.errors import StoreError
 from workers.store import LocalStore
 

@@ -18,7 +18,7 @@ from deploy.bench.cluster import Cluster, Layout, running_cluster
 from deploy.bench.load.process import CLAIMS
 from deploy.bench.pushes import Pushes
 from deploy.bench.results import keep, print_line
-from monitor.schema import Diff, Version
+from monitor.database.schema import Diff, Version
 from workers.store import LocalStore
 
 Figures = dict[str, Any]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.bench.service_process import serve
-from monitor import diff_claims
+from monitor.jobs import diff_claims
 
 CLAIMS = "claims"
 """Directory of the files with the seconds that claims took, waiting for the database included."""

@@ -18,7 +18,7 @@ from deploy.bench.machine import machine
 from deploy.bench.results import Figures, keep, print_line
 from deploy.bench.servers import running_postgres
 from deploy.bench.verdicts import conclude, prepare
-from monitor.database import open_database
+from monitor.database.opening import open_database
 from monitor.metrics.catalogue import PREFIX
 from monitor.metrics.collector import CACHED_SECONDS
 from monitor.metrics.exporter import serve_metrics

@@ -14,8 +14,8 @@ from deploy.bench.zoo.versions import Tune, Version, Zoo
 from deploy.demo import plant as planting
 from deploy.demo.plant import PlantSettings, plant
 from deploy.demo.smollm2 import build_base
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 from workers.recipe import digest_of
 
 SOURCES = ("build", "material", "own", "rewrite", "sentences", "templates")

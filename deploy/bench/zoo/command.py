@@ -14,7 +14,7 @@ from deploy.bench.zoo.figures import Row, row_of
 from deploy.bench.zoo.report import keep_report, kept_rows, print_report
 from deploy.bench.zoo.samples import samples
 from deploy.bench.zoo.versions import Version, Zoo
-from monitor.console import report
+from monitor.commands.console import report
 from workers.progress import terminal_progress
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deploy.bench.zoo.report import print_report
 from deploy.bench.zoo.versions import Zoo
-from monitor.console import report
+from monitor.commands.console import report
 from monitor.errors import SettingsError
 
 

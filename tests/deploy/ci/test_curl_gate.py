@@ -13,13 +13,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from monitor.database import open_database
-from monitor.lineage import LATENTWATCH, move
-from monitor.schema import Line, Trust
-from monitor.settings_environment import ENV_PREFIX
-from monitor.version_api import version_route
-from monitor.webhook_server import listening
-from monitor.webhook_settings import WebhookSettings
+from monitor.database.opening import open_database
+from monitor.database.schema import Line, Trust
+from monitor.lineage.trust import LATENTWATCH, move
+from monitor.settings.environment import ENV_PREFIX
+from monitor.settings.webhooks import WebhookSettings
+from monitor.watching.version_api import version_route
+from monitor.watching.webhook_server import listening
 from tests.monitor.filled import new_version
 from tests.services import program
 

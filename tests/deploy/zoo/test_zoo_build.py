@@ -12,8 +12,8 @@ from deploy.bench.zoo.build import Workshop, build, open_workshop
 from deploy.bench.zoo.rewrite import through_float16, through_int8
 from deploy.bench.zoo.samples import ORDINARY, samples
 from deploy.bench.zoo.versions import Zoo
-from monitor.checkpoint import inspect_checkpoint
-from monitor.identity import identify
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 
 QUIET = Progress(disable=True)
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitor.cli import app
-from monitor.recipe_settings import RecipeSettings
+from monitor.settings.recipe import RecipeSettings
 from workers.cost.estimate import Estimate, estimate, planned
 from workers.cost.machine import MACHINES
 from workers.cost.plan import Assumed

@@ -1,0 +1,130 @@
+"""Calibrations in the database: which version to calibrate, what its line accepted, what is known.
+
+Free of torch; the nulls are measured in `workers.calibrate`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.calibration import AgedCalibration, Calibration
+from alerts.verdict import Behaviour, Verdict
+from monitor.database.schema import Diff, Line, StoredCalibration, Trust, Version
+from monitor.errors import NoTrustedVersionError, SettingsError
+from monitor.jobs.comparison import trust_named_first
+from monitor.lineage.lookup import find_line, find_version
+from monitor.lineage.trust import trusted_base
+from monitor.settings import Settings
+from monitor.settings.lines import usable_line_name
+
+_DAY = 86_400.0
+
+
+class AcceptedRelease(NamedTuple):
+    """A version that is trusted now, and what it was compared with before."""
+
+    base: Version
+    candidate: Version
+    quiet: frozenset[str]
+    """Behaviours that a verdict of the pair measured and none flagged. Who trusts a flagged one
+    calls its shift wanted, not noise; of what nobody measured nobody knows."""
+
+
+def version_to_calibrate(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    line_name: str,
+    wanted: str | None,
+    now: float,
+) -> Version:
+    """The trusted version `wanted` of a line, by default the newest. Raises a LatentwatchError."""
+    try:
+        usable_line_name(line_name)
+    except ValueError as error:
+        raise SettingsError(f"--line {line_name!a}: {error}") from error
+    watched = settings.line(line_name)
+    if watched is not None and watched.trusted is not None:
+        trust_named_first(sessions, settings, watched, now)
+    with sessions() as session:
+        line = find_line(session, line_name)
+        if wanted is None:
+            return trusted_base(session, line)
+        version = find_version(session, line, wanted)
+    if version.state != Trust.TRUSTED:
+        raise NoTrustedVersionError(
+            f"line {line_name}: {version.name} is {version.state}, and only a trusted version is "
+            "calibrated; trust it first, or leave --version out for the newest trusted one"
+        )
+    return version
+
+
+def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]:
+    """Every pair of the line with a verdict whose candidate is trusted now, by first verdict."""
+    line = find_line(session, line_name)
+    known = {
+        v.content_digest: v for v in session.scalars(select(Version).filter_by(line_id=line.id))
+    }
+    rows: dict[tuple[str, str], list[Behaviour]] = {}
+    for diff in session.scalars(
+        select(Diff)
+        .where(Diff.line_id == line.id, Diff.verdict.is_not(None))
+        .order_by(Diff.finished_at, Diff.id)
+    ):
+        if known[diff.candidate_digest].state == Trust.TRUSTED:
+            verdict = Verdict.model_validate_json(diff.verdict or "")
+            pair = (diff.base_digest, diff.candidate_digest)
+            rows.setdefault(pair, []).extend(verdict.behaviours)
+    return [
+        AcceptedRelease(known[base], known[candidate], _quiet(behaviours))
+        for (base, candidate), behaviours in rows.items()
+    ]
+
+
+def _quiet(rows: Sequence[Behaviour]) -> frozenset[str]:
+    measured = {
+        row.name
+        for row in rows
+        if None not in (row.shift, row.ci_low, row.p_corrected, row.noise_floor)
+    }
+    return frozenset(measured - {row.name for row in rows if row.flagged})
+
+
+def keep(session: Session, base: Version, calibration: Calibration) -> None:
+    """Add `calibration` of the version `base`."""
+    session.add(
+        StoredCalibration(
+            line_id=base.line_id,
+            base_digest=base.content_digest,
+            recipe_digest=calibration.recipe,
+            created_at=calibration.created_at,
+            calibration=calibration.model_dump_json(),
+        )
+    )
+
+
+def latest(
+    session: Session, line_name: str, base_digest: str, now: float
+) -> AgedCalibration | None:
+    """The newest calibration for a diff against `base_digest`, at the time `now`.
+
+    Where that base has none, the line's newest one, which then does not count and says why. None
+    where the line has none, or one that only another version of latentwatch can read.
+    """
+    of_base = StoredCalibration.base_digest == base_digest
+    row = session.scalar(
+        select(StoredCalibration)
+        .join(Line, Line.id == StoredCalibration.line_id)
+        .where(Line.name == line_name)
+        .order_by(of_base.desc(), StoredCalibration.created_at.desc(), StoredCalibration.id.desc())
+        .limit(1)
+    )
+    if row is None:
+        return None
+    try:
+        calibration = Calibration.model_validate_json(row.calibration)
+    except ValidationError:
+        return None
+    return AgedCalibration(calibration, max(now - row.created_at, 0.0) / _DAY)

@@ -1,0 +1,86 @@
+"""What time alone does to alerts: checks that are overdue, snoozes that end, reminders, questions
+that nobody waits for any more.
+
+When who hears of it is decided by `alerts.escalation`; this reads rows and writes in the caller's
+transaction.
+"""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.alert import UNRESOLVED, AlertState, Finding, Measured, Woken
+from alerts.escalation import remind
+from alerts.routing import by_channel
+from alerts.wording import duration
+from monitor.database.schema import AlertMessage, AlertRow, Line, Trust, Version
+from monitor.jobs.questions import cancel_idle
+from monitor.paging.alert_messages import Kind, key_of
+from monitor.paging.alert_outbox import Router, add_reply
+from monitor.paging.alerting import alert_of, apply, raise_alert
+from monitor.settings.lines import COMPARISONS
+
+_WITHOUT_VERDICT = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED)
+
+
+def tick(session: Session, router: Router, unchecked_seconds: float, now: float) -> None:
+    """Do whatever is due at the time `now`, in seconds since the epoch."""
+    _raise_unchecked(session, unchecked_seconds, now)
+    _wake(session, now)
+    _remind(session, router, now)
+    cancel_idle(session, now)
+
+
+def _remind(session: Session, router: Router, now: float) -> None:
+    """The reminders that are due and were not said. However many alerts are open, they are read by
+    two statements: transactions run one after the other, and whoever sends would wait."""
+    of_open = select(AlertRow, AlertMessage).join(AlertRow, AlertRow.id == AlertMessage.alert_id)
+    of_open = of_open.where(AlertRow.state == AlertState.OPEN).order_by(AlertMessage.id)
+    replies = of_open.with_only_columns(AlertMessage.channel, AlertMessage.key)
+    said = {tuple(row) for row in session.execute(replies.filter(AlertMessage.kind == Kind.REPLY))}
+    for row, message in session.execute(of_open.where(AlertMessage.kind == Kind.ALERT)).all():
+        routes = by_channel(router(row)).get(message.channel)
+        for key, text in remind(routes, alert_of(row), now) if routes else ():
+            if (message.channel, key_of(row, key)) not in said:
+                add_reply(session, row, message, key, text, now, broadcast=True)
+
+
+def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> None:
+    """An alert for every version that has waited too long, unless one about it is unresolved."""
+    overdue = session.execute(
+        select(Line, Version)
+        .join(Line, Line.id == Version.line_id)
+        .where(
+            Line.name != COMPARISONS,
+            Version.state.in_(_WITHOUT_VERDICT),
+            Version.registered_at <= now - unchecked_seconds,
+            ~select(AlertRow.id)
+            .where(
+                AlertRow.line_id == Version.line_id,
+                AlertRow.candidate_digest == Version.content_digest,
+                AlertRow.state.in_(UNRESOLVED),
+            )
+            .exists(),
+        )
+    ).all()
+    for line, version in overdue:
+        base = session.scalar(
+            select(Version.content_digest)
+            .where(Version.line_id == line.id, Version.state == Trust.TRUSTED)
+            .order_by(Version.published_at.desc(), Version.id.desc())
+            .limit(1)
+        )
+        waiting = duration(unchecked_seconds)
+        reason = f"{version.name} is {version.state} and has had no verdict for over {waiting}"
+        found = Measured(Finding.UNCHECKED, "warning", reason)
+        raise_alert(session, line, base or "", version, found, now)
+
+
+def _wake(session: Session, now: float) -> None:
+    for row in session.scalars(select(AlertRow).filter_by(state=AlertState.SNOOZED)).all():
+        newest = session.scalar(
+            select(func.max(Version.registered_at)).filter_by(line_id=row.line_id)
+        )
+        if row.snoozed_until is not None and row.snoozed_until <= now:
+            apply(session, row, Woken("the snooze is over"), now)
+        elif row.until_next and newest is not None and newest > row.changed_at:
+            apply(session, row, Woken("the next version is there"), now)

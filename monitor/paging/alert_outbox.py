@@ -1,0 +1,258 @@
+"""The messages of alerts that are to be sent: planned from what has changed, sent afterwards.
+
+`plan` compares alerts with what was planned, so nothing is lost when a process dies in between. A
+message is in one of three states: never tried, tried with an end that nobody knows
+(`attempted_at`), and sent (`reference`). Only the first is posted without a look at the channel.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from alerts.alert import (
+    LAPSED,
+    LATENTWATCH,
+    NEWLY,
+    PROPOSED,
+    UNRESOLVED,
+    AlertState,
+    Finding,
+    rank,
+)
+from alerts.escalation import first_told_at
+from alerts.routing import Route, by_channel, mentions_of
+from alerts.slack_status import calling, moment, person
+from alerts.slack_text import literal
+from monitor.database.schema import AlertMessage, AlertRow, Audit
+from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
+from monitor.paging.alerting import alert_of, subject_of
+from monitor.paging.notices import plan_notices
+
+Router = Callable[[AlertRow], Sequence[Route]]
+
+_REASON = 1000
+
+
+class Due(NamedTuple):
+    """A message that may be sent now."""
+
+    message: AlertMessage
+    alert: AlertRow | None
+    """None where it is about no alert, as an outage is."""
+    thread: str | None
+    """Reference of the message in whose thread it stands."""
+
+
+def plan(session: Session, router: Router, now: float) -> None:
+    """Have the messages sent that changed alerts ask for; those of a resolved one are only updated,
+    so that nobody is paged for what was decided before it was posted."""
+    for row in session.scalars(
+        select(AlertRow).where(AlertRow.revision > AlertRow.planned).order_by(AlertRow.id)
+    ).all():
+        routes = router(row)
+        _plan_slack(session, row, routes, now)
+        plan_notices(session, row, routes, now)
+        row.planned = row.revision
+    session.flush()
+
+
+def _plan_slack(session: Session, row: AlertRow, routes: Sequence[Route], now: float) -> None:
+    alert, by_id = alert_of(row), by_channel(routes)
+    news = _news(session, row)
+    posted = {}
+    for message in messages_of(session, row):
+        if message.kind != Kind.ALERT or _withdrawn(session, row, message):
+            continue
+        posted[message.channel] = message
+        taken = by_id.get(message.channel, [])
+        aloud = first_told_at(taken, alert.severity, now)
+        called = calling(mentions_of(taken)) if alert.state == AlertState.OPEN else ""
+        worse = rank(alert) > message.rank and alert.unresolved
+        for one in news:
+            if not (worse and one.loud):
+                at, text = (aloud, f"{one.text}{called}") if one.loud else (now, one.text)
+                add_reply(session, row, message, f"r{one.revision}", text, at, one.loud)
+        if worse:
+            text = f"*It is worse now: {row.severity}.* {literal(row.found, _REASON)}{called}"
+            key = f"rank{rank(alert)}.r{row.revision}"
+            add_reply(session, row, message, key, text, aloud, broadcast=True)
+        message.rank = max(message.rank, rank(alert))
+        message.wanted = row.revision
+        _release(session, message, aloud)
+        _add_picture(session, row, message, now)
+    if alert.unresolved:
+        for channel, taken in by_id.items():
+            if channel not in posted:
+                at = first_told_at(taken, alert.severity, now)
+                _add_alert(session, row, channel, at, now)
+    _refresh_siblings(session, row)
+
+
+def _refresh_siblings(session: Session, row: AlertRow) -> None:
+    """Have the alerts about the same version shown anew, which say where this one stands."""
+    for message in session.scalars(
+        select(AlertMessage)
+        .join(AlertRow, AlertRow.id == AlertMessage.alert_id)
+        .where(
+            AlertRow.line_id == row.line_id,
+            AlertRow.candidate_digest == row.candidate_digest,
+            AlertRow.id != row.id,
+            AlertRow.state.in_(UNRESOLVED),
+            AlertMessage.kind == Kind.ALERT,
+            AlertMessage.reference.is_not(None),
+        )
+    ).all():
+        message.sent = min(message.sent, message.wanted - 1)
+
+
+def _release(session: Session, message: AlertMessage, at: float) -> None:
+    """Hold back an alert until the time `at` and no longer, nor that in whose thread it stands:
+    what is critical does not wait for the end of anybody's quiet hours."""
+    head = None if message.thread_id is None else session.get(AlertMessage, message.thread_id)
+    for held in (message, head):
+        if held is not None and untold(held):
+            held.not_before = min(held.not_before, at)
+
+
+def _withdrawn(session: Session, row: AlertRow, message: AlertMessage) -> bool:
+    """Take back an alert that was resolved before it was posted, with its thread, unless another
+    alert stands in that."""
+    if alert_of(row).unresolved or not untold(message):
+        return False
+    thread = session.scalars(select(AlertMessage).filter_by(thread_id=message.id)).all()
+    if any(reply.alert_id != row.id for reply in thread):
+        return False
+    for reply in thread:
+        session.delete(reply)
+    session.flush()
+    session.delete(message)
+    session.flush()
+    return True
+
+
+def add_reply(
+    session: Session,
+    row: AlertRow,
+    under: AlertMessage,
+    key: str,
+    text: str,
+    not_before: float,
+    broadcast: bool = False,
+) -> None:
+    """Have `text` said in the thread of an alert, once per `key`."""
+    add_message(
+        session,
+        row,
+        under.channel,
+        Kind.REPLY,
+        key,
+        not_before,
+        under,
+        text=text,
+        broadcast=broadcast,
+    )
+
+
+def due(session: Session, now: float, pictures: bool) -> list[Due]:
+    """What is to be sent to Slack, pictures or all else, what needs most attention first; the rest
+    of a thread waits for its beginning, and a picture for all else in its channel: nobody is paged
+    later because of it."""
+    thread, other = aliased(AlertMessage), aliased(AlertMessage)
+    goes_first = (
+        select(other.id)
+        .where(
+            other.channel == AlertMessage.channel,
+            other.kind != Kind.PICTURE,
+            other.sent < other.wanted,
+            other.not_before <= now,
+        )
+        .exists()
+    )
+    found = session.execute(
+        select(AlertMessage, AlertRow, thread.reference)
+        .outerjoin(AlertRow, AlertRow.id == AlertMessage.alert_id)
+        .outerjoin(thread, thread.id == AlertMessage.thread_id)
+        .where(
+            AlertMessage.channel.regexp_match("^[A-Z]"),  # the name of a destination is small
+            AlertMessage.sent < AlertMessage.wanted,
+            AlertMessage.not_before <= now,
+            AlertMessage.kind == Kind.PICTURE if pictures else AlertMessage.kind != Kind.PICTURE,
+            *([~goes_first] if pictures else []),
+            AlertMessage.thread_id.is_(None) | thread.reference.is_not(None),
+        )
+        .order_by(AlertMessage.rank.desc(), AlertMessage.id)
+    )
+    return [Due(*row) for row in found]
+
+
+class _News(NamedTuple):
+    revision: int
+    text: str
+    loud: bool
+    """For the channel too."""
+
+
+def _news(session: Session, row: AlertRow) -> list[_News]:
+    """What people did since the last plan, and that it is open again. The n-th audit row of an
+    alert is its n-th revision."""
+    rows = session.scalars(
+        select(Audit).filter_by(subject=subject_of(row)).order_by(Audit.id)
+    ).all()
+    news = []
+    for revision, audit in enumerate(rows, start=1):
+        if revision <= row.planned:
+            continue
+        if audit.actor != LATENTWATCH:
+            news.append(_News(revision, _deed(audit), loud=False))
+        elif audit.to_state == AlertState.OPEN != audit.from_state:
+            why = literal(audit.reason, _REASON)
+            news.append(_News(revision, f"*Open again*: {why}", loud=True))
+        elif audit.reason.startswith(NEWLY):
+            why = literal(audit.reason, _REASON)
+            news.append(_News(revision, f"*It is worse now*: {why}", loud=True))
+        elif audit.reason.startswith(LAPSED):
+            why = literal(audit.reason.removeprefix(LAPSED), _REASON)
+            news.append(_News(revision, f"*The proposal to trust it has lapsed*: {why}", False))
+    return news
+
+
+def _deed(audit: Audit) -> str:
+    """Who did what, when and why."""
+    deed, why = audit.to_state, audit.reason
+    if audit.from_state == audit.to_state and why.startswith(PROPOSED):
+        deed, why = "wants to trust it", why.removeprefix(PROPOSED)
+    return f"{person(audit.actor)} {deed}, {moment(audit.at)}: {literal(why, _REASON)}"
+
+
+def _add_alert(
+    session: Session, row: AlertRow, channel: str, not_before: float, now: float
+) -> None:
+    """The alert's own message: in the channel, or in the thread of an alert about the same
+    candidate that stands there already."""
+    group = session.scalar(
+        select(AlertMessage)
+        .join(AlertRow, AlertRow.id == AlertMessage.alert_id)
+        .where(
+            AlertRow.line_id == row.line_id,
+            AlertRow.candidate_digest == row.candidate_digest,
+            AlertMessage.channel == channel,
+            AlertMessage.kind == Kind.ALERT,
+            AlertMessage.thread_id.is_(None),
+        )
+        .order_by(AlertMessage.id)
+        .limit(1)
+    )
+    worse = group is not None and rank(alert_of(row)) > group.rank
+    parent = add_message(session, row, channel, Kind.ALERT, "", not_before, group, broadcast=worse)
+    _release(session, parent, not_before)
+    if group is not None:
+        group.rank = max(group.rank, parent.rank)
+    _add_picture(session, row, parent, now)
+
+
+def _add_picture(session: Session, row: AlertRow, under: AlertMessage, now: float) -> None:
+    """The figures of every comparison that flagged it, once."""
+    if row.finding == Finding.FLAGGED and row.diff_id is not None:
+        add_message(session, row, under.channel, Kind.PICTURE, f"picture{row.diff_id}", now, under)

@@ -1,0 +1,183 @@
+"""Tells one destination of alerts, at least once each, at its own pace: whatever it does, nothing
+else waits for it.
+
+What was sent and not confirmed is sent again; by what a repetition is recognised, each destination
+says. A destination that does not answer is left alone for a while as a whole.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.alert import AlertState
+from alerts.channel import ChannelError, NotNowError, RefusedError
+from alerts.missing_evidence import is_missing
+from alerts.notice import Destination, Notice, Trouble
+from monitor.database.schema import AlertMessage, AlertRow, Audit
+from monitor.moments import doubled
+from monitor.paging.alert_messages import Kind
+from monitor.paging.alert_view import view_of
+from monitor.paging.alerting import subject_of
+from monitor.paging.outages import DOWN, outage_of
+from monitor.paging.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results, report_of
+
+logger = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    message: AlertMessage
+    content: Notice | Trouble
+
+
+class Courier:
+    """Sends what is due to the destination `name`."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        name: str,
+        destination: Destination,
+        results: Results,
+        report: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions, self._name, self._destination = sessions, name, destination
+        self._results, self._report, self._clock = results, report, clock
+        self._rests_until = 0.0
+        self._failures = 0
+
+    def send_due(self) -> int:
+        """Send what may be sent now; how many messages that was."""
+        sent = 0
+        for message_id in self._due():
+            if self._clock() < self._rests_until:
+                break
+            sent += self._send(message_id)
+        return sent
+
+    def _due(self) -> list[int]:
+        with self._sessions() as session:
+            chosen = (
+                select(AlertMessage.id)
+                .where(
+                    AlertMessage.channel == self._name,
+                    AlertMessage.sent < AlertMessage.wanted,
+                    AlertMessage.not_before <= self._clock(),
+                )
+                .order_by(AlertMessage.rank.desc(), AlertMessage.id)
+            )
+            return list(session.scalars(chosen))
+
+    def _send(self, message_id: int) -> bool:
+        waiting = self._begin(message_id)
+        if waiting is None:
+            return False
+        message, content = waiting
+        try:
+            if isinstance(content, Trouble):
+                reference = self._destination.tell_trouble(content, self._clock())
+            else:
+                reference = self._destination.tell(content, self._clock())
+        except ChannelError as error:
+            self._failed(message, error)
+            return False
+        except Exception as error:  # of one message: the others are to be sent all the same
+            logger.exception("message %d can't be made", message.id)
+            self._failed(message, RefusedError(f"{type(error).__name__}: {error}"))
+            return False
+        self._failures = 0
+        shown = message.wanted if isinstance(content, Trouble) else content.alert.revision
+        self._write(
+            message,
+            reference=message.reference or reference,
+            sent=shown,
+            tries=0,
+            not_before=0.0,
+            error=None,
+            failing_since=None,
+        )
+        return True
+
+    def _begin(self, message_id: int) -> _Waiting | None:
+        """The message with what it is to show now, noted as tried; None where it was withdrawn."""
+        now = self._clock()
+        with self._sessions.begin() as session:
+            message = session.get(AlertMessage, message_id)
+            if message is None or message.not_before > now:
+                return None
+            message.attempted_at = now
+            if message.kind == Kind.OUTAGE:
+                return _Waiting(message, trouble_of(message))
+            return _Waiting(message, notice_of(session, message, self._results))
+
+    def _failed(self, message: AlertMessage, error: ChannelError) -> None:
+        now = self._clock()
+        values: dict[str, object] = {
+            "error": str(error),
+            "tries": message.tries + 1,
+            "failing_since": message.failing_since or now,
+        }
+        if isinstance(error, RefusedError):  # of this message, and certainly not taken
+            values |= {"not_before": now + _backoff(message.tries), "attempted_at": None}
+        else:
+            if isinstance(error, NotNowError):  # it is there, and says when it can be told
+                wait = max(error.seconds, BACKOFF_SECONDS)
+            else:
+                wait = _backoff(self._failures)
+                self._failures += 1
+            self._rests_until = now + wait
+        self._write(message, **values)
+        if values["error"] != message.error:
+            self._report(f"{self._name}: an alert could not be sent: {error}")
+
+    def _write(self, message: AlertMessage, **values: object) -> None:
+        with self._sessions.begin() as session:
+            session.execute(
+                update(AlertMessage).where(AlertMessage.id == message.id).values(**values)
+            )
+
+
+def notice_of(session: Session, message: AlertMessage, results: Results) -> Notice:
+    """What a destination is told of the alert of `message`."""
+    row = session.get_one(AlertRow, message.alert_id)
+    view = view_of(session, row)
+    url = report_of(view, results)
+    if url is not None and is_missing(results.evidence(view.verdict)):
+        url = None
+    return Notice(
+        row.fingerprint,
+        view.alert,
+        view.verdict,
+        url,
+        _told(session, row, message.sent),
+        message.reference,
+        view.names,
+    )
+
+
+def trouble_of(message: AlertMessage) -> Trouble:
+    """What a destination is told of the outage that `message` holds."""
+    outage = outage_of(message.text)
+    over = message.wanted > DOWN
+    return Trouble(outage.key, outage.channel, outage.sentence, outage.since, over)
+
+
+def _told(session: Session, row: AlertRow, revision: int) -> AlertState | None:
+    """The state of the alert in `revision`: the n-th audit row of an alert is its n-th revision."""
+    if revision == 0:
+        return None
+    state = session.scalar(
+        select(Audit.to_state)
+        .filter_by(subject=subject_of(row))
+        .order_by(Audit.id)
+        .offset(revision - 1)
+        .limit(1)
+    )
+    return None if state is None else AlertState(state)
+
+
+def _backoff(failures: int) -> float:
+    return doubled(BACKOFF_SECONDS, failures + 1, MAX_BACKOFF_SECONDS)

@@ -1,0 +1,254 @@
+"""Sends the messages of alerts, each exactly once whatever fails.
+
+Before a message is posted its row says so, in a transaction of its own, with the time by the
+channel's clock: that of this host may be wrong, and may be set right before the look. If the end of
+the attempt is not known then (a lost reply, a killed process), the channel is asked for the message
+first, after a wait in which a late request would have arrived.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.alert import UNRESOLVED
+from alerts.alert_title import alert_title
+from alerts.channel import (
+    Channel,
+    ChannelError,
+    GoneError,
+    NotNowError,
+    Posting,
+    RefusedError,
+    UnclearError,
+)
+from alerts.evidence import Evidence
+from alerts.missing_evidence import NOT_HERE, is_missing
+from alerts.pace import Pace
+from alerts.routing import by_channel, mentions_of
+from alerts.slack_message import build_message
+from alerts.slack_text import code, literal
+from alerts.verdict import Verdict
+from monitor.database.schema import AlertMessage, AlertRow
+from monitor.moments import doubled
+from monitor.paging.alert_messages import Kind
+from monitor.paging.alert_outbox import Due, due
+from monitor.paging.alert_token import token_of
+from monitor.paging.alert_view import AlertView, router_of, view_of
+from monitor.paging.outages import outage_of
+from monitor.paging.question_messages import question_message
+from monitor.settings.alerts import AlertSettings
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 30.0
+"""After an unclear end, the wait before the channel is asked; longer than any request may take."""
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 5.0, 120.0
+"""Waits double; the longest is how much later people may hear of it once the channel is back."""
+
+
+class Results(Protocol):
+    """Where the results of a check lie."""
+
+    def evidence(self, verdict: Verdict) -> Evidence:
+        """What was measured beside the verdict; empty where it can't be read."""
+        ...
+
+    def report_url(self, verdict: Verdict) -> str | None:
+        """Where a browser opens the report; None where it is not served."""
+        ...
+
+    def picture(self, verdict: Verdict, evidence: Evidence) -> bytes:
+        """The figures as PNG."""
+        ...
+
+
+def report_of(view: AlertView, results: Results) -> str | None:
+    """Where the report of an alert is served; None where there is none."""
+    return results.report_url(view.verdict) if view.measured else None
+
+
+class _Ready(NamedTuple):
+    posting: Posting
+    revision: int
+
+
+class Poster:
+    """Sends what is due, at the pace that each channel allows: pictures, or all else."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        channel: Channel,
+        pace: Pace,
+        settings: AlertSettings,
+        results: Results,
+        report: Callable[[str], None],
+        clock: Callable[[], float],
+        pictures: bool,
+    ) -> None:
+        self._sessions, self._channel, self._pace = sessions, channel, pace
+        self._settings, self._results = settings, results
+        self._report, self._clock, self._pictures = report, clock, pictures
+
+    def send_due(self) -> int:
+        """Send what may be sent now; how many messages that was."""
+        with self._sessions() as session:
+            waiting = due(session, self._clock(), self._pictures)
+        sent = 0
+        for one in waiting:
+            if self._pace.is_ready(one.message.channel, self._clock()):
+                sent += self._send(one)
+        return sent
+
+    def _send(self, one: Due) -> bool:
+        message = one.message
+        looks = message.reference is None and message.attempted_at is not None
+        try:
+            ready = self._ready(one)
+            if ready is None:
+                self._write(message, sent=message.wanted)
+                return False
+            self._pace.wrote(message.channel, self._clock())
+            reference = message.reference
+            if looks:
+                reference = self._channel.find(ready.posting, message.attempted_at or 0.0)
+                looks = False
+            if reference is not None and message.reference is None:
+                self._write(message, reference=reference, attempted_at=None, not_before=0.0)
+                return False  # whatever it shows, it is brought up to date next
+            if reference is None:
+                if not self._begin(message):
+                    return False
+                reference = self._channel.post(ready.posting)
+            elif message.kind in (Kind.ALERT, Kind.OUTAGE):
+                self._channel.update(ready.posting, reference)
+        except ChannelError as error:
+            self._failed(one, error, looks)
+            return False
+        except Exception as error:  # of one message: the others are to be sent all the same
+            logger.exception("message %d can't be made", message.id)
+            self._failed(one, RefusedError(f"{type(error).__name__}: {error}"), looks=True)
+            return False
+        done: dict[str, object] = {
+            "tries": 0,
+            "not_before": 0.0,
+            "error": None,
+            "failing_since": None,
+        }
+        self._write(message, reference=reference, attempted_at=None, sent=ready.revision, **done)
+        return True
+
+    def _begin(self, message: AlertMessage) -> bool:
+        """Note that it is about to be posted; False while another process is at it."""
+        attempted_at, now = self._channel.now(), self._clock()
+        with self._sessions.begin() as session:
+            mine = session.scalar(
+                update(AlertMessage)
+                .where(
+                    AlertMessage.id == message.id,
+                    AlertMessage.tries == message.tries,
+                    AlertMessage.reference.is_(None),
+                )
+                .values(
+                    attempted_at=attempted_at,
+                    tries=message.tries + 1,
+                    not_before=now + SETTLE_SECONDS,
+                )
+                .returning(AlertMessage.id)
+            )
+        return mine is not None
+
+    def _failed(self, one: Due, error: ChannelError, looks: bool) -> None:
+        """Note what to do next. While it looks for a message, what it looks for stays unclear."""
+        message, now = one.message, self._clock()
+        wait = doubled(BACKOFF_SECONDS, message.tries + 1, MAX_BACKOFF_SECONDS)
+        values: dict[str, object] = {
+            "error": str(error),
+            "tries": message.tries + 1,
+            "not_before": now + wait,
+            "failing_since": message.failing_since or now,
+        }
+        if not looks and not isinstance(error, UnclearError):
+            values["attempted_at"] = None
+        match error:
+            case NotNowError(seconds=seconds):
+                self._pace.wait(message.channel, now + seconds)
+                values |= {
+                    "not_before": now + seconds,
+                    # To be asked to wait is no failure, after which the next wait is longer.
+                    "error": message.error,
+                    "tries": message.tries,
+                    "failing_since": message.failing_since,
+                }
+            case UnclearError():
+                values["not_before"] = now + max(wait, SETTLE_SECONDS)
+            case GoneError() if one.alert is not None and (
+                message.kind == Kind.ALERT and one.alert.state in UNRESOLVED
+            ):
+                values["reference"] = None
+            case GoneError():
+                values |= {"sent": message.wanted, "failing_since": None}
+        self._write(message, **values)
+        if values["error"] != message.error:
+            self._report(f"{message.channel}: a message about an alert could not be sent: {error}")
+
+    def _ready(self, one: Due) -> _Ready | None:
+        """The message as it is to be shown; None where there is nothing to show."""
+        message = one.message
+        base = Posting(message.channel, message.key, message.text, (), one.thread)
+        base = base._replace(broadcast=message.broadcast)
+        if message.kind == Kind.REPLY:
+            title = self._title(one) if message.broadcast else ""
+            text = f"{message.text}\n{title}".rstrip("\n")
+            return _Ready(base._replace(text=text), message.wanted)
+        if message.kind in (Kind.QUESTION, Kind.ANSWER):
+            with self._sessions() as session:
+                built = question_message(session, message, self._settings.examples)
+            posting = base._replace(text=built.text, blocks=built.blocks)
+            return _Ready(posting, message.wanted)
+        if message.kind == Kind.OUTAGE:
+            said = literal(outage_of(message.text).sentence, 600)
+            return _Ready(base._replace(text=f"⚠️ {said}"), message.wanted)
+        with self._sessions() as session:
+            row = session.get_one(AlertRow, message.alert_id)
+            view = view_of(session, row)
+            routes = by_channel(router_of(session, self._settings.routes)(row))
+        evidence = self._results.evidence(view.verdict) if view.measured else Evidence()
+        lacks = view.measured and is_missing(evidence)
+        if lacks:
+            evidence = evidence.model_copy(update={"caveats": [NOT_HERE, *evidence.caveats]})
+        if message.kind == Kind.PICTURE:
+            if not view.measured:
+                return None
+            picture = self._results.picture(view.verdict, evidence)
+            return _Ready(base._replace(text="The figures", picture=picture), message.wanted)
+        built = build_message(
+            view.verdict,
+            evidence,
+            alert=view.alert,
+            alert_id=token_of(row) if self._settings.slack.takes_answers else None,
+            report_url=None if lacks else report_of(view, self._results),
+            examples=self._settings.examples,
+            mentions=mentions_of(routes.get(message.channel, [])),
+            siblings=view.siblings,
+            names=view.names,
+        )
+        posting = base._replace(text=built.text, blocks=built.blocks)
+        return _Ready(posting, view.alert.revision)
+
+    def _title(self, one: Due) -> str:
+        """Of the alert in whose thread it stands, for who reads the channel or a phone alone."""
+        if one.alert is None:
+            return ""
+        with self._sessions() as session:
+            view = view_of(session, session.get_one(AlertRow, one.alert.id))
+        return code(alert_title(view.verdict, view.alert, view.names), 300)
+
+    def _write(self, message: AlertMessage, **values: object) -> None:
+        with self._sessions.begin() as session:
+            session.execute(
+                update(AlertMessage).where(AlertMessage.id == message.id).values(**values)
+            )

@@ -1,0 +1,87 @@
+"""Tells an Alertmanager again of what is unresolved, before it takes that for resolved.
+
+When it was told last is not kept: after a restart everything is told again at once.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from alerts.alert import UNRESOLVED
+from alerts.alertmanager import Alertmanager
+from alerts.channel import ChannelError
+from monitor.database.schema import AlertMessage, AlertRow
+from monitor.paging.alert_messages import Kind
+from monitor.paging.courier import notice_of, trouble_of
+from monitor.paging.outages import DOWN
+from monitor.paging.poster import Results
+
+
+class Refresher:
+    """Repeats what the destination `name` was told, every `seconds`."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        name: str,
+        alertmanager: Alertmanager,
+        seconds: float,
+        results: Results,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions, self._name, self._alertmanager = sessions, name, alertmanager
+        self._seconds, self._results, self._clock = seconds, results, clock
+        self._next = 0.0
+
+    def send_due(self) -> int:
+        """Tell again what is due; how many alerts that was. A failure is noted with what could not
+        be told, and tried again next time."""
+        now = self._clock()
+        if now < self._next:
+            return 0
+        self._next = now + self._seconds
+        with self._sessions() as session:
+            told = list(session.scalars(_unresolved(self._name)))
+            notices = [
+                notice_of(session, message, self._results)
+                for message in told
+                if message.kind == Kind.NOTICE
+            ]
+        troubles = [trouble_of(message) for message in told if message.kind == Kind.OUTAGE]
+        try:
+            if notices:
+                self._alertmanager.tell_all(notices, now)
+            for trouble in troubles:
+                self._alertmanager.tell_trouble(trouble, now)
+        except ChannelError as error:
+            since = func.coalesce(AlertMessage.failing_since, now)
+            self._note(told, error=str(error), failing_since=since)
+            return 0
+        self._note([m for m in told if m.failing_since], error=None, failing_since=None)
+        return len(told)
+
+    def _note(self, messages: Sequence[AlertMessage], **values: object) -> None:
+        with self._sessions.begin() as session:
+            ids = [message.id for message in messages]
+            session.execute(
+                update(AlertMessage)
+                .where(AlertMessage.id.in_(ids), AlertMessage.sent == AlertMessage.wanted)
+                .values(**values)
+            )
+
+
+def _unresolved(name: str) -> Select[AlertMessage]:
+    """What the destination `name` was told, and is not over."""
+    return (
+        select(AlertMessage)
+        .outerjoin(AlertRow, AlertRow.id == AlertMessage.alert_id)
+        .where(
+            AlertMessage.channel == name,
+            AlertMessage.sent == AlertMessage.wanted,
+            or_(
+                AlertRow.state.in_(UNRESOLVED),
+                (AlertMessage.kind == Kind.OUTAGE) & (AlertMessage.wanted == DOWN),
+            ),
+        )
+    )

@@ -1,0 +1,79 @@
+"""One look at a line as a pure function: what was known + what is there + the time -> events."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from monitor.sources.readiness import NotReady, Ready, Rule, Sight, look, readiness
+from monitor.sources.source import Observation, Place
+
+
+class Known(NamedTuple):
+    """What is known of the push at one place."""
+
+    sight: Sight
+    told: Ready | NotReady | None
+    """What the last event about these files said."""
+
+
+class Complete(NamedTuple):
+    """A push may be read now."""
+
+    observation: Observation
+
+
+class Incomplete(NamedTuple):
+    """A push is there but may not be read."""
+
+    observation: Observation
+    reason: str
+    settling: bool = False
+    """Nothing but the quiet period stands in the way."""
+
+
+Event = Complete | Incomplete
+State = Mapping[Place, Known]
+
+
+def step(
+    state: State, observations: Iterable[Observation], rule: Rule, now: float
+) -> tuple[State, list[Event]]:
+    """The new state, and an event for every push about which there is something new to say.
+
+    What is no longer there is forgotten, so it is told anew when it comes back.
+    """
+    known: dict[Place, Known] = {}
+    events: list[Event] = []
+    for observation in observations:
+        place = Place(observation.name, observation.locator)
+        before = state.get(place)
+        sight = look(before.sight if before else None, observation.listing, now)
+        found = readiness(sight, rule, now)
+        told = before.told if before and before.sight.listing == sight.listing else None
+        if found != told:
+            events.append(
+                Complete(observation)
+                if isinstance(found, Ready)
+                else Incomplete(observation, found.reason, found.settling)
+            )
+        known[place] = Known(sight, found)
+    return known, events
+
+
+def untold(state: State, observation: Observation) -> State:
+    """`state` as if nothing had been said of what was observed: the next step says it again."""
+    place = Place(observation.name, observation.locator)
+    return {**state, place: state[place]._replace(told=None)}
+
+
+def settling(state: State) -> bool:
+    """Whether a push of `state` is only waiting for the quiet period to pass."""
+    return any(_is_settling(known) for known in state.values())
+
+
+def pending(state: State) -> set[Place]:
+    """Where pushes of `state` lie of which there will be something to say without any change."""
+    return {place for place, known in state.items() if known.told is None or _is_settling(known)}
+
+
+def _is_settling(known: Known) -> bool:
+    return isinstance(known.told, NotReady) and known.told.settling
