@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.opening import open_database
 from monitor.database.schema import Line, Version
 from monitor.lineage.trust import verify_audit
 from tests.fakes.hub import FakeHub, fake_hub
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.filled import new_version
 from tests.monitor.watched import WatchedDirectory
 from tests.services import new_database

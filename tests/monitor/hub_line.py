@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from deploy.bench.made_up import write_checkpoint
 from tests.fakes.hub import FakeHub
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Line, Trust, Version
 from monitor.lineage.overview import VersionRow, version_rows
 from monitor.lineage.trust import move
@@ -14,7 +15,6 @@ from monitor.settings import Settings
 from monitor.settings.lines import LineSettings
 from monitor.watching.line_watch import Around
 from monitor.watching.rounds import watch_once
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 
 

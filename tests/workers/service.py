@@ -10,11 +10,11 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Diff, DiffState
 from monitor.jobs import outbox
 from monitor.jobs.comparison import prepare
 from monitor.settings import Settings
-from tests.monitor.checkpoints import write_checkpoint
 from tests.waiting import until
 from workers.claim import present_recipe
 

@@ -16,6 +16,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.announce import announce
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.errors import CheckpointRefusedError
@@ -23,7 +24,6 @@ from monitor.settings.webhooks import WebhookSettings
 from monitor.sources.readiness import Ready, Rule, look, readiness
 from monitor.trainer_callback import AnnounceCallback
 from monitor.watching.webhook_server import listening
-from tests.monitor.checkpoints import write_checkpoint
 from tests.services import free_port
 
 SECRET = "a secret of 16 or more"

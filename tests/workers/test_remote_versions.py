@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.opening import open_database
 from monitor.database.schema import Diff, DiffState, Trust, Version
 from monitor.jobs import diff_claims, diff_endings, outbox
@@ -23,7 +24,6 @@ from monitor.jobs.readings import Readings
 from monitor.pace import FETCHED
 from monitor.settings import Settings, load_settings
 from tests.fakes.hub import TOKEN, FakeHub, fake_hub
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 from tests.monitor.watched import WatchedLine
 from tests.services import RedisServer

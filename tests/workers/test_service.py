@@ -12,12 +12,12 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.opening import open_database
 from monitor.database.schema import DiffState, Outgoing, Question, QuestionState, WorkerRow
 from monitor.jobs.outbox import Message, relay
 from monitor.jobs.reconcile import LOST_AFTER_SECONDS
 from monitor.settings import Settings, load_settings
-from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer, new_database, postgres_server
 from tests.waiting import until
 from tests.workers.asking import ask_about

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.opening import open_database
 from monitor.database.schema import Diff
 from monitor.settings import Settings, load_settings
-from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer
 from tests.waiting import until
 from tests.workers.service import COMMAND, FAKE_WORKER, Process, environment

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bench.made_up import edit_json, write_checkpoint
 from monitor.errors import CheckpointRefusedError
-from tests.monitor.checkpoints import edit_json, write_checkpoint
 from tests.workers.service import ROOT
 from workers.template_trial import try_templates
 

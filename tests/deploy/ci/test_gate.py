@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from alerts.verdict import Verdict, to_json
+from deploy.bench.made_up import write_checkpoint
 from tests.alerts import samples
-from tests.monitor.checkpoints import write_checkpoint
 from tests.services import program
 
 CI = Path("deploy/ci")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bench.made_up import write_checkpoint
 from deploy.stack import stack as stack_module
 from deploy.stack.__main__ import main
 from deploy.stack.command import write_command
@@ -21,7 +22,6 @@ from deploy.stack.places import Places, Prepared
 from deploy.stack.programs import Started
 from deploy.stack.stack import Stack
 from deploy.stack.start import COMPOSITION, FAKE_SLACK, running_stack
-from tests.monitor.checkpoints import write_checkpoint
 from tests.services import RedisServer, free_port
 
 pytestmark = pytest.mark.long

@@ -14,11 +14,11 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from alerts.verdict import Verdict
+from deploy.bench.made_up import write_checkpoint
 from monitor.cli import app
 from monitor.database.opening import open_database
 from monitor.database.schema import Audit, Diff, Line, Observation, StoredCalibration, Version
 from tests.alerts import samples
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import StandInWorker
 
 CONFIG = """
@@ -322,7 +322,7 @@ def test_the_command_line_starts_without_torch_scipy_and_workers() -> None:
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
         "assert not loaded & {'torch', 'transformers', 'scipy', 'workers'}, loaded"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False
     )

@@ -10,12 +10,12 @@ from typing import Any
 import fsspec
 import pytest
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, SourceError
 from monitor.settings.lines import LineSettings
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.errors import SourceError
 from monitor.sources.directory import DirectorySource, list_directory
 from monitor.sources.readiness import Ready, Rule, look, readiness
-from tests.monitor.checkpoints import write_checkpoint
 
 SLOW_WRITER = """
 import sys

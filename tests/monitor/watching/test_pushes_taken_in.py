@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from deploy.bench.made_up import TOKENIZER, edit_json
 from monitor.database.schema import Diff, Observation, Trust, Version
 from monitor.watching.admission import admit
 from monitor.watching.line_watch import LineWatch
 from monitor.watching.rounds import watch_once
-from tests.monitor.checkpoints import TOKENIZER, edit_json
 from tests.monitor.standin import StandInWorker
 from tests.monitor.watched import WatchedDirectory
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from deploy.bench.made_up import edit_json, make_tensors, write_checkpoint, write_json
 from monitor.checkpoints import weights
 from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
 from monitor.checkpoints.weights import MAX_SHARDS
 from monitor.errors import CheckpointRefusedError
-from tests.monitor.checkpoints import edit_json, make_tensors, write_checkpoint, write_json
 
 
 def write_raw_safetensors(path: Path, header: bytes, data: bytes = b"") -> None:

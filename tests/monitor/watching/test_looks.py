@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.identity import FileDigests, digest_file
 from monitor.database.schema import Line, Trust
 from monitor.jobs.status import status_of
@@ -16,7 +17,6 @@ from monitor.settings.lines import LineSettings
 from monitor.terminal.status import status_data
 from monitor.watching.line_watch import LineWatch
 from monitor.watching.rounds import watch_forever
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.standin import RECIPE
 from tests.monitor.watched import WatchedDirectory
 

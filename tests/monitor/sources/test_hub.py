@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
 from monitor.database.schema import Observation
@@ -17,7 +18,6 @@ from monitor.sources.fetching import fetching, source_of
 from monitor.sources.hub_client import HubClient
 from monitor.sources.locate import find_files
 from tests.fakes.hub import TOKEN, FakeHub, Fault
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.hub_line import DAY, hub_line, name_of, push
 from tests.monitor.watched import WatchedLine

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import select
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Diff, Observation, Trust, Version
 from monitor.errors import CheckpointRefusedError
 from monitor.settings.sources import MlflowSettings
@@ -18,7 +19,6 @@ from monitor.sources.fetching import fetching
 from monitor.sources.locate import find_files
 from monitor.sources.mlflow_registry import Artifacts
 from monitor.sources.remote_file import RemoteFile
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
 from monitor.errors import CancelledError, CheckpointRefusedError, SourceError
@@ -19,7 +20,6 @@ from monitor.pace import FETCHED, QUEUEING
 from monitor.sources.directory import list_directory
 from monitor.sources.downloads import DownloadCache, Read
 from monitor.sources.remote_file import RemoteFile, blob_name
-from tests.monitor.checkpoints import write_checkpoint
 
 
 class Store(http.server.ThreadingHTTPServer):
@@ -240,7 +240,7 @@ def test_a_lock_ends_with_its_process(store: Store, cache: DownloadCache) -> Non
         "with cache.fetched('v0', [file], lambda *_: [bytes(150)]): os.kill(os.getpid(), 9)\n"
     )
     command = [sys.executable, "-c", script, str(cache.directory), repr(tuple(files[0]))]
-    killed = subprocess.run(command, cwd=Path(__file__).parents[2])
+    killed = subprocess.run(command, cwd=Path(__file__).parents[3])
     assert killed.returncode == -9 and len(list((cache.directory / "blobs").iterdir())) == 1
     fetch(cache, "v1", [files[1]], store.read)
 
@@ -258,7 +258,7 @@ def test_a_killed_download_goes_on_where_it_was(store: Store, cache: DownloadCac
         "with cache.fetched('v0', [file], read): pass\n"
     )
     command = [sys.executable, "-c", script, str(cache.directory), repr(tuple(file))]
-    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -9
+    assert subprocess.run(command, cwd=Path(__file__).parents[3]).returncode == -9
     [part] = (cache.directory / "blobs").iterdir()
     assert part.stat().st_size == 30
     path = fetch(cache, "v0", [file], store.read)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Line, Observation, Trust, Version
 from monitor.errors import CheckpointChangedError, UnknownVersionError
 from monitor.lineage.lookup import find_line, find_version
@@ -13,7 +14,6 @@ from monitor.sources.locate import find_files
 from monitor.sources.source import Place
 from monitor.watching.intake import identify_push, register
 from monitor.watching.sightings import refuse
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 
 

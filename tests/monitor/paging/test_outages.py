@@ -18,7 +18,7 @@ from monitor.paging.outages import Outage, changed, failing
 from tests.alerts import samples
 from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings, desk
 from tests.monitor.paging.destinations import receiver
-from tests.monitor.test_destinations import direct, flagged, oncall, webhook
+from tests.monitor.paging.test_destinations import direct, flagged, oncall, webhook
 from tests.services import free_port
 
 __all__ = ["desk"]

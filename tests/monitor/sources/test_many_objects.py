@@ -8,13 +8,13 @@ from typing import Any
 import fsspec
 import pytest
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.errors import CheckpointRefusedError
 from monitor.settings.sources import ObjectsLine
 from monitor.sources.downloads import DownloadCache
 from monitor.sources.object_store import IN_TURN, NEWEST, ObjectSource
 from monitor.sources.source import Fate, Observation, Place
 from monitor.watching.line_watch import LineWatch
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.errors import SettingsError
 from monitor.settings import load_settings
 from monitor.settings.webhooks import WebhookSettings
@@ -25,7 +26,6 @@ from monitor.watching.webhooks import (
     generic,
     mlflow,
 )
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.watched import WatchedLine
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Observation
 from monitor.sources.source import Fate
 from monitor.watching.admission import admit_named
 from monitor.watching.line_watch import LineWatch
 from monitor.watching.sightings import fates
 from tests.fakes.hub import FakeHub, Fault
-from tests.monitor.checkpoints import write_checkpoint
 from tests.monitor.conftest import Sessions
 from tests.monitor.hub_line import DAY, hub_line, name_of, push
 from tests.monitor.watched import WatchedLine
