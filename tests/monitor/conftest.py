@@ -13,7 +13,7 @@ from monitor.database.schema import Line, Version
 from monitor.lineage.trust import verify_audit
 from tests.fakes.hub import FakeHub, fake_hub
 from tests.monitor.filled import new_version
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.watched import WatchedDirectory
 from tests.services import new_database
 
 Sessions = sessionmaker[Session]

@@ -24,8 +24,8 @@ from monitor.jobs.readings import Readings
 from monitor.pace import FETCHED
 from monitor.settings import Settings, load_settings
 from tests.fakes.hub import TOKEN, FakeHub, fake_hub
-from tests.monitor.standin import StandInWorker
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.standin import StandInWorker
+from tests.monitor.watching.watched import WatchedLine
 from tests.services import RedisServer
 from tests.waiting import until
 from tests.workers.service import FAKE_DIFF, FAKE_WORKER, ROOT, Process, Sessions

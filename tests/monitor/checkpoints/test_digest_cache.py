@@ -10,7 +10,7 @@ from monitor.checkpoints.identity import FileDigests, TensorDigest
 from monitor.database.schema import FileDigest
 from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
-from tests.monitor.watched import Clock
+from tests.monitor.watching.watched import Clock
 
 STAT = FileStat("model.safetensors", 5, 1, 2, 3)
 DIGESTS = FileDigests("ab", (TensorDigest("w", "F32", (2, 3), "cd"),))

@@ -19,7 +19,7 @@ from monitor.cli import app
 from monitor.database.opening import open_database
 from monitor.database.schema import Audit, Diff, Line, Observation, StoredCalibration, Version
 from tests.alerts import samples
-from tests.monitor.standin import StandInWorker
+from tests.monitor.watching.standin import StandInWorker
 
 CONFIG = """
 [[lines]]

@@ -24,7 +24,7 @@ from monitor.errors import DatabaseError
 from monitor.lineage.trust import verify_audit
 from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES
-from tests.monitor.schemas import at_revision
+from tests.monitor.database.schemas import at_revision
 
 
 def _open_and_write(url: str, name: str) -> None:

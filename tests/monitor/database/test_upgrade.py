@@ -16,7 +16,7 @@ from monitor.database.schema import Base, Diff, DiffState, Version
 from monitor.jobs.outbox import Message, relay
 from monitor.lineage.trust import verify_audit
 from tests.monitor.conftest import BOTH_DATABASES
-from tests.monitor.schemas import at_revision
+from tests.monitor.database.schemas import at_revision
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 """Written by that version: a trusted version, and two that wait for their comparison."""

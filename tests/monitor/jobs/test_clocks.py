@@ -15,7 +15,7 @@ from monitor.jobs.status import status_of
 from monitor.terminal.status import status_data, status_view
 from monitor.watching.line_watch import LineWatch
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

@@ -24,7 +24,7 @@ from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
 from tests.fakes.hub import fake_hub
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 NAME = "acme/base"
 

@@ -19,8 +19,8 @@ from monitor.sources.hub_client import HubClient
 from monitor.sources.locate import find_files
 from tests.fakes.hub import TOKEN, FakeHub, Fault
 from tests.monitor.conftest import Sessions
-from tests.monitor.hub_line import DAY, hub_line, name_of, push
-from tests.monitor.watched import WatchedLine
+from tests.monitor.sources.hub_line import DAY, hub_line, name_of, push
+from tests.monitor.watching.watched import WatchedLine
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from monitor.watching.line_watch import LineWatch
 from monitor.watching.sightings import fates
 from tests.fakes.hub import FakeHub, Fault
 from tests.monitor.conftest import Sessions
-from tests.monitor.hub_line import DAY, hub_line, name_of, push
-from tests.monitor.watched import WatchedLine
+from tests.monitor.sources.hub_line import DAY, hub_line, name_of, push
+from tests.monitor.watching.watched import WatchedLine
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from monitor.sources.object_store import IN_TURN, NEWEST, ObjectSource
 from monitor.sources.source import Fate, Observation, Place
 from monitor.watching.line_watch import LineWatch
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 pytestmark = pytest.mark.long
 

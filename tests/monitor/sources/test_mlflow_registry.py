@@ -20,7 +20,7 @@ from monitor.sources.locate import find_files
 from monitor.sources.mlflow_registry import Artifacts
 from monitor.sources.remote_file import RemoteFile
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 Log = Callable[[int], str]
 

@@ -17,7 +17,7 @@ from monitor.settings.lines import LineSettings
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 
 @pytest.fixture(params=["s3", "memory", "file"])

@@ -9,8 +9,8 @@ from monitor.jobs import diff_claims, diff_queue
 from monitor.jobs.status import status_of
 from monitor.terminal.status import status_data
 from monitor.watching.line_watch import LineWatch
-from tests.monitor.standin import RECIPE
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.standin import RECIPE
+from tests.monitor.watching.watched import WatchedDirectory
 
 
 def test_of_a_backlog_the_newest_are_checked_and_the_rest_is_shown_as_unchecked(

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from monitor.database.schema import Diff, Trust, Version
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.watched import WatchedDirectory
 
 
 def test_the_next_version_is_compared_with_what_was_trusted_meanwhile(

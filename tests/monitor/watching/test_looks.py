@@ -17,8 +17,8 @@ from monitor.settings.lines import LineSettings
 from monitor.terminal.status import status_data
 from monitor.watching.line_watch import LineWatch
 from monitor.watching.rounds import watch_forever
-from tests.monitor.standin import RECIPE
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.standin import RECIPE
+from tests.monitor.watching.watched import WatchedDirectory
 
 
 def test_a_line_that_cannot_be_listed_does_not_stop_the_others(watched: WatchedDirectory) -> None:

@@ -13,8 +13,8 @@ from monitor.database.schema import Diff, Observation, Trust, Version
 from monitor.watching.admission import admit
 from monitor.watching.line_watch import LineWatch
 from monitor.watching.rounds import watch_once
-from tests.monitor.standin import StandInWorker
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.standin import StandInWorker
+from tests.monitor.watching.watched import WatchedDirectory
 
 
 def test_the_same_content_under_another_name_is_an_alias(watched: WatchedDirectory) -> None:

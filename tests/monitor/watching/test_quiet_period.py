@@ -3,7 +3,7 @@
 import os
 
 from monitor.watching.rounds import watch_once
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.watched import WatchedDirectory
 
 
 def test_one_round_waits_for_the_quiet_period(watched: WatchedDirectory) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from monitor.database.schema import Audit, Diff, Observation, Version
 from monitor.watching.rounds import RETRY_SECONDS, watch_forever
-from tests.monitor.standin import BrokenWorker, StandInWorker
-from tests.monitor.watched import WatchedDirectory
+from tests.monitor.watching.standin import BrokenWorker, StandInWorker
+from tests.monitor.watching.watched import WatchedDirectory
 
 
 def test_every_new_version_is_compared_with_the_trusted_one(watched: WatchedDirectory) -> None:

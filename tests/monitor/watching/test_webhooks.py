@@ -27,7 +27,7 @@ from monitor.watching.webhooks import (
     mlflow,
 )
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()

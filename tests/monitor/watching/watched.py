@@ -15,7 +15,7 @@ from monitor.settings import Settings
 from monitor.settings.lines import LineSettings
 from monitor.watching.line_watch import Around
 from monitor.watching.rounds import watch_once
-from tests.monitor.standin import StandInWorker
+from tests.monitor.watching.standin import StandInWorker
 
 
 class Clock:

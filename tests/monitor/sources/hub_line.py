@@ -5,7 +5,7 @@ from pathlib import Path
 from deploy.bench.made_up import write_checkpoint
 from tests.fakes.hub import FakeHub
 from tests.monitor.conftest import Sessions
-from tests.monitor.watched import WatchedLine
+from tests.monitor.watching.watched import WatchedLine
 
 DAY = 86_400.0
 
