@@ -1,0 +1,1 @@
+"""The tables, their history, and opening the database that has them."""

@@ -1,0 +1,1 @@
+"""Lines and their versions: which are trusted, what was decided when, and by whom."""

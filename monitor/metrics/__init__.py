@@ -1,0 +1,1 @@
+"""What Prometheus reads, made of the database and Redis at every scrape."""

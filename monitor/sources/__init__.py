@@ -1,0 +1,1 @@
+"""Places where versions are published, and the way from there to files on this machine."""
