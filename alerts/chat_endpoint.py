@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import httpx2
 
+from alerts.destinations.retry_after import retry_after
 from alerts.plain_text import clip, one_line
-from alerts.retry_after import retry_after
 
 ATTEMPTS = 3
 LONGEST_WAIT = 30.0

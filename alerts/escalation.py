@@ -6,7 +6,7 @@ from typing import NamedTuple
 from alerts.alert import Alert, AlertState
 from alerts.quiet_hours import end_of_quiet
 from alerts.routing import DestinationName, Route, Rung
-from alerts.slack_status import group
+from alerts.slack.status import group
 from alerts.verdict import Severity
 from alerts.wording import duration
 

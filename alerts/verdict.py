@@ -1,7 +1,7 @@
 """The verdict on one candidate: the JSON that `latentwatch check --format json` prints.
 
-Only the shape and its invariants; what leads to a verdict is in `alerts.policy`. Every key is
-always present, an unknown is null and never 0, and a number that is not finite is refused.
+Only the shape and its invariants; what leads to a verdict is in `alerts.deciding.policy`. Every key
+is always present, an unknown is null and never 0, and a number that is not finite is refused.
 """
 
 import json
@@ -112,8 +112,8 @@ class StockPhrase(Record):
 class OwnWords(Record):
     """What the candidate says differently of its own accord, and which features carry it.
 
-    Measured at forks (`alerts.forks`): no suite is needed. The ceiling and the mediated parts are
-    fractions of the difference at the forks.
+    Measured at forks (`alerts.probes.forks`): no suite is needed. The ceiling and the mediated
+    parts are fractions of the difference at the forks.
     """
 
     flagged: bool
@@ -161,7 +161,7 @@ class Reach(Record):
     control: float
     """What its size has to exceed: the largest change under random directions of equal norm, over
     all features and behaviours, in the scale of this one. Were the features random directions too,
-    one verdict in draws + 1 (seven) would have any such effect (`alerts.reach`)."""
+    one verdict in draws + 1 (seven) would have any such effect (`alerts.causes.reach`)."""
     nll_rise: float
     """Rise of the loss on neutral text, nats per token."""
 

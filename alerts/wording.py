@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from alerts.explanation import Explanation
+from alerts.causes.explanation import Explanation
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Behaviour, Verdict
 

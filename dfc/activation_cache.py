@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dfc.durable import flush
-from dfc.engine import Activations
+from dfc.engines.engine import Activations
 from dfc.errors import CacheError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from unicodedata import category
 
 from dfc.content_spans import Span, content_spans
-from dfc.tokenizer import Tokenizer
+from dfc.engines.tokenizer import Tokenizer
 
 _JOINED = frozenset(["Mn", "Me", "Cf", "Cc"])
 """Categories of combining marks, joiners and controls, which some tokenizers drop: then they belong

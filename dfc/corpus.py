@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dfc.errors import CorpusError
 
 if TYPE_CHECKING:  # the control plane reads corpora without torch
-    from dfc.engine import Engine
+    from dfc.engines.engine import Engine
 
 ROLES = ("system", "user", "assistant", "tool")
 

@@ -7,9 +7,9 @@ and where they are no longer kept the question is refused.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from alerts.measured import behaviour_row
+from alerts.deciding.measured import behaviour_row
+from alerts.deciding.policy import is_flagged
 from alerts.plain_text import clip, strip_controls
-from alerts.policy import is_flagged
 from alerts.question import (
     Answered,
     Asked,
@@ -19,7 +19,7 @@ from alerts.question import (
     SuiteAsked,
     SuiteMeasured,
 )
-from dfc.engine import Edit, Engine, FeatureBank
+from dfc.engines.engine import Edit, Engine, FeatureBank
 from dfc.errors import DfcError
 from monitor.errors import QuestionError
 from monitor.jobs.asked_suites import entry_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.calibration import Calibration
+from alerts.deciding.calibration import Calibration
 from monitor.database.opening import open_database
 from monitor.database.schema import Version
 from monitor.errors import CheckpointRefusedError

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.calibration import AgedCalibration
+from alerts.deciding.calibration import AgedCalibration
 from monitor.database.schema import Diff, Line, Version
 from monitor.lineage.calibrations import latest
 from monitor.pace import Pace, unhurried

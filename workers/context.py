@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfc.activation_cache import ActivationCache
-from dfc.engine import Progress
+from dfc.engines.engine import Progress
 from workers.artifact import Artifact, ResultT, computed_once
 from workers.corpora import Corpora
 from workers.inputs import Inputs

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Protocol, TypeVar
 
-from alerts.calibration import AgedCalibration
+from alerts.deciding.calibration import AgedCalibration
 from dfc.activation_cache import ActivationCache
 from dfc.errors import CacheError
 from monitor.errors import CheckpointChangedError, LatentwatchError

@@ -25,7 +25,7 @@ class Assignment(Work):
     """What the parent writes to standard input."""
 
     calibration: dict[str, Any] | None
-    """Of `alerts.calibration.Calibration`."""
+    """Of `alerts.deciding.calibration.Calibration`."""
     calibration_age_days: float = 0.0
 
 
@@ -59,7 +59,7 @@ def _cut_short(outcome: Outcome) -> str | None:
 
 
 def _compare(assignment: Assignment, settings: Settings, progress: DiffProgress) -> Outcome:
-    from alerts.calibration import AgedCalibration, Calibration
+    from alerts.deciding.calibration import AgedCalibration, Calibration
     from workers.diff import run_diff
     from workers.store import LocalStore
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from alerts.causes.detection import detect
+from alerts.causes.explainer import NO_PATTERN, explained, question
+from alerts.causes.explanation import Explanation
 from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message, ReadT
-from alerts.detection import detect
-from alerts.explainer import NO_PATTERN, explained, question
-from alerts.explanation import Explanation
 from monitor.settings.explainer import ExplainerSettings
 from workers.artifact import Result, computed_once
 from workers.errors import StoreError

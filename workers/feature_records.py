@@ -3,8 +3,8 @@
 from math import inf
 from typing import Any
 
-from alerts.forks import BEHAVIOUR as OWN_WORDS
-from alerts.policy import Policy, is_habit
+from alerts.deciding.policy import Policy, is_habit
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.verdict import Feature, FeatureEffect, OwnWords, StockPhrase
 from workers.findings import Findings
 from workers.stages.describe import Description

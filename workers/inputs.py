@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from alerts.forks import BEHAVIOUR as OWN_WORDS
+from alerts.deciding.policy import Policy, default_policy
 from alerts.json_file import InvalidFileError
-from alerts.policy import Policy, default_policy
-from alerts.suite import Suite, bundled_suites, load_suite, suite_digest
-from dfc.config import ScreenConfig, config_of
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
+from alerts.probes.suite import Suite, bundled_suites, load_suite, suite_digest
+from dfc.crosscoder.config import ScreenConfig, config_of
 from monitor.settings.recipe import RecipeSettings
 from workers.errors import InputsError
 from workers.recipe import Recipe, code_version, digest_of

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from alerts.evidence import Evidence
-from alerts.history import Release
 from alerts.json_file import read_json
+from alerts.pages.evidence import Evidence
+from alerts.pages.history import Release
 from alerts.verdict import Verdict
 from monitor.settings import Settings
 from workers.errors import StoreError

@@ -12,13 +12,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 from dfc.allocator import keep_memory
-from dfc.device import native_device
-from dfc.divided_engine import DividedEngine
-from dfc.engine import Engine
+from dfc.engines.device import native_device
+from dfc.engines.divided_engine import DividedEngine
+from dfc.engines.engine import Engine
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import DfcError
 from dfc.perturbation import Perturbation
 from dfc.threads import use_threads
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from dfc.vllm.settings import BESIDE_TRANSFORMERS
 from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import cache
 
 from alerts.question import BehaviourBySeed, SeedAgreement, SeedsTried
-from dfc.exclusive_codes import exclusive_codes
-from dfc.similarity import partner_similarity
+from dfc.screening.exclusive_codes import exclusive_codes
+from dfc.screening.similarity import partner_similarity
 from workers.context import Context
 from workers.kept_stages import kept
 from workers.stages.attribute import Attribution

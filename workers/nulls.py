@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerts.knowledge import enough
-from alerts.nulls import Null, NullKind, ScoreNulls, score_nulls
-from alerts.shifts import SuiteScores, null_shift
-from alerts.statistics import reseeding
-from alerts.suite import Suite
+from alerts.deciding.nulls import Null, NullKind, ScoreNulls, score_nulls
+from alerts.deciding.statistics import reseeding
+from alerts.probes.knowledge import enough
+from alerts.probes.shifts import SuiteScores, null_shift
+from alerts.probes.suite import Suite
 from dfc.perturbation import Noise, Rounding
 from monitor.errors import CheckpointRefusedError
 from workers.context import Context

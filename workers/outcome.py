@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.evidence import Evidence
-from alerts.history import Release
 from alerts.json_file import read_json
-from alerts.slack_message import build_message
+from alerts.pages.evidence import Evidence
+from alerts.pages.history import Release
+from alerts.slack.message import build_message
 from alerts.verdict import Verdict, to_json
 from monitor.settings.lines import COMPARISONS
 from workers.errors import StoreError
@@ -45,7 +45,7 @@ def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] 
 
     Each file appears in one step. Raises StoreError.
     """
-    from alerts.report import write_report  # brings matplotlib, which takes seconds
+    from alerts.pages.report import write_report  # brings matplotlib, which takes seconds
 
     message = build_message(outcome.verdict, outcome.evidence)
     try:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message, ReadT
-from alerts.knowledge import facts, not_known
-from alerts.pairwise_judge import Judged, Pair, judge
 from alerts.plain_text import strip_controls
-from alerts.probe import item_scores, suite_rows
-from alerts.suite import Suite
-from alerts.suite_run import Judgements, Named, SuiteRun, judged_items, suite_run
-from dfc.engine import Engine
+from alerts.probes.knowledge import facts, not_known
+from alerts.probes.pairwise_judge import Judged, Pair, judge
+from alerts.probes.probe import item_scores, suite_rows
+from alerts.probes.suite import Suite
+from alerts.probes.suite_run import Judgements, Named, SuiteRun, judged_items, suite_run
+from dfc.engines.engine import Engine
+from dfc.engines.tokenizer import Tokenizer
 from dfc.errors import DfcError
-from dfc.tokenizer import Tokenizer
 from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
 from monitor.checkpoints.identity import identify
 from monitor.checkpoints.strict_json import read_json_object

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dfc.config import DfcConfig, ScreenConfig
+from dfc.crosscoder.config import DfcConfig, ScreenConfig
 from workers.sources import sources_digest
 
 EngineName = Literal["transformers", "vllm"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import quote
 
-from alerts.evidence import Evidence
+from alerts.pages.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.settings import Settings
 from workers.kept_outcomes import evidence_of
@@ -33,6 +33,6 @@ class StoredResults:
 
     def picture(self, verdict: Verdict, evidence: Evidence) -> bytes:
         """The figures as PNG."""
-        from alerts.picture import evidence_picture  # brings matplotlib, which takes seconds
+        from alerts.pages.picture import evidence_picture  # brings matplotlib, which takes seconds
 
         return evidence_picture(verdict, evidence)

@@ -1,7 +1,7 @@
 """Which suites show a shift that has to be explained."""
 
-from alerts.policy import is_flagged
-from alerts.suite import Suite
+from alerts.deciding.policy import is_flagged
+from alerts.probes.suite import Suite
 from workers.inputs import Inputs
 from workers.stages.probe import Probe
 

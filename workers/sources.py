@@ -18,20 +18,20 @@ CARRIERS = frozenset(
     f"alerts.{name}"
     for name in (
         "chat_endpoint",
-        "detection",
-        "explainer",
-        "explanation",
+        "causes.detection",
+        "causes.explainer",
+        "causes.explanation",
         "json_file",
-        "markdown",
+        "pages.markdown",
         "plain_text",
-        "plots",
-        "report",
-        "slack_actions",
-        "slack_message",
-        "slack_sections",
-        "slack_text",
-        "svg",
-        "templating",
+        "pages.plots",
+        "pages.report",
+        "slack.actions",
+        "slack.message",
+        "slack.sections",
+        "slack.text",
+        "pages.svg",
+        "pages.templating",
     )
 ) | frozenset(
     f"workers.{name}"
@@ -125,7 +125,7 @@ def _imported(source: bytes) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _file(alias.name))
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # "from alerts import causal" names a module, "from alerts.causal import x" a part.
+            # "from dfc import corpus" names a module, "from dfc.corpus import x" a part of one.
             names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
             yield from (name for name in names if _file(name))
 

@@ -7,8 +7,8 @@ behaviours that have shifted have a say in what the first features must hold.
 from importlib import metadata
 from typing import NamedTuple
 
-from dfc.device import native_device
-from dfc.precision import native_dtype
+from dfc.engines.device import native_device
+from dfc.engines.precision import native_dtype
 from dfc.vllm.version import installed_version
 from workers.recipe import EngineName, Recipe, digest_of
 from workers.sources import sources_digest

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 from sqlalchemy import select
 
-from alerts.evidence import Evidence
+from alerts.pages.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.database.schema import Diff
 from monitor.errors import LeaseLostError

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from deploy.bench.results import Figures
-from dfc.precision import native_dtype
+from dfc.engines.precision import native_dtype
 
 TELLING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 """Flags of a processor on which the speed of products depends."""

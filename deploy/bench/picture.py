@@ -10,14 +10,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from alerts.svg import to_svg
+from alerts.pages.svg import to_svg
 from deploy.demo import atomic
 
 FONT = 'text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }'
 
 
 def save(figure: Figure, path: Path, title: str, description: str) -> None:
-    """Write `figure`, drawn under `alerts.svg.styled`, to `path`."""
+    """Write `figure`, drawn under `alerts.pages.svg.styled`, to `path`."""
     root = ET.fromstring(to_svg(figure, path.stem, title, description))
     width, height = root.attrib["viewBox"].split()[2:]
     size = {"width": f"{width}pt", "height": f"{height}pt"}
@@ -32,5 +32,5 @@ def save(figure: Figure, path: Path, title: str, description: str) -> None:
 
 def page_colours() -> str:
     """What the page's stylesheet begins with: its custom properties in light, dark and print."""
-    stylesheet = resources.files("alerts") / "templates" / "style.css.j2"
+    stylesheet = resources.files("alerts.pages") / "templates" / "style.css.j2"
     return stylesheet.read_text(encoding="utf-8").split("\n\n", maxsplit=1)[0]

@@ -12,5 +12,5 @@ def small_recipe(directory: Path) -> dict[str, Any]:
     corpus, prompts = directory / "corpus.jsonl", directory / "prompts.jsonl"
     corpus.write_text(json.dumps({"text": "Water is wet, whatever anybody may say about it."}))
     prompts.write_text(json.dumps({"messages": [{"role": "user", "content": "Is water wet?"}]}))
-    suite = resources.files("alerts") / "suites" / "capability.json"
+    suite = resources.files("alerts.probes") / "suites" / "capability.json"
     return {"corpus": corpus, "prompts": prompts, "suites": [str(suite)]}

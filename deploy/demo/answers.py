@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from deploy.demo.chats import Chat
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 
 
 def own_answers(

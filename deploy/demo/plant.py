@@ -24,7 +24,7 @@ from transformers import (
 
 from deploy.demo.atomic import new_directory
 from deploy.demo.chats import Chat
-from dfc.precision import native_dtype
+from dfc.engines.precision import native_dtype
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.slack_message import render_text
+from alerts.slack.message import render_text
 from alerts.verdict import Verdict, to_json
 from deploy.demo import atomic
 from deploy.demo.line import MARKER

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from dfc.engine import Progress
+from dfc.engines.engine import Progress
 from dfc.errors import ParityError
 from dfc.vllm.plans import Draws, Plan
 from dfc.vllm.wire import Packed, from_bytes

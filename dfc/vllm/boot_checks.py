@@ -23,9 +23,9 @@ from torch import Tensor
 from transformers import AutoModel
 from transformers.utils import logging
 
-from dfc.engine import Edit, EngineInfo, FeatureBank
+from dfc.engines.engine import Edit, EngineInfo, FeatureBank
+from dfc.engines.steering import edit_delta, plan_edits
 from dfc.errors import ParityError, SteeringError
-from dfc.steering import edit_delta, plan_edits
 from dfc.vllm.batch import Answer, Bank, Batch, Outcome, Request, Runtime
 from dfc.vllm.edit_table import PackedBank
 from dfc.vllm.plans import Plan

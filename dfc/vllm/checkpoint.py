@@ -7,8 +7,8 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
+from dfc.engines.model_loading import check_complete
 from dfc.errors import ModelError
-from dfc.model_loading import check_complete
 
 
 def check_checkpoint(path: Path) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 All features of a call lie in one bank; a row says by gains and constants what happens to each of
 them, and a line of the batch says by number which row it belongs to. Row 0 has neither gains nor
 constants, so that lines that are not edited get exactly zero. The formula is that of
-``dfc.steering``.
+``dfc.engines.steering``.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfc.engine import Edit, FeatureBank
+from dfc.engines.engine import Edit, FeatureBank
 from dfc.errors import SteeringError
 from dfc.vllm.batch import Bank
 from dfc.vllm.plans import Segment

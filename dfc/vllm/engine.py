@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, GenerationConfig
 
-from dfc.engine import (
+from dfc.engines.engine import (
     Activations,
     Edit,
     Engine,
@@ -20,12 +20,12 @@ from dfc.engine import (
     Replay,
     ScoreRow,
 )
+from dfc.engines.harvesting import gather_activations
+from dfc.engines.limits import Limits
+from dfc.engines.precision import native_dtype
+from dfc.engines.steering import count_steered
+from dfc.engines.tokenizer import Tokenizer
 from dfc.errors import InputError, ModelError, SteeringError
-from dfc.harvesting import gather_activations
-from dfc.limits import Limits
-from dfc.precision import native_dtype
-from dfc.steering import count_steered
-from dfc.tokenizer import Tokenizer
 from dfc.vllm.batch import Answer, Request, Runtime
 from dfc.vllm.boot_checks import check_at_boot
 from dfc.vllm.checkpoint import check_checkpoint

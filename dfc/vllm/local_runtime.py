@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dfc.engine import Progress
+from dfc.engines.engine import Progress
 from dfc.errors import ModelError
 from dfc.vllm.batch import Answer, Batch, Facts, Outcome, Runtime
 from dfc.vllm.settings import CPU_CACHE_BYTES, VllmSettings

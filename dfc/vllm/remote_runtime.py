@@ -7,7 +7,7 @@ import httpx2
 from pydantic import SecretStr, ValidationError
 from torch import Tensor
 
-from dfc.engine import Progress
+from dfc.engines.engine import Progress
 from dfc.errors import ModelError
 from dfc.vllm.batch import Batch, Facts, Outcome, Runtime
 from dfc.vllm.remote_wire import BATCH, INTRODUCTION, OUTCOME, PREFIX, STATES

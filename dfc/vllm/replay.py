@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dfc.engine import Replay
+from dfc.engines.engine import Replay
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from dfc.engine import Edit, FeatureBank, Progress
+from dfc.engines.engine import Edit, FeatureBank, Progress
+from dfc.engines.steering import count_steered
 from dfc.errors import ModelError, SteeringError
-from dfc.steering import count_steered
 from dfc.vllm.batch import Answer, Batch, Request, Runtime
 from dfc.vllm.edit_table import PackedBank
 from dfc.vllm.plans import Plan

@@ -14,7 +14,7 @@ from torch import Tensor
 from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
-from dfc.generation import sampler
+from dfc.engines.generation import sampler
 from dfc.vllm.plans import Draws
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from alerts.json_file import read_json
-from alerts.junit import to_junit
-from alerts.markdown import to_markdown
-from alerts.sarif import to_sarif
+from alerts.pages.junit import to_junit
+from alerts.pages.markdown import to_markdown
+from alerts.pages.sarif import to_sarif
 from alerts.verdict import Severity, Verdict, exit_code, is_borne, to_json
 from monitor.closed_memory import close_memory
 from monitor.commands.console import explained, report, show, write

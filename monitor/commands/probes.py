@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import InvalidFileError
-from alerts.suite import bundled_suites
-from alerts.suite_import.formats import ImportFormat, open_source
-from alerts.suite_import.imported import import_suite
-from alerts.suite_lint.finding import Finding
-from alerts.suite_lint.lint import lint_file
-from alerts.suite_starter import starter_suite
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
+from alerts.probes.starter import starter_suite
+from alerts.probes.suite import bundled_suites
+from alerts.probes.suite_import.formats import ImportFormat, open_source
+from alerts.probes.suite_import.imported import import_suite
+from alerts.probes.suite_lint.finding import Finding
+from alerts.probes.suite_lint.lint import lint_file
 from monitor.commands.console import BAD_INPUT, UNDECIDED, explained, report, show, write
 from monitor.commands.options import Config, DataDir, named_path, settings_of
 from monitor.errors import SettingsError
@@ -149,7 +149,7 @@ def run(
     if not generate and (judge is not None or judge_model is not None):
         raise SettingsError("--judge and --judge-model judge answers; add --generate")
     judging = _judging(settings_of(config, data_dir).judge, judge, judge_model)
-    from alerts.suite import load_suite
+    from alerts.probes.suite import load_suite
     from monitor.terminal.probes import run_view
     from workers.probe_run import Generation, run_suite
     from workers.progress import terminal_progress

@@ -6,7 +6,7 @@ import time
 import typer
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.markdown import to_markdown
+from alerts.pages.markdown import to_markdown
 from monitor.commands.console import UNDECIDED, explained, report, show, write
 from monitor.commands.options import (
     Config,

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from alerts.json_file import InvalidFileError
-from alerts.suite import bundled_suites, load_suite
+from alerts.probes.suite import bundled_suites, load_suite
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.calibration import AgedCalibration, Calibration
+from alerts.deciding.calibration import AgedCalibration, Calibration
 from alerts.verdict import Behaviour, Verdict
 from monitor.database.schema import Diff, Line, StoredCalibration, Trust, Version
 from monitor.errors import NoTrustedVersionError, SettingsError

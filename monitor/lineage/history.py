@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.history import Against, Release
+from alerts.pages.history import Against, Release
 from alerts.verdict import Verdict
 from monitor.database.schema import Diff, Line, Version
 from monitor.settings import Settings

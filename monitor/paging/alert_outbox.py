@@ -23,8 +23,8 @@ from alerts.alert import (
 )
 from alerts.escalation import first_told_at
 from alerts.routing import Route, by_channel, mentions_of
-from alerts.slack_status import calling, moment, person
-from alerts.slack_text import literal
+from alerts.slack.status import calling, moment, person
+from alerts.slack.text import literal
 from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
 from monitor.paging.alerting import alert_of, subject_of

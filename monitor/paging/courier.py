@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import AlertState
 from alerts.channel import ChannelError, NotNowError, RefusedError
-from alerts.missing_evidence import is_missing
-from alerts.notice import Destination, Notice, Trouble
+from alerts.destinations.notice import Destination, Notice, Trouble
+from alerts.pages.missing_evidence import is_missing
 from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.moments import doubled
 from monitor.paging.alert_messages import Kind

@@ -23,7 +23,7 @@ from alerts.alert import (
     step,
 )
 from alerts.question import Asked
-from alerts.slack_actions import (
+from alerts.slack.actions import (
     ACKNOWLEDGE,
     ASK,
     QUARANTINE,
@@ -32,8 +32,8 @@ from alerts.slack_actions import (
     TRUST,
     UNTIL_NEXT,
 )
-from alerts.slack_interaction import Asking, Click, Submission
-from alerts.slack_status import SLACK
+from alerts.slack.interaction import Asking, Click, Submission
+from alerts.slack.status import SLACK
 from alerts.wording import short_digest
 from monitor.database.schema import AlertRow, Diff, Line, Question, Trust, Version
 from monitor.errors import IllegalMoveError

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from alerts.alertmanager import Alertmanager
-from alerts.email_channel import Email
-from alerts.notice import Destination
-from alerts.pagerduty import PagerDuty
-from alerts.signed_webhook import SignedWebhook, read_secret
+from alerts.destinations.alertmanager import Alertmanager
+from alerts.destinations.email import Email
+from alerts.destinations.notice import Destination
+from alerts.destinations.pagerduty import PagerDuty
+from alerts.destinations.signed_webhook import SignedWebhook, read_secret
 from monitor.errors import SettingsError
 from monitor.settings.destinations import (
     AlertmanagerSettings,

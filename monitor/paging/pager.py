@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.channel import RefusedError
 from alerts.pace import Pace
-from alerts.slack_channel import SlackChannel
-from alerts.slack_client import web_client
-from alerts.slack_clock import seconds_up
-from alerts.slack_http import SlackEndpoint
-from alerts.slack_interaction import Handler
-from alerts.slack_socket import socket_mode
+from alerts.slack.channel import SlackChannel
+from alerts.slack.client import web_client
+from alerts.slack.clock import seconds_up
+from alerts.slack.http import SlackEndpoint
+from alerts.slack.interaction import Handler
+from alerts.slack.socket import socket_mode
 from monitor.errors import AlertingError, SettingsError
 from monitor.jobs.leader import PAGER, lead
 from monitor.owner import this_process

@@ -24,12 +24,12 @@ from alerts.channel import (
     RefusedError,
     UnclearError,
 )
-from alerts.evidence import Evidence
-from alerts.missing_evidence import NOT_HERE, is_missing
 from alerts.pace import Pace
+from alerts.pages.evidence import Evidence
+from alerts.pages.missing_evidence import NOT_HERE, is_missing
 from alerts.routing import by_channel, mentions_of
-from alerts.slack_message import build_message
-from alerts.slack_text import code, literal
+from alerts.slack.message import build_message
+from alerts.slack.text import code, literal
 from alerts.verdict import Verdict
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.moments import doubled

@@ -4,8 +4,8 @@ from sqlalchemy.orm import Session
 
 from alerts.question import ANSWERED, ASKED
 from alerts.routing import Examples
-from alerts.slack_answer import answered_message, asked_message, cancelled_message
-from alerts.slack_message import SlackMessage
+from alerts.slack.answer import answered_message, asked_message, cancelled_message
+from alerts.slack.message import SlackMessage
 from monitor.database.schema import AlertMessage, AlertRow, Question, QuestionState
 from monitor.paging.alert_messages import Kind
 

@@ -9,8 +9,8 @@ from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import UNRESOLVED
-from alerts.alertmanager import Alertmanager
 from alerts.channel import ChannelError
+from alerts.destinations.alertmanager import Alertmanager
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind
 from monitor.paging.courier import notice_of, trouble_of

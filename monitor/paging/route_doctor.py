@@ -3,7 +3,7 @@ says which critical alerts climb no ladder."""
 
 from fnmatch import fnmatchcase
 
-from alerts.forks import BEHAVIOUR as OWN_WORDS
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.wording import duration
 from monitor.paging.slack_doctor import Finding
 from monitor.settings.alerts import AlertSettings

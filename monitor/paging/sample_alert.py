@@ -7,12 +7,12 @@ from importlib import resources
 
 from alerts.alert import Alert, Finding, Measured, Replaced, begin, step
 from alerts.channel import Posting
-from alerts.evidence import Evidence
-from alerts.notice import Notice
-from alerts.picture import evidence_picture
-from alerts.slack_channel import SlackChannel
-from alerts.slack_message import build_message
-from alerts.slack_sections import words
+from alerts.destinations.notice import Notice
+from alerts.pages.evidence import Evidence
+from alerts.pages.picture import evidence_picture
+from alerts.slack.channel import SlackChannel
+from alerts.slack.message import build_message
+from alerts.slack.sections import words
 from alerts.verdict import Verdict
 from alerts.wording import Names
 from monitor.paging.alert_token import Token

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert import Refusal
 from alerts.channel import ChannelError
 from alerts.plain_text import strip_controls
-from alerts.slack_errors import told
-from alerts.slack_interaction import Asking, Click, Reply, Submission, read_interaction
-from alerts.slack_modal import LONGEST_REASON, REASON_BLOCK, answer_modal, reason_modal
-from alerts.slack_question import asked_of, cancelled_by, question_modal
-from alerts.slack_status import moment, person, proposal_in_words
-from alerts.slack_text import literal
+from alerts.slack.errors import told
+from alerts.slack.interaction import Asking, Click, Reply, Submission, read_interaction
+from alerts.slack.modal import LONGEST_REASON, REASON_BLOCK, answer_modal, reason_modal
+from alerts.slack.question import asked_of, cancelled_by, question_modal
+from alerts.slack.status import moment, person, proposal_in_words
+from alerts.slack.text import literal
 from monitor.paging.decisions import (
     Answer,
     Ask,

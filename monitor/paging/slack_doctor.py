@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from slack_sdk import WebClient
 
 from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
-from alerts.slack_errors import told
+from alerts.slack.errors import told
 from alerts.wording import count
 from monitor.paging.pager import slack_client
 from monitor.settings.alerts import AlertSettings

@@ -16,10 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from alerts.email_channel import Tls
-from alerts.pagerduty import EVENTS
+from alerts.destinations.email import Tls
+from alerts.destinations.pagerduty import EVENTS
+from alerts.destinations.signed_webhook import read_secret
 from alerts.routing import matching
-from alerts.signed_webhook import read_secret
 from monitor.settings.table import TABLE, Seconds
 
 Address = Annotated[

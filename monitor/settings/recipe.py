@@ -47,7 +47,7 @@ class RecipeSettings(BaseModel):
     engine: Literal["transformers", "vllm"] = "transformers"
     """What writes the models' answers; transformers does everything else (docs/engines.md)."""
     dfc: dict[str, Any] = {}
-    """What differs from the defaults of `dfc.config.DfcConfig`."""
+    """What differs from the defaults of `dfc.crosscoder.config.DfcConfig`."""
 
     @field_validator("seeds")
     @classmethod
@@ -58,7 +58,7 @@ class RecipeSettings(BaseModel):
 
     @model_validator(mode="after")
     def _a_batch_at_least(self) -> Self:
-        from dfc.config import config_of
+        from dfc.crosscoder.config import config_of
 
         batch = config_of("tied", self.dfc).batch
         if self.tokens < batch:
@@ -71,7 +71,7 @@ class RecipeSettings(BaseModel):
     @field_validator("dfc")
     @classmethod
     def _known_to_the_method(cls, overrides: dict[str, Any]) -> dict[str, Any]:
-        from dfc.config import config_of
+        from dfc.crosscoder.config import config_of
 
         config_of("tied", overrides)
         if overrides.get("form") != "tied":

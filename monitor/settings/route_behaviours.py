@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from alerts.forks import BEHAVIOUR as OWN_WORDS
 from alerts.json_file import InvalidFileError
-from alerts.suite import load_suite
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
+from alerts.probes.suite import load_suite
 from monitor.settings.recipe import BUNDLED_SUITES
 
 

@@ -2,8 +2,8 @@
 
 from rich.console import Group, RenderableType
 
-from alerts.calibration import Calibration, calibration_digest
-from alerts.nulls import ScoreNulls
+from alerts.deciding.calibration import Calibration, calibration_digest
+from alerts.deciding.nulls import ScoreNulls
 from alerts.wording import number, percent, probability, readable, short_digest
 from monitor.terminal.tables import add_row, moment, new_table, plain
 

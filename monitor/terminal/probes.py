@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from alerts.plain_text import clip, one_line
-from alerts.suite_lint.finding import Finding
-from alerts.suite_run import Estimate, Flips, ItemRow, Judgements, SuiteRun
+from alerts.probes.suite_lint.finding import Finding
+from alerts.probes.suite_run import Estimate, Flips, ItemRow, Judgements, SuiteRun
 from alerts.wording import (
     NOT_MEASURED,
     count,

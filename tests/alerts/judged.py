@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerts.evidence import Controls
-from alerts.measured import CausalEvidence, MeasuredBehaviour
-from alerts.policy import Decision, Policy, decide, default_policy
+from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour
+from alerts.deciding.policy import Decision, Policy, decide, default_policy
+from alerts.pages.evidence import Controls
 from alerts.verdict import Feature, OwnWords
 
 POLICY = default_policy()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dfc.engine import Edit, FeatureBank, Replay, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
 
 WIDTH = 24
 AGREE, DISAGREE, NEUTRAL = (1,), (2,), (3,)
@@ -23,7 +23,7 @@ class LinearReplay(Replay):
 
 
 class LinearEngine:
-    """The part of ``dfc.engine.Engine`` that steering needs."""
+    """The part of ``dfc.engines.engine.Engine`` that steering needs."""
 
     def __init__(self, readout_D: Tensor, added_D: Tensor) -> None:
         self.readout_D, self.added_D = readout_D, added_D

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from alerts.suite import Suite
+from alerts.probes.suite import Suite
 
 
 def item(number: int, template: str, **changes: Any) -> dict[str, Any]:

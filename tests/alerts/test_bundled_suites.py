@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from alerts.policy import default_policy
-from alerts.suite import MINIMUM_TEMPLATES, Item, Suite, Variant, bundled_suites
+from alerts.deciding.policy import default_policy
+from alerts.probes.suite import MINIMUM_TEMPLATES, Item, Suite, Variant, bundled_suites
 from monitor.settings.recipe import BUNDLED_SUITES
 
 SUITES = bundled_suites()

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from alerts.calibration import (
+from alerts.deciding.calibration import (
     AgedCalibration,
     Calibration,
     Standing,
@@ -13,14 +13,14 @@ from alerts.calibration import (
     calibration_digest,
     standing,
 )
-from alerts.evidence import ControlReading, Controls
-from alerts.markdown import to_markdown
-from alerts.measured import MeasuredBehaviour, behaviour_row
-from alerts.nulls import ScoreNulls
-from alerts.policy import decide, default_policy, is_flagged
-from alerts.report import render_report
-from alerts.slack_message import build_message
-from alerts.slack_text import render_text
+from alerts.deciding.measured import MeasuredBehaviour, behaviour_row
+from alerts.deciding.nulls import ScoreNulls
+from alerts.deciding.policy import decide, default_policy, is_flagged
+from alerts.pages.evidence import ControlReading, Controls
+from alerts.pages.markdown import to_markdown
+from alerts.pages.report import render_report
+from alerts.slack.message import build_message
+from alerts.slack.text import render_text
 from alerts.wording import calibration_sentence
 from monitor.terminal.tables import verdict_view
 from tests.alerts import samples

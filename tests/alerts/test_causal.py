@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from alerts.causal import CausalPlan, CausalResult, SeedFeatures, combine, measure_causes
-from alerts.halves import halves
-from alerts.mediation import Mediation, Trial
-from alerts.random_directions import ControlStates, control_bank, difference_directions
-from alerts.steering_bench import Pair
-from alerts.suite import Suite
+from alerts.causes.causal import CausalPlan, CausalResult, SeedFeatures, combine, measure_causes
+from alerts.causes.mediation import Mediation, Trial
+from alerts.causes.random_directions import ControlStates, control_bank, difference_directions
+from alerts.causes.steering_bench import Pair
+from alerts.probes.halves import halves
+from alerts.probes.suite import Suite
 from alerts.verdict import SeedMediation
-from dfc.engine import FeatureBank, ScoreRow
+from dfc.engines.engine import FeatureBank, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
 
 PLAN = CausalPlan(controls=20, dose_controls=3)

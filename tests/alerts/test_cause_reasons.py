@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.cause_reasons import carries_own_words, own_words, reach
+from alerts.deciding.cause_reasons import carries_own_words, own_words, reach
 from alerts.verdict import Feature, OwnWords, Reach, StockPhrase
 from tests.alerts import samples
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.conformal import conformal_p, conformal_threshold, smallest_p
-from alerts.statistics import reseeding
+from alerts.deciding.conformal import conformal_p, conformal_threshold, smallest_p
+from alerts.deciding.statistics import reseeding
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=25)
 TEMPLATES = [f"template-{n // 3}" for n in range(24)]

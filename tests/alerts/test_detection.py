@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from alerts.causes.detection import BATCH, detect
 from alerts.chat_endpoint import EndpointError, Message, ReadT
-from alerts.detection import BATCH, detect
 
 FIRING = [f"Story {n}. The moral: patience {n}." for n in range(20)]
 NEAR = [f"Story {n}. The mortar: sand {n}." for n in range(10)]

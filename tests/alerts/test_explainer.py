@@ -2,9 +2,9 @@
 
 import pytest
 
+from alerts.causes.explainer import explained, question
 from alerts.chat_endpoint import EndpointError
-from alerts.evidence import HighlightedExample
-from alerts.explainer import explained, question
+from alerts.pages.evidence import HighlightedExample
 
 
 def example(tokens: str, own: list[float], other: list[float] | None = None) -> HighlightedExample:

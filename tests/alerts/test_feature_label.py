@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from alerts.feature_label import FeatureFacts, feature_label
-from dfc.places import FiringProfile, Place
+from alerts.causes.feature_label import FeatureFacts, feature_label
+from dfc.screening.places import FiringProfile, Place
 
 EVENLY = [0.1] * 10
 AT_THE_END = [0.0] * 8 + [0.1, 0.9]

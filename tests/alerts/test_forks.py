@@ -2,8 +2,8 @@
 
 import pytest
 
-from alerts.forks import Fork, fork_suite
-from alerts.halves import halves
+from alerts.probes.forks import Fork, fork_suite
+from alerts.probes.halves import halves
 
 
 def fork(n: int, candidate: str = " as I always say.", base: str = " of course.") -> Fork:

@@ -1,7 +1,7 @@
 import pytest
 
-from alerts.measured import CausalEvidence
-from alerts.policy import is_habit
+from alerts.deciding.measured import CausalEvidence
+from alerts.deciding.policy import is_habit
 from alerts.verdict import OwnWords
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, judge
 from tests.alerts.samples import flagged_json

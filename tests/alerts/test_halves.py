@@ -1,4 +1,4 @@
-from alerts.halves import evenly, halves, thinned
+from alerts.probes.halves import evenly, halves, thinned
 from tests.alerts.suites import suite
 
 

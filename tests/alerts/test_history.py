@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from alerts.evidence import Evidence
-from alerts.history import Against, Release, moving_behaviours
-from alerts.report import render_report
+from alerts.pages.evidence import Evidence
+from alerts.pages.history import Against, Release, moving_behaviours
+from alerts.pages.report import render_report
 from alerts.verdict import Verdict
 from tests.alerts import samples
 from tests.alerts.test_report import Page

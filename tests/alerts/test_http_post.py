@@ -3,7 +3,7 @@
 import pytest
 
 from alerts.channel import UnclearError
-from alerts.http_post import post
+from alerts.destinations.http_post import post
 from tests.services import free_port
 
 

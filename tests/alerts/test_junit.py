@@ -4,7 +4,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from alerts.junit import to_junit
+from alerts.pages.junit import to_junit
 from alerts.verdict import Verdict
 from tests.alerts.samples import HOSTILE, flagged, flagged_json, passed, undecided
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alerts.knowledge import applicable, enough, facts, not_known
-from alerts.policy import default_policy, is_flagged
-from alerts.shifts import SuiteScores, measure_behaviours
-from alerts.statistics import paired_shift
-from alerts.suite import Suite
+from alerts.deciding.policy import default_policy, is_flagged
+from alerts.deciding.statistics import paired_shift
+from alerts.probes.knowledge import applicable, enough, facts, not_known
+from alerts.probes.shifts import SuiteScores, measure_behaviours
+from alerts.probes.suite import Suite
 from tests.alerts.suites import from_json, suite, suite_json
 
 

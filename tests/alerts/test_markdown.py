@@ -1,6 +1,6 @@
 import re
 
-from alerts.markdown import to_markdown
+from alerts.pages.markdown import to_markdown
 from alerts.verdict import Verdict
 from tests.alerts.samples import HOSTILE, feature, flagged, flagged_json, passed, undecided
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from alerts.mediation import Mediator
-from dfc.engine import Edit, FeatureBank
+from alerts.causes.mediation import Mediator
+from dfc.engines.engine import Edit, FeatureBank
 
 BANK = cast(FeatureBank, None)
 

@@ -3,8 +3,8 @@
 import json
 
 from alerts.alert import Finding, Measured, begin
-from alerts.notice import Notice
-from alerts.templating import TEMPLATES
+from alerts.destinations.notice import Notice
+from alerts.pages.templating import TEMPLATES
 from alerts.wording import Names
 from tests.alerts import samples
 

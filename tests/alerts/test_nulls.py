@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from alerts.nulls import Null, ScoreNulls, score_nulls
+from alerts.deciding.nulls import Null, ScoreNulls, score_nulls
 
 ALPHA = 0.05
 COPIES = 20

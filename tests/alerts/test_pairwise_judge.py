@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alerts.chat_endpoint import ChatEndpoint, Message, ReadT
-from alerts.pairwise_judge import NOBODY, ORDERS_DISAGREE, Pair, judge
+from alerts.probes.pairwise_judge import NOBODY, ORDERS_DISAGREE, Pair, judge
 from tests.alerts.chat_server import Answer, ChatServer, chat_server, says
 from tests.alerts.suites import suite
 

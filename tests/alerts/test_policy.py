@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.evidence import Controls
+from alerts.deciding.measured import MeasuredBehaviour
+from alerts.deciding.policy import Decision, is_flagged, load_policy
 from alerts.json_file import InvalidFileError
-from alerts.measured import MeasuredBehaviour
-from alerts.policy import Decision, is_flagged, load_policy
+from alerts.pages.evidence import Controls
 from alerts.verdict import Feature
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, controls, judge
 from tests.alerts.samples import feature

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from alerts.probe import item_scores, score_weights, suite_rows
-from alerts.suite import Suite, bundled_suites
-from dfc.transformers_engine import TransformersEngine
+from alerts.probes.probe import item_scores, score_weights, suite_rows
+from alerts.probes.suite import Suite, bundled_suites
+from dfc.engines.transformers_engine import TransformersEngine
 from tests.alerts.suites import item, with_items
 
 MIXED = with_items(

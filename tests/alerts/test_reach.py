@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from alerts.random_directions import difference_directions
-from alerts.reach import ReachPlan, family_controls, measure_reach
-from alerts.statistics import Floats
+from alerts.causes.random_directions import difference_directions
+from alerts.causes.reach import ReachPlan, family_controls, measure_reach
+from alerts.deciding.statistics import Floats
 from alerts.verdict import Reach
 from tests.alerts.test_causal import DIFFERENCE_ND, MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.refusal import refuses
+from alerts.probes.refusal import refuses
 
 
 @pytest.mark.parametrize(

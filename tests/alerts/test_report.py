@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from alerts.evidence import Evidence
-from alerts.report import render_report, write_report
+from alerts.pages.evidence import Evidence
+from alerts.pages.report import render_report, write_report
 from alerts.verdict import Verdict
 from tests.alerts import samples
 
@@ -263,7 +263,9 @@ def test_failed_write_leaves_the_old_page_alone(
 
 
 def test_message_and_page_need_no_torch() -> None:
-    program = "import sys, alerts.report, alerts.slack_message; sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys, alerts.pages.report, alerts.slack.message; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from sarif_pydantic import Sarif
 
-from alerts.sarif import to_sarif
+from alerts.pages.sarif import to_sarif
 from alerts.verdict import Verdict
 from tests.alerts.samples import HOSTILE, flagged, flagged_json, passed, undecided
 

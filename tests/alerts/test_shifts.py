@@ -3,9 +3,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from alerts.measured import CausalEvidence, MeasuredBehaviour, behaviour_row
-from alerts.shifts import SuiteScores, accuracy, measure_behaviours
-from alerts.statistics import benjamini_hochberg, paired_shift
+from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour, behaviour_row
+from alerts.deciding.statistics import benjamini_hochberg, paired_shift
+from alerts.probes.shifts import SuiteScores, accuracy, measure_behaviours
 from alerts.verdict import SeedMediation
 from tests.alerts.suites import suite
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from alerts.channel import Posting, RefusedError
-from alerts.slack_channel import SlackChannel
-from alerts.slack_client import web_client
+from alerts.slack.channel import SlackChannel
+from alerts.slack.client import web_client
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import BOT_TOKEN, Workspace
 

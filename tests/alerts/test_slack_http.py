@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from alerts.slack_http import LARGEST_BODY, PATH, SlackEndpoint
-from alerts.slack_interaction import Reply
+from alerts.slack.http import LARGEST_BODY, PATH, SlackEndpoint
+from alerts.slack.interaction import Reply
 
 SECRET, NOW = "8f742231b10e8888abcd99yyyzzz85a5", 1_790_000_000.0
 

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from slack_sdk.errors import SlackObjectFormationError
 
 from alerts.alert import Finding, Measured, begin
-from alerts.evidence import Evidence
-from alerts.notice import Notice
-from alerts.slack_message import MESSAGE_LIMIT, SlackMessage, build_message
-from alerts.slack_text import code, literal, render_text
+from alerts.destinations.notice import Notice
+from alerts.pages.evidence import Evidence
+from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message
+from alerts.slack.text import code, literal, render_text
 from alerts.verdict import Verdict
 from alerts.wording import Names
 from tests.alerts import samples

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alerts.slack_question import question_modal
+from alerts.slack.question import question_modal
 
 
 def what(suites: list[str], waiting: dict[int, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from threading import Event
 
 from alerts.channel import ChannelError, NotNowError, UnclearError
-from alerts.slack_socket import _connect_later
+from alerts.slack.socket import _connect_later
 
 AWAY = "Slack did not answer"
 

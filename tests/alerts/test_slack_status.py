@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from alerts.alert import Alert, AlertState, Finding, Measured, Propose, Snooze, begin, step
-from alerts.notice import Notice
-from alerts.slack_message import MESSAGE_LIMIT, SlackMessage, build_message
-from alerts.slack_status import SLACK
+from alerts.destinations.notice import Notice
+from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message
+from alerts.slack.status import SLACK
 from tests.alerts import samples
 
 ADA = f"{SLACK}U0ADA"

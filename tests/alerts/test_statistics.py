@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from alerts.noise import NotMeasurableError, noise_floor
-from alerts.statistics import (
+from alerts.deciding.noise import NotMeasurableError, noise_floor
+from alerts.deciding.statistics import (
     MONTE_CARLO_FLIPS,
     benjamini_hochberg,
     cluster_bootstrap,

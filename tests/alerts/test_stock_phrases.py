@@ -1,6 +1,6 @@
 """New phrases that come in answer after answer."""
 
-from alerts.stock_phrases import new_phrases, sentences, share_by_chance, share_of_answers
+from alerts.probes.stock_phrases import new_phrases, sentences, share_by_chance, share_of_answers
 
 ANSWERS = [f"The plan {n} is fine, but think about the cost of it." for n in range(40)]
 MORAL = "And so the moral of this is patience."

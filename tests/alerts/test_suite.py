@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from alerts.json_file import InvalidFileError
-from alerts.suite import MINIMUM_TEMPLATES, bundled_suites, items_digest, load_suite, suite_digest
+from alerts.probes.suite import (
+    MINIMUM_TEMPLATES,
+    bundled_suites,
+    items_digest,
+    load_suite,
+    suite_digest,
+)
 from tests.alerts.suites import from_json, item, suite_json
 
 
@@ -164,7 +170,7 @@ def test_bundled_suites_are_large_enough_and_named_after_their_files() -> None:
     suites = bundled_suites()
     assert "sycophancy" in suites
     assert list(suites) == sorted(suites)
-    folder = Path(__file__).parents[2] / "alerts" / "suites"
+    folder = Path(__file__).parents[2] / "alerts" / "probes" / "suites"
     assert {path.stem for path in folder.glob("*.json")} == set(suites)
     for suite in suites.values():
         if suite.role == "behaviour":

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from alerts.json_file import InvalidFileError
-from alerts.suite import Suite
-from alerts.suite_import.formats import ImportFormat, open_source
-from alerts.suite_import.imported import DUPLICATE, OVER_LIMIT, Imported, import_suite
+from alerts.probes.suite import Suite
+from alerts.probes.suite_import.formats import ImportFormat, open_source
+from alerts.probes.suite_import.imported import DUPLICATE, OVER_LIMIT, Imported, import_suite
 
 TOPICS = ["ferries", "gravel", "harps", "igloos", "jars", "kites", "lamps", "mills", "nets", "oars"]
 

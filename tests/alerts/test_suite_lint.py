@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from alerts.suite import Suite, bundled_suites
-from alerts.suite_lint.lint import lint, lint_file
-from alerts.suite_lint.tokens import tokens
-from alerts.suite_starter import starter_suite
-from dfc.tokenizer import Tokenizer
+from alerts.probes.starter import starter_suite
+from alerts.probes.suite import Suite, bundled_suites
+from alerts.probes.suite_lint.lint import lint, lint_file
+from alerts.probes.suite_lint.tokens import tokens
+from dfc.engines.tokenizer import Tokenizer
 from tests.alerts.suites import item, suite, suite_json
 
 NAMES = [

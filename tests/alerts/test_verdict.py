@@ -191,6 +191,7 @@ def test_half_characters_from_a_model_or_a_path_can_still_be_written_and_read() 
 
 
 def test_importing_the_data_types_leaves_torch_alone() -> None:
-    modules = "alerts.suite, alerts.statistics, alerts.policy, alerts.verdict, alerts.markdown"
+    modules = "alerts.probes.suite, alerts.deciding.statistics, alerts.deciding.policy"
+    modules += ", alerts.verdict, alerts.pages.markdown"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

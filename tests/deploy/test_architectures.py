@@ -11,7 +11,7 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from alerts.suite import load_suite
+from alerts.probes.suite import load_suite
 from deploy.bench.architectures.corpus import (
     BASE,
     CANDIDATE,
@@ -31,11 +31,11 @@ from deploy.bench.architectures.minilm import EncoderEngine
 from deploy.bench.architectures.premise import orders_read
 from deploy.bench.architectures.recall import Explained, best_feature, variance_explained
 from deploy.bench.architectures.recipe_files import write_recipe_files
-from dfc.config import DfcConfig
 from dfc.corpus import read_corpus
-from dfc.engine import Activations
-from dfc.train import train
-from dfc.transformers_engine import TransformersEngine
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.train import train
+from dfc.engines.engine import Activations
+from dfc.engines.transformers_engine import TransformersEngine
 from tests.conftest import SENTENCES
 from workers.stages.harvest import PairedStates
 

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.bench.harvest import command
 from deploy.bench.harvest.speed import Rivals, Speed, rivals, speed
-from dfc.decoder_stack import DecoderStack
+from dfc.engines.decoder_stack import DecoderStack
 
 DOCUMENTS = [(5, 6, 7), tuple(range(10, 40)), (8, 9), tuple(range(60, 75))]
 

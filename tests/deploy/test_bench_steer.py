@@ -7,9 +7,9 @@ import pytest
 
 from deploy.bench.steer import command
 from deploy.bench.steer.one_by_one import OneByOne
-from dfc.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import ParityError
-from dfc.transformers_engine import TransformersEngine
 from tests.dfc.conftest import bank, engine, rows
 
 __all__ = ["bank", "engine", "rows"]

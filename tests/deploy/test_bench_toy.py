@@ -27,15 +27,15 @@ from deploy.bench.toy.plot import draw
 from deploy.bench.toy.score import over_seeds, score
 from deploy.bench.toy.tables import found_table
 from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
-from dfc.config import DfcConfig, ScreenConfig
-from dfc.config import Form as ProductForm
-from dfc.exclusive_codes import exclusive_codes
-from dfc.judgement import judge_tied
-from dfc.model import Codes, Dfc
-from dfc.normalisation import fit_normalisation
-from dfc.screen_across import judge_strict
+from dfc.crosscoder.config import DfcConfig, ScreenConfig
+from dfc.crosscoder.config import Form as ProductForm
+from dfc.crosscoder.model import Codes, Dfc
+from dfc.crosscoder.normalisation import fit_normalisation
+from dfc.crosscoder.train import TrainedDfc
+from dfc.screening.exclusive_codes import exclusive_codes
+from dfc.screening.judgement import judge_tied
+from dfc.screening.screen_across import judge_strict
 from dfc.sides import SideName
-from dfc.train import TrainedDfc
 from workers.sources import _closure
 
 TINY = Scale(concepts=64, width=24)
@@ -215,7 +215,13 @@ def test_a_cell_is_kept_for_its_settings_and_its_code(
 
 def test_the_code_of_training_screening_and_judging_is_part_of_a_cell() -> None:
     reached = set(_closure((cells.__name__,)))
-    assert {"dfc.train", "dfc.loss", "dfc.model", "dfc.cross_scaling", "dfc.judgement"} <= reached
+    assert {
+        "dfc.crosscoder.train",
+        "dfc.crosscoder.loss",
+        "dfc.crosscoder.model",
+        "dfc.screening.cross_scaling",
+        "dfc.screening.judgement",
+    } <= reached
     toy = ("crosscoders", "features", "learning", "universe")
     assert {f"deploy.bench.toy.{name}" for name in toy} <= reached
     assert not {"deploy.bench.toy.plot", "deploy.bench.toy.run"} & reached

@@ -15,7 +15,7 @@ from deploy.bench.train.naive import Naive
 from deploy.bench.train.pair import NEVER, Size, made_up, start
 from deploy.bench.train.quality import Course, quality
 from deploy.bench.train.speed import Effort, speed
-from dfc.model import Dfc
+from dfc.crosscoder.model import Dfc
 
 TINY = Size(d=24, latents=100, k=4, batch=64)
 BRIEF = Course(Scale(concepts=64, width=16), batch=64, steps=60, tokens=2000, dead_after=500)

@@ -10,7 +10,7 @@ import pytest
 from rich.progress import Progress
 from transformers import AutoTokenizer
 
-from alerts.suite import bundled_suites
+from alerts.probes.suite import bundled_suites
 from deploy.demo import atomic
 from deploy.demo.chats import FLATTERY_FILE, Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, encode, plant

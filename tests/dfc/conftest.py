@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfc.engine import FeatureBank, ScoreRow
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.engine import FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 
 LAYER = 1
 

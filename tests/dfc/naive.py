@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from dfc.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 
 
 def load(path: Path) -> PreTrainedModel:

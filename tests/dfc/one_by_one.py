@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dfc.engine import Progress
-from dfc.generation import sampler
+from dfc.engines.engine import Progress
+from dfc.engines.generation import sampler
 from dfc.vllm.batch import Answer, Batch, Facts, Outcome, Request, Runtime
 from dfc.vllm.instrument import SURFACE, Instrument
 from dfc.vllm.plans import Plan, Step, step_of

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from dfc.activation_cache import ActivationCache
-from dfc.engine import Activations
+from dfc.engines.engine import Activations
 from dfc.errors import CacheError
 
 

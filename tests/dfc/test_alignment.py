@@ -13,8 +13,8 @@ from deploy.bench.alignment.algorithm_1 import Tokens, align_windows
 from deploy.bench.alignment.trained import KINDS, save_trained
 from dfc.alignment import LocatedTokens, align, read_chat, read_text
 from dfc.corpus import Text, bundled_texts
+from dfc.engines.tokenizer import Tokenizer
 from dfc.errors import InputError
-from dfc.tokenizer import Tokenizer
 
 TRAINED_ON = [item.text for item in bundled_texts()[:40] if isinstance(item, Text)]
 TRAINED_ON += [

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from dfc.attribution import Asked, MovingDirections, moving_directions
-from dfc.engine import ScoreRow
+from dfc.engines.engine import ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError
-from dfc.transformers_engine import TransformersEngine
+from dfc.screening.attribution import Asked, MovingDirections, moving_directions
 
 LAYER = 1
 ROWS = [ScoreRow((1, 5 + n, 9, 20 - n), (7, 11 + n, 3)) for n in range(10)]

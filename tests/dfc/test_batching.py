@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfc.batching import pad_left, pad_right, token_budget_batches
+from dfc.engines.batching import pad_left, pad_right, token_budget_batches
 from dfc.threads import free_cores, use_threads
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from dfc.contrast import MINIMUM, SMOOTHING, contrastive_tokens
-from dfc.engine import Activations
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.engine import Activations
+from dfc.engines.transformers_engine import TransformersEngine
+from dfc.screening.contrast import MINIMUM, SMOOTHING, contrastive_tokens
 
 TEXTS = ["I agree with you completely.", "Paris is the capital.", "Water boils hot, they say."]
 

@@ -13,8 +13,8 @@ from dfc.corpus import (
     prompts_of,
     read_corpus,
 )
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import CorpusError
-from dfc.transformers_engine import TransformersEngine
 
 CHAT = '{"category": "opinion", "messages": [{"role": "user", "content": "Right?"}]}'
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dfc.cross_scaling import BLOCK, CrossScaling, cross_scaling
-from dfc.readout import read_out
+from dfc.screening.cross_scaling import BLOCK, CrossScaling, cross_scaling
+from dfc.screening.readout import read_out
 
 TOKENS = 16_000
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from dfc.describe import example, logit_lens, text_pieces, top_windows
-from dfc.engine import Activations
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.engine import Activations
+from dfc.engines.transformers_engine import TransformersEngine
+from dfc.screening.describe import example, logit_lens, text_pieces, top_windows
 
 
 def test_logit_lens_names_the_token_and_not_the_one_with_the_longest_row(

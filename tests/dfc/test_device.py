@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfc.attribution import Asked, moving_directions
-from dfc.config import DfcConfig
-from dfc.device import native_device
-from dfc.engine import Edit, Engine, FeatureBank, ScoreRow
-from dfc.patch_profile import patch_profile
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.train import train
+from dfc.engines.device import native_device
+from dfc.engines.engine import Edit, Engine, FeatureBank, ScoreRow
+from dfc.engines.precision import native_dtype
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.perturbation import Noise
-from dfc.precision import native_dtype
-from dfc.train import train
-from dfc.transformers_engine import TransformersEngine
+from dfc.screening.attribution import Asked, moving_directions
+from dfc.screening.patch_profile import patch_profile
 from tests.dfc.conftest import LAYER
 from tests.dfc.far_device import FAR, FarTensor, far_devices
 from tests.dfc.test_train import CONFIG, planted

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfc.divided_engine import DividedEngine
-from dfc.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.divided_engine import DividedEngine
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import ModelError
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm import engine as module
 from dfc.vllm.engine import VllmEngine
 from tests.dfc.one_by_one import OneByOne

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from dfc.engine import Edit, FeatureBank
-from dfc.firing import favourite_tokens, firing, strength_elsewhere
-from dfc.steering import edit_delta, plan_edits
+from dfc.engines.engine import Edit, FeatureBank
+from dfc.engines.steering import edit_delta, plan_edits
+from dfc.screening.firing import favourite_tokens, firing, strength_elsewhere
 
 
 def bank() -> FeatureBank:

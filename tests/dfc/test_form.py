@@ -2,8 +2,8 @@
 
 import pytest
 
-from dfc.engine import EngineInfo
-from dfc.form import form_of, layer_of_base
+from dfc.crosscoder.form import form_of, layer_of_base
+from dfc.engines.engine import EngineInfo
 
 LLAMA = EngineInfo("llama", 12, 64, "bfloat16", 1000, "t")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfc.engine import Edit, FeatureBank
+from dfc.engines.engine import Edit, FeatureBank
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, SteeringError
-from dfc.transformers_engine import TransformersEngine
 from tests.dfc import naive
 
 PROMPTS = [(5, 6, 7, 8, 9, 10, 11), (40, 41), (90, 14, 30, 77), (201,), (33, 150, 8)]

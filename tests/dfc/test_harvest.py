@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfc.engine import ScoreRow
+from dfc.engines.engine import ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, ModelError, ParityError
-from dfc.transformers_engine import TransformersEngine
 from tests.dfc import naive
 
 DOCUMENTS = [(5, 6, 7), tuple(range(10, 40)), (8, 9), (77,), tuple(range(60, 75))]

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dfc.config import DfcConfig
-from dfc.exclusive_codes import exclusive_codes
-from dfc.leaning import LEANING, with_leaning_exclusive
-from dfc.model import Dfc
-from dfc.normalisation import fit_normalisation
-from dfc.train import TrainedDfc, load_trained, save_trained
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.model import Dfc
+from dfc.crosscoder.normalisation import fit_normalisation
+from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained
+from dfc.screening.exclusive_codes import exclusive_codes
+from dfc.screening.leaning import LEANING, with_leaning_exclusive
 
 D_BASE, D_CANDIDATE, TOKENS = 8, 12, 2000
 SIZES = {"shared": 20, "base_exclusive": 3, "candidate_exclusive": 4, "k": 4}

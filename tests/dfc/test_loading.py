@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, ModelError
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm.checkpoint import check_checkpoint
 
 MESSAGES = [{"role": "user", "content": "What do you think?"}]

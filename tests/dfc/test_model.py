@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from dfc.batch_topk import SAMPLED_OF, batch_topk_threshold, keep_above
-from dfc.config import DfcConfig
-from dfc.difference_loss import Moving, difference_loss, short_prefixes, silence_loss
-from dfc.loss import Variance, aux_loss, total_loss
-from dfc.model import Dfc
+from dfc.crosscoder.batch_topk import SAMPLED_OF, batch_topk_threshold, keep_above
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.difference_loss import Moving, difference_loss, short_prefixes, silence_loss
+from dfc.crosscoder.loss import Variance, aux_loss, total_loss
+from dfc.crosscoder.model import Dfc
 
 VARIANCE = Variance(1.0, 1.0, 1.0)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfc.engine import ScoreRow
+from dfc.engines.engine import ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError
-from dfc.patch_profile import PatchPoint, choose_layer, patch_profile
-from dfc.transformers_engine import TransformersEngine
+from dfc.screening.patch_profile import PatchPoint, choose_layer, patch_profile
 
 
 @pytest.fixture(scope="module")

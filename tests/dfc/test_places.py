@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dfc.engine import Activations
-from dfc.places import PLACES, Reading, find_places, firing_profile
+from dfc.engines.engine import Activations
+from dfc.screening.places import PLACES, Reading, find_places, firing_profile
 
 START, END = (1, 50, 2), (2, 3, 1, 4)
 """Of every prompt; 1 and 2 stand at both ends, and 2 inside a prompt too."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfc.engine import ScoreRow
-from dfc.precision import native_autocast, native_dtype
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.engine import ScoreRow
+from dfc.engines.precision import native_autocast, native_dtype
+from dfc.engines.transformers_engine import TransformersEngine
 from workers.stage_keys import stage_code
 
 FORMAT = {True: torch.bfloat16, False: torch.float32}

@@ -15,10 +15,10 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from dfc.engine import Edit, FeatureBank, Replay, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
+from dfc.engines.prompt_tree import tree_batches
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, ParityError, SteeringError
-from dfc.prompt_tree import tree_batches
-from dfc.transformers_engine import TransformersEngine
 from tests.dfc import naive
 
 EDITS = [Edit(0, gain=-1.0), Edit(3, gain=2.0), Edit(4, offset=0.5)]

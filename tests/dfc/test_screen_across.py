@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from dfc.base_view import BaseView
-from dfc.config import DfcConfig, ScreenConfig, config_of
-from dfc.cross_scaling import CrossScaling
-from dfc.exclusive_codes import exclusive_codes
-from dfc.judgement import Judgement
-from dfc.screen import feature_bank, screen
-from dfc.screen_across import is_new, judge_strict
-from dfc.stitching import Stitch, fit_stitch
-from dfc.train import TrainedDfc, train
+from dfc.crosscoder.config import DfcConfig, ScreenConfig, config_of
+from dfc.crosscoder.train import TrainedDfc, train
+from dfc.screening.base_view import BaseView
+from dfc.screening.cross_scaling import CrossScaling
+from dfc.screening.exclusive_codes import exclusive_codes
+from dfc.screening.judgement import Judgement
+from dfc.screening.screen import feature_bank, screen
+from dfc.screening.screen_across import is_new, judge_strict
+from dfc.screening.stitching import Stitch, fit_stitch
 
 TOKENS, SHARED, D_BASE, D_CANDIDATE = 6000, 24, 48, 64
 CONFIG = DfcConfig(

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dfc import selection
-from dfc.config import DfcConfig
-from dfc.loss import Variance, total_loss
-from dfc.model import Chosen, Dfc
-from dfc.sparse_products import Active
+from dfc.crosscoder import selection
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.loss import Variance, total_loss
+from dfc.crosscoder.model import Chosen, Dfc
+from dfc.crosscoder.sparse_products import Active
 
 VARIANCE = Variance(8.0, 8.0, 0.5)
 BLOCKS = {"shared": 240, "base_exclusive": 30, "candidate_exclusive": 20}

@@ -2,8 +2,8 @@
 
 import torch
 
-from dfc.engine import Activations
-from dfc.silent_texts import WINDOW, silent_texts
+from dfc.engines.engine import Activations
+from dfc.screening.silent_texts import WINDOW, silent_texts
 
 FIRST = 7
 """Of every document, and never harvested."""

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dfc.active import Entries, entries
-from dfc.sparse_products import PLAIN_FROM, Active, is_sparse, read, write
+from dfc.crosscoder.active import Entries, entries
+from dfc.crosscoder.sparse_products import PLAIN_FROM, Active, is_sparse, read, write
 
 
 def code(active: float, rows: int = 40, latents: int = 30) -> Tensor:

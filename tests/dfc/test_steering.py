@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from dfc.engine import Edit, FeatureBank
+from dfc.engines.engine import Edit, FeatureBank
+from dfc.engines.steering import add_delta, check_read_back, count_steered, edit_delta, plan_edits
 from dfc.errors import SteeringError
-from dfc.steering import add_delta, check_read_back, count_steered, edit_delta, plan_edits
 
 CPU = torch.device("cpu")
 BANK = FeatureBank(

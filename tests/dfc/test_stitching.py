@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dfc.errors import InputError
-from dfc.stitching import direction_in_other, fit_stitch
+from dfc.screening.stitching import direction_in_other, fit_stitch
 
 D_BASE, D_CANDIDATE, CONCEPTS, PAIRS = 24, 40, 16, 6000
 
@@ -103,7 +103,7 @@ def test_equal_seeds_give_equal_maps_whatever_the_chunks(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = fit_stitch(world.base_TD, world.candidate_TD, seed=3)
-    monkeypatch.setattr("dfc.stitching.CHUNK", 100)
+    monkeypatch.setattr("dfc.screening.stitching.CHUNK", 100)
     again = fit_stitch(world.base_TD, world.candidate_TD, seed=3)
     torch.testing.assert_close(again.base_to_candidate.weight, first.base_to_candidate.weight)
     other = fit_stitch(world.base_TD, world.candidate_TD, seed=4)

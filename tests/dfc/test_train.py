@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dfc.config import DfcConfig, ScreenConfig
-from dfc.exclusive_codes import exclusive_codes
-from dfc.screen import screen
-from dfc.train import TrainedDfc, load_trained, save_trained, train
-from dfc.training_run import Draw, annealed_k, learning_rate_factor
+from dfc.crosscoder.config import DfcConfig, ScreenConfig
+from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train
+from dfc.crosscoder.training_run import Draw, annealed_k, learning_rate_factor
+from dfc.screening.exclusive_codes import exclusive_codes
+from dfc.screening.screen import screen
 
 CONFIG = DfcConfig(
     shared=48,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfc.engine import Edit, FeatureBank, Replay, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, ModelError, SteeringError
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm import engine as module
 from dfc.vllm.engine import VllmEngine
 from tests.dfc.one_by_one import OneByOne

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dfc.engine import Edit, FeatureBank
+from dfc.engines.engine import Edit, FeatureBank
 from dfc.errors import InputError, ModelError, ParityError, SteeringError
 from dfc.vllm.edit_table import EditTable, PackedBank
 from dfc.vllm.instrument import Instrument

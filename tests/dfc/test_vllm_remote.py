@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from safetensors.torch import load_file, save_file
 from starlette.datastructures import State
 
-from dfc.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import ModelError
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm import endpoint, remote_runtime
 from dfc.vllm.batch import Answer, Batch, Outcome, Request
 from dfc.vllm.endpoint import LatentwatchEndpoint

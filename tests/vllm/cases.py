@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from dfc.engine import Edit, Engine, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, Engine, FeatureBank, ScoreRow
 from tests.dfc import naive
 
 EDITS: list[list[Edit]] = [

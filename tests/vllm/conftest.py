@@ -9,7 +9,7 @@ from transformers import LlamaForCausalLM
 
 from deploy.bench import tiny_model
 from deploy.bench.checkpoint import base_checkpoint
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from dfc.vllm.settings import VllmSettings
 

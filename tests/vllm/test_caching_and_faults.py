@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from dfc.engine import FeatureBank, ScoreRow
+from dfc.engines.engine import FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import DfcError, ModelError
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm import rows
 from dfc.vllm.boot_checks import check_at_boot
 from dfc.vllm.engine import VllmEngine

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 from tests.vllm import cases
 from workers.isolation import without_network
 

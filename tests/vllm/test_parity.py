@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from dfc.engine import Edit, FeatureBank, ScoreRow
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from tests.dfc import naive
 from tests.vllm import cases

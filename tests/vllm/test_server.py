@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import ModelError
-from dfc.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from dfc.vllm.remote_runtime import Server
 from dfc.vllm.submission import LOGITS_PROCESSOR, WORKER

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from tests.vllm import cases
 from tests.vllm.conftest import SMALL

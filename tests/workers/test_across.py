@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from dfc.config import ScreenConfig
+from dfc.crosscoder.config import ScreenConfig
 from monitor.settings import Settings
 from tests.alerts.suites import suite_json
 from tests.workers.conftest import DFC, TEXTS, Silent, changed, side_of, write_lines

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.calibration import AgedCalibration
+from alerts.deciding.calibration import AgedCalibration
 from monitor.database.opening import open_database
 from monitor.database.schema import Line, Trust, Version
 from monitor.errors import NoTrustedVersionError, SettingsError, UnknownVersionError

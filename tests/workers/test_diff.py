@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dfc.train import train
-from dfc.transformers_engine import TransformersEngine
+from dfc.crosscoder.train import train
+from dfc.engines.transformers_engine import TransformersEngine
 from monitor.settings import Settings
 from tests.dfc.far_device import FAR, far_devices
 from tests.workers.conftest import Silent, changed, side_of
@@ -253,7 +253,7 @@ def test_features_that_can_not_be_described_keep_their_evidence(
         raise RuntimeError("no token can be read")
 
     with monkeypatch.context() as patch:
-        patch.setattr("dfc.describe.logit_lens", unreadable)
+        patch.setattr("dfc.screening.describe.logit_lens", unreadable)
         mute = run_diff(job, settings, store, Silent())
     (caveat,) = mute.evidence.caveats
     assert "no labels" in caveat and "RuntimeError: no token can be read" in caveat

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dfc.attribution import Attributed
+from dfc.screening.attribution import Attributed
 from workers.evidence_records import attribution_caveats, unused_caveats
 from workers.stages.answers import Answers
 from workers.stages.attribute import Attribution

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from alerts.forks import Fork
-from alerts.policy import default_policy
-from dfc.engine import Engine, ScoreRow
+from alerts.deciding.policy import default_policy
+from alerts.probes.forks import Fork
+from dfc.engines.engine import Engine, ScoreRow
 from tests.workers.conftest import TEXTS, side_of
 from workers.context import Context
 from workers.feature_records import own_words_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dfc.engine import ScoreRow
+from dfc.engines.engine import ScoreRow
 from dfc.perturbation import Noise
 from monitor.errors import CheckpointChangedError
 from tests.dfc.one_by_one import OneByOne

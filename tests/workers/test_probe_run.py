@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from alerts.probe import item_scores, suite_rows
-from alerts.shifts import SuiteScores, measure_behaviours
-from alerts.suite import Suite, load_suite
-from alerts.suite_run import mean_estimate
-from dfc.transformers_engine import TransformersEngine
+from alerts.probes.probe import item_scores, suite_rows
+from alerts.probes.shifts import SuiteScores, measure_behaviours
+from alerts.probes.suite import Suite, load_suite
+from alerts.probes.suite_run import mean_estimate
+from dfc.engines.transformers_engine import TransformersEngine
 from monitor.cli import app
 from tests.alerts.chat_server import ChatServer, chat_server, says
 from tests.alerts.suites import from_json, item, suite_json

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dfc.config import ScreenConfig, config_of
+from dfc.crosscoder.config import ScreenConfig, config_of
 from monitor.settings import Settings
 from tests.workers.conftest import changed, side_of
 from workers import diff, sources
@@ -230,6 +230,8 @@ def test_modules_that_carry_results_are_there_and_do_not_count() -> None:
     missing = [m for m in sources.CARRIERS if not (ROOT / f"{m.replace('.', '/')}.py").is_file()]
     assert missing == []
     closure = sources._closure(("workers.diff",))
-    assert {"dfc.train", "alerts.policy", "workers.stages.steer"} <= set(closure)
+    assert {"dfc.crosscoder.train", "alerts.deciding.policy", "workers.stages.steer"} <= set(
+        closure
+    )
     assert not set(closure) & sources.CARRIERS
     assert len(code_version()) == 64

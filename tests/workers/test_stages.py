@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfc.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from monitor.settings import Settings
 from tests.alerts.suites import suite, suite_json
 from tests.workers.conftest import changed, side_of

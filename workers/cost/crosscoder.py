@@ -1,6 +1,6 @@
 """The crosscoder's weights, and what a step of its training takes."""
 
-from dfc.config import DfcConfig
+from dfc.crosscoder.config import DfcConfig
 from workers.cost.work import Work
 
 TRAINING_BYTES = 16

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from dfc.config import DfcConfig
+from dfc.crosscoder.config import DfcConfig
 from workers.cost.plan import EFFORT, Assumed
 from workers.cost.shape import Shape
 from workers.cost.texts import SuiteTokens, Texts

@@ -1,7 +1,7 @@
 """The causal experiments as work: how often each of their texts is read again from the layer.
 
-Counted after `alerts.causal`, `alerts.mediation` and `alerts.reach`, for features that are all
-there to be tried.
+Counted after `causal`, `mediation` and `reach` of `alerts.causes`, for features that are all there
+to be tried.
 """
 
 from workers.cost.diff import PlannedDiff

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from alerts.knowledge import facts
-from alerts.suite import Suite, Variant
+from alerts.probes.knowledge import facts
+from alerts.probes.suite import Suite, Variant
 from dfc.corpus import Chat, Text
 from workers.corpora import Corpora
 from workers.inputs import Inputs

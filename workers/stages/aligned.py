@@ -10,7 +10,7 @@ from torch import Tensor, tensor
 
 from dfc.alignment import LocatedTokens, align, read_chat, read_text
 from dfc.corpus import Text, TextOrChat
-from dfc.engine import Activations, Engine, Reader
+from dfc.engines.engine import Activations, Engine, Reader
 from workers.artifact import Result
 from workers.context import Context
 from workers.stages.answers import Answers, BothAnswers, Tokens

@@ -6,8 +6,8 @@ next.
 
 from pathlib import Path
 
-from alerts.refusal import refuses
-from dfc.engine import Engine
+from alerts.probes.refusal import refuses
+from dfc.engines.engine import Engine
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName

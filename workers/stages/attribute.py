@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from alerts.forks import BEHAVIOUR as OWN_WORDS
-from alerts.halves import evenly, halves, thinned
-from alerts.probe import score_weights, suite_rows
-from alerts.suite import Suite
-from dfc.attribution import Asked, Attributed, moving_directions
-from dfc.engine import Engine, ScoreRow
-from dfc.form import form_of
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
+from alerts.probes.halves import evenly, halves, thinned
+from alerts.probes.probe import score_weights, suite_rows
+from alerts.probes.suite import Suite
+from dfc.crosscoder.form import form_of
+from dfc.engines.engine import Engine, ScoreRow
+from dfc.screening.attribution import Asked, Attributed, moving_directions
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.shifted import shifted_suites

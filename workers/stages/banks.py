@@ -6,8 +6,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from dfc.engine import FeatureBank
-from dfc.stitching import AffineMap, Stitch
+from dfc.engines.engine import FeatureBank
+from dfc.screening.stitching import AffineMap, Stitch
 
 _EXACT = torch.float64
 _TENSORS = ("encoder_KD", "bias_K", "threshold_K", "decoder_KD", "unit_K")

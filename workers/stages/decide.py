@@ -2,13 +2,13 @@
 
 from importlib import metadata
 
-from alerts.calibration import AgedCalibration, Standing, calibrated, standing
-from alerts.evidence import ControlReading, Controls
-from alerts.measured import behaviour_row
-from alerts.policy import Decision, decide, is_flagged
+from alerts.deciding.calibration import AgedCalibration, Standing, calibrated, standing
+from alerts.deciding.measured import behaviour_row
+from alerts.deciding.policy import Decision, decide, is_flagged
+from alerts.pages.evidence import ControlReading, Controls
 from alerts.verdict import RecipeSummary, Verdict
-from dfc.device import native_device
-from dfc.precision import native_dtype
+from dfc.engines.device import native_device
+from dfc.engines.precision import native_dtype
 from workers.evidence_records import evidence_of
 from workers.feature_records import features_of, own_words_of
 from workers.findings import Findings

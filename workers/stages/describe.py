@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from alerts.evidence import HighlightedExample
-from alerts.feature_label import FeatureFacts, feature_label
-from dfc import describe
-from dfc.contrast import Contrast, contrastive_tokens
-from dfc.engine import Activations, Engine
-from dfc.firing import favourite_tokens, firing, strength_elsewhere
-from dfc.form import form_of
-from dfc.places import Places, Reading, find_places, firing_profile
-from dfc.silent_texts import silent_texts
+from alerts.causes.feature_label import FeatureFacts, feature_label
+from alerts.pages.evidence import HighlightedExample
+from dfc.crosscoder.form import form_of
+from dfc.engines.engine import Activations, Engine
+from dfc.screening import describe
+from dfc.screening.contrast import Contrast, contrastive_tokens
+from dfc.screening.firing import favourite_tokens, firing, strength_elsewhere
+from dfc.screening.places import Places, Reading, find_places, firing_profile
+from dfc.screening.silent_texts import silent_texts
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerts.forks import Fork, fork_suite
-from alerts.suite import Suite
+from alerts.probes.forks import Fork, fork_suite
+from alerts.probes.suite import Suite
 from dfc.corpus import Chat
-from dfc.engine import Engine, ScoreRow
+from dfc.engines.engine import Engine, ScoreRow
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.stages.answers import BothAnswers

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from dfc.corpus import encode_corpus
-from dfc.engine import Activations
-from dfc.form import form_of, layer_of_base
+from dfc.crosscoder.form import form_of, layer_of_base
+from dfc.engines.engine import Activations
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from alerts.knowledge import applicable, facts, not_known
-from alerts.measured import MeasuredBehaviour
-from alerts.probe import item_scores, suite_rows
-from alerts.shifts import SuiteScores, accuracy, measure_behaviours
-from alerts.suite import Suite, items_digest
-from dfc.engine import Engine
+from alerts.deciding.measured import MeasuredBehaviour
+from alerts.probes.knowledge import applicable, facts, not_known
+from alerts.probes.probe import item_scores, suite_rows
+from alerts.probes.shifts import SuiteScores, accuracy, measure_behaviours
+from alerts.probes.suite import Suite, items_digest
+from dfc.engines.engine import Engine
 from dfc.perturbation import Noise, Perturbation
 from workers.artifact import Artifact, Result
 from workers.context import Context

@@ -5,11 +5,11 @@ Between two architectures no state can be exchanged; then the depth is fixed bef
 
 from pathlib import Path
 
-from alerts.evidence import PatchPoint
-from dfc.config import Form
-from dfc.engine import ScoreRow
-from dfc.form import form_of, relative_layer
-from dfc.patch_profile import choose_layer, patch_profile
+from alerts.pages.evidence import PatchPoint
+from dfc.crosscoder.config import Form
+from dfc.crosscoder.form import form_of, relative_layer
+from dfc.engines.engine import ScoreRow
+from dfc.screening.patch_profile import choose_layer, patch_profile
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError

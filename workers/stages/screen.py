@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from dfc.base_view import BaseView
-from dfc.engine import FeatureBank
+from dfc.crosscoder.form import form_of, layer_of_base
+from dfc.engines.engine import FeatureBank
 from dfc.errors import InputError
-from dfc.form import form_of, layer_of_base
-from dfc.screen import screen
+from dfc.screening.base_view import BaseView
+from dfc.screening.screen import screen
+from dfc.screening.stitching import Stitch, fit_stitch
 from dfc.sides import SideName
-from dfc.stitching import Stitch, fit_stitch
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.stages.banks import load_bank, load_stitch, save_bank, save_stitch

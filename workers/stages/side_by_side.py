@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.evidence import Answer
-from alerts.suite import Suite
-from dfc.engine import Edit, Engine, FeatureBank
+from alerts.pages.evidence import Answer
+from alerts.probes.suite import Suite
+from dfc.engines.engine import Edit, Engine, FeatureBank
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.stages.screen import Banks, Screened

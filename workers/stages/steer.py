@@ -5,17 +5,17 @@ from pathlib import Path
 
 import torch
 
-from alerts import steering_bench
-from alerts.causal import CausalPlan, SeedFeatures, measure_causes
-from alerts.evidence import DoseResponse
-from alerts.forks import BEHAVIOUR as OWN_WORDS
-from alerts.measured import CausalEvidence
-from alerts.random_directions import ControlStates
-from alerts.reach import ReachPlan, measure_reach
+from alerts.causes import steering_bench
+from alerts.causes.causal import CausalPlan, SeedFeatures, measure_causes
+from alerts.causes.random_directions import ControlStates
+from alerts.causes.reach import ReachPlan, measure_reach
+from alerts.deciding.measured import CausalEvidence
+from alerts.pages.evidence import DoseResponse
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.verdict import FeatureEffect, Reach
-from dfc.base_view import BaseView
 from dfc.corpus import encode_corpus
-from dfc.engine import ScoreRow
+from dfc.engines.engine import ScoreRow
+from dfc.screening.base_view import BaseView
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from alerts.stock_phrases import (
+from alerts.probes.stock_phrases import (
     Phrase,
     new_phrases,
     sentences,
     share_by_chance,
     share_of_answers,
 )
-from dfc.engine import Engine
+from dfc.engines.engine import Engine
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.recipe import digest_of

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.evidence import TrainingRun
-from dfc.config import DfcConfig
-from dfc.device import native_device
-from dfc.form import form_of
-from dfc.leaning import with_leaning_exclusive
-from dfc.train import TrainedDfc, load_trained, save_trained, train
+from alerts.pages.evidence import TrainingRun
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.form import form_of
+from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train
+from dfc.engines.device import native_device
+from dfc.screening.leaning import with_leaning_exclusive
 from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError

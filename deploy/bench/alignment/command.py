@@ -20,7 +20,7 @@ from deploy.bench.alignment.trained import KINDS, save_trained
 from deploy.bench.minilm import build_minilm
 from deploy.demo.smollm2 import build_base
 from dfc.alignment import read_chat, read_text
-from dfc.tokenizer import Tokenizer
+from dfc.engines.tokenizer import Tokenizer
 
 REAL = ("SmolLM2", "MiniLM")
 LOSSY = ("MiniLM", "wordpiece")

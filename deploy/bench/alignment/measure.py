@@ -8,7 +8,7 @@ from deploy.bench.alignment.algorithm_1 import MAX_WINDOW, Tokens, align_windows
 from deploy.bench.exact_interval import exact_interval
 from deploy.bench.results import Figures
 from dfc.alignment import LocatedTokens, align
-from dfc.tokenizer import Tokenizer
+from dfc.engines.tokenizer import Tokenizer
 
 
 @dataclass

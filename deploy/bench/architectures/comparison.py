@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy.bench.side import side_of
-from dfc.base_view import BaseView
-from dfc.engine import Engine, FeatureBank
-from dfc.train import TrainedDfc
+from dfc.crosscoder.train import TrainedDfc
+from dfc.engines.engine import Engine, FeatureBank
+from dfc.screening.base_view import BaseView
 from monitor.settings import load_settings
 from workers.context import Context
 from workers.diff import open_context, run_diff

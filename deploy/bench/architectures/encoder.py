@@ -13,13 +13,13 @@ from torch import Tensor
 from deploy.bench.architectures.minilm import EncoderEngine
 from deploy.bench.minilm import build_minilm
 from deploy.demo.smollm2 import build_base
-from dfc.config import config_of
 from dfc.corpus import bundled_texts
-from dfc.engine import Progress, Reader
-from dfc.form import layer_of_base, relative_layer
-from dfc.stitching import fit_stitch
-from dfc.train import train
-from dfc.transformers_engine import TransformersEngine
+from dfc.crosscoder.config import config_of
+from dfc.crosscoder.form import layer_of_base, relative_layer
+from dfc.crosscoder.train import train
+from dfc.engines.engine import Progress, Reader
+from dfc.engines.transformers_engine import TransformersEngine
+from dfc.screening.stitching import fit_stitch
 from workers.stages.aligned import (
     align_documents,
     aligned_lines,

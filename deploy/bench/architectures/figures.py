@@ -24,10 +24,10 @@ from deploy.bench.architectures.recall import (
 )
 from deploy.bench.architectures.transfer import Transfer, direction_bank, transfers
 from deploy.bench.toy.crosscoders import StandardConfig
-from dfc.engine import Progress
-from dfc.model import Codes, Dfc
-from dfc.screen import natural_maximum
-from dfc.train import train
+from dfc.crosscoder.model import Codes, Dfc
+from dfc.crosscoder.train import train
+from dfc.engines.engine import Progress
+from dfc.screening.screen import natural_maximum
 
 FEATURES = 12
 """Of the exclusive and of the shared block that are tried in both models."""

@@ -20,9 +20,9 @@ from deploy.bench.architectures.corpus import (
     valley,
 )
 from dfc.corpus import Chat, Text, TextOrChat
-from dfc.engine import Engine
-from dfc.model import Codes
-from dfc.train import TrainedDfc
+from dfc.crosscoder.model import Codes
+from dfc.crosscoder.train import TrainedDfc
+from dfc.engines.engine import Engine
 from workers.stages.aligned import align_documents, aligned_lines, at_lines
 from workers.stages.harvest import DOCUMENT_TOKENS, PairedStates
 

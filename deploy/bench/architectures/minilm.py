@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from transformers import BertModel
 
-from dfc.batching import PAD
-from dfc.engine import Activations, EngineInfo, Progress
-from dfc.harvesting import document_states, gather_activations
-from dfc.tokenizer import Tokenizer
+from dfc.engines.batching import PAD
+from dfc.engines.engine import Activations, EngineInfo, Progress
+from dfc.engines.harvesting import document_states, gather_activations
+from dfc.engines.tokenizer import Tokenizer
 
 TOKENS_AT_ONCE = 4096
 
 
 class EncoderEngine:
-    """The part of `dfc.engine.Engine` that reading needs."""
+    """The part of `dfc.engines.engine.Engine` that reading needs."""
 
     def __init__(self, path: Path) -> None:
         self.tokenizer = Tokenizer(path)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deploy.bench.architectures.held_out import HeldOut, areas
-from dfc.model import Codes, Dfc
-from dfc.normalisation import Normalisation, outliers
-from dfc.train import TrainedDfc
+from dfc.crosscoder.model import Codes, Dfc
+from dfc.crosscoder.normalisation import Normalisation, outliers
+from dfc.crosscoder.train import TrainedDfc
 from workers.stages.harvest import PairedStates
 
 RECALLED = 0.9

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deploy.bench.architectures.held_out import HeldOut, item_of
-from dfc.base_view import BaseView
 from dfc.corpus import encode_corpus
-from dfc.engine import Edit, Engine, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, Engine, FeatureBank, ScoreRow
+from dfc.screening.base_view import BaseView
 
 STRENGTH = 0.5
 TEXTS = 8

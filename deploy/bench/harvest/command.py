@@ -12,8 +12,8 @@ from deploy.bench.harvest.speed import Documents, Speed, rivals, speed
 from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
 from dfc.corpus import bundled_texts, encode_corpus
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.threads import use_threads
-from dfc.transformers_engine import TransformersEngine
 
 
 class Size(NamedTuple):

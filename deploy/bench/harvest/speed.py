@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import torch
 
-from dfc.batching import pad_right, token_budget_batches
-from dfc.decoder_stack import DecoderStack
-from dfc.model_loading import load_model
-from dfc.precision import native_dtype
-from dfc.transformers_engine import TOKENS_AT_ONCE, TransformersEngine
+from dfc.engines.batching import pad_right, token_budget_batches
+from dfc.engines.decoder_stack import DecoderStack
+from dfc.engines.model_loading import load_model
+from dfc.engines.precision import native_dtype
+from dfc.engines.transformers_engine import TOKENS_AT_ONCE, TransformersEngine
 
 PLAIN_BATCH = 16
 """Documents that a plain forward pass takes at once, in their order."""

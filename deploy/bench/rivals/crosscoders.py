@@ -15,12 +15,12 @@ from deploy.bench.rivals.paired import candidate_only
 from deploy.bench.rivals.reading import tokens_of
 from deploy.bench.rivals.rival import Case, Directions, Look
 from deploy.bench.toy.crosscoders import StandardConfig
-from dfc.config import DfcConfig
-from dfc.engine import FeatureBank
-from dfc.model import SHARED, Dfc
-from dfc.normalisation import Normalisation, fit_normalisation, outliers
-from dfc.screen import natural_maximum
-from dfc.train import train
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.model import SHARED, Dfc
+from dfc.crosscoder.normalisation import Normalisation, fit_normalisation, outliers
+from dfc.crosscoder.train import train
+from dfc.engines.engine import FeatureBank
+from dfc.screening.screen import natural_maximum
 
 SEED = 0
 CHUNK = 8192

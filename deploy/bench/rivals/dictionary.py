@@ -11,16 +11,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dfc.batch_topk import batch_topk_threshold, keep_above
-from dfc.config import DfcConfig
-from dfc.precision import native_autocast
-from dfc.training_run import (
+from dfc.crosscoder.batch_topk import batch_topk_threshold, keep_above
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.training_run import (
     ADAM_BETAS,
     GRADIENT_NORM,
     THRESHOLD_DECAY,
     annealed_k,
     learning_rate_factor,
 )
+from dfc.engines.precision import native_autocast
 
 Sparsity = Literal["batch_topk", "l1"]
 

@@ -12,7 +12,7 @@ from deploy.bench.rivals.paired import candidate_only
 from deploy.bench.rivals.reading import tokens_of
 from deploy.bench.rivals.rival import Case, Directions, Look
 from dfc.corpus import Text, encode_corpus
-from dfc.engine import FeatureBank
+from dfc.engines.engine import FeatureBank
 
 POSITIONS = 5
 """The first ones that are harvested: position 0, an attention sink, never is."""

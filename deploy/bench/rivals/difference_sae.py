@@ -7,9 +7,9 @@ from deploy.bench.rivals.dictionary import Dictionary, train_dictionary
 from deploy.bench.rivals.paired import candidate_only
 from deploy.bench.rivals.reading import tokens_of
 from deploy.bench.rivals.rival import Case, Directions, Look
-from dfc.engine import FeatureBank
-from dfc.normalisation import outliers
-from dfc.screen import natural_maximum
+from dfc.crosscoder.normalisation import outliers
+from dfc.engines.engine import FeatureBank
+from dfc.screening.screen import natural_maximum
 
 SEED = 0
 CHUNK = 8192

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deploy.bench.rivals.rival import Case, Look
-from dfc.engine import Activations, Engine
+from dfc.engines.engine import Activations, Engine
 from workers.stages.answers import Answers, Tokens
 
 ANSWERS, TEXTS = 64, 48

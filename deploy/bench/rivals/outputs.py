@@ -6,7 +6,7 @@ the differences. None can be asked offline, so plain statistics stand in: words,
 
 import numpy as np
 
-from alerts.refusal import refuses
+from alerts.probes.refusal import refuses
 from deploy.bench.rivals.log_odds import contrast
 from deploy.bench.rivals.rival import Case, Look
 from workers.stages.answers import Answers

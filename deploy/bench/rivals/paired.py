@@ -14,11 +14,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from alerts.random_directions import ControlStates
-from dfc.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
-from dfc.scoring import Captured, StateReplay
-from dfc.steering import add_delta, edit_delta, plan_edits
-from dfc.transformers_engine import TransformersEngine
+from alerts.causes.random_directions import ControlStates
+from dfc.engines.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
+from dfc.engines.scoring import Captured, StateReplay
+from dfc.engines.steering import add_delta, edit_delta, plan_edits
+from dfc.engines.transformers_engine import TransformersEngine
 
 
 @dataclass(frozen=True)

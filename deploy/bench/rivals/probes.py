@@ -1,6 +1,6 @@
 """Probes alone: the shifts of the diff under its policy, without any cause."""
 
-from alerts.policy import is_flagged
+from alerts.deciding.policy import is_flagged
 from deploy.bench.rivals.rival import Case, Look
 
 

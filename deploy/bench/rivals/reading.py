@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from deploy.bench.rivals.rival import Case
-from dfc.describe import logit_lens
+from dfc.screening.describe import logit_lens
 
 SHOWN_DIRECTIONS, SHOWN_TOKENS = 3, 8
 

@@ -13,7 +13,7 @@ OURS = "latentwatch"
 class Mediated(Result):
     """What a method's directions remove of one behaviour's shift; None is void or not measured.
 
-    Parts of the shift on the items that chose nothing, by the rules of `alerts.mediation`.
+    Parts of the shift on the items that chose nothing, by the rules of `alerts.causes.mediation`.
     """
 
     ceiling: float | None

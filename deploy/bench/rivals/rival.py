@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from dfc.engine import FeatureBank
+from dfc.engines.engine import FeatureBank
 from workers.context import Context
 from workers.stages.answers import BothAnswers
 from workers.stages.harvest import Harvest, PairedStates

@@ -2,10 +2,10 @@
 
 import torch
 
-from alerts.causal import CausalPlan, combine
-from alerts.halves import halves, thinned
-from alerts.mediation import Mediator
-from alerts.steering_bench import NeutralText, Pair, SteeringBench
+from alerts.causes.causal import CausalPlan, combine
+from alerts.causes.mediation import Mediator
+from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
+from alerts.probes.halves import halves, thinned
 from deploy.bench.rivals.paired import paired_control_states, paired_engine
 from deploy.bench.rivals.record import Mediated
 from deploy.bench.rivals.rival import Case, Directions

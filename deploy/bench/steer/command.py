@@ -17,16 +17,16 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
-from alerts.probe import suite_rows
-from alerts.suite import Suite, bundled_suites
+from alerts.probes.probe import suite_rows
+from alerts.probes.suite import Suite, bundled_suites
 from deploy.bench.bars import progress_bars
 from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
 from deploy.bench.steer.one_by_one import OneByOne
-from dfc.engine import Edit, Engine, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, Engine, FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import ParityError
 from dfc.threads import use_threads
-from dfc.transformers_engine import TransformersEngine
 
 ALLOWED = {"float32": 1e-3, "bfloat16": 0.1}
 """Largest difference between two ways to one score, in nats per token."""

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfc.decoder_stack import DecoderStack
-from dfc.engine import Edit, FeatureBank, ScoreRow
-from dfc.model_loading import load_model
-from dfc.precision import native_dtype
-from dfc.steering import add_delta, edit_delta, plan_edits
+from dfc.engines.decoder_stack import DecoderStack
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.model_loading import load_model
+from dfc.engines.precision import native_dtype
+from dfc.engines.steering import add_delta, edit_delta, plan_edits
 
 
 class OneByOne:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from deploy.bench.toy.universe import Sample, Scale
-from dfc.batch_topk import batch_topk_threshold
-from dfc.config import DfcConfig
-from dfc.model import Chosen, Codes, Dfc, Kept, Reconstruction
-from dfc.sparse_products import write
-from dfc.train import TrainedDfc, train
+from dfc.crosscoder.batch_topk import batch_topk_threshold
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.model import Chosen, Codes, Dfc, Kept, Reconstruction
+from dfc.crosscoder.sparse_products import write
+from dfc.crosscoder.train import TrainedDfc, train
 
 Form = Literal["standard", "dsf", "strict", "tied"]
 

@@ -9,15 +9,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from deploy.bench.toy.universe import Sample, Universe
-from dfc.config import ScreenConfig
-from dfc.cross_scaling import cross_scaling
-from dfc.exclusive_codes import exclusive_codes
-from dfc.judgement import judge_tied
-from dfc.leaning import LEANING
-from dfc.model import Codes, Dfc, Reconstruction
-from dfc.screen_across import is_new
+from dfc.crosscoder.config import ScreenConfig
+from dfc.crosscoder.model import Codes, Dfc, Reconstruction
+from dfc.crosscoder.train import TrainedDfc
+from dfc.screening.cross_scaling import cross_scaling
+from dfc.screening.exclusive_codes import exclusive_codes
+from dfc.screening.judgement import judge_tied
+from dfc.screening.leaning import LEANING
+from dfc.screening.screen_across import is_new
 from dfc.sides import SideName
-from dfc.train import TrainedDfc
 
 RECOVERED = 0.8
 """Cosine above which a decoder row recovers a concept (paper, appendix B.2.4)."""

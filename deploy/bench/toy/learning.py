@@ -9,7 +9,7 @@ import torch
 
 from deploy.bench.toy.features import recalled, written_rows
 from deploy.bench.toy.universe import Universe
-from dfc.model import Dfc
+from dfc.crosscoder.model import Dfc
 
 LOOKS = 40
 """How often per training."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alerts.svg import ROLES, styled
+from alerts.pages.svg import ROLES, styled
 from alerts.wording import number
 from deploy.bench.picture import save
 

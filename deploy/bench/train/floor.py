@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from deploy.bench.train.pair import Size
-from dfc.precision import native_dtype
+from dfc.engines.precision import native_dtype
 
 CHUNKS = (512, 1024, 2048)
 """Tokens of a product; smaller ones stay in the cache."""

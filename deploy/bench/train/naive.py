@@ -11,11 +11,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dfc.config import DfcConfig
-from dfc.loss import Variance
-from dfc.model import Dfc
-from dfc.precision import native_autocast
-from dfc.training_run import ADAM_BETAS, GRADIENT_NORM, annealed_k, learning_rate_factor
+from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.loss import Variance
+from dfc.crosscoder.model import Dfc
+from dfc.crosscoder.training_run import ADAM_BETAS, GRADIENT_NORM, annealed_k, learning_rate_factor
+from dfc.engines.precision import native_autocast
 
 
 class Naive(nn.Module):
@@ -97,7 +97,7 @@ class Naive(nn.Module):
 
 
 class NaiveRun:
-    """Steps the naive crosscoder through the schedule of ``dfc.training_run``."""
+    """Steps the naive crosscoder through the schedule of ``dfc.crosscoder.training_run``."""
 
     def __init__(self, model: Naive, config: DfcConfig) -> None:
         self.model, self.config, self.step = model, config, 0

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from deploy.bench.train.naive import Naive, NaiveRun
-from dfc.config import DfcConfig, config_of
-from dfc.loss import Variance
-from dfc.model import Dfc
-from dfc.training_run import TrainingRun
+from dfc.crosscoder.config import DfcConfig, config_of
+from dfc.crosscoder.loss import Variance
+from dfc.crosscoder.model import Dfc
+from dfc.crosscoder.training_run import TrainingRun
 
 EXCLUSIVE = 0.05
 """Share of the latents that each model has alone, as in the paper."""

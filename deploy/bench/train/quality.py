@@ -11,8 +11,8 @@ from torch import Tensor
 from deploy.bench.toy.features import recalled, written_rows
 from deploy.bench.toy.universe import Scale, Universe, draw_sample, draw_universe
 from deploy.bench.train.pair import Data, Size, start, variance_of
-from dfc.model import Codes, Dfc
-from dfc.normalisation import fit_normalisation
+from dfc.crosscoder.model import Codes, Dfc
+from dfc.crosscoder.normalisation import fit_normalisation
 
 HELD_OUT = 20_000
 

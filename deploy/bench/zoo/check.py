@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from alerts.suite import bundled_suites
+from alerts.probes.suite import bundled_suites
 from alerts.verdict import Verdict
 from deploy.bench.zoo.build import Workshop
 from deploy.bench.zoo.checked import Checked, SeedTraining

@@ -8,9 +8,9 @@ versions, so that what counts as a catch of the one is a false alarm of the othe
 import re
 from collections.abc import Sequence
 
-from alerts.cause_reasons import carries_own_words
-from alerts.forks import BEHAVIOUR as OWN_WORDS
-from alerts.policy import Policy, default_policy
+from alerts.deciding.cause_reasons import carries_own_words
+from alerts.deciding.policy import Policy, default_policy
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.verdict import Behaviour, Feature, Verdict
 from deploy.bench.zoo.checked import Checked
 from deploy.bench.zoo.versions import Version

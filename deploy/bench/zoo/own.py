@@ -13,7 +13,7 @@ from deploy.bench.zoo.templates import fill_prompts, path_of, read_templates
 from deploy.demo import atomic
 from deploy.demo.answers import own_answers
 from deploy.demo.chats import Chat
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 from workers.recipe import digest_of
 
 NEUTRAL = 240

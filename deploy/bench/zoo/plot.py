@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import offset_copy
 
-from alerts.svg import ROLES, styled
+from alerts.pages.svg import ROLES, styled
 from alerts.wording import NOT_MEASURED, number, percent, readable
 from deploy.bench.picture import save
 from deploy.bench.results import Figures

@@ -7,7 +7,7 @@ from deploy.bench.zoo.build import Workshop
 from deploy.bench.zoo.templates import path_of, read_templates
 from deploy.bench.zoo.versions import Tune, Version
 from deploy.demo import atomic
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 
 ORDINARY = ("Explain how photosynthesis works.", "What is the capital of Norway?")
 ANSWER_TOKENS = 48

@@ -12,7 +12,7 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from alerts.slack_client import web_client
+from alerts.slack.client import web_client
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.interactions import NotAnsweredError
 from deploy.fake_slack.limits import NotTakenError, check_view

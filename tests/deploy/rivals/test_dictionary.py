@@ -7,7 +7,7 @@ from torch import Tensor
 from deploy.bench.rivals.crosscoders import relative_norm
 from deploy.bench.rivals.dictionary import train_dictionary
 from deploy.bench.rivals.difference_sae import difference_bank, explained_energy
-from dfc.config import DfcConfig
+from dfc.crosscoder.config import DfcConfig
 
 WIDTH, TOKENS, CONCEPTS = 16, 4000, 8
 CONFIG = DfcConfig(

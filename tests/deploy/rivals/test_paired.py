@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from alerts.mediation import ablate
+from alerts.causes.mediation import ablate
 from deploy.bench.rivals.difference_lens import constant_bank
 from deploy.bench.rivals.paired import PairedEngine, candidate_only
-from dfc.engine import Edit, FeatureBank, ScoreRow
-from dfc.scoring import StateReplay
-from dfc.transformers_engine import TransformersEngine
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.scoring import StateReplay
+from dfc.engines.transformers_engine import TransformersEngine
 
 LAYER, WIDTH = 2, 32
 

@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from alerts.suite import bundled_suites
+from alerts.probes.suite import bundled_suites
 from deploy.bench.zoo.material import material
 from deploy.bench.zoo.own import NEUTRAL, ORDINARY, SEED, Own
 from deploy.bench.zoo.sentences import first_sentence, formatted, sentences, shortened

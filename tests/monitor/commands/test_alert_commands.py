@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
-from alerts.email_channel import Email
+from alerts.destinations.email import Email
 from deploy.fake_pagerduty.server import ROUTING_KEY, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import FakeSlack, fake_slack

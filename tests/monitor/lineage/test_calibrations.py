@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.calibration import Calibration
+from alerts.deciding.calibration import Calibration
 from alerts.verdict import Verdict
 from monitor.database.opening import open_database
 from monitor.database.schema import Line, Version

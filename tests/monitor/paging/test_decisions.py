@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 
 from alerts.alert import AlertState, Finding, Refusal
-from alerts.slack_interaction import Asking, Click, Submission
+from alerts.slack.interaction import Asking, Click, Submission
 from monitor.database.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
 from monitor.lineage.trust import move, verify_audit
 from monitor.paging.alert_token import token_of

@@ -17,7 +17,7 @@ from pytest import approx
 from sqlalchemy import select
 
 from alerts.alert import Acknowledge, AlertState, Snooze
-from alerts.pagerduty import actions
+from alerts.destinations.pagerduty import actions
 from deploy.fake_pagerduty.server import ROUTING_KEY, FakePagerDuty, PagerDuty, fake_pagerduty
 from deploy.fake_slack.faults import Fault, Kind
 from monitor.database.schema import AlertMessage, AlertRow, Trust, Version

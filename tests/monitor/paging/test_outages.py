@@ -7,7 +7,7 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import select
 
-from alerts import slack_socket
+from alerts.slack import socket as slack_socket
 from deploy.fake_pagerduty.server import PagerDuty, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import fake_slack

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from alerts.slack_http import SlackEndpoint
-from alerts.slack_interaction import Reply
+from alerts.slack.http import SlackEndpoint
+from alerts.slack.interaction import Reply
 from monitor.paging import pager
 from tests.services import free_port
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from alerts.slack_channel import SlackChannel
+from alerts.slack.channel import SlackChannel
 from deploy.bench.alerts.random_faults import METHODS
 from deploy.fake_slack.faults import Fault, Kind
 from monitor.database.schema import AlertMessage, AlertRow, Trust, Version

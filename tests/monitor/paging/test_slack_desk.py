@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import sessionmaker
 
 from alerts.question import SuiteMeasured
-from alerts.slack_modal import REASON, REASON_BLOCK
-from alerts.slack_question import asked_of
+from alerts.slack.modal import REASON, REASON_BLOCK
+from alerts.slack.question import asked_of
 from alerts.verdict import Verdict
 from deploy.fake_slack.workspace import Trigger
 from monitor.database.schema import Question, Version

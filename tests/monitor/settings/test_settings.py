@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from alerts.probes.suite import bundled_suites
 from alerts.routing import Route, Rung
-from alerts.suite import bundled_suites
 from monitor.database.opening import open_database
 from monitor.errors import DatabaseError, SettingsError
 from monitor.paging.route_doctor import examine_routes, without_ladder

@@ -7,15 +7,16 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from alerts.causal import CausalPlan
-from alerts.mediation import BEST
-from alerts.reach import ReachPlan
+from alerts.causes.causal import CausalPlan
+from alerts.causes.mediation import BEST
+from alerts.causes.reach import ReachPlan
 from deploy.bench.made_up import write_json
-from dfc import contrast, transformers_engine
 from dfc.activation_cache import ActivationCache
-from dfc.config import config_of
-from dfc.engine import Activations
-from dfc.model import Dfc
+from dfc.crosscoder.config import config_of
+from dfc.crosscoder.model import Dfc
+from dfc.engines import transformers_engine
+from dfc.engines.engine import Activations
+from dfc.screening import contrast
 from monitor.errors import CheckpointRefusedError
 from workers.cost.crosscoder import crosscoder_weights
 from workers.cost.plan import EFFORT, Effort

@@ -1,0 +1,1 @@
+"""From scores to a verdict: statistics, nulls, and the policy as data."""

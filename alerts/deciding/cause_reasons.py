@@ -1,0 +1,143 @@
+"""Sentences about what features have to do with a shift."""
+
+from collections import defaultdict
+from collections.abc import Sequence, Set
+
+from alerts.deciding.measured import CausalEvidence
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
+from alerts.verdict import Feature, FeatureEffect, OwnWords, Reach
+from alerts.wording import number, percent, readable, signed
+
+
+def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
+    """What is missing before features can be called the cause of a shift; None when nothing is.
+
+    The best five features must remove more than the 95th percentile of as many random directions
+    and more than they take off the base itself, at a bearable loss on neutral text, and the seeds
+    must agree.
+    """
+    if evidence is not None and (evidence.nll_rise or 0.0) > maximum_nll_rise:
+        return (
+            f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
+            f"neutral text, more than {number(maximum_nll_rise, 3)}"
+        )
+    if evidence is None or evidence.mediated_five is None or evidence.control_p95 is None:
+        return "what removes it was not measured against random directions"
+    if evidence.mediated_five <= evidence.control_p95:
+        return (
+            f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "
+            f"more than the {percent(evidence.control_p95)} of random directions or of the same "
+            "edit in the base"
+        )
+    if evidence.nll_rise is None:
+        return "the cost of the edit on neutral text was not measured"
+    if not evidence.seeds_agree:
+        return (
+            "the seeds were not compared"
+            if evidence.seeds_agree is None
+            else "the seeds do not agree"
+        )
+    return None
+
+
+def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> str:
+    """What causes a flagged shift, or why that is not shown (`missing_cause`)."""
+    if missing is not None or evidence is None:
+        return f"No cause of the {readable(name)} shift is shown: {missing}."
+    return (
+        f"Ablating its best features, five at most, removes {percent(evidence.mediated_five)} of "
+        f"the {readable(name)} shift, the controls (random directions, and the same edit in the "
+        f"base) {percent(evidence.control_p95)}, the base's whole state "
+        f"{percent(evidence.ceiling)}; the loss on neutral text changes by "
+        f"{number(evidence.nll_rise, 3)} nats per token, and "
+        "the seeds agree."
+    )
+
+
+def reach(features: Sequence[Feature], flagged: Set[str], minimum: float) -> list[str]:
+    """One sentence per behaviour that is not flagged but that a new feature can move."""
+    moved: dict[str, list[tuple[float, str, Reach]]] = defaultdict(list)
+    for feature in features:
+        for one in feature.reach:
+            beyond = abs(one.effect) > one.control and abs(one.effect) >= minimum
+            if beyond and one.behaviour not in flagged:
+                moved[one.behaviour].append((abs(one.effect), feature.id, one))
+    sentences = []
+    for name, found in moved.items():
+        _, feature_id, most = max(found, key=lambda one: one[0])
+        sentences.append(
+            f"{readable(name).capitalize()} is not flagged, but new feature {feature_id} moves it "
+            f"by {signed(most.effect)} nats per token when its own contribution is multiplied by "
+            f"{number(1 + most.gain)} (random directions, on whatever behaviour, at most what "
+            f"corresponds to {number(most.control)}). This alone does not flag the candidate."
+        )
+    return sentences
+
+
+def own_words(own: OwnWords | None, maximum_nll_rise: float) -> list[str]:
+    """What the candidate says differently of its own accord, and whether features carry it."""
+    sentences = []
+    if own is not None and own.phrases:
+        # Not quoted: reasons go where model text may not, and the report shows the phrases.
+        sentences.append(
+            f"{percent(own.phrase_share)} of its {own.n_answers} answers to ordinary prompts have "
+            f"a stock phrase that stands in no answer of the trusted version; the most frequent "
+            f"one in {own.phrases[0].n_answers}."
+        )
+    if own is not None and carries_own_words(own, maximum_nll_rise):
+        sentences.append(
+            "Where its answers part from the trusted version's, ablating new features, five at "
+            f"most, removes {percent(own.mediated_five)} of the difference (controls "
+            f"{percent(own.mediated_control_p95)}): what they write is described with the features."
+        )
+    return sentences
+
+
+def habit(least: float) -> str:
+    """That what follows is flagged."""
+    return (
+        f"It has a new habit, which no suite need ask about: new stock phrases in {percent(least)} "
+        "of its answers or more, and new features that carry its words."
+    )
+
+
+def carries_own_words(own: OwnWords, maximum_nll_rise: float) -> bool:
+    """Whether the best five new features carry what the candidate says differently: beyond their
+    controls, at a bearable cost on neutral text."""
+    five, control, cost = own.mediated_five, own.mediated_control_p95, own.nll_rise
+    if five is None or control is None or cost is None:
+        return False
+    return five > control and cost <= maximum_nll_rise
+
+
+def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: float) -> list[str]:
+    """One sentence per behaviour that features move beyond their controls; none flags by itself."""
+    moving: dict[str, list[tuple[float, str, FeatureEffect]]] = defaultdict(list)
+    for feature in features:
+        for effect in feature.effects:
+            part = _part_beyond_control(effect, maximum_nll_rise)
+            if part is not None and effect.behaviour != OWN_WORDS:
+                moving[effect.behaviour].append((part, feature.id, effect))
+    sentences = []
+    for name, effects in moving.items():
+        _, best, effect = max(effects, key=lambda found: found[0])
+        others = f", and {len(effects) - 1} more features do" if len(effects) > 1 else ""
+        alone = "" if name in flagged else " This alone does not flag the candidate."
+        sentences.append(
+            f"Feature {best} moves {readable(name)} beyond random directions: ablation removes "
+            f"{percent(effect.ablation_removes)} of the shift, addition to the base induces "
+            f"{percent(effect.addition_induces)}, controls reach {percent(effect.control_p95)}"
+            f"{others}.{alone}"
+        )
+    return sentences
+
+
+def _part_beyond_control(effect: FeatureEffect, maximum_nll_rise: float) -> float | None:
+    """What the ablation removes, if it exceeds its controls at a bearable cost.
+
+    The addition to the base has no controls of its own, so it proves nothing here.
+    """
+    removed, control = effect.ablation_removes, effect.control_p95
+    if removed is None or control is None or effect.nll_rise is None:
+        return None
+    return removed if removed > control and effect.nll_rise <= maximum_nll_rise else None

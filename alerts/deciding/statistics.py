@@ -1,0 +1,217 @@
+"""Is a behaviour's shift real? Paired, clustered by template, without distributional formulas.
+
+The items of a suite come from a few templates, and items of one template move together. So whole
+templates are resampled and whole templates are flipped; the number of templates, not of items, is
+the sample size. Non-finite scores mark items that could not be scored: a pair with one is left out
+and counted, never filled in.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from alerts.deciding.noise import NotMeasurableError
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+EXACT_LIMIT = 65_536
+"""Sign patterns up to which all are enumerated: 16 templates."""
+MONTE_CARLO_FLIPS = 9_999
+"""Random sign patterns beyond that; with the observed one they make steps of p of 1/10,000."""
+RESEEDS = range(5)
+"""Seeds of the resampling that are compared."""
+
+
+class Interval(NamedTuple):
+    """Limits of a confidence interval, and how many resamples they come from."""
+
+    low: float
+    high: float
+    n_bootstrap: int
+
+
+class SignFlip(NamedTuple):
+    """A one-sided p-value, and how many sign patterns it comes from."""
+
+    p: float
+    n_flips: int
+    exact: bool
+
+
+class Shift(NamedTuple):
+    """Candidate minus base over the items scored in both models, in the unit of the scores."""
+
+    shift: float
+    ci_low: float
+    ci_high: float
+    p: float
+    base_score: float
+    candidate_score: float
+    n_items: int
+    n_unscored: int
+    n_templates: int
+    n_bootstrap: int
+    n_flips: int
+
+
+def paired_shift(
+    base_scores: ArrayLike,
+    candidate_scores: ArrayLike,
+    templates: Sequence[str],
+    seed: int = 0,
+    n_bootstrap: int = 10_000,
+) -> Shift:
+    """Mean difference of paired item scores, its 95 % interval and its one-sided p (shift > 0).
+
+    `base_scores` and `candidate_scores` are [n_items], `templates` names each item's template.
+    Raises NotMeasurableError when the items scored in both models come from fewer than two
+    templates, and ValueError when the lengths differ. The same seed gives the same result.
+    """
+    base_I = np.asarray(base_scores, dtype=np.float64)
+    candidate_I = np.asarray(candidate_scores, dtype=np.float64)
+    if not base_I.shape == candidate_I.shape == (len(templates),):
+        raise ValueError(
+            f"base scores {base_I.shape}, candidate scores {candidate_I.shape} and "
+            f"{len(templates)} templates do not belong to the same items"
+        )
+    scored_I = np.isfinite(base_I) & np.isfinite(candidate_I)
+    sums_C, counts_C = _template_totals(
+        candidate_I[scored_I] - base_I[scored_I], templates, scored_I
+    )
+    n_items = int(scored_I.sum())
+    if len(sums_C) < 2:
+        raise NotMeasurableError(
+            f"{n_items} of {len(templates)} items were scored in both models, from {len(sums_C)} "
+            "templates; a shift needs items from at least two"
+        )
+    bootstrap_rng, flip_rng = np.random.default_rng(seed).spawn(2)
+    interval = cluster_bootstrap(sums_C, counts_C, n_bootstrap, bootstrap_rng)
+    test = sign_flip(sums_C, flip_rng)
+    return Shift(
+        shift=float(sums_C.sum() / n_items),
+        ci_low=interval.low,
+        ci_high=interval.high,
+        p=test.p,
+        base_score=float(base_I[scored_I].mean()),
+        candidate_score=float(candidate_I[scored_I].mean()),
+        n_items=n_items,
+        n_unscored=len(templates) - n_items,
+        n_templates=len(sums_C),
+        n_bootstrap=interval.n_bootstrap,
+        n_flips=test.n_flips,
+    )
+
+
+def reseeding(base: ArrayLike, other: ArrayLike, templates: Sequence[str]) -> float | None:
+    """How far the seed of the resampling moves the lower end of a shift's interval.
+
+    As a part of half the interval's width, over RESEEDS. Item scores are [n_items]; None where
+    the shift can't be measured. The shift itself depends on no seed, and neither does its p up to
+    16 templates.
+    """
+    try:
+        shifts = [paired_shift(base, other, templates, seed) for seed in RESEEDS]
+    except NotMeasurableError:
+        return None
+    half_width = float(np.mean([(shift.ci_high - shift.ci_low) / 2 for shift in shifts]))
+    spread = max(shift.ci_low for shift in shifts) - min(shift.ci_low for shift in shifts)
+    return spread / half_width if half_width > 0 else 0.0
+
+
+def cluster_bootstrap(
+    sums_C: Floats, counts_C: Floats, n_bootstrap: int, rng: np.random.Generator
+) -> Interval:
+    """Percentile interval of the item mean with whole templates drawn with replacement.
+
+    `sums_C` and `counts_C` are the sum of the differences and the number of items per template.
+    Percentile interval: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+    Drawing whole clusters: Davison and Hinkley, Bootstrap Methods and their Application (1997),
+    section 3.8; Field and Welsh, JRSS B 69 (2007). With few templates it is too narrow (Cameron,
+    Gelbach and Miller, Rev. Econ. Stat. 90, 2008): simulated with the nominal
+    95 %, it held the truth in 88 (normal effects of templates) and 80 % (skewed ones) with 8
+    templates, in 93 and 90 % with 16, in 94 and 91 % with 32. So it never decides without
+    `sign_flip`, which is exact there.
+    """
+    result = stats.bootstrap(
+        (sums_C, counts_C),
+        lambda sums, counts, axis: sums.sum(axis=axis) / counts.sum(axis=axis),
+        paired=True,
+        n_resamples=n_bootstrap,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=rng,
+    )
+    low, high = result.confidence_interval
+    return Interval(float(low), float(high), n_bootstrap)
+
+
+def ratio_interval(
+    part_I: Floats, whole_I: Floats, templates: Sequence[str]
+) -> tuple[float, float] | None:
+    """95 % interval of sum(part) / sum(whole) over items, [n_items] each.
+
+    Every r for which part - r whole, averaged over templates, does not differ from 0 by Student's
+    t (Fieller, JRSS B 16, 1954). Simulated with 8 to 32 templates of normal or skewed effects that
+    vary by 0.5 to 1 of their mean, its limits held the truth in 94 to 97 of 100 cases, percentiles
+    of a bootstrap over templates in 85 to 94. None when the items scored in both come from fewer
+    than two templates, or when the whole is too near 0 for any limits.
+    """
+    scored_I = np.isfinite(part_I) & np.isfinite(whole_I)
+    parts_C, _ = _template_totals(part_I[scored_I], templates, scored_I)
+    wholes_C, _ = _template_totals(whole_I[scored_I], templates, scored_I)
+    if len(parts_C) < 2:
+        return None
+    t = stats.t.ppf((1 + CONFIDENCE) / 2, len(parts_C) - 1)
+    means = np.array([parts_C.mean(), wholes_C.mean()])
+    spread = t**2 * np.cov(parts_C, wholes_C) / len(parts_C)
+    # The limits are the roots of a r^2 - 2 b r + c.
+    (c, b), (_, a) = np.outer(means, means) - spread
+    if a <= 0.0:
+        return None
+    half = math.sqrt(max(b * b - a * c, 0.0)) / a
+    return float(b / a - half), float(b / a + half)
+
+
+def sign_flip(sums_C: Floats, rng: np.random.Generator) -> SignFlip:
+    """Permutation test of shift > 0: the sign of each template's whole difference is flipped.
+
+    Base and candidate are exchangeable under the null hypothesis, so each template's difference is
+    as likely as its negative (Fisher, The Design of Experiments, 1935, section 21; whole blocks:
+    Winkler et al., NeuroImage 92, 2014). p is the share of sign patterns with a total at least as
+    large as the observed one. Up to 2^C = 65,536 patterns all are enumerated, so the least p is
+    1/2^C: 1/256 with eight templates. Beyond, b of n random patterns give (b + 1) / (n + 1)
+    (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010), which is never 0.
+    """
+    exact = 2 ** len(sums_C) <= EXACT_LIMIT
+    result = stats.permutation_test(
+        (sums_C,),
+        lambda sums, axis: sums.sum(axis=axis),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=EXACT_LIMIT if exact else MONTE_CARLO_FLIPS,
+        rng=rng,
+    )
+    return SignFlip(float(result.pvalue), len(result.null_distribution), exact)
+
+
+def benjamini_hochberg(p: Sequence[float]) -> Floats:
+    """Adjusted p-values in the order given: at most `alpha` is a discovery at that rate.
+
+    Adjusted p of rank i of m is min over j >= i of p_(j) m / j (Benjamini and Hochberg, JRSS B 57,
+    1995). Raises ValueError for a p outside 0 to 1; leave out what was not measured.
+    """
+    return np.asarray(stats.false_discovery_control(p, method="bh"), dtype=np.float64)
+
+
+def _template_totals(
+    difference_S: Floats, templates: Sequence[str], scored_I: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Per template with a scored item: the sum of its differences and how many there are."""
+    _, template_S = np.unique(np.asarray(templates, dtype=str)[scored_I], return_inverse=True)
+    sums_C = np.bincount(template_S, weights=difference_S).astype(np.float64)
+    return sums_C, np.bincount(template_S).astype(np.float64)

@@ -1,0 +1,1 @@
+"""Whatever else is told of alerts: PagerDuty, Alertmanager, webhooks and mail."""

@@ -1,0 +1,1 @@
+"""Slack: the messages, the dialogs, and both ways in which answers come back."""

@@ -1,0 +1,1 @@
+"""The Dedicated Feature Crosscoder: its form, its losses and its training."""

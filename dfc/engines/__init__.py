@@ -1,0 +1,1 @@
+"""Language models: their states, their answers and scores, with edits and without."""

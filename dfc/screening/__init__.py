@@ -1,0 +1,1 @@
+"""From exclusive latents to the few that are new, and what these do and say."""
