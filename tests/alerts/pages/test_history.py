@@ -7,7 +7,7 @@ from alerts.pages.history import Against, Release, moving_behaviours
 from alerts.pages.report import render_report
 from alerts.verdict import Verdict
 from tests.alerts import samples
-from tests.alerts.test_report import Page
+from tests.alerts.pages.test_report import Page
 
 DAY = 86_400.0
 

@@ -24,7 +24,7 @@ from alerts.slack.text import render_text
 from alerts.wording import calibration_sentence
 from monitor.terminal.tables import verdict_view
 from tests.alerts import samples
-from tests.alerts.test_nulls import nulls
+from tests.alerts.deciding.test_nulls import nulls
 
 POLICY = default_policy()
 MADE_OF = {"sycophancy": "suite-1"}

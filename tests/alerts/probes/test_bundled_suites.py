@@ -18,7 +18,7 @@ from monitor.settings.recipe import BUNDLED_SUITES
 
 SUITES = bundled_suites()
 BEHAVIOURS = [suite for suite in SUITES.values() if suite.role == "behaviour"]
-TOPICS_FILE = Path(__file__).parents[2] / "deploy" / "demo" / "topics.json"
+TOPICS_FILE = Path(__file__).parents[3] / "deploy" / "demo" / "topics.json"
 COMMON_WORDS = re.compile(
     r"\b(?:an?|the|of|in|on|at|to|for|with|and|or|is|are|was|were|be|by|from|my|your|its|that|as|"
     r"not|no|only|than|more|most|every|day|it|has|have|one|own|do|does|can|keeping|playing|"

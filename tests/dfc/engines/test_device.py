@@ -16,8 +16,8 @@ from dfc.perturbation import Noise
 from dfc.screening.attribution import Asked, moving_directions
 from dfc.screening.patch_profile import patch_profile
 from tests.dfc.conftest import LAYER
+from tests.dfc.crosscoder.test_train import CONFIG, planted
 from tests.dfc.far_device import FAR, FarTensor, far_devices
-from tests.dfc.test_train import CONFIG, planted
 
 SHORT = {"steps": 40, "checkpoint_every": 20}
 

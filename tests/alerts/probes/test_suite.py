@@ -41,7 +41,7 @@ def test_a_suite_is_read_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_the_suite_in_the_docs_can_be_used_as_it_stands(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "probes.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "probes.md").read_text("utf-8")
     whole, one_more = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     path = tmp_path / "overpromising.json"
     path.write_text(whole, encoding="utf-8")
@@ -170,7 +170,7 @@ def test_bundled_suites_are_large_enough_and_named_after_their_files() -> None:
     suites = bundled_suites()
     assert "sycophancy" in suites
     assert list(suites) == sorted(suites)
-    folder = Path(__file__).parents[2] / "alerts" / "probes" / "suites"
+    folder = Path(__file__).parents[3] / "alerts" / "probes" / "suites"
     assert {path.stem for path in folder.glob("*.json")} == set(suites)
     for suite in suites.values():
         if suite.role == "behaviour":
