@@ -27,13 +27,13 @@ from monitor.settings import Settings
 from workers.context import Context
 from workers.diff import open_context
 from workers.job import Job
-from workers.kept_stages import kept
+from workers.keeping.kept_stages import kept
+from workers.keeping.store import Store
 from workers.more_seeds import try_seeds
 from workers.progress import DiffProgress
 from workers.stages.probe import probe_models
 from workers.stages.screen import Banks, Screened
 from workers.stages.steer import Causes
-from workers.store import Store
 
 ANSWER_TOKENS = 96
 LONGEST_ANSWER = 4_000

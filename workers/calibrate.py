@@ -16,11 +16,11 @@ from monitor.settings import Settings
 from monitor.sources.locate import Located, find_files
 from workers.diff import open_context
 from workers.job import Job, Side
+from workers.keeping.store import LocalStore
+from workers.keeping.store_copies import in_use, subjects_of
 from workers.nulls import Release, nulls_of, numeric_pairs, release_pairs
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
-from workers.store import LocalStore
-from workers.store_copies import in_use, subjects_of
 
 
 def calibrate_line(

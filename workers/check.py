@@ -14,11 +14,11 @@ from monitor.errors import LatentwatchError
 from monitor.jobs.comparison import prepare, result_of
 from monitor.settings import Settings
 from workers.claim import Claim
-from workers.kept_outcomes import evidence_of
+from workers.keeping.kept_outcomes import evidence_of
 from workers.local import LocalWorker
 from workers.outcome import Outcome, write_outcome
+from workers.processes.supervisor import Ending
 from workers.progress import DiffProgress
-from workers.supervisor import Ending
 from workers.workplace import COMPARE_COMMAND
 
 

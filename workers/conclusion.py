@@ -10,7 +10,7 @@ from alerts.wording import verdict_word
 from monitor.jobs import diff_endings
 from workers.claim import Claim
 from workers.outcome import Outcome
-from workers.supervisor import Ending
+from workers.processes.supervisor import Ending
 
 
 class Conclusion(NamedTuple):

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from dfc.activation_cache import ActivationCache
 from dfc.engines.engine import Progress
-from workers.artifact import Artifact, ResultT, computed_once
 from workers.corpora import Corpora
 from workers.inputs import Inputs
 from workers.job import Job
+from workers.keeping.artifact import Artifact, ResultT, computed_once
+from workers.keeping.stage_keys import stage_digest
+from workers.keeping.store import Store
 from workers.models import Models
 from workers.progress import DiffProgress
-from workers.stage_keys import stage_digest
-from workers.store import Store
 
 Clock = Callable[[], float]
 """Seconds since any fixed time; only differences count."""

@@ -18,6 +18,7 @@ from workers.explain import with_explanations
 from workers.findings import Findings
 from workers.inputs import load_inputs
 from workers.job import Job
+from workers.keeping.store import Store
 from workers.models import Models
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
@@ -34,7 +35,6 @@ from workers.stages.side_by_side import answer_side_by_side
 from workers.stages.steer import steer_features
 from workers.stages.stock_phrases import find_stock_phrases
 from workers.stages.train import train_crosscoders
-from workers.store import Store
 
 logger = logging.getLogger(__name__)
 

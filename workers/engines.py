@@ -6,7 +6,7 @@ from dfc.errors import ModelError
 from dfc.vllm.version import installed_version
 from monitor.settings import Settings
 from workers.errors import WorkplaceError
-from workers.isolation import without_network
+from workers.processes.isolation import without_network
 
 
 def check_engine(settings: Settings) -> None:

@@ -13,13 +13,13 @@ from alerts.causes.explainer import NO_PATTERN, explained, question
 from alerts.causes.explanation import Explanation
 from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message, ReadT
 from monitor.settings.explainer import ExplainerSettings
-from workers.artifact import Result, computed_once
 from workers.errors import StoreError
+from workers.keeping.artifact import Result, computed_once
+from workers.keeping.store import Store
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.recipe import digest_of
 from workers.stages.describe import Description, Descriptions
-from workers.store import Store
 
 logger = logging.getLogger(__name__)
 STAGE = "explain"

@@ -11,13 +11,13 @@ from monitor.jobs.diff_claims import claim_next
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.claim import Claim, claim_of, present_recipe
-from workers.heartbeat import LEASE_SECONDS
-from workers.interrupts import Interrupts
 from workers.outcome import Outcome
+from workers.processes.heartbeat import LEASE_SECONDS
+from workers.processes.interrupts import Interrupts
+from workers.processes.supervised import run_claimed
+from workers.processes.supervisor import Ending
 from workers.progress import DiffProgress
 from workers.questions import answer_due
-from workers.supervised import run_claimed
-from workers.supervisor import Ending
 from workers.traces import check_traces
 from workers.workplace import COMPARE_COMMAND, Workplace
 

@@ -12,7 +12,7 @@ from alerts.question import BehaviourBySeed, SeedAgreement, SeedsTried
 from dfc.screening.exclusive_codes import exclusive_codes
 from dfc.screening.similarity import partner_similarity
 from workers.context import Context
-from workers.kept_stages import kept
+from workers.keeping.kept_stages import kept
 from workers.stages.attribute import Attribution
 from workers.stages.forks import Forks
 from workers.stages.harvest import Harvest, PairedStates, read_states

@@ -14,15 +14,15 @@ from monitor.errors import LeaseLostError, QuestionError
 from monitor.jobs import questions
 from monitor.owner import this_process
 from monitor.sources.fetching import fetching
-from workers.attempt import Attempt
-from workers.carrier import carried
 from workers.claim import Claim, checkpoints_of, claim_of, job_of
 from workers.errors import OtherRecipeError
-from workers.heartbeat import LEASE_SECONDS, Heartbeat, Told
-from workers.isolation import network_namespace
 from workers.job import Job
-from workers.question_process import QuestionWork
-from workers.supervisor import Ending
+from workers.keeping.carrier import carried
+from workers.processes.attempt import Attempt
+from workers.processes.heartbeat import LEASE_SECONDS, Heartbeat, Told
+from workers.processes.isolation import network_namespace
+from workers.processes.question_process import QuestionWork
+from workers.processes.supervisor import Ending
 from workers.workplace import (
     Unshown,
     Workplace,

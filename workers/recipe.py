@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from dfc.crosscoder.config import DfcConfig, ScreenConfig
-from workers.sources import sources_digest
+from workers.keeping.sources import sources_digest
 
 EngineName = Literal["transformers", "vllm"]
 

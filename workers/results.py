@@ -6,12 +6,12 @@ from urllib.parse import quote
 from alerts.pages.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.settings import Settings
-from workers.kept_outcomes import evidence_of
+from workers.keeping.kept_outcomes import evidence_of
 from workers.outcome import REPORT, report_directory
 
 
 class StoredResults:
-    """What `workers.kept_outcomes` keeps."""
+    """What `workers.keeping.kept_outcomes` keeps."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

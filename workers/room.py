@@ -23,7 +23,7 @@ from workers.cost.shape import STATE_BYTES
 from workers.cost.volume import position_bytes
 from workers.inputs import load_inputs
 from workers.job import Job
-from workers.process_limits import sees_a_gpu
+from workers.processes.process_limits import sees_a_gpu
 
 _MAY_BE_TIED = "lm_head.weight"
 """Saved by some trainers although it is the embedding."""

@@ -30,9 +30,9 @@ from monitor.jobs.roster import sign_in, sign_out, take_name
 from monitor.owner import this_process
 from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
-from workers.death import die_with_parent
 from workers.engines import check_engine
-from workers.shared_store import SharedStore
+from workers.keeping.shared_store import SharedStore
+from workers.processes.death import die_with_parent
 from workers.tasks import add_tasks
 from workers.traces import check_traces
 from workers.workplace import COMPARE_COMMAND, Workplace

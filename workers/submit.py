@@ -11,7 +11,7 @@ from monitor.database.schema import Diff, DiffState
 from monitor.errors import BrokerError
 from monitor.jobs.comparison import prepare, result_of
 from monitor.settings import Settings
-from workers.kept_outcomes import evidence_of
+from workers.keeping.kept_outcomes import evidence_of
 from workers.outcome import Outcome, write_outcome
 from workers.remote import RemoteWorker
 

@@ -1,9 +1,9 @@
-"""What Celery calls. Thin: everything is in `workers.supervised` and `workers.questions`."""
+"""What Celery calls. Thin: the work is in `workers.processes` and `workers.questions`."""
 
 from celery import Celery
 
 from workers.celery_app import COMPARE
-from workers.supervised import run_due
+from workers.processes.supervised import run_due
 from workers.workplace import Workplace
 
 

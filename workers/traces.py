@@ -14,7 +14,7 @@ from monitor.errors import SettingsError
 from monitor.settings.traces import TraceSettings
 from workers.claim import Claim
 from workers.outcome import Outcome
-from workers.supervisor import Ending
+from workers.processes.supervisor import Ending
 
 FLUSH_SECONDS = 5.0
 """How long the worker waits for the collector, at most."""

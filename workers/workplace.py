@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.database.opening import in_words
 from monitor.errors import CancelledError, LatentwatchError, LeaseLostError, SourceError
 from monitor.settings import Settings
-from workers.attempt import Attempt, EndedEarlyError
 from workers.engines import check_engine, isolation_for
 from workers.errors import InputsError, OtherRecipeError
-from workers.isolated_process import Work
-from workers.isolation import environment_of_diffs
+from workers.processes.attempt import Attempt, EndedEarlyError
+from workers.processes.isolated_process import Work
+from workers.processes.isolation import environment_of_diffs
+from workers.processes.supervisor import Ending, Limits, supervise
 from workers.progress import DiffProgress
-from workers.supervisor import Ending, Limits, supervise
 
 EndedT = TypeVar("EndedT")
 
@@ -30,8 +30,8 @@ NEEDED = {"data_dir", "store_dir", "cache_bytes", "recipe", "explainer", "limits
 """The settings that a process gets which opens untrusted checkpoints: no other is its business."""
 WRITE_SECONDS = 60.0
 """How long a result is kept for a database that is away."""
-COMPARE_COMMAND = (sys.executable, "-m", "workers.diff_process")
-ANSWER_COMMAND = (sys.executable, "-m", "workers.question_process")
+COMPARE_COMMAND = (sys.executable, "-m", "workers.processes.diff_process")
+ANSWER_COMMAND = (sys.executable, "-m", "workers.processes.question_process")
 
 
 class Unshown:
@@ -53,13 +53,13 @@ class Workplace(NamedTuple):
     sessions: sessionmaker[Session]
     settings: Settings
     command: Sequence[str]
-    """Of the process that compares; `workers.diff_process`."""
+    """Of the process that compares; `workers.processes.diff_process`."""
     must_stop: Callable[[], bool]
     worker: str
     """Its name, which tells the workers of a host apart."""
     clock: Callable[[], float] = time.time
     answer_command: Sequence[str] = ANSWER_COMMAND
-    """Of the process that answers; `workers.question_process`."""
+    """Of the process that answers; `workers.processes.question_process`."""
     progress: Callable[[], AbstractContextManager[DiffProgress]] = lambda: nullcontext(Unshown())
     """Shows one diff."""
     report: Callable[[str], None] = logger.info
@@ -80,7 +80,7 @@ def work_apart(
 ) -> Ending:
     """Have `command` do `work` in a process of its own, for as long as `attempt` has left, without
     a network unless the work says that it may reach one. `hear` gets its lines
-    (`workers.supervisor`). Raises WorkplaceError where the engine can't run here."""
+    (`workers.processes.supervisor`). Raises WorkplaceError where the engine can't run here."""
     broker = place.settings.broker
     check_engine(place.settings)
     isolation = () if work.shared_network is None else isolation_for(place.settings)

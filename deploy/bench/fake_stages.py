@@ -21,12 +21,12 @@ from alerts.verdict import RecipeSummary, Verdict
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
 from monitor.settings import Settings
-from workers.artifact import Result, computed_once
-from workers.diff_process import Assignment, serve
 from workers.job import Job
+from workers.keeping.artifact import Result, computed_once
+from workers.keeping.store import LocalStore, Store
 from workers.outcome import Outcome
+from workers.processes.diff_process import Assignment, serve
 from workers.progress import DiffProgress
-from workers.store import LocalStore, Store
 
 STEPS, SAVE_EVERY = 12, 3
 CHANGED = "The source changed during the check"

@@ -11,7 +11,7 @@ from monitor.database.opening import open_database
 from monitor.settings import load_settings
 from monitor.watching.line_watch import Around
 from monitor.watching.rounds import watch_forever
-from workers import supervised
+from workers.processes import supervised
 from workers.remote import RemoteWorker
 from workers.service import run_reconciler, run_worker
 

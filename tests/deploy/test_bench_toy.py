@@ -36,7 +36,7 @@ from dfc.screening.exclusive_codes import exclusive_codes
 from dfc.screening.judgement import judge_tied
 from dfc.screening.screen_across import judge_strict
 from dfc.sides import SideName
-from workers.sources import _closure
+from workers.keeping.sources import _closure
 
 TINY = Scale(concepts=64, width=24)
 BRIEF = Settings(steps=40, batch=128, tokens=2000, learning_rate=3e-3, exclusive=0.1)

@@ -19,7 +19,7 @@ from workers.claim import Claim, job_of
 from workers.conclusion import Conclusion, conclude
 from workers.job import Job
 from workers.outcome import Outcome
-from workers.supervisor import Ending
+from workers.processes.supervisor import Ending
 
 pytestmark = pytest.mark.long
 

@@ -10,7 +10,7 @@ import pytest
 from monitor.file_lock import open_lock, shared, take_alone
 from monitor.sources.downloads import DownloadCache
 from monitor.sources.remote_file import RemoteFile
-from workers.store_copies import in_use, make_room
+from workers.keeping.store_copies import in_use, make_room
 
 
 def test_who_has_it_alone_waits_for_all_who_share_it(tmp_path: Path) -> None:

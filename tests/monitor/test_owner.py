@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from monitor.owner import is_alive, is_dead, this_process
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 WAITS = (

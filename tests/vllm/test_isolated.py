@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dfc.engines.transformers_engine import TransformersEngine
 from tests.vllm import cases
-from workers.isolation import without_network
+from workers.processes.isolation import without_network
 
 WRITING = """
 import json, socket, sys

@@ -21,8 +21,8 @@ from workers.corpora import read_corpora
 from workers.diff import activation_cache
 from workers.inputs import load_inputs
 from workers.job import Job, Side
+from workers.keeping.store import LocalStore
 from workers.models import Models
-from workers.store import LocalStore
 
 TEXTS = [
     "The capital of France is Paris, and water boils at one hundred degrees.",

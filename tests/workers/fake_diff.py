@@ -24,10 +24,10 @@ from alerts.pages.evidence import Evidence
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings
 from tests.alerts import samples
-from workers.diff_process import Assignment, serve
+from workers.keeping.store import LocalStore
 from workers.outcome import Outcome
+from workers.processes.diff_process import Assignment, serve
 from workers.progress import DiffProgress
-from workers.store import LocalStore
 
 
 def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) -> Outcome:

@@ -13,9 +13,9 @@ from typing import Any
 from alerts.question import PromptAsked
 from monitor.settings import Settings
 from tests.alerts.steered import steered
-from workers.isolated_process import run
+from workers.processes.isolated_process import run
+from workers.processes.question_process import QuestionWork
 from workers.progress import DiffProgress
-from workers.question_process import QuestionWork
 
 
 def answer(work: QuestionWork, settings: Settings, progress: DiffProgress) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import InputsError
 from workers.job import Job
+from workers.keeping.store import LocalStore
 from workers.stages.aligned import (
     AlignedDocument,
     aligned_lines,
@@ -34,7 +35,6 @@ from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
 from workers.stages.steer import steer_features
 from workers.stages.train import train_crosscoders
-from workers.store import LocalStore
 
 EVERYTHING = ScreenConfig.model_validate(
     {

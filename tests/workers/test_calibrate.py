@@ -33,8 +33,8 @@ from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import CalibrationError
 from workers.job import Job, Side
+from workers.keeping.store import LocalStore
 from workers.models import _open
-from workers.store import LocalStore
 
 Sessions = sessionmaker[Session]
 COPIES = 2

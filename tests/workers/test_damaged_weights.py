@@ -11,7 +11,7 @@ from tests.workers.conftest import Silent, changed, side_of
 from workers.diff import run_diff
 from workers.errors import ModelLoadError
 from workers.job import Job
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 
 def test_weights_that_are_no_numbers_are_never_passed(

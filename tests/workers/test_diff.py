@@ -17,7 +17,7 @@ from tests.workers.conftest import Silent, changed, side_of
 from workers.diff import run_diff
 from workers.errors import InputsError, ModelLoadError, StoreError
 from workers.job import Job
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 STAGES = [
     "answers",

@@ -13,10 +13,11 @@ from pydantic import HttpUrl
 from monitor.settings import Settings
 from monitor.settings.explainer import ExplainerSettings
 from tests.workers.conftest import changed
-from workers import engines, loopback
+from workers import engines
 from workers.engines import check_engine, isolation_for
 from workers.errors import WorkplaceError
-from workers.isolation import environment_of_diffs, without_network
+from workers.processes import loopback
+from workers.processes.isolation import environment_of_diffs, without_network
 
 NOBODY = 65534
 REACHING = """

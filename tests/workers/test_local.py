@@ -29,9 +29,9 @@ from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.check import check_pair
 from workers.claim import Claim
 from workers.errors import InputsError
-from workers.heartbeat import LEASE_SECONDS
 from workers.local import LocalWorker
 from workers.outcome import MESSAGE, REPORT, VERDICT, report_directory
+from workers.processes.heartbeat import LEASE_SECONDS
 
 Shown = Callable[[], AbstractContextManager[Silent]]
 

@@ -33,9 +33,9 @@ from tests.workers.service import ROOT, Sessions
 from workers.answering import amplification, answer
 from workers.diff import run_diff
 from workers.job import Job
+from workers.keeping.store import LocalStore
 from workers.local import LocalWorker
 from workers.stages.steer import Causes
-from workers.store import LocalStore
 
 
 class Checked(NamedTuple):

@@ -31,7 +31,7 @@ from tests.waiting import until
 from tests.workers.service import FAKE_DIFF, FAKE_WORKER, ROOT, Process, Sessions
 from workers.celery_app import make_app, send
 from workers.claim import present_recipe
-from workers.supervised import FETCH, run_due
+from workers.processes.supervised import FETCH, run_due
 from workers.workplace import Workplace
 
 PATIENCE_SECONDS = 300.0
@@ -137,7 +137,7 @@ def test_the_comparing_process_gets_no_token(
 @pytest.fixture
 def slow(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     """The weights take it some ten seconds."""
-    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("workers.processes.heartbeat.BEAT_SECONDS", 0.2)
     hub.requests.clear()
     hub.pause = 0.5
     return hub

@@ -13,8 +13,8 @@ from monitor.settings import Settings, load_settings
 from monitor.settings.limits import LimitSettings
 from tests.workers.service import FAKE_DIFF, Pushes
 from workers.job import Job, Side
+from workers.processes.supervised import run_due
 from workers.room import RoomError, memory_of_host, refuse_what_cannot_fit
-from workers.supervised import run_due
 from workers.workplace import Workplace
 
 

@@ -19,9 +19,9 @@ from tests.workers.service import ROOT
 from tests.workers.test_local import silent
 from workers.check import check_pair
 from workers.claim import present_recipe
+from workers.keeping.shared_store import SharedStore
+from workers.processes.supervised import run_due
 from workers.service import COMPARE_COMMAND
-from workers.shared_store import SharedStore
-from workers.supervised import run_due
 from workers.workplace import Workplace
 
 pytestmark = pytest.mark.long

@@ -18,7 +18,7 @@ from monitor.settings import Settings, load_settings
 from monitor.settings.traces import TraceSettings
 from tests.services import free_port
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
-from workers.supervised import run_due
+from workers.processes.supervised import run_due
 from workers.traces import check_traces
 from workers.workplace import Workplace
 

@@ -11,8 +11,8 @@ from torch import Tensor, tensor
 from dfc.alignment import LocatedTokens, align, read_chat, read_text
 from dfc.corpus import Text, TextOrChat
 from dfc.engines.engine import Activations, Engine, Reader
-from workers.artifact import Result
 from workers.context import Context
+from workers.keeping.artifact import Result
 from workers.stages.answers import Answers, BothAnswers, Tokens
 
 Positions = list[tuple[int, int]]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from alerts.probes.refusal import refuses
 from dfc.engines.engine import Engine
-from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
+from workers.keeping.artifact import Artifact, Result
+from workers.keeping.stage_keys import stage_code
 from workers.recipe import digest_of
-from workers.stage_keys import stage_code
 
 TEMPERATURE = 0.7
 SEED = 0

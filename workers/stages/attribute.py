@@ -20,8 +20,8 @@ from alerts.probes.suite import Suite
 from dfc.crosscoder.form import form_of
 from dfc.engines.engine import Engine, ScoreRow
 from dfc.screening.attribution import Asked, Attributed, moving_directions
-from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.keeping.artifact import Artifact, Result
 from workers.shifted import shifted_suites
 from workers.stages.answers import Answers, BothAnswers
 from workers.stages.probe import Probe

@@ -15,9 +15,9 @@ from dfc.screening.contrast import Contrast, contrastive_tokens
 from dfc.screening.firing import favourite_tokens, firing, strength_elsewhere
 from dfc.screening.places import Places, Reading, find_places, firing_profile
 from dfc.screening.silent_texts import silent_texts
-from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
+from workers.keeping.artifact import Artifact, Result
 from workers.stages.answers import Answers, BothAnswers, Tokens
 from workers.stages.harvest import Harvest, PairedStates
 from workers.stages.screen import Banks, Screened, ScreenedFeature

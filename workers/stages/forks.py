@@ -12,8 +12,8 @@ from alerts.probes.forks import Fork, fork_suite
 from alerts.probes.suite import Suite
 from dfc.corpus import Chat
 from dfc.engines.engine import Engine, ScoreRow
-from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.keeping.artifact import Artifact, Result
 from workers.stages.answers import BothAnswers
 
 PROMPTS = 96

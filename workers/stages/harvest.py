@@ -15,12 +15,12 @@ from torch import Tensor
 from dfc.corpus import encode_corpus
 from dfc.crosscoder.form import form_of, layer_of_base
 from dfc.engines.engine import Activations
-from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
 from workers.job import SideName
+from workers.keeping.artifact import Artifact, Result
+from workers.keeping.stage_keys import stage_code
 from workers.recipe import digest_of
-from workers.stage_keys import stage_code
 from workers.stages.aligned import (
     AlignedDocument,
     aligned_documents,

@@ -15,11 +15,11 @@ from alerts.probes.shifts import SuiteScores, accuracy, measure_behaviours
 from alerts.probes.suite import Suite, items_digest
 from dfc.engines.engine import Engine
 from dfc.perturbation import Noise, Perturbation
-from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.job import SideName
+from workers.keeping.artifact import Artifact, Result
+from workers.keeping.stage_keys import stage_code
 from workers.recipe import digest_of
-from workers.stage_keys import stage_code
 
 NULL_COPIES = 3
 NULL_NOISE = 0.01

@@ -10,8 +10,8 @@ from dfc.screening.base_view import BaseView
 from dfc.screening.screen import screen
 from dfc.screening.stitching import Stitch, fit_stitch
 from dfc.sides import SideName
-from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.keeping.artifact import Artifact, Result
 from workers.stages.banks import load_bank, load_stitch, save_bank, save_stitch
 from workers.stages.harvest import PairedStates
 from workers.stages.train import Training

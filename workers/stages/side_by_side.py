@@ -7,8 +7,8 @@ from typing import NamedTuple
 from alerts.pages.evidence import Answer
 from alerts.probes.suite import Suite
 from dfc.engines.engine import Edit, Engine, FeatureBank
-from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.keeping.artifact import Artifact, Result
 from workers.stages.screen import Banks, Screened
 from workers.stages.steer import Causes
 

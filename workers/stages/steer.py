@@ -16,10 +16,10 @@ from alerts.verdict import FeatureEffect, Reach
 from dfc.corpus import encode_corpus
 from dfc.engines.engine import ScoreRow
 from dfc.screening.base_view import BaseView
-from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
 from workers.job import SideName
+from workers.keeping.artifact import Artifact, Result
 from workers.shifted import shifted_suites
 from workers.stages.forks import Forks
 from workers.stages.harvest import PairedStates

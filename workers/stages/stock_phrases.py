@@ -11,10 +11,10 @@ from alerts.probes.stock_phrases import (
     share_of_answers,
 )
 from dfc.engines.engine import Engine
-from workers.artifact import Artifact, Result
 from workers.context import Context
+from workers.keeping.artifact import Artifact, Result
+from workers.keeping.stage_keys import stage_code
 from workers.recipe import digest_of
-from workers.stage_keys import stage_code
 from workers.stages.answers import BothAnswers, Tokens
 
 PHRASES = 8

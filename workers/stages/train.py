@@ -10,9 +10,9 @@ from dfc.crosscoder.form import form_of
 from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train
 from dfc.engines.device import native_device
 from dfc.screening.leaning import with_leaning_exclusive
-from workers.artifact import Artifact, Result
 from workers.context import Context
 from workers.errors import InputsError
+from workers.keeping.artifact import Artifact, Result
 from workers.stages.attribute import Attribution, load_directions
 from workers.stages.harvest import Harvest, PairedStates, token_weights
 

@@ -11,6 +11,7 @@ from monitor.settings import load_settings
 from workers.context import Context
 from workers.diff import open_context, run_diff
 from workers.job import Job
+from workers.keeping.store import LocalStore
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
@@ -20,7 +21,6 @@ from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
 from workers.stages.train import train_crosscoders
-from workers.store import LocalStore
 
 
 class Compared(NamedTuple):

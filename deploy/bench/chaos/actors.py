@@ -20,10 +20,10 @@ from monitor.watching.line_watch import Around, LineWatch
 from monitor.watching.rounds import RETRY_SECONDS
 from workers.claim import Claim, claim_of, job_of
 from workers.conclusion import Conclusion, conclude
-from workers.heartbeat import BEAT_SECONDS, LEASE_SECONDS
 from workers.outcome import Outcome
+from workers.processes.heartbeat import BEAT_SECONDS, LEASE_SECONDS
+from workers.processes.supervisor import Ending
 from workers.service import reconcile_once
-from workers.supervisor import Ending
 from workers.workplace import WRITE_SECONDS, with_errors
 
 _processes = count(1)
@@ -197,7 +197,9 @@ class Worker:
             job = job_of(around.sessions, around.settings, claim)
             self._moments = compare_in_moments(job, around.store)
         moment = next(self._moments)
-        if isinstance(moment, Outcome):  # as `workers.supervised` confirms before it reports
+        if isinstance(
+            moment, Outcome
+        ):  # as `workers.processes.supervised` confirms before it reports
             self._beat(claim)
         return moment
 

@@ -20,9 +20,9 @@ WAITS = {
     "monitor.watching.pairing.LONGEST_RETRY_SECONDS": 4.0,
     "monitor.watching.rounds.RETRY_SECONDS": 2.0,
     "workers.celery_app.VISIBILITY_SECONDS": 20,
-    "workers.heartbeat.BEAT_SECONDS": 0.5,
-    "workers.heartbeat.LEASE_SECONDS": 5.0,
-    "workers.supervised.LEASE_SECONDS": 5.0,
+    "workers.processes.heartbeat.BEAT_SECONDS": 0.5,
+    "workers.processes.heartbeat.LEASE_SECONDS": 5.0,
+    "workers.processes.supervised.LEASE_SECONDS": 5.0,
     "workers.service.SIGN_IN_SECONDS": 2.0,
 }
 

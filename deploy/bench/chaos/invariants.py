@@ -15,7 +15,7 @@ from deploy.bench.fake_stages import CHANGED, trained, undisturbed
 from monitor.database.schema import Audit, Diff, DiffState, Outgoing, Trust, Version
 from monitor.lineage.trust import verify_audit
 from workers.job import Job, Side
-from workers.store import Store
+from workers.keeping.store import Store
 
 UNDECIDED_BECAUSE = (CHANGED, "its files are nowhere to be found any more")
 """Reasons for which a version may stay undecided whose files somebody has changed."""

@@ -16,7 +16,7 @@ from monitor.errors import LeaseLostError
 from workers.claim import Claim
 from workers.conclusion import Conclusion
 from workers.outcome import Outcome
-from workers.supervisor import Ending
+from workers.processes.supervisor import Ending
 
 Conclude = Callable[[Claim, Outcome | Ending], Conclusion]
 

@@ -14,7 +14,7 @@ from deploy.bench.chaos.settable_clock import ClockFile
 from deploy.bench.chaos.strikes import strike
 from deploy.bench.cluster import Cluster, Layout
 from deploy.bench.pushes import Pushes
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 LAYOUT = Layout("deploy.bench.chaos.hurried", watchers=2, reconcilers=2, workers=3)
 SPAN_SECONDS = 4.0

@@ -21,8 +21,8 @@ from monitor.jobs.comparison import prepare
 from monitor.jobs.reconcile import reconcile
 from monitor.settings import Settings, load_settings
 from workers.claim import present_recipe
+from workers.processes.supervised import run_due
 from workers.service import COMPARE_COMMAND
-from workers.supervised import run_due
 from workers.workplace import Workplace
 
 RECIPE = {

@@ -15,8 +15,8 @@ from deploy.bench.small_recipe import small_recipe
 from monitor.database.opening import open_database
 from monitor.settings import Settings, load_settings
 from workers.claim import present_recipe
-from workers.heartbeat import LEASE_SECONDS
-from workers.supervisor import Ending
+from workers.processes.heartbeat import LEASE_SECONDS
+from workers.processes.supervisor import Ending
 
 SPAN = 150
 """Steps during which versions are pushed and things go wrong."""

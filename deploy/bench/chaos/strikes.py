@@ -43,7 +43,7 @@ def strike(
         case Fault.WORKER_STOPPED:
             return _signal(lambda: _busy(cluster), draw, signal.SIGTERM)
         case Fault.WORKER_HANGS:
-            seconds = 1.5 * WAITS["workers.heartbeat.LEASE_SECONDS"]
+            seconds = 1.5 * WAITS["workers.processes.heartbeat.LEASE_SECONDS"]
             return _hang(cluster.pool_processes, draw, seconds)
         case Fault.RECONCILER_KILLED:
             return _signal(lambda: cluster.processes("reconcile"), draw, signal.SIGKILL)

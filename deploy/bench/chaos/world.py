@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.errors import BrokerError
 from monitor.jobs.outbox import QUEUES, Message
 from workers.errors import StoreError
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 VISIBILITY_SECONDS = 900.0
 

@@ -19,7 +19,7 @@ from deploy.bench.load.process import CLAIMS
 from deploy.bench.pushes import Pushes
 from deploy.bench.results import keep, print_line
 from monitor.database.schema import Diff, Version
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 Figures = dict[str, Any]
 MEGABYTE = 1e6

@@ -28,10 +28,10 @@ from deploy.bench.rivals.stored import keep_versions, versions
 from deploy.bench.rivals.subjects import Subject, subjects
 from workers.context import Context
 from workers.diff import open_context, run_diff
+from workers.keeping.stage_keys import stage_code
+from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
 from workers.recipe import digest_of, recipe_digest
-from workers.stage_keys import stage_code
-from workers.store import LocalStore
 
 SHOWING = ("report.py", "stored.py", "tables.py")
 """Modules of this package on which no finding depends."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from workers.artifact import Result
+from workers.keeping.artifact import Result
 
 Kind = Literal["planted", "diluted", "benign"]
 Half = Literal["tuning", "report"]

@@ -16,7 +16,7 @@ from deploy.bench.toy.learning import HalfLearned, Learning
 from deploy.bench.toy.universe import Sample, Scale, Universe, draw_sample, draw_universe
 from deploy.demo import atomic
 from dfc.crosscoder.model import Dfc
-from workers.sources import sources_digest
+from workers.keeping.sources import sources_digest
 
 HELD_OUT = 40_000
 """Samples on which a trained crosscoder is judged."""

@@ -8,7 +8,7 @@ import torch
 from dfc.engines.engine import ScoreRow
 from dfc.engines.precision import native_autocast, native_dtype
 from dfc.engines.transformers_engine import TransformersEngine
-from workers.stage_keys import stage_code
+from workers.keeping.stage_keys import stage_code
 
 FORMAT = {True: torch.bfloat16, False: torch.float32}
 

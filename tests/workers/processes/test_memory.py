@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from workers.memory import want_of_memory
+from workers.processes.memory import want_of_memory
 
 
 @pytest.mark.parametrize(

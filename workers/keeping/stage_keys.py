@@ -10,8 +10,8 @@ from typing import NamedTuple
 from dfc.engines.device import native_device
 from dfc.engines.precision import native_dtype
 from dfc.vllm.version import installed_version
+from workers.keeping.sources import sources_digest
 from workers.recipe import EngineName, Recipe, digest_of
-from workers.sources import sources_digest
 
 LIBRARIES = ("tokenizers", "torch", "transformers")
 """By whose version a figure may differ in its last digits, or an answer in its words."""

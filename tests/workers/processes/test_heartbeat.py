@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from monitor.database.opening import open_database
 from monitor.jobs.readings import Readings
 from tests.workers.conftest import Silent
-from workers.heartbeat import Heartbeat, Told
+from workers.processes.heartbeat import Heartbeat, Told
 
 
 def test_to_be_told_the_same_again_is_no_movement(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from alerts.pages.history import Release
 from alerts.verdict import Verdict
 from monitor.settings import Settings
 from workers.errors import StoreError
+from workers.keeping.shared_store import SharedStore
 from workers.outcome import VERDICT, Outcome, read_evidence, report_directory, write_outcome
 from workers.recipe import digest_of
-from workers.shared_store import SharedStore
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from monitor.errors import LeaseLostError
 from monitor.settings import Settings
 from workers.errors import StoreError
 from workers.job import Job
-from workers.shared_store import DamagedBundleError, SharedStore
-from workers.store import LocalStore
-from workers.store_copies import artifacts_of, in_use, make_room, subjects_of, work_of
+from workers.keeping.shared_store import DamagedBundleError, SharedStore
+from workers.keeping.store import LocalStore
+from workers.keeping.store_copies import artifacts_of, in_use, make_room, subjects_of, work_of
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from monitor.errors import QuestionError
-from workers.artifact import Artifact, ResultT
 from workers.context import Context
+from workers.keeping.artifact import Artifact, ResultT
 
 
 def kept(context: Context, stage: str, kind: type[ResultT], part: str = "") -> Artifact[ResultT]:

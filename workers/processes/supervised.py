@@ -20,19 +20,19 @@ from monitor.jobs.readings import Readings
 from monitor.lineage.history import line_history
 from monitor.owner import this_process
 from monitor.sources.fetching import fetching
-from workers.attempt import Attempt
-from workers.carrier import carried
 from workers.claim import Claim, calibration_of, claim_of, job_of
 from workers.conclusion import conclude
-from workers.diff_process import Assignment
-from workers.heartbeat import LEASE_SECONDS, Heartbeat, renewal_of
-from workers.isolation import network_namespace
 from workers.job import Job
-from workers.kept_outcomes import keep_outcome
+from workers.keeping.carrier import carried
+from workers.keeping.kept_outcomes import keep_outcome
 from workers.outcome import Outcome
+from workers.processes.attempt import Attempt
+from workers.processes.diff_process import Assignment
+from workers.processes.heartbeat import LEASE_SECONDS, Heartbeat, renewal_of
+from workers.processes.isolation import network_namespace
+from workers.processes.supervisor import Ending
 from workers.questions import answer_due
 from workers.room import refuse_what_cannot_fit
-from workers.supervisor import Ending
 from workers.traces import Trace, traced
 from workers.workplace import (
     Workplace,

@@ -7,7 +7,7 @@ import pytest
 from deploy.bench.made_up import edit_json, write_checkpoint
 from monitor.errors import CheckpointRefusedError
 from tests.workers.service import ROOT
-from workers.template_trial import try_templates
+from workers.processes.template_trial import try_templates
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 HOSTILE = {

@@ -12,17 +12,18 @@ import pytest
 from dfc.crosscoder.config import ScreenConfig, config_of
 from monitor.settings import Settings
 from tests.workers.conftest import changed, side_of
-from workers import diff, sources
+from workers import diff
 from workers.context import Context
 from workers.corpora import Corpora
 from workers.inputs import Inputs, load_inputs
 from workers.job import Job
+from workers.keeping import sources
+from workers.keeping.sources import sources_digest, what_is_run
+from workers.keeping.stage_keys import STAGES, stage_digest
+from workers.keeping.store import LocalStore
 from workers.recipe import Recipe, code_version
-from workers.sources import sources_digest, what_is_run
-from workers.stage_keys import STAGES, stage_digest
-from workers.store import LocalStore
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 T = TypeVar("T")
 
 
@@ -54,7 +55,7 @@ def digests(recipe: Recipe) -> dict[str, str]:
 def test_a_change_of_the_recipe_reaches_the_stages_after_it_only(
     settings: Settings, field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.stage_keys.installed_version", lambda: "0.32.0")
+    monkeypatch.setattr("workers.keeping.stage_keys.installed_version", lambda: "0.32.0")
     value, stale = STALE[field]
     before = load_inputs(settings.recipe).recipe
     assert getattr(before, field) != value

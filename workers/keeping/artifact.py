@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workers.errors import StoreError
-from workers.store import Store
+from workers.keeping.store import Store
 
 RESULT = "result.json"
 

@@ -21,8 +21,8 @@ from tests.waiting import until
 from tests.workers.asking import ask_about
 from tests.workers.conftest import changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
+from workers.processes.supervised import run_due
 from workers.questions import answer_due
-from workers.supervised import run_due
 from workers.workplace import Workplace
 
 FAKE_QUESTION = (sys.executable, "-m", "tests.workers.fake_question")
@@ -129,7 +129,7 @@ def test_a_stop_gives_the_question_back(
 def test_who_cancels_ends_the_process(
     place: Workplace, sessions: Sessions, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("workers.processes.heartbeat.BEAT_SECONDS", 0.2)
     question_id = ask_about(sessions, pushes.queue("good"), "slow")
     working = threading.Thread(target=answer_due, args=(place,))
     working.start()
@@ -175,7 +175,7 @@ def test_a_killed_worker_takes_its_process_along_and_another_one_answers(
 def test_who_was_replaced_kills_the_process_and_writes_no_answer(
     place: Workplace, sessions: Sessions, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("workers.processes.heartbeat.BEAT_SECONDS", 0.2)
     question_id = ask_about(sessions, pushes.queue("good"), "slow")
     working = threading.Thread(target=answer_due, args=(place,))
     working.start()

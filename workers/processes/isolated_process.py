@@ -2,7 +2,8 @@
 
 It gets its work as JSON on standard input and tells its progress as lines of JSON on standard
 output; the last line holds what it found. It is given no way to the database, the broker or
-Slack: `workers.supervisor`, its parent, writes what it found. When the parent dies it dies too.
+Slack: `workers.processes.supervisor`, its parent, writes what it found. When the parent dies it
+dies too.
 SIGTERM makes it stop at its next step.
 """
 
@@ -19,13 +20,13 @@ from pydantic import BaseModel, ConfigDict
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
 from monitor.settings.limits import LimitSettings
-from workers.death import die_with_parent
-from workers.isolation import isolate
 from workers.job import Job
-from workers.memory import want_of_memory
-from workers.process_limits import bind, limit_reached
+from workers.processes.death import die_with_parent
+from workers.processes.isolation import isolate
+from workers.processes.memory import want_of_memory
+from workers.processes.process_limits import bind, limit_reached
+from workers.processes.taken import taken
 from workers.progress import DiffProgress
-from workers.taken import taken
 
 STOPPED = 75
 """Exit code after SIGTERM: what was done is saved, and another process can go on."""

@@ -15,7 +15,7 @@ import pytest
 from monitor.settings.store import StoreSettings
 from tests.workers.service import ROOT
 from workers.errors import StoreError
-from workers.shared_store import DamagedBundleError, SharedStore
+from workers.keeping.shared_store import DamagedBundleError, SharedStore
 
 NAME = "pair/artifacts/diffs/pair/train-0/1"
 
@@ -105,7 +105,7 @@ def test_a_write_that_is_killed_in_the_middle_is_never_seen(
     script = (
         "import sys, time; from pathlib import Path; from s3fs import S3FileSystem\n"
         "from monitor.settings.store import StoreSettings\n"
-        "from workers.shared_store import SharedStore\n"
+        "from workers.keeping.shared_store import SharedStore\n"
         "put = S3FileSystem.put_file\n"
         "def slow(self, source, target, **kwargs):\n"
         "    if target.endswith('result.json'):\n"

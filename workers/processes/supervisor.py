@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from workers.isolated_process import STOPPED
+from workers.processes.isolated_process import STOPPED
 
 _TICK_SECONDS = 0.2
 

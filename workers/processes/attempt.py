@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from workers.heartbeat import Heartbeat
-from workers.supervisor import Ending
+from workers.processes.heartbeat import Heartbeat
+from workers.processes.supervisor import Ending
 
 
 class EndedEarlyError(Exception):

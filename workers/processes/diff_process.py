@@ -1,7 +1,7 @@
 """The process in which one diff is compared: it may run out of memory, hang or crash.
 
-Isolated as `workers.isolated_process` says, but that it may reach a network to ask an explainer.
-SIGTERM makes it stop at its next step, with training saved.
+Isolated as `workers.processes.isolated_process` says, but that it may reach a network to ask an
+explainer. SIGTERM makes it stop at its next step, with training saved.
 
 All stages share one process, because they share the loaded models: one process per stage would cost
 SmolLM2-135M some 200 CPU seconds more per try (docs/operate.md). A try that follows a crash takes
@@ -14,11 +14,11 @@ from typing import Any
 
 from alerts.verdict import to_json
 from monitor.settings import Settings
-from workers.isolated_process import Work, run
-from workers.memory import want_of_memory
 from workers.outcome import Outcome
+from workers.processes.isolated_process import Work, run
+from workers.processes.memory import want_of_memory
+from workers.processes.template_trial import try_templates
 from workers.progress import DiffProgress
-from workers.template_trial import try_templates
 
 
 class Assignment(Work):
@@ -61,7 +61,7 @@ def _cut_short(outcome: Outcome) -> str | None:
 def _compare(assignment: Assignment, settings: Settings, progress: DiffProgress) -> Outcome:
     from alerts.deciding.calibration import AgedCalibration, Calibration
     from workers.diff import run_diff
-    from workers.store import LocalStore
+    from workers.keeping.store import LocalStore
 
     calibration = None
     if assignment.calibration is not None:

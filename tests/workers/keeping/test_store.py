@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from workers.errors import StoreError
-from workers.store import LocalStore
+from workers.keeping.store import LocalStore
 
 
 def files_below(path: Path) -> list[Path]:
@@ -64,7 +64,8 @@ def test_a_store_that_can_not_be_written_is_named(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     script = (
-        "import os, sys, time; from pathlib import Path; from workers.store import LocalStore\n"
+        "import os, sys, time; from pathlib import Path\n"
+        "from workers.keeping.store import LocalStore\n"
         "with LocalStore(Path(sys.argv[1])).put('a') as directory:\n"
         "    (directory / 'half').write_text('written')\n"
         "    print('ready', flush=True); time.sleep(60)\n"

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from workers.taken import taken
+from workers.processes.taken import taken
 
 
 def cuda(**parts: object) -> ModuleType:

@@ -36,20 +36,20 @@ CARRIERS = frozenset(
 ) | frozenset(
     f"workers.{name}"
     for name in (
-        "artifact",
+        "keeping.artifact",
         "check",
         "context",
         "explain",
-        "heartbeat",
+        "processes.heartbeat",
         "inputs",
         "job",
         "local",
         "outcome",
         "progress",
         "recipe",
-        "sources",
-        "stage_keys",
-        "store",
+        "keeping.sources",
+        "keeping.stage_keys",
+        "keeping.store",
     )
 )
 """Modules that only carry or show results. One missing here means needless work, never a stale

@@ -26,12 +26,12 @@ from monitor.settings.limits import LimitSettings
 from tests.waiting import until
 from tests.workers.conftest import changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
-from workers.attempt import Attempt
-from workers.heartbeat import Heartbeat
-from workers.isolated_process import Work
-from workers.isolation import without_network
 from workers.job import Job, Side
-from workers.supervised import run_due
+from workers.processes.attempt import Attempt
+from workers.processes.heartbeat import Heartbeat
+from workers.processes.isolated_process import Work
+from workers.processes.isolation import without_network
+from workers.processes.supervised import run_due
 from workers.workplace import Unshown, Workplace, work_apart
 
 
@@ -301,7 +301,7 @@ def test_the_row_tells_the_progress_and_a_stop_gives_the_diff_back(
     beside: Callable[[Callable[[], None]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("workers.processes.heartbeat.BEAT_SECONDS", 0.2)
     diff_id, stop, began = pushes.queue("slow"), threading.Event(), time.time()
     beside(lambda: run_due(place(sessions, settings, must_stop=stop.is_set), diff_id))
     until(lambda: None not in (pushes.row(diff_id).readings, pushes.row(diff_id).progress))
@@ -324,7 +324,9 @@ def test_the_row_tells_the_progress_and_a_stop_gives_the_diff_back(
 def test_who_was_given_up_for_dead_leaves_no_report(
     pushes: Pushes, sessions: Sessions, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 1e6)  # as if it had been stopped
+    monkeypatch.setattr(
+        "workers.processes.heartbeat.BEAT_SECONDS", 1e6
+    )  # as if it had been stopped
     diff_id = pushes.queue("slow")
     late_one = threading.Thread(target=lambda: run_due(place(sessions, settings), diff_id))
     late_one.start()
@@ -347,7 +349,7 @@ def test_who_has_no_right_to_go_on_kills_the_process_and_writes_no_verdict(
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    monkeypatch.setattr("workers.heartbeat.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("workers.processes.heartbeat.BEAT_SECONDS", 0.2)
     diff_id = pushes.queue("slow")
     beside(lambda: run_due(place(sessions, settings), diff_id))
     until(lambda: pushes.starts("slow"))
@@ -382,7 +384,7 @@ def test_the_process_dies_with_its_parent(
 
 def test_neither_workers_nor_who_watches_them_import_torch_or_scipy() -> None:
     script = (
-        "import sys, workers.check, workers.diff_process, workers.local, workers.remote\n"
+        "import sys, workers.check, workers.processes.diff_process, workers.local, workers.remote\n"
         "import workers.service\n"
         "assert not {'torch', 'transformers', 'matplotlib', 'scipy'} & set(sys.modules)"
     )

@@ -24,15 +24,15 @@ from monitor.settings.store import StoreSettings
 from tests.alerts import samples
 from tests.waiting import until
 from tests.workers.service import ROOT, Pushes, Sessions
-from workers.carrier import carried
 from workers.job import Job, Side
-from workers.kept_outcomes import find_outcome, keep_outcome
+from workers.keeping.carrier import carried
+from workers.keeping.kept_outcomes import find_outcome, keep_outcome
+from workers.keeping.shared_store import SharedStore
+from workers.keeping.store import LocalStore
+from workers.keeping.store_copies import in_use, make_room, size_of
 from workers.outcome import Outcome, read_evidence
+from workers.processes.supervised import run_due
 from workers.results import StoredResults
-from workers.shared_store import SharedStore
-from workers.store import LocalStore
-from workers.store_copies import in_use, make_room, size_of
-from workers.supervised import run_due
 from workers.workplace import Workplace
 
 SLOW = (sys.executable, "-m", "deploy.bench.fake_stages", "0.5")
@@ -224,7 +224,7 @@ def test_half_a_state_of_training_is_never_carried(
 
     for replaced in (while_it_is_written, onto_a_full_disk):
         with monkeypatch.context() as patched, carried(a, job):
-            patched.setattr("workers.carrier.shutil.copytree", replaced)
+            patched.setattr("workers.keeping.carrier.shutil.copytree", replaced)
             state.write_text("step 5")
             time.sleep(0.5)
     assert "No space left on device; what is missing" in caplog.text

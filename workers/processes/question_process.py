@@ -1,13 +1,13 @@
 """The process in which one question about an alert is answered, isolated as
-`workers.isolated_process` says, without any network."""
+`workers.processes.isolated_process` says, without any network."""
 
 from typing import Any
 
 from alerts.question import Asked
 from monitor.settings import Settings
-from workers.isolated_process import Work, run
+from workers.processes.isolated_process import Work, run
+from workers.processes.template_trial import try_templates
 from workers.progress import DiffProgress
-from workers.template_trial import try_templates
 
 
 class QuestionWork(Work):
@@ -18,7 +18,7 @@ class QuestionWork(Work):
 
 def _answer(work: QuestionWork, settings: Settings, progress: DiffProgress) -> dict[str, Any]:
     from workers.answering import answer
-    from workers.store import LocalStore
+    from workers.keeping.store import LocalStore
 
     for side in (work.job.base, work.job.candidate):
         try_templates(side.path)

@@ -17,7 +17,7 @@ from typing import Any
 
 _WAYS = (("--net",), ("--user", "--map-current-user", "--net"))
 """Options of util-linux' `unshare`: as root, and as any user where user namespaces are allowed."""
-_WITH_LOOPBACK = ("--keep-caps", "--", sys.executable, "-m", "workers.loopback")
+_WITH_LOOPBACK = ("--keep-caps", "--", sys.executable, "-m", "workers.processes.loopback")
 _ENVIRONMENT = (
     *("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"),
     # By name, since VLLM_API_KEY is a secret.

@@ -2,7 +2,7 @@
 
 A template is a program that comes with the checkpoint. The sandbox keeps it from reaching anything,
 not from running for ever; so it is tried on a short chat in a process of its own:
-`python -m workers.template_trial DIRECTORY`.
+`python -m workers.processes.template_trial DIRECTORY`.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import CheckpointRefusedError
-from workers.isolation import environment_of_diffs
+from workers.processes.isolation import environment_of_diffs
 
 CPU_SECONDS, WALL_SECONDS = 2, 120.0
 MEMORY_BYTES = 2 * 2**30
@@ -32,7 +32,7 @@ def try_templates(checkpoint: Path) -> None:
 
     A template that refuses this chat, or has an error, is left to the stages.
     """
-    command = [sys.executable, "-m", "workers.template_trial", str(checkpoint)]
+    command = [sys.executable, "-m", "workers.processes.template_trial", str(checkpoint)]
     try:
         code = subprocess.run(
             command,

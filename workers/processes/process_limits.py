@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 
 from monitor.settings.limits import LimitSettings
-from workers.memory import want_of_memory
+from workers.processes.memory import want_of_memory
 
 _DEVICES = Path("/dev")
 

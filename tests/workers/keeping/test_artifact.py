@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from workers.artifact import RESULT, Artifact, Result, computed_once
 from workers.errors import StoreError
-from workers.store import LocalStore
+from workers.keeping.artifact import RESULT, Artifact, Result, computed_once
+from workers.keeping.store import LocalStore
 
 
 class Figures(Result):

@@ -1,0 +1,1 @@
+"""Processes that compare: isolated, watched by their parent, and ended when they must be."""
