@@ -13,9 +13,7 @@ from monitor.lineage.trust import move
 from monitor.paging.alert_clock import tick
 from monitor.paging.alert_view import router_of
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, START, Desk, desk
-
-__all__ = ["desk"]
+from tests.monitor.paging.alerting import ALERTS, START, Desk
 
 ROUTE = Route.model_validate(
     {

@@ -10,9 +10,7 @@ from monitor.database.schema import AlertRow, Diff, Line
 from monitor.paging.alert_view import view_of
 from tests.alerts import samples
 from tests.monitor.filled import new_version
-from tests.monitor.paging.alerting import Desk, desk
-
-__all__ = ["desk"]
+from tests.monitor.paging.alerting import Desk
 
 
 @pytest.mark.parametrize("finding", ["flagged", "undecided"])

@@ -13,9 +13,7 @@ from monitor.paging.alert_token import token_of
 from monitor.paging.decisions import Answer, Ask, Done, answer, cancel_asked
 from tests.alerts import samples
 from tests.monitor.jobs.questions import put_prompt
-from tests.monitor.paging.alerting import START, Desk, alert_settings, desk
-
-__all__ = ["desk"]
+from tests.monitor.paging.alerting import START, Desk, alert_settings
 
 ADA, BEN, CLEO = "U0ADA", "U0BEN", "U0CLEO"
 Given = Callable[..., Answer]

@@ -6,7 +6,6 @@ import hmac
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -16,70 +15,28 @@ import pytest
 from pytest import approx
 from sqlalchemy import select
 
-from alerts.alert import Acknowledge, AlertState, Snooze
+from alerts.alert import AlertState, Snooze
 from alerts.destinations.pagerduty import actions
-from deploy.fake_pagerduty.server import ROUTING_KEY, FakePagerDuty, PagerDuty, fake_pagerduty
+from deploy.fake_pagerduty.server import FakePagerDuty
 from deploy.fake_slack.faults import Fault, Kind
-from monitor.database.schema import AlertMessage, AlertRow, Trust, Version
-from monitor.lineage.trust import move
-from monitor.metrics.alerts import read_alerts
+from monitor.database.schema import AlertMessage, AlertRow, Version
 from monitor.paging.alerting import apply
 from tests.alerts import samples
 from tests.deploy.prometheus.servers import Alertmanager
-from tests.monitor.paging.alerting import ALERTS, START, Desk, desk
+from tests.monitor.paging.alerting import ALERTS, START, Desk
 from tests.monitor.paging.destinations import PASSWORD, Receiver, mail_server, receiver
+from tests.monitor.paging.told import (
+    KEY,
+    acknowledge,
+    direct,
+    flagged,
+    oncall,
+    quarantine,
+    statuses,
+    webhook,
+)
 
-__all__ = ["desk"]
-
-KEY = bytes(range(32))
-SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
-NIGHTS = {"zone": "UTC", "start": "22:00", "end": "07:00"}
 HOSTILE = "<script>alert(1)</script> @channel\r\nBcc: everybody@example.org"
-
-
-@pytest.fixture
-def pagerduty(desk: Desk) -> Iterator[FakePagerDuty]:
-    with fake_pagerduty(PagerDuty(desk.clock)) as running:
-        yield running
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as running:
-        yield running
-
-
-def oncall(pagerduty: FakePagerDuty, **changes: Any) -> dict[str, Any]:
-    key = {"kind": "pagerduty", "url": pagerduty.url, "routing_key": ROUTING_KEY}
-    return {"destinations": {"oncall": {**key, **changes}}}
-
-
-def webhook(hook: Receiver) -> dict[str, Any]:
-    return {"destinations": {"hook": {"kind": "webhook", "url": hook.url, "secret": SECRET}}}
-
-
-def direct(name: str, **more: Any) -> dict[str, Any]:
-    return {"routes": [{"channel": ALERTS, "destinations": [name], **more}]}
-
-
-def flagged(desk: Desk) -> None:
-    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
-
-
-def acknowledge(desk: Desk) -> None:
-    with desk.sessions.begin() as session:
-        row = session.scalars(select(AlertRow)).one()
-        assert apply(session, row, Acknowledge("slack:U0ADA", row.revision), desk.clock()) is None
-
-
-def quarantine(desk: Desk, reason: str = "leaks") -> None:
-    with desk.sessions.begin() as session:
-        version = session.scalars(select(Version).filter_by(name="v2")).one()
-        move(session, version, Trust.QUARANTINED, actor="ann", reason=reason, now=desk.clock())
-
-
-def statuses(pagerduty: FakePagerDuty) -> list[str]:
-    return [incident.status for incident in pagerduty.account.incidents]
 
 
 def test_an_alert_is_one_incident_that_is_acknowledged_and_resolved(
@@ -345,66 +302,6 @@ def test_without_slack_alerts_go_to_destinations_alone(desk: Desk, hook: Receive
     flagged(desk)
     pager.step()
     assert len(hook.requests) == 1 and desk.workspace.calls == []
-
-
-def test_warnings_wait_for_the_end_of_quiet_hours_and_what_was_decided_is_not_sent(
-    desk: Desk, hook: Receiver
-) -> None:
-    desk.clock.now = START - START % 86_400 + 23 * 3600.0
-    morning = desk.clock.now + 8 * 3600.0
-    pager = desk.pager(**direct("hook", quiet=[NIGHTS]), **webhook(hook))
-    base = desk.add_version("v1", trusted=True)
-    desk.check(base, "v2", None)
-    desk.check(base, "v3", None)
-    pager.step()
-    quarantine(desk)
-    desk.clock.now = morning - 1.0
-    pager.step()
-    assert desk.posted() == [] and hook.requests == []
-    desk.clock.now = morning
-    desk.send_all(pager)
-    assert len(desk.posted()) == 1 and len(hook.requests) == 1
-    assert "v3" in str(desk.posted()[0]["blocks"]) and desk.reports == []
-
-
-def test_what_becomes_critical_in_quiet_hours_is_sent_at_once(desk: Desk, hook: Receiver) -> None:
-    desk.clock.now = START - START % 86_400 + 23 * 3600.0
-    pager = desk.pager(**direct("hook", quiet=[NIGHTS]), **webhook(hook))
-    base = desk.add_version("v1", trusted=True)
-    desk.check(base, "v2", None)
-    pager.step()
-    desk.check(base, "v2", samples.flagged(), recipe="r2")
-    desk.send_all(pager)
-    assert desk.posted()[0]["text"].startswith("🔴 FLAGGED") and len(hook.requests) == 1
-
-
-def test_what_is_critical_does_not_wait_in_the_thread_of_a_warning(desk: Desk) -> None:
-    desk.clock.now = START - START % 86_400 + 23 * 3600.0
-    pager = desk.pager(routes=[{"channel": ALERTS, "quiet": [NIGHTS]}])
-    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
-    desk.check(first, "v2", None)
-    pager.step()
-    assert desk.posted() == []
-    desk.check(anchor, "v2", samples.flagged())
-    desk.send_all(pager)
-    parent, critical = desk.posted()
-    assert critical["text"].startswith("🔴 FLAGGED") and critical["thread_ts"] == parent["ts"]
-
-
-def test_what_is_held_back_is_not_unsent(desk: Desk, pagerduty: FakePagerDuty) -> None:
-    ladder = [{"after_seconds": 2700, "destinations": ["oncall"]}]
-    pager = desk.pager(routes=[{"channel": ALERTS, "ladder": ladder}], **oncall(pagerduty))
-    flagged(desk)
-    pager.step()
-
-    def unsent(now: float) -> float:
-        with desk.sessions() as session:
-            found = read_alerts(session, now)
-            [one] = [r for r in found if r[:2] == ("alert_unsent_seconds", ("oncall",))]
-            return one.value
-
-    assert unsent(START + 2699.0) == 0.0
-    assert unsent(START + 2760.0) == 60.0
 
 
 def test_a_notice_that_two_processes_see_is_kept_once(desk: Desk, hook: Receiver) -> None:

@@ -16,12 +16,10 @@ from monitor.errors import AlertingError
 from monitor.paging.doctor import examine, undelivered
 from monitor.paging.outages import Outage, changed, failing
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings, desk
+from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings
 from tests.monitor.paging.destinations import receiver
 from tests.monitor.paging.test_destinations import direct, flagged, oncall, webhook
 from tests.services import free_port
-
-__all__ = ["desk"]
 
 AWAY = Outage("oncall", 1000.0, "no answer")
 

@@ -14,9 +14,7 @@ from monitor.paging.alert_outbox import due, plan
 from monitor.paging.alert_view import router_of
 from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults, alert_settings, desk
-
-__all__ = ["desk"]
+from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults, alert_settings
 
 
 def errors(desk: Desk) -> list[str]:

@@ -25,11 +25,9 @@ from tests.alerts import samples
 from tests.alerts.steered import seeds_tried
 from tests.alerts.suites import suite_json
 from tests.monitor.jobs.questions import claim, give_answer, put_prompt
-from tests.monitor.paging.alerting import ALERTS, Desk, alert_settings, desk
+from tests.monitor.paging.alerting import ALERTS, Desk, alert_settings
 from tests.services import free_port
 from tests.waiting import until
-
-__all__ = ["desk"]
 
 
 @pytest.fixture(params=["socket", "http"])
