@@ -47,8 +47,11 @@ services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian
 			apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; \
 	fi
 
+# One more than there are cores, since tests wait for servers, and no more than memory is for.
+WORKERS := $(shell n=$$(($$(nproc 2>/dev/null || echo 2) + 1)); [ $$n -gt 4 ] && n=4; echo $$n)
+
 test: $(STAMP) services  ## Run the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # vLLM needs other versions than the service: an environment of its own, 3.4 GB.
 VLLM := build/vllm/.installed
