@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def run(sizes: Sizes, out: Path | None, work: Path | None = None) -> bool:
 def _all(sizes: Sizes, root: Path) -> Iterator[Ran]:
     with progress_bars() as bars:
         task = bars.add_task("schedules", total=sizes.simulated + sizes.processes)
-        for ran in (*_simulated(sizes.simulated, root), *_on_processes(sizes.processes, root)):
+        for ran in chain(_simulated(sizes.simulated, root), _on_processes(sizes.processes, root)):
             bars.advance(task)
             if not ran.findings.is_clean:
                 sys.stderr.write(f"{ran}\n")
