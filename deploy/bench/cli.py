@@ -185,7 +185,7 @@ def alerts(
 def scrape(
     lines: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Lines, six versions each; may be repeated. 100, 1000, 3000."),
+        typer.Option(min=1, help="Lines, six versions each; may be repeated. 10, 100, 1000."),
     ] = None,
     work: Below = None,
     out: KeptAt = DIRECTORY,

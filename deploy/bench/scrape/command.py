@@ -35,7 +35,7 @@ class Size(NamedTuple):
     scrapes: int
 
 
-FULL = Size((100, 1000, 3000), 7)
+FULL = Size((10, 100, 1000), 7)
 
 
 class Scraped(NamedTuple):
