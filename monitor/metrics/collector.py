@@ -25,7 +25,7 @@ from monitor.metrics.jobs import Ended, read_jobs
 from monitor.metrics.questions import Asked
 from monitor.metrics.reading import Reading, Spread, families
 from monitor.metrics.running import read_running
-from monitor.metrics.verdicts import Unreadable, read_verdicts
+from monitor.metrics.verdicts import Newest, Unreadable
 from monitor.metrics.versions import read_versions
 from monitor.settings import Settings
 
@@ -42,7 +42,7 @@ class DatabaseCollector(Collector):
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings, self._clock = settings, clock
         self._ended, self._answers, self._unreadable = Ended(), Answers(), Unreadable()
-        self._asked = Asked()
+        self._asked, self._newest = Asked(), Newest()
         self._lock = threading.Lock()
         self._found: list[Metric] = []
         self._found_at = float("-inf")
@@ -69,7 +69,7 @@ class DatabaseCollector(Collector):
             "questions": lambda session: self._asked.read(session, now),
             "answers": lambda session: self._answers.read(session),
             "ended": lambda session: self._ended.read(session),
-            "verdicts": lambda session: read_verdicts(session, self._settings),
+            "verdicts": lambda session: self._newest.read(session, self._settings),
             "unreadable": lambda session: self._unreadable.read(session),
         }
         yield from self._of_database(parts)

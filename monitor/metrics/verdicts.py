@@ -1,39 +1,93 @@
 """Readings of the newest candidate of each line: its shifts, its features, what steering did."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session, aliased
 
+from alerts.pages.history import Against
 from alerts.verdict import Feature, Verdict
 from monitor.database.schema import Diff, Line, Version
-from monitor.lineage.history import anchor_of, verdicts_on
 from monitor.metrics.reading import Reading
 from monitor.settings import Settings
 
 
-def read_verdicts(session: Session, settings: Settings) -> Iterator[Reading]:
+class Told(NamedTuple):
+    """The end of a diff, and what its verdict is told as."""
+
+    diff_id: int
+    ended_at: float | None
+    line: str
+    against: Against
+
+
+class Newest:
     """The verdicts on the version of each line that was registered last among those that have one.
 
-    One per base: the trusted version, and the anchor where the settings name one.
+    One per base: the trusted version, and the anchor where the settings name one. Remembers what
+    the last scrape has read, so that only what ended since is read anew.
     """
-    for line in session.scalars(select(Line).order_by(Line.name)).all():
-        newest = session.scalar(
-            select(Version.content_digest)
-            .join(Diff, Diff.candidate_digest == Version.content_digest)
-            .where(Version.line_id == line.id, Diff.line_id == line.id, Diff.verdict.is_not(None))
-            .order_by(Version.id.desc())
-            .limit(1)
+
+    def __init__(self) -> None:
+        self._kept: dict[Told, list[Reading]] = {}
+
+    def read(self, session: Session, settings: Settings) -> Iterator[Reading]:
+        """What they say; nothing of one that can't be read, which `Unreadable` counts."""
+        self._kept = {
+            told: self._kept[told] if told in self._kept else _read(session, told)
+            for told in _newest(session, settings)
+        }
+        for readings in self._kept.values():
+            yield from readings
+
+
+def _newest(session: Session, settings: Settings) -> list[Told]:
+    """By line, of which a later comparison with the same base takes the place of an earlier one."""
+    candidate, base = aliased(Version), aliased(Version)
+    last = (
+        select(Version.line_id, func.max(Version.id).label("version_id"))
+        .join(
+            Diff,
+            and_(Diff.line_id == Version.line_id, Diff.candidate_digest == Version.content_digest),
         )
-        if newest is None:
-            continue
-        try:
-            found = verdicts_on(session, line, newest, anchor_of(settings, line.name))
-        except ValueError:  # `Unreadable` counts it, and the other lines are read
-            continue
-        for against, (_, verdict) in found.items():
-            yield from _behaviours(line.name, against, verdict)
-            yield from _features(line.name, against, verdict)
+        .where(Diff.verdict.is_not(None))
+        .group_by(Version.line_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(Line.name, base.name, Diff.id, Diff.finished_at)
+        .join(last, last.c.line_id == Line.id)
+        .join(candidate, candidate.id == last.c.version_id)
+        .join(
+            Diff,
+            and_(Diff.line_id == Line.id, Diff.candidate_digest == candidate.content_digest),
+        )
+        .join(
+            base,
+            and_(base.line_id == Line.id, base.content_digest == Diff.base_digest),
+            isouter=True,
+        )
+        .where(Diff.verdict.is_not(None))
+        .order_by(Line.name, Diff.finished_at)
+    )
+    found: dict[tuple[str, Against], Told] = {}
+    anchors = {line.name: line.anchor for line in settings.lines if line.anchor is not None}
+    for line, base_name, diff_id, ended_at in rows:
+        is_anchor = base_name is not None and base_name == anchors.get(line)
+        against: Against = "anchor" if is_anchor else "trusted"
+        found[line, against] = Told(diff_id, ended_at, line, against)
+    return list(found.values())
+
+
+def _read(session: Session, told: Told) -> list[Reading]:
+    text = session.scalar(select(Diff.verdict).where(Diff.id == told.diff_id))
+    try:
+        verdict = Verdict.model_validate_json(text or "")
+    except ValueError:
+        return []
+    behaviours = _behaviours(told.line, told.against, verdict)
+    return [*behaviours, *_features(told.line, told.against, verdict)]
 
 
 class Unreadable:
