@@ -42,7 +42,7 @@ class Diff(Claimable, Base):
     readings: Mapped[str | None]
     """JSON of `monitor.jobs.readings.Readings` while a worker runs it."""
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How often in a row it has ended by a failure; `attempt` counts the tries of one such row."""
+    """How often in a row it has ended by a failure; `attempt` counts tries since it was queued."""
     cancel_reason: Mapped[str | None]
     """Who asked for it to be cancelled, and why; whoever runs it stops."""
 

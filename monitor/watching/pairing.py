@@ -136,7 +136,7 @@ def adopt_recipe(session: Session, line: Line, recipe_digest: str, now: float) -
         pair = {"base_digest": diff.base_digest, "candidate_digest": diff.candidate_digest}
         known = select(Diff.id).filter_by(line_id=line.id, recipe_digest=recipe_digest, **pair)
         if session.scalar(known) is None:
-            diff.recipe_digest, diff.error = recipe_digest, None
+            diff.recipe_digest, diff.error, diff.failures = recipe_digest, None, 0
             continue
         request_cancel(session, diff.id, "asked for under another recipe since", now)
         base, candidate = (

@@ -20,8 +20,8 @@ from workers.processes.supervisor import Ending
 
 SPAN = 150
 """Steps during which versions are pushed and things go wrong."""
-PATIENCE_SECONDS = 3 * 3600.0
-"""How long after the last fault everything has to be decided."""
+PATIENCE_SECONDS = 12 * 3600.0
+"""Within which all has to be decided after the last fault; what failed thrice waits 7 h."""
 JUMP_SECONDS = 86_400.0
 AWAY_STEPS = 40
 FULL_STEPS = 60

@@ -85,7 +85,7 @@ class Zoo(_Part):
     headings: tuple[str, ...]
     """Of the better formatted answers."""
     recipe: dict[str, Any]
-    """`monitor.settings.RecipeSettings` of the checks."""
+    """`monitor.settings.recipe.RecipeSettings` of the checks."""
     versions: tuple[Version, ...]
 
     @model_validator(mode="after")
