@@ -183,6 +183,22 @@ def test_what_always_fails_is_tried_ever_less_often_and_at_least_once_a_day(
     assert hours == [1, 2, 4, 8, 16, 24, 24]
 
 
+def test_what_waits_for_a_further_try_begins_without_failures_under_another_recipe(
+    watched: WatchedDirectory,
+) -> None:
+    watched.push("v1", 0)
+    watched.push("broken-2", 1)
+    watched.watch()
+    watched.clock.now += 10.0
+    watched.worker = BrokenWorker(watched.sessions, watched.settings)
+    watched.watch()  # queued again, and not run
+    watched.worker.recipe = "changed"
+    watched.watch()
+    with watched.sessions() as session:
+        found = session.execute(select(Diff.recipe_digest, Diff.state, Diff.failures))
+        assert [tuple(row) for row in found] == [("changed", "queued", 0)]
+
+
 def test_a_result_ends_the_row_of_failures(watched: WatchedDirectory) -> None:
     watched.push("v1", 0)
     watched.push("broken-2", 1)
