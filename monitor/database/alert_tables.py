@@ -18,6 +18,10 @@ class QuestionState(StrEnum):
     CANCELLED = "cancelled"
 
 
+UNANSWERED = (QuestionState.QUEUED, QuestionState.RUNNING)
+"""States in which a question has not ended."""
+
+
 class AlertRow(Base):
     """An alert (`alerts.alert`), one per line, base and candidate."""
 

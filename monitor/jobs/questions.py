@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH, UNRESOLVED, Refusal
 from alerts.question import ASKED, Answered, Asked, PromptAsked, SeedsAsked, subject_in_words
-from monitor.database.schema import AlertRow, Diff, Question, QuestionState
+from monitor.database.schema import UNANSWERED, AlertRow, Diff, Question, QuestionState
 from monitor.jobs import leases
 from monitor.jobs.outbox import queue_of
 from monitor.lineage.audit import record
@@ -22,8 +22,6 @@ MOST_WAITING = 5
 """Questions about one alert that wait at the same time."""
 MAX_ATTEMPTS = 3
 """Tries that ended by a crash after which a question is given up."""
-
-_ACTIVE = (QuestionState.QUEUED, QuestionState.RUNNING)
 
 
 def ask(
@@ -69,7 +67,7 @@ def active_questions(session: Session, row: AlertRow) -> Sequence[Question]:
     """Those about one alert that are not answered yet, the first one first."""
     return session.scalars(
         select(Question)
-        .where(Question.alert_id == row.id, Question.state.in_(_ACTIVE))
+        .where(Question.alert_id == row.id, Question.state.in_(UNANSWERED))
         .order_by(Question.id)
     ).all()
 
@@ -112,7 +110,7 @@ def cancel_question(
 ) -> Refusal | None:
     """Have `question` cancelled for `actor`: at once if it is queued, by whoever answers it
     otherwise. Why not, where it has ended."""
-    if question.state not in _ACTIVE:
+    if question.state not in UNANSWERED:
         return Refusal(f"question {question.id} is {question.state} already")
     if question.cancelled_by is not None:
         return Refusal(f"question {question.id} is to be cancelled already", question.cancelled_by)
@@ -136,7 +134,7 @@ def cancel_idle(session: Session, now: float) -> None:
         select(Question, AlertRow.state)
         .join(AlertRow, AlertRow.id == Question.alert_id)
         .where(
-            Question.state.in_(_ACTIVE),
+            Question.state.in_(UNANSWERED),
             Question.cancelled_by.is_(None),
             AlertRow.state.not_in(UNRESOLVED),
         )

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from alerts.question import ASKED, subject_in_words
 from monitor.database.schema import (
+    UNANSWERED,
     UNCHECKED,
     Diff,
     DiffState,
@@ -169,9 +170,8 @@ def _running(session: Session) -> list[RunningRow]:
 
 
 def _questions(session: Session) -> list[QuestionRow]:
-    waiting = (QuestionState.QUEUED, QuestionState.RUNNING)
     rows = session.scalars(
-        select(Question).where(Question.state.in_(waiting)).order_by(Question.id)
+        select(Question).where(Question.state.in_(UNANSWERED)).order_by(Question.id)
     )
     return [
         QuestionRow(

@@ -38,9 +38,7 @@ def verdicts_on(
     ).all()
     # A later comparison with the same base takes the place of an earlier one.
     found: dict[Against, tuple[str, str]] = {
-        "anchor" if base is not None and base == anchor else "trusted": (base or "", text)
-        for base, text in rows
-        if text is not None
+        against_of(base, anchor): (base or "", text) for base, text in rows if text is not None
     }
     order: tuple[Against, Against] = ("trusted", "anchor")
     return {
@@ -48,6 +46,11 @@ def verdicts_on(
         for against in order
         if against in found
     }
+
+
+def against_of(base: str | None, anchor: str | None) -> Against:
+    """As what the version called `base` was compared with."""
+    return "anchor" if base is not None and base == anchor else "trusted"
 
 
 def anchor_of(settings: Settings, line: str) -> str | None:
@@ -81,7 +84,7 @@ def _read(session: Session, settings: Settings, verdict: Verdict) -> list[Releas
     )
     if candidate is None or base is None:
         return []
-    against: Against = "anchor" if base.name == anchor else "trusted"
+    against = against_of(base.name, anchor)
     this = Release(
         candidate.name, candidate.published_at, candidate.state, base.name, against, verdict
     )

@@ -7,13 +7,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
-from monitor.database.schema import Question, QuestionState
+from monitor.database.schema import UNANSWERED, Question, QuestionState
 from monitor.metrics.reading import Distribution, Reading, Spread
 
 KINDS = tuple(kind.model_fields["kind"].default for kind in (PromptAsked, SuiteAsked, SeedsAsked))
-
-
-OPEN = (QuestionState.QUEUED, QuestionState.RUNNING)
 
 
 class Asked:
@@ -31,7 +28,9 @@ class Asked:
         counts = {state: number for state, number in session.execute(by_state)}
         for state in QuestionState:
             yield Reading("questions", (state,), counts.get(state, 0))
-        since = session.scalar(select(func.min(Question.asked_at)).where(Question.state.in_(OPEN)))
+        since = session.scalar(
+            select(func.min(Question.asked_at)).where(Question.state.in_(UNANSWERED))
+        )
         waited = 0.0 if since is None else now - since
         yield Reading("question_oldest_open_seconds", (), waited)
         self._count_answered(session)

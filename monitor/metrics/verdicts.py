@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from alerts.pages.history import Against
 from alerts.verdict import Feature, Verdict
 from monitor.database.schema import Diff, Line, Version
+from monitor.lineage.history import against_of
 from monitor.metrics.reading import Reading
 from monitor.settings import Settings
 
@@ -74,8 +75,7 @@ def _newest(session: Session, settings: Settings) -> list[Told]:
     found: dict[tuple[str, Against], Told] = {}
     anchors = {line.name: line.anchor for line in settings.lines if line.anchor is not None}
     for line, base_name, diff_id, ended_at in rows:
-        is_anchor = base_name is not None and base_name == anchors.get(line)
-        against: Against = "anchor" if is_anchor else "trusted"
+        against = against_of(base_name, anchors.get(line))
         found[line, against] = Told(diff_id, ended_at, line, against)
     return list(found.values())
 

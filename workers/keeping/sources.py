@@ -17,39 +17,39 @@ PACKAGES = ("alerts", "deploy", "dfc", "workers")
 CARRIERS = frozenset(
     f"alerts.{name}"
     for name in (
-        "chat_endpoint",
         "causes.detection",
         "causes.explainer",
         "causes.explanation",
+        "chat_endpoint",
         "json_file",
         "pages.markdown",
-        "plain_text",
         "pages.plots",
         "pages.report",
+        "pages.svg",
+        "pages.templating",
+        "plain_text",
         "slack.actions",
         "slack.message",
         "slack.sections",
         "slack.text",
-        "pages.svg",
-        "pages.templating",
     )
 ) | frozenset(
     f"workers.{name}"
     for name in (
-        "keeping.artifact",
         "check",
         "context",
         "explain",
-        "processes.heartbeat",
         "inputs",
         "job",
-        "local",
-        "outcome",
-        "progress",
-        "recipe",
+        "keeping.artifact",
         "keeping.sources",
         "keeping.stage_keys",
         "keeping.store",
+        "local",
+        "outcome",
+        "processes.heartbeat",
+        "progress",
+        "recipe",
     )
 )
 """Modules that only carry or show results. One missing here means needless work, never a stale
