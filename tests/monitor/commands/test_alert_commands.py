@@ -2,148 +2,23 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
-from alerts.destinations.email import Email
 from deploy.fake_pagerduty.server import ROUTING_KEY, fake_pagerduty
 from deploy.fake_slack.faults import Fault
-from deploy.fake_slack.server import FakeSlack, fake_slack
-from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
-from monitor.cli import app
+from deploy.fake_slack.server import FakeSlack
+from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN
 from monitor.owner import this_user
 from monitor.paging import sample_alert
-from monitor.paging.slack_doctor import _remedy, examine_slack
 from tests.alerts import samples
+from tests.monitor.commands.running import MAIL, run
 from tests.monitor.jobs.questions import FEATURE, give_answer
-from tests.monitor.paging.alerting import ALERTS, Clock, Desk, alert_settings, desk
+from tests.monitor.paging.alerting import ALERTS, Desk, desk
 from tests.monitor.paging.destinations import PASSWORD, mail_server
 
 __all__ = ["desk"]
-
-ROUTES = '[alerts]\nreviewers = ["U0ADA"]\n[[alerts.routes]]\nchannel = "{}"\nmention = "{}"\n'
-MAIL = (
-    '[alerts.destinations.maildown]\nkind = "email"\nhost = "127.0.0.1"\nport = 1\n'
-    'sender = "latentwatch@lab.example"\nrecipients = ["ada@lab.example"]\n'
-)
-
-
-def run(*args: str) -> Any:
-    result = CliRunner().invoke(app, args)
-    assert "Traceback" not in result.stderr
-    return result
-
-
-@pytest.fixture
-def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlack]:
-    monkeypatch.chdir(tmp_path)
-    with fake_slack() as running:
-        monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", BOT_TOKEN)
-        monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", APP_TOKEN)
-        monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__API_URL", running.api_url)
-        routed()
-        yield running
-
-
-def routed(channel: str = ALERTS, group: str = "S0SAFETY") -> None:
-    Path("latentwatch.toml").write_text(ROUTES.format(channel, group))
-
-
-def test_the_doctor_finds_nothing_where_all_is_set_up(slack: FakeSlack) -> None:
-    result = run("doctor")
-    assert result.exit_code == 0, result.stdout
-    assert "PROBLEM" not in result.stdout
-    for told in (
-        "latentwatch in Fake workspace",
-        "#model-alerts",
-        "@safety-reviewers",
-        "Socket",
-        "route 1: has no ladder",
-    ):
-        assert told in result.stdout
-
-
-def test_the_doctor_names_everything_that_is_missing(
-    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slack.workspace.scopes = ("chat:write", "channels:read", "usergroups:read", "channels:history")
-    routed("C0OTHER", "S0GONE")
-    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__APP_TOKEN", "xapp-wrong")
-    result = run("doctor")
-    assert result.exit_code == 2
-    problems = [line for line in result.stdout.splitlines() if line.startswith("PROBLEM")]
-    assert [line.split(":")[0] for line in problems] == [
-        "PROBLEM scopes",
-        "PROBLEM app token",
-        "PROBLEM channel C0OTHER",
-        "PROBLEM user group S0GONE",
-        "PROBLEM user U0ADA",
-    ]
-    assert "missing: files:write, users:read;" in problems[0] and "/invite it" in problems[2]
-    assert "xapp-wrong" not in result.stdout
-
-
-def test_the_doctor_names_the_fields_of_people_and_groups_that_are_not_there(
-    slack: FakeSlack,
-) -> None:
-    slack.workspace.deleted.add("U0BEN")
-    route = {"channel": ALERTS, "mention": "S0GONE"}
-    ladder = [{"after_seconds": 900, "mention": "S0GONE"}]
-    settings = alert_settings(
-        slack,
-        reviewers=["U0ADA", "U0NOBODY", "U0BEN", "S0SAFETY"],
-        routes=[{"channel": ALERTS, "severities": ["critical"]}, route | {"ladder": ladder}],
-    )
-    found = {f.what: f for f in examine_slack(settings, slack.workspace.clock)}
-    assert found["user U0ADA"].ok and found["user group S0SAFETY"].ok
-    assert {what for what, f in found.items() if not f.ok} == {
-        "user U0NOBODY",
-        "user U0BEN",
-        "user group S0GONE",
-    }
-    assert "no such user; correct alerts.reviewers[1]" in found["user U0NOBODY"].said
-    assert "take it out of alerts.reviewers[2]" in found["user U0BEN"].said
-    both = "correct alerts.routes[1].mention, alerts.routes[1].ladder[0].mention"
-    assert both in found["user group S0GONE"].said
-    slack.workspace.scopes = tuple(s for s in slack.workspace.scopes if s != "users:read")
-    found = {f.what: f for f in examine_slack(settings, slack.workspace.clock)}
-    assert "missing: users:read" in found["scopes"].said and not found["user U0ADA"].ok
-    assert "users:read" in found["user U0ADA"].said and "no such" not in found["user U0ADA"].said
-
-
-def test_the_doctor_says_that_a_token_is_wrong_and_shows_it_nowhere(
-    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN", "xoxb-wrong")
-    result = run("doctor")
-    assert result.exit_code == 2 and "invalid_auth" in result.stdout
-    assert "xoxb-wrong" not in result.stdout + result.stderr
-
-
-@pytest.mark.parametrize(
-    "error, helps",
-    [
-        (NotNowError("Slack asks to wait", 30.0), "wait as long"),
-        (UnclearError("Slack did not answer"), "says nothing of the token"),
-        (RefusedError("Slack says invalid_auth"), "copy its bot token"),
-    ],
-)
-def test_the_remedy_fits_what_slack_said(error: ChannelError, helps: str) -> None:
-    assert helps in _remedy(error)
-
-
-def test_a_clock_that_is_off_is_found() -> None:
-    with fake_slack(Workspace(Clock())) as slack:
-        for off, ok in ((59.0, True), (61.0, False), (-61.0, False)):
-            clock = Clock()
-            clock.now += off
-            [found] = [f for f in examine_slack(alert_settings(slack), clock) if f.what == "clock"]
-            assert found.ok == ok, found
 
 
 def test_a_sample_is_posted_with_its_picture(slack: FakeSlack) -> None:
@@ -207,43 +82,12 @@ def test_a_name_that_is_no_destination_is_not_looked_for_in_slack(slack: FakeSla
     assert "no destination is called 'mialdown'; there are maildown." in result.stderr
 
 
-def test_certificates_that_are_not_there_are_found_and_hide_nothing_else(slack: FakeSlack) -> None:
-    with Path("latentwatch.toml").open("a") as settings:
-        settings.write(MAIL + 'ca_file = "gone.pem"\n')
-    remedy = "maildown.ca_file: no certificates can be read from"
-    for command in (["alerts", "serve"], ["alerts", "test", "--channel", "maildown"]):
-        result = run(*command)
-        assert result.exit_code == 2 and remedy in result.stderr, result.stderr
-    Path("gone.pem").write_text("no certificate")
-    result = run("doctor")
-    assert result.exit_code == 2 and "ok      bot token" in result.stdout
-    assert f"PROBLEM email maildown: alerts.destinations.{remedy}" in result.stdout
-
-
 def test_a_user_of_a_mail_server_needs_a_password(slack: FakeSlack) -> None:
     with Path("latentwatch.toml").open("a") as settings:
         settings.write(MAIL + 'username = "latentwatch"\n')
     result = run("alerts", "serve")
     assert result.exit_code == 2
     assert "set LATENTWATCH_ALERTS__DESTINATIONS__MAILDOWN__PASSWORD" in result.stderr
-
-
-def test_what_nobody_expected_of_one_place_hides_no_other(
-    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Path("latentwatch.toml").open("a") as settings:
-        settings.write(MAIL)
-
-    def fails(*_: object) -> str:
-        raise KeyError("answer")
-
-    monkeypatch.setattr(Email, "probe", fails)
-    result = run("doctor")
-    said = "PROBLEM email maildown: could not be looked at: KeyError"
-    assert result.exit_code == 2 and said in result.stdout and "ok      bot token" in result.stdout
-    monkeypatch.setattr("monitor.paging.slack_doctor._clock", fails)
-    result = run("doctor")
-    assert "PROBLEM Slack: could not be looked at" in result.stdout and said in result.stdout
 
 
 def test_tokens_that_are_swapped_are_refused_and_shown_nowhere(
