@@ -1,7 +1,7 @@
 """Schedules one after the other on one cluster of real processes."""
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
 
@@ -30,23 +30,20 @@ def run_schedule(
     draw = Random(schedule.seed)
     prefix = f"s{schedule.seed}-"
     began = time.monotonic()
-    strikes: list[threading.Thread] = []
-    struck: list[Fault] = []
 
-    def bring_about(fault: Fault) -> None:
-        if strike(cluster, clock, fault, draw, partial(pushes.change, draw, prefix)):
-            struck.append(fault)
+    def brought_about(fault: Fault) -> bool:
+        return strike(cluster, clock, fault, draw, partial(pushes.change, draw, prefix))
 
     with cluster.sessions() as session:  # the cluster is that of all schedules
         refused_before = ledger.stale_refused(session)
     for number in range(schedule.pushes):
         pushes.push(f"{prefix}{number}")
-    for at, fault in schedule.faults:
-        time.sleep(max(0.0, began + at * SPAN_SECONDS - time.monotonic()))
-        strikes.append(threading.Thread(target=bring_about, args=(fault,)))
-        strikes[-1].start()
-    for thread in strikes:
-        thread.join()
+    with ThreadPoolExecutor(len(schedule.faults)) as pool:
+        strikes = []
+        for at, fault in schedule.faults:
+            time.sleep(max(0.0, began + at * SPAN_SECONDS - time.monotonic()))
+            strikes.append((fault, pool.submit(brought_about, fault)))
+        struck = tuple(fault for fault, future in strikes if future.result())
     gives_up_at = time.monotonic() + PATIENCE_SECONDS
     while not _is_quiet(cluster, pushes) and time.monotonic() < gives_up_at:
         time.sleep(0.1)
@@ -55,7 +52,7 @@ def run_schedule(
         pushed = invariants.contents(session) | pushes.contents()
         found = invariants.look(session, pushed, store, pushes.replaced)
     refused = found.stale_refused - refused_before
-    return found._replace(stale_refused=refused, struck=tuple(struck))
+    return found._replace(stale_refused=refused, struck=struck)
 
 
 def _is_quiet(cluster: Cluster, pushes: Pushes) -> bool:

@@ -1,7 +1,6 @@
 """How each fault is brought about in real processes."""
 
 import random
-import resource
 import signal
 import time
 from collections.abc import Callable
@@ -129,12 +128,20 @@ def _hang(find: Callable[[], list[psutil.Process]], draw: random.Random, seconds
 def _fill_disk(cluster: Cluster) -> bool:
     """As on a full disk, nobody who compares can write to a file for a while; False when nobody
     does."""
-    victims = [*cluster.pool_processes(), *cluster.diff_processes()]
-    for victim in victims:
-        with suppress(psutil.NoSuchProcess):
-            victim.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    found = [*cluster.pool_processes(), *cluster.diff_processes()]
+    victims = [process for process in found if _may_write_files(process, False)]
     time.sleep(AWAY_SECONDS)
     for victim in victims:
-        with suppress(psutil.NoSuchProcess):
-            victim.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        _may_write_files(victim, True)
     return bool(victims)
+
+
+def _may_write_files(process: psutil.Process, may: bool) -> bool:
+    """Set its soft limit for files; False when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        while True:
+            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+            with suppress(psutil.AccessDenied):  # it has lowered its hard limit in between
+                process.rlimit(psutil.RLIMIT_FSIZE, (hard if may else 0, hard))
+                return True
+    return False
