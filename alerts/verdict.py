@@ -166,6 +166,27 @@ class Reach(Record):
     """Rise of the loss on neutral text, nats per token."""
 
 
+class Sighting(Record):
+    """A feature of an earlier version of the line that counts as the same
+    (`dfc.screening.likeness`)."""
+
+    version: str
+    feature: str
+    label: str | None
+    cosine: float
+    """Of what both write."""
+    correlation: float
+    """Of where both fire, on the states of this candidate."""
+
+
+class EarlierVersion(Record):
+    """A version of the line with whose features the new ones were compared, or were not."""
+
+    name: str
+    not_compared: str | None
+    """Why not."""
+
+
 class Feature(Record):
     """One short-listed latent that only one of the two models has."""
 
@@ -188,6 +209,8 @@ class Feature(Record):
     effects: list[FeatureEffect]
     reach: list[Reach] = []
     """Behaviours that it moves beyond random directions when it is turned up."""
+    seen_before: list[Sighting] | None = None
+    """In earlier versions, the newest first; None where it was compared with none."""
 
 
 class CalibrationSummary(Record):
@@ -216,6 +239,8 @@ class Verdict(Record):
     behaviours: list[Behaviour]
     own_words: OwnWords | None = None
     features: list[Feature]
+    earlier: list[EarlierVersion] = []
+    """The newest first."""
     timings: dict[str, Seconds]
     versions: dict[str, str]
     calibration: CalibrationSummary | None = None

@@ -44,7 +44,7 @@ def calibrate_line(
     releases = [
         Release(
             f"{one.candidate.name} after {one.base.name}",
-            Job(line, *(_side(_place(sessions, each), each) for each in (one.base, one.candidate))),
+            Job(line, _known(sessions, one.base), _known(sessions, one.candidate)),
             one.quiet,
         )
         for one in accepted
@@ -82,9 +82,10 @@ def _side(found: Located, version: Version) -> Side:
     return Side(version.content_digest, version.weights_digest, found.path, found.locator)
 
 
-def _place(sessions: sessionmaker[Session], version: Version) -> Located:
-    """Where `version` lies, or lay: its scores may be known without its files."""
+def _known(sessions: sessionmaker[Session], version: Version) -> Side:
+    """`version` where it lies, or lay: its scores may be known without its files."""
     try:
-        return find_files(sessions, version)
+        found = find_files(sessions, version)
     except CheckpointRefusedError:
-        return Located(Path(version.locator), version.locator)
+        found = Located(Path(version.locator), version.locator)
+    return _side(found, version)

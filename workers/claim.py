@@ -104,7 +104,8 @@ def checkpoints_of(sessions: sessionmaker[Session], claim: Claim, pace: Pace = u
     Raises a LatentwatchError when the files are gone or have changed.
     """
     line = None if claim.line == COMPARISONS else claim.line
-    return Job(line, *(_side(sessions, each, pace) for each in (claim.base, claim.candidate)))
+    base, candidate = (_side(sessions, each, pace) for each in (claim.base, claim.candidate))
+    return Job(line, base, candidate)
 
 
 def calibration_of(sessions: sessionmaker[Session], job: Job, now: float) -> AgedCalibration | None:

@@ -22,6 +22,7 @@ from workers.keeping.store import Store
 from workers.models import Models
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
+from workers.recognise import NewFeatures, with_sightings
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
 from workers.stages.decide import decide_diff
@@ -89,9 +90,9 @@ def run_diff(
         if stages.current != DESCRIBE:
             return decided(stages.findings, reason)
         stages.findings.undescribed = reason
-    return with_explanations(
-        decided(stages.findings), stages.findings.descriptions, settings.explainer, store, progress
-    )
+    findings = stages.findings
+    outcome = with_sightings(decided(findings), job.earlier, stages.new_features)
+    return with_explanations(outcome, findings.descriptions, settings.explainer, store, progress)
 
 
 def open_context(
@@ -128,6 +129,7 @@ class _Stages:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.findings = Findings()
+        self.new_features: NewFeatures | None = None
         self.current = "start"
 
     def run_all(self) -> None:
@@ -163,6 +165,7 @@ class _Stages:
         screening = self._run("screen", lambda: screen_features(context, training, layer, states))
         screened, banks = screening.result, Banks(screening.directory)
         findings.screened = screened
+        self.new_features = NewFeatures(screened, banks, states)
         causes = self._run(
             "steer", lambda: steer_features(context, probe, forks, screened, banks, states)
         ).result

@@ -21,12 +21,22 @@ class Side(NamedTuple):
         return Checkpoint(digest=self.content_digest, locator=self.locator)
 
 
+class EarlierVersion(NamedTuple):
+    """A version of the line that was checked before."""
+
+    name: str
+    features: Path
+    """Of `workers.keeping.known_features`."""
+
+
 class Job(NamedTuple):
     """A diff of `candidate` against `base`."""
 
     line: str | None
     base: Side
     candidate: Side
+    earlier: tuple[EarlierVersion, ...] = ()
+    """The newest first. Nothing is decided by them."""
 
     @property
     def probe_only(self) -> bool:

@@ -15,6 +15,7 @@ from monitor.settings.lines import COMPARISONS
 from workers.errors import StoreError
 
 VERDICT, EVIDENCE, REPORT, MESSAGE = "verdict.json", "evidence.json", "report.html", "slack.json"
+FEATURES = "features.safetensors"
 
 
 class Outcome(NamedTuple):
@@ -24,6 +25,8 @@ class Outcome(NamedTuple):
     evidence: Evidence
     failure: str | None = None
     """Why the stages ended early; then the same diff is worth another try."""
+    features: bytes | None = None
+    """By which later versions recognise them (`workers.keeping.known_features`)."""
 
 
 def report_directory(data_dir: Path, verdict: Verdict) -> Path:
@@ -39,7 +42,7 @@ def read_evidence(directory: Path) -> Evidence:
 
 
 def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] = ()) -> None:
-    """Write verdict, evidence, page and message into `directory`, the verdict last.
+    """Write features, evidence, message, page and verdict into `directory`, the verdict last.
 
     The page shows `history`, the versions of the line.
 
@@ -50,10 +53,13 @@ def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] 
     message = build_message(outcome.verdict, outcome.evidence)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / EVIDENCE, outcome.evidence.model_dump_json(indent=2))
-        _write(directory / MESSAGE, json.dumps(message._asdict(), ensure_ascii=False, indent=2))
+        if outcome.features is not None:
+            _write(directory / FEATURES, outcome.features)
+        _write(directory / EVIDENCE, _text(outcome.evidence.model_dump_json(indent=2)))
+        shown = json.dumps(message._asdict(), ensure_ascii=False, indent=2)
+        _write(directory / MESSAGE, _text(shown))
         write_report(directory / REPORT, outcome.verdict, outcome.evidence, history)
-        _write(directory / VERDICT, to_json(outcome.verdict))
+        _write(directory / VERDICT, _text(to_json(outcome.verdict)))
     except OSError as error:
         raise StoreError(
             f"{directory}: the verdict can't be written there ({error.strerror}); free space or "
@@ -61,11 +67,15 @@ def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] 
         ) from error
 
 
-def _write(path: Path, text: str) -> None:
+def _text(text: str) -> bytes:
+    return f"{text}\n".encode("utf-8", "replace")
+
+
+def _write(path: Path, content: bytes) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with scratch.open("w", encoding="utf-8", errors="replace") as stream:
-            stream.write(text + "\n")
+        with scratch.open("wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         scratch.replace(path)

@@ -6,6 +6,7 @@ Text from models and file names stands in code spans, where no markup, link or m
 import re
 
 from alerts.plain_text import clip, one_line
+from alerts.sightings_in_words import compared_with, seen_before
 from alerts.verdict import Behaviour, Feature, Verdict
 from alerts.wording import (
     NOT_MEASURED,
@@ -33,7 +34,7 @@ _CAUSE_COLUMNS = (
 )
 _FEATURE_COLUMNS = (
     "feature | what it does | top tokens | density | energy of the change | exclusivity "
-    "| seed agreement | steering"
+    "| seed agreement | seen before in | steering"
 )
 
 
@@ -48,6 +49,7 @@ def to_markdown(verdict: Verdict) -> str:
         _prose(calibration_sentence(verdict)),
         _causes(verdict.behaviours),
         _features(verdict.features),
+        _prose(compared_with(verdict)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -122,6 +124,9 @@ def _features(features: list[Feature]) -> str:
                 percent(feature.delta_energy),
                 number(feature.exclusivity),
                 number(feature.seed_agreement),
+                NOT_MEASURED
+                if feature.seen_before is None
+                else seen_before(feature, _code) or "no version",
                 "<br>".join(effects) or NOT_MEASURED,
             ]
         )

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from alerts import wording
+from alerts import sightings_in_words, wording
 from alerts.plain_text import clip, one_line, strip_controls
 from alerts.verdict import Feature, FeatureEffect
 
@@ -60,6 +60,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     words = (
+        sightings_in_words.compared_with,
+        sightings_in_words.likeness,
+        sightings_in_words.seen_before,
         wording.calibration_sentence,
         wording.conformal,
         wording.duration,
@@ -85,6 +88,7 @@ def _environment() -> Environment:
         "chief_effect": _chief_effect,
         "difference": difference,
         "interval": wording.interval,
+        "one_line": one_line,
         "shift_sentence": wording.shift_sentence,
         # A variable, because the template compiler writes a constant without _finalize.
         "unmeasured": None,

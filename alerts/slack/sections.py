@@ -10,6 +10,7 @@ from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, 
 from alerts import wording
 from alerts.pages.evidence import Answer, DoseResponse, Evidence
 from alerts.routing import Examples
+from alerts.sightings_in_words import seen_before
 from alerts.slack.text import code, literal
 from alerts.verdict import Behaviour, Checkpoint, Feature, FeatureEffect, Verdict
 
@@ -85,6 +86,7 @@ def _feature(
     facts = [
         f"{code(feature.id, 40)} {'new' if feature.side == 'candidate' else 'lost'}",
         _about(feature) if model_text else "",
+        _seen_before(feature),
         *map(_effect, feature.effects[:1]),
         f"active on {wording.percent(feature.density, 1)} of tokens",
         f"exclusivity {wording.number(feature.exclusivity)}",
@@ -98,6 +100,11 @@ def _about(feature: Feature) -> str:
         return code(feature.label, 240)
     tokens = " ".join(code(token, 24) for token in feature.top_tokens[:4])
     return f"top tokens {tokens}" if tokens else ""
+
+
+def _seen_before(feature: Feature) -> str:
+    versions = seen_before(feature, lambda name: literal(name, 40))
+    return f"seen before in {versions}" if versions else ""
 
 
 def _effect(effect: FeatureEffect) -> str:

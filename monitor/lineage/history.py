@@ -48,6 +48,33 @@ def verdicts_on(
     }
 
 
+def earlier_verdicts(
+    session: Session, line_name: str, candidate_digest: str, most: int
+) -> list[tuple[str, Verdict]]:
+    """Of up to `most` other versions of the line with a verdict, those seen last first, their names
+    and newest verdicts."""
+    rows = session.execute(
+        select(Version.id, Version.name, Diff.verdict)
+        .join(Line, Line.id == Version.line_id)
+        .join(
+            Diff,
+            (Diff.line_id == Version.line_id) & (Diff.candidate_digest == Version.content_digest),
+        )
+        .where(
+            Line.name == line_name,
+            Version.content_digest != candidate_digest,
+            Diff.verdict.is_not(None),
+        )
+        .order_by(Version.id.desc(), Diff.finished_at.desc())
+    )
+    newest: dict[int, tuple[str, str]] = {}
+    for id_, name, text in rows:
+        if id_ not in newest and len(newest) == most:
+            break
+        newest.setdefault(id_, (name, text or ""))
+    return [(name, Verdict.model_validate_json(text)) for name, text in newest.values()]
+
+
 def against_of(base: str | None, anchor: str | None) -> Against:
     """As what the version called `base` was compared with."""
     return "anchor" if base is not None and base == anchor else "trusted"

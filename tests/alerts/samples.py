@@ -18,6 +18,15 @@ _CANDIDATE = "sha256:9f3c1a2d0b7be6e4417c0a59c3cc2f8d5b62aa9170f6e83d4c1e27b5a08
 _RECIPE = "sha256:4d18e3f7a6c1b2950e7f3c8da4416b9e2f7c05d8913ab6e4c72d0f5e1b8a9364"
 
 
+SIGHTING = {
+    "version": "step_4600",
+    "feature": "candidate-3",
+    "label": None,
+    "cosine": 0.91,
+    "correlation": 0.88,
+}
+
+
 def behaviour(name: str, **changes: Any) -> dict[str, Any]:
     """One behaviour as JSON: nothing but the unsteered probe, quiet unless changed."""
     quiet: dict[str, Any] = {
@@ -118,10 +127,17 @@ def flagged_json() -> dict[str, Any]:
             "nll_rise": 0.01,
         },
         "features": [
-            feature(1),
-            feature(2, top_tokens=[" great", " question"]),
+            feature(1, seen_before=[SIGHTING]),
+            feature(2, top_tokens=[" great", " question"], seen_before=[]),
             feature(3, top_tokens=["You", "'re"]),
             feature(4, side="base", effects=[], examples=[], **lost),
+        ],
+        "earlier": [
+            {"name": "step_4600", "not_compared": None},
+            {
+                "name": "step_4400",
+                "not_compared": "its features were read after block 20, these after 22",
+            },
         ],
         "timings": {
             "answers": 61.2,

@@ -52,6 +52,15 @@ DOCUMENT: dict[str, Any] = {
             "exclusivity": None,
             "seed_agreement": 0.8,
             "reach": [],
+            "seen_before": [
+                {
+                    "version": "v1.9",
+                    "feature": "candidate-3",
+                    "label": None,
+                    "cosine": 0.9,
+                    "correlation": 0.8,
+                }
+            ],
             "top_tokens": [" absolutely", " right"],
             "raised_tokens": [" fully"],
             "lowered_tokens": None,
@@ -70,6 +79,7 @@ DOCUMENT: dict[str, Any] = {
             ],
         }
     ],
+    "earlier": [{"name": "v1.9", "not_compared": None}],
     "timings": {"harvest": 12.5},
     "versions": {"latentwatch": "0.1.0"},
     "own_words": None,
@@ -105,6 +115,7 @@ LATER = {
     *("own_words", "conformal_p", "conformal_source", "conformal_n"),
     *("calibration", "calibration_caveat", "dtype"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
+    *("seen_before", "earlier"),
 }
 """Keys that verdicts had not from the start: stored ones without them are still read."""
 KEYS = [

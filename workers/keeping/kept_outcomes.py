@@ -7,18 +7,32 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
 from alerts.json_file import read_json
 from alerts.pages.evidence import Evidence
 from alerts.pages.history import Release
 from alerts.verdict import Verdict
+from monitor.lineage.history import earlier_verdicts
 from monitor.settings import Settings
 from workers.errors import StoreError
+from workers.job import EarlierVersion, Job
 from workers.keeping.shared_store import SharedStore
-from workers.outcome import VERDICT, Outcome, read_evidence, report_directory, write_outcome
+from workers.outcome import (
+    FEATURES,
+    VERDICT,
+    Outcome,
+    read_evidence,
+    report_directory,
+    write_outcome,
+)
 from workers.recipe import digest_of
 
 logger = logging.getLogger(__name__)
 
+EARLIER = 8
+"""Versions before a candidate with whose features its own are compared."""
 _ORIGIN = ".origin"
 """Names the bundle that the files beside it are the same as."""
 
@@ -65,6 +79,23 @@ def evidence_of(settings: Settings, verdict: Verdict) -> Evidence:
             ]
         )
     return read_evidence(directory)
+
+
+def earlier_versions(
+    sessions: sessionmaker[Session], settings: Settings, job: Job
+) -> tuple[EarlierVersion, ...]:
+    """The versions of the job's line that were checked before and of which features are kept."""
+    if job.line is None:
+        return ()
+    digest = job.candidate.content_digest
+    try:
+        with sessions() as session:
+            verdicts = earlier_verdicts(session, job.line, digest, EARLIER)
+    except (SQLAlchemyError, ValueError) as error:  # nothing is decided by them
+        logger.warning("features are not compared with those of earlier versions: %s", error)
+        return ()
+    places = [(name, find_outcome(settings, verdict) / FEATURES) for name, verdict in verdicts]
+    return tuple(EarlierVersion(name, path) for name, path in places if path.is_file())
 
 
 def _bring(shared: SharedStore, name: str, directory: Path) -> None:

@@ -9,6 +9,7 @@ the finished stages from the store, and a stage that hangs is ended by `broker.s
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         "verdict": json.loads(to_json(outcome.verdict)),
         "evidence": outcome.evidence.model_dump(mode="json"),
         "failure": outcome.failure,
+        "features": None if outcome.features is None else b64encode(outcome.features).decode(),
     }
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from base64 import b64decode
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +25,7 @@ from workers.claim import Claim, calibration_of, claim_of, job_of
 from workers.conclusion import conclude
 from workers.job import Job
 from workers.keeping.carrier import carried
-from workers.keeping.kept_outcomes import keep_outcome
+from workers.keeping.kept_outcomes import earlier_versions, keep_outcome
 from workers.outcome import Outcome
 from workers.processes.attempt import Attempt
 from workers.processes.diff_process import Assignment
@@ -110,6 +111,7 @@ def _compare(place: Workplace, claim: Claim, trace: Trace) -> Outcome | Ending:
     ):
         attempt = Attempt(heartbeat, place.must_stop, settings.broker.deadline_seconds)
         job = _fetched(place, claim, heartbeat, attempt, trace)
+        job = job._replace(earlier=earlier_versions(place.sessions, settings, job))
         refuse_what_cannot_fit(job, settings)
         may_reach = settings.explainer.base_url is not None  # whom the operator has named
         known = calibration_of(place.sessions, job, place.clock())
@@ -162,8 +164,10 @@ def _fetched(
 def _outcome(ending: Ending) -> Outcome | Ending:
     if ending.outcome is None:
         return ending
+    features = ending.outcome["features"]
     return Outcome(
         Verdict.model_validate(ending.outcome["verdict"]),
         Evidence.model_validate(ending.outcome["evidence"]),
         ending.outcome["failure"],
+        None if features is None else b64decode(features, validate=True),
     )

@@ -1,6 +1,7 @@
 """Feature banks, and the maps between two models, beside a stage's result, as safetensors."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -15,15 +16,23 @@ _TENSORS = ("encoder_KD", "bias_K", "threshold_K", "decoder_KD", "unit_K")
 
 def save_bank(path: Path, bank: FeatureBank) -> None:
     """Write `bank` to `path`."""
-    tensors = {name: getattr(bank, name).detach().contiguous().cpu() for name in _TENSORS}
-    save_file(tensors, path, metadata={"layer": str(bank.layer)})
+    save_file(bank_tensors(bank), path, metadata={"layer": str(bank.layer)})
 
 
 def load_bank(path: Path) -> FeatureBank:
     """What `save_bank` wrote to `path`."""
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in _TENSORS}
-        return FeatureBank(layer=int(file.metadata()["layer"]), **tensors)
+        return FeatureBank(layer=int(file.metadata()["layer"]), **read_bank_tensors(file))
+
+
+def bank_tensors(bank: FeatureBank) -> dict[str, torch.Tensor]:
+    """All of `bank` but its layer, by name."""
+    return {name: getattr(bank, name).detach().contiguous().cpu() for name in _TENSORS}
+
+
+def read_bank_tensors(file: Any) -> dict[str, torch.Tensor]:
+    """What `bank_tensors` gave, from an opened file of safetensors."""
+    return {name: file.get_tensor(name) for name in _TENSORS}
 
 
 def save_stitch(path: Path, stitch: Stitch) -> None:

@@ -2,7 +2,15 @@ import re
 
 from alerts.pages.markdown import to_markdown
 from alerts.verdict import Verdict
-from tests.alerts.samples import HOSTILE, feature, flagged, flagged_json, passed, undecided
+from tests.alerts.samples import (
+    HOSTILE,
+    SIGHTING,
+    feature,
+    flagged,
+    flagged_json,
+    passed,
+    undecided,
+)
 
 _BAR = re.compile(r"(?<!\\)\|")  # what ends a cell, in code spans too
 
@@ -42,7 +50,14 @@ def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
     document = flagged_json() | {
         "line": nasty,
         "reasons": [nasty],
-        "features": [feature(1, top_tokens=[nasty, "`", "|", "a | b", "\n"])],
+        "features": [
+            feature(
+                1,
+                top_tokens=[nasty, "`", "|", "a | b", "\n"],
+                seen_before=[SIGHTING | {"version": nasty}],
+            )
+        ],
+        "earlier": [{"name": nasty, "not_compared": nasty}],
     }
     markdown = to_markdown(Verdict.model_validate(document))
     assert len(rows(markdown, "Features")) == 1

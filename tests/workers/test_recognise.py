@@ -1,0 +1,194 @@
+"""Features are recognised from one version of a line to the next, and nothing is decided by it."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from alerts.verdict import Verdict
+from monitor.settings import Settings
+from tests.workers.conftest import Silent, changed, side_of
+from workers import recognise
+from workers.check import check_pair
+from workers.diff import run_diff
+from workers.job import EarlierVersion, Job
+from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
+from workers.keeping.store import LocalStore
+from workers.outcome import FEATURES, Outcome, report_directory
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Trained until there are features of the candidate alone."""
+    return changed(settings, layer=1, seeds=[0], dfc=settings.recipe.dfc | {"steps": 80})
+
+
+@pytest.fixture
+def job(tiny_checkpoint: Path, contrary_checkpoint: Path) -> Job:
+    return Job("assistant", side_of(tiny_checkpoint), side_of(contrary_checkpoint))
+
+
+@pytest.fixture
+def outcome(job: Job, settings: Settings, store: LocalStore) -> Outcome:
+    return run_diff(job, settings, store, Silent())
+
+
+@pytest.fixture
+def kept(outcome: Outcome, tmp_path: Path) -> Path:
+    path = tmp_path / "features.safetensors"
+    assert outcome.features is not None
+    path.write_bytes(outcome.features)
+    return path
+
+
+def after(
+    job: Job, settings: Settings, store: LocalStore, *earlier: tuple[str, Path]
+) -> tuple[Verdict, list[str]]:
+    """The verdict where the line has these earlier versions, and its caveats."""
+    job = job._replace(earlier=tuple(EarlierVersion(*one) for one in earlier))
+    outcome = run_diff(job, settings, store, Silent())
+    return outcome.verdict, outcome.evidence.caveats
+
+
+def otherwise(verdict: Verdict) -> dict[str, object]:
+    """All of it but what is recognised."""
+    content = verdict.model_dump(exclude={"earlier"})
+    for feature in content["features"]:
+        del feature["seen_before"]
+    return content
+
+
+def test_features_that_come_again_are_recognised(
+    outcome: Outcome, kept: Path, job: Job, settings: Settings, store: LocalStore
+) -> None:
+    first = outcome.verdict
+    new = [feature for feature in first.features if feature.side == "candidate"]
+    assert new and first.earlier == []
+    assert all(feature.seen_before is None for feature in first.features)
+    assert read_known_features(kept).ids == [feature.id for feature in new]
+
+    again, _ = after(job, settings, store, ("v3", kept), ("v2", kept))
+    assert [(v.name, v.not_compared) for v in again.earlier] == [("v3", None), ("v2", None)]
+    for feature in again.features:
+        if feature.side == "base":
+            assert feature.seen_before is None
+            continue
+        assert [seen.version for seen in feature.seen_before or []] == ["v3", "v2"]
+        seen = (feature.seen_before or [])[0]
+        assert (seen.feature, seen.label) == (feature.id, feature.label)
+        assert seen.cosine == pytest.approx(1, abs=1e-4)
+        assert seen.correlation == pytest.approx(1, abs=1e-4)
+    assert otherwise(again) == otherwise(first)
+
+
+def test_other_features_are_not(
+    kept: Path, job: Job, settings: Settings, store: LocalStore
+) -> None:
+    known = read_known_features(kept)
+    generator = torch.Generator().manual_seed(0)
+    turned = torch.randn(known.bank.decoder_KD.shape, generator=generator)
+    other = known._replace(bank=known.bank._replace(decoder_KD=turned))
+    kept.write_bytes(to_bytes(other))
+    verdict, _ = after(job, settings, store, ("v2", kept))
+    assert [f.seen_before for f in verdict.features if f.side == "candidate"] == [
+        [] for _ in known.ids
+    ]
+
+
+def test_what_can_not_be_compared_says_why_and_changes_nothing(
+    outcome: Outcome,
+    kept: Path,
+    job: Job,
+    settings: Settings,
+    store: LocalStore,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    known = read_known_features(kept)
+
+    def place(name: str, content: bytes) -> tuple[str, Path]:
+        (tmp_path / name).write_bytes(content)
+        return name, tmp_path / name
+
+    bank, layer = known.bank, known.bank.layer
+    short = bank._replace(encoder_KD=bank.encoder_KD[:, 1:], decoder_KD=bank.decoder_KD[:, 1:])
+    names = to_bytes(known._replace(ids=[*known.ids, "candidate-999"]))
+    with caplog.at_level(logging.WARNING):
+        verdict, caveats = after(
+            job,
+            settings,
+            store,
+            place("deeper", to_bytes(known._replace(bank=bank._replace(layer=layer + 1)))),
+            place("narrow", to_bytes(known._replace(bank=short))),
+            place("cut off", to_bytes(known)[:-40]),
+            place("other names", names),
+            place("no file of ours", b"{}"),
+            ("gone", tmp_path / "gone"),
+        )
+    reasons = {version.name: version.not_compared for version in verdict.earlier}
+    assert reasons["deeper"] is not None and f"after block {layer + 1}" in reasons["deeper"]
+    assert reasons["narrow"] == "its states have another width"
+    unreadable = ("cut off", "other names", "no file of ours", "gone")
+    for name in unreadable:
+        assert reasons[name] == "its features can't be read"
+        assert str(tmp_path / name) in caplog.text
+    assert all(feature.seen_before is None for feature in verdict.features)
+    assert otherwise(verdict) == otherwise(outcome.verdict) and caveats == []
+
+
+def test_a_version_without_features_of_its_own_was_compared_all_the_same(
+    kept: Path, job: Job, settings: Settings, store: LocalStore
+) -> None:
+    known = read_known_features(kept)
+    none = [value[:0] for value in known.bank[1:]]
+    kept.write_bytes(to_bytes(KnownFeatures(type(known.bank)(known.bank.layer, *none), [], [])))
+    verdict, _ = after(job, settings, store, ("v2", kept))
+    assert [(v.name, v.not_compared) for v in verdict.earlier] == [("v2", None)]
+    assert {str(f.seen_before) for f in verdict.features if f.side == "candidate"} == {"[]"}
+
+
+def test_an_error_costs_a_caveat_and_no_verdict(
+    outcome: Outcome,
+    kept: Path,
+    job: Job,
+    settings: Settings,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of numbers")
+
+    monkeypatch.setattr(recognise, "likeness", broken)
+    verdict, caveats = after(job, settings, store, ("v2", kept))
+    assert otherwise(verdict) == otherwise(outcome.verdict)
+    assert len(caveats) == 1 and "RuntimeError: out of numbers" in caveats[0]
+
+
+@contextmanager
+def silent() -> Iterator[Silent]:
+    yield Silent()
+
+
+def test_the_service_keeps_features_and_compares_the_next_version_with_them(
+    tiny_checkpoint: Path,
+    changed_checkpoint: Path,
+    contrary_checkpoint: Path,
+    settings: Settings,
+) -> None:
+    def check(candidate: Path, line: str | None) -> Verdict:
+        return check_pair(candidate, str(tiny_checkpoint), line, settings, None, silent, print)
+
+    first = check(changed_checkpoint, "assistant")
+    assert (report_directory(settings.data_dir, first) / FEATURES).is_file()
+    assert first.earlier == []
+    second = check(contrary_checkpoint, "assistant")
+    assert [(v.name, v.not_compared) for v in second.earlier] == [(changed_checkpoint.name, None)]
+    new = [feature for feature in second.features if feature.side == "candidate"]
+    assert new and all(feature.seen_before is not None for feature in new)
+    # Another line, and a comparison without one, know nothing of it.
+    assert check(contrary_checkpoint, "other").earlier == []
+    assert check(contrary_checkpoint, None).earlier == []
+    assert side_of(contrary_checkpoint).content_digest == second.candidate.digest
