@@ -51,8 +51,14 @@ def verdicts_on(
 def earlier_verdicts(
     session: Session, line_name: str, candidate_digest: str, most: int
 ) -> list[tuple[str, Verdict]]:
-    """Of up to `most` other versions of the line with a verdict, those seen last first, their names
-    and newest verdicts."""
+    """Of the versions that the line had before this candidate and that have a verdict, the last
+    ones, at most `most`: names and newest verdicts, the newest version first."""
+    candidate = (
+        select(Version.id)
+        .join(Line, Line.id == Version.line_id)
+        .where(Line.name == line_name, Version.content_digest == candidate_digest)
+        .scalar_subquery()
+    )
     rows = session.execute(
         select(Version.id, Version.name, Diff.verdict)
         .join(Line, Line.id == Version.line_id)
@@ -60,11 +66,7 @@ def earlier_verdicts(
             Diff,
             (Diff.line_id == Version.line_id) & (Diff.candidate_digest == Version.content_digest),
         )
-        .where(
-            Line.name == line_name,
-            Version.content_digest != candidate_digest,
-            Diff.verdict.is_not(None),
-        )
+        .where(Line.name == line_name, Version.id < candidate, Diff.verdict.is_not(None))
         .order_by(Version.id.desc(), Diff.finished_at.desc())
     )
     newest: dict[int, tuple[str, str]] = {}

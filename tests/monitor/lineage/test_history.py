@@ -8,7 +8,7 @@ from sqlalchemy import text
 from alerts.verdict import Verdict, to_json
 from monitor.database.schema import Line, Version
 from monitor.jobs import diff_queue
-from monitor.lineage.history import SHOWN, line_history
+from monitor.lineage.history import SHOWN, earlier_verdicts, line_history
 from monitor.settings import Settings, load_settings
 from tests.alerts import samples
 from tests.monitor.conftest import AddVersion, Sessions
@@ -31,13 +31,15 @@ def verdict_on(base: Version, candidate: Version) -> Verdict:
     return sample.model_copy(update=changes)
 
 
-def compare(sessions: Sessions, line: Line, base: Version, candidate: Version) -> Verdict:
+def compare(
+    sessions: Sessions, line: Line, base: Version, candidate: Version, now: float = 20.0
+) -> Verdict:
     """Compare and keep the verdict."""
     verdict = verdict_on(base, candidate)
     with sessions.begin() as session:
         pair = (session.merge(base), session.merge(candidate))
         diff_id = diff_queue.queue_diff(session, line, *pair, "r", 10.0).id
-    finish(sessions, diff_id, to_json(verdict), 20.0)
+    finish(sessions, diff_id, to_json(verdict), now)
     return verdict
 
 
@@ -75,6 +77,29 @@ def test_a_long_line_is_cut_at_its_beginning(
         compare(sessions, line, base, version)
     found = line_history(sessions, settings, verdict_on(base, versions[-1]))
     assert [one.name for one in found] == [version.name for version in versions[2:]]
+
+
+def test_of_earlier_versions_the_newest_verdicts_are_known(
+    sessions: Sessions, line: Line, add_version: AddVersion
+) -> None:
+    base = add_version("v1", trusted=True)
+    versions = [add_version(f"step-{number}") for number in range(5)]
+    unchecked = versions.pop(2)
+    for version in versions:
+        compare(sessions, line, base, version)
+    anchor = add_version("v0", trusted=True)
+    again = compare(sessions, line, anchor, versions[1], 30.0)
+    this = versions[-1].content_digest
+
+    def earlier(of_line: str, most: int) -> list[tuple[str, Verdict]]:
+        with sessions() as session:
+            return earlier_verdicts(session, of_line, this, most)
+
+    found = earlier("assistant", 9)
+    assert [name for name, _ in found] == ["step-3", "step-1", "step-0"]
+    assert found[1] == ("step-1", again) and unchecked.name == "step-2"
+    assert earlier("assistant", 2) == found[:2]
+    assert earlier("other", 9) == []
 
 
 def test_a_database_that_cannot_be_read_costs_the_history_alone(
