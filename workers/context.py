@@ -31,6 +31,8 @@ class Context:
     cache: ActivationCache
     progress: DiffProgress
     clock: Clock
+    training_processes: int = 1
+    """`limits.training_processes`."""
 
     def artifact(
         self, stage: str, kind: type[ResultT], compute: Callable[[Path], ResultT], part: str = ""

@@ -113,6 +113,7 @@ def open_context(
         cache=activation_cache(settings),
         progress=progress,
         clock=clock,
+        training_processes=settings.limits.training_processes,
     )
 
 

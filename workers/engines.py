@@ -28,7 +28,8 @@ def isolation_for(settings: Settings) -> Sequence[str]:
     in that one process could be refused there, and vLLM has processes of its own.
     """
     if settings.recipe.engine == "transformers":
-        return without_network()
+        # Processes that train together find each other at the loopback interface.
+        return without_network(loopback=settings.limits.training_processes > 1)
     prefix = without_network(loopback=True)
     if not prefix:
         raise WorkplaceError(

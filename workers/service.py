@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from dfc.death import die_with_parent
 from monitor.closed_memory import close_memory
 from monitor.database.opening import in_words, open_database
 from monitor.errors import LatentwatchError, SettingsError
@@ -32,7 +33,6 @@ from monitor.settings import Settings
 from workers.celery_app import make_app, queue_depths, send
 from workers.engines import check_engine
 from workers.keeping.shared_store import SharedStore
-from workers.processes.death import die_with_parent
 from workers.tasks import add_tasks
 from workers.traces import check_traces
 from workers.workplace import COMPARE_COMMAND, Workplace

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dfc.crosscoder import replicas
+
 SAMPLED_OF = 61
 """One score in this many is looked at first; a prime, so that the sample is of all latents."""
 SAMPLE_SLACK = 1.2
@@ -18,10 +20,15 @@ def batch_topk_threshold(score_BF: Tensor, k: float) -> Tensor:
     fewer scores are positive, all positive ones are kept: forcing silent latents to fire fills
     rare features' slots with noise.
     """
-    wanted = min(round(k * score_BF.shape[0]), score_BF.numel())
+    wanted = min(wanted_of_all(k, len(score_BF)), score_BF.numel() * replicas.count())
     if wanted < 1:
         raise ValueError(f"k = {k} keeps no latent at all in a batch of {score_BF.shape[0]} tokens")
-    return threshold_of(score_BF.detach().reshape(-1), wanted)
+    return threshold_of(replicas.among_largest(score_BF.detach().reshape(-1), wanted), wanted)
+
+
+def wanted_of_all(k: float, tokens: int) -> int:
+    """How many latents the whole batch keeps, of which this process has so many ``tokens``."""
+    return round(k * tokens * replicas.count())
 
 
 def threshold_of(score_N: Tensor, wanted: int) -> Tensor:

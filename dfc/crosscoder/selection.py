@@ -12,8 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dfc.crosscoder import replicas
 from dfc.crosscoder.active import Entries
-from dfc.crosscoder.batch_topk import threshold_of
+from dfc.crosscoder.batch_topk import threshold_of, wanted_of_all
 from dfc.crosscoder.sparse_products import Active, read
 from dfc.engines.precision import native_dtype
 
@@ -53,9 +54,10 @@ def select(readers: Sequence[Reader], k: float) -> Selected:
     as `batch_topk_threshold` would have it."""
     with torch.no_grad():
         tokens = len(readers[0].parts[0][0])
-        wanted = round(k * tokens)
+        wanted = wanted_of_all(k, tokens)
         found = _candidates(readers, wanted)
-        threshold = threshold_of(torch.cat([part.score_N for part in found]), wanted)
+        scores = torch.cat([part.score_N for part in found])
+        threshold = threshold_of(replicas.among_largest(scores, wanted), wanted)
         kept = [_from(part, threshold) for part in found]
     codes = [
         read(
@@ -69,9 +71,13 @@ def select(readers: Sequence[Reader], k: float) -> Selected:
 
 
 def _candidates(readers: Sequence[Reader], wanted: int) -> list[_Found]:
-    """All positive codes whose scores are the ``wanted`` best, and some more."""
-    bound, found = _above(readers, wanted, None)
-    if sum(int((part.score_N >= bound).sum()) for part in found) < wanted:
+    """All positive codes whose scores are among the ``wanted`` best of all processes, and some
+    more."""
+    bound, found = _above(readers, wanted // replicas.count(), None)
+    # Above the highest of their bounds every process has all of its scores.
+    bound = replicas.highest(bound)
+    above = torch.stack([(part.score_N >= bound).sum() for part in found]).sum()
+    if int(replicas.summed(above)) < wanted:
         _, found = _above(readers, wanted, torch.zeros(()))  # the first tokens misled
     return found
 

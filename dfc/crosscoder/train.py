@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dfc.crosscoder import replicas
 from dfc.crosscoder.checkpoint import load_checkpoint, save_checkpoint
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.difference_loss import Moving
@@ -87,7 +88,7 @@ def train(
         loss = run.update(base_BD, candidate_BD, variance, moving)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
             run.record(loss)
-            if checkpoint is not None:
+            if checkpoint is not None and replicas.is_first():
                 run.save(checkpoint)
         if progress is not None:
             try:

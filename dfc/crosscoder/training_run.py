@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dfc.crosscoder import replicas
 from dfc.crosscoder.checkpoint import load_checkpoint, save_checkpoint
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.difference_loss import Moving
@@ -53,9 +54,10 @@ class TrainingRun:
         """Tokens since each latent last fired, in the order of the concatenated codes."""
 
     def batch_index(self, draw: Draw) -> Tensor:
-        """Positions of this step's batch; they depend on the seed and the step alone."""
+        """Positions of this process's part of the step's batch, which depends on the seed and the
+        step alone."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        return draw(self.config.batch, generator)
+        return replicas.own_part(draw(self.config.batch, generator))
 
     def update(
         self,
@@ -84,6 +86,7 @@ class TrainingRun:
         loss.total.backward()
         if self.step == 0:
             self._check_gradients()
+        replicas.average_gradients(self.model.parameters())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
         self.optimiser.step()
         self._observe(kept, threshold)
@@ -96,8 +99,8 @@ class TrainingRun:
         started = running > 0
         mixed = THRESHOLD_DECAY * running + (1 - THRESHOLD_DECAY) * threshold
         running.copy_(torch.where(started, mixed, threshold))
-        fired_F = torch.cat([_fired(block) for block in kept])
-        self.silent_F = torch.where(fired_F, 0.0, self.silent_F + self.config.batch)
+        fired_F = replicas.highest(torch.cat([_fired(block) for block in kept]).float())
+        self.silent_F = torch.where(fired_F > 0, 0.0, self.silent_F + self.config.batch)
 
     def _check_gradients(self) -> None:
         """Every block must learn: a loss term that is cut off from its block fails here, not in
@@ -110,7 +113,8 @@ class TrainingRun:
 
     def record(self, loss: Loss) -> None:
         """Append the loss terms of the step just taken."""
-        terms = {name: value.item() for name, value in loss._asdict().items()}
+        mean = replicas.summed(torch.stack(list(loss)).detach()) / replicas.count()
+        terms = dict(zip(loss._fields, mean.tolist(), strict=True))
         self.history.append({"step": float(self.step), **terms})
 
     def save(self, path: Path) -> None:

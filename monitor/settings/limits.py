@@ -17,3 +17,6 @@ class LimitSettings(BaseModel):
     memory_bytes: int | None = Field(default=None, ge=4 * 2**30)
     """Most address space, where it sees no GPU: CUDA reserves far more than it uses. It is more
     than the memory in use, too: mapped weights and libraries count."""
+    training_processes: int = Field(default=1, ge=1)
+    """Processes that train a crosscoder together, each on a GPU of its own where the worker sees so
+    many, else on the CPU. `dfc.batch` has to be a multiple of it."""

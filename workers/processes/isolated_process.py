@@ -17,11 +17,11 @@ from typing import Any, TextIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from dfc.death import die_with_parent
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
 from monitor.settings.limits import LimitSettings
 from workers.job import Job
-from workers.processes.death import die_with_parent
 from workers.processes.isolation import isolate
 from workers.processes.memory import want_of_memory
 from workers.processes.process_limits import bind, limit_reached

@@ -1,6 +1,7 @@
 """One crosscoder per seed on the states of both models; each resumes at the step where it was."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from alerts.pages.evidence import TrainingRun
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.form import form_of
 from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train
+from dfc.crosscoder.train_together import train_together
 from dfc.engines.device import native_device
 from dfc.screening.leaning import with_leaning_exclusive
 from workers.context import Context
@@ -64,13 +66,16 @@ def _train(
     part = f"-{seed}"
 
     def compute(directory: Path) -> Run:
-        pair = states()
-        trained = train(
+        pair, processes = states(), context.training_processes
+        trained = (
+            partial(train, device=native_device())
+            if processes == 1
+            else partial(train_together, processes=processes)
+        )(
             pair.base.x_TD,
             pair.candidate.x_TD,
             _config(context),
             seed=seed,
-            device=native_device(),
             moving_RD=load_directions(attributed),
             weight_T=token_weights(harvest),
             checkpoint=context.work("train", part) / "training",
