@@ -260,3 +260,23 @@ def alignment(
     from deploy.bench.alignment.command import run
 
     run(work, out, base, texts, seed)
+
+
+@app.command("diff")
+@explained
+def whole_diff(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Random models, a short recipe: to see that it works.")
+    ] = False,
+    base: Measured = None,
+    out: KeptAt = DIRECTORY,
+    image: Annotated[Path, typer.Option(help="The plot of the full run.")] = Path(
+        "docs/images/diff.svg"
+    ),
+) -> None:
+    """Time a check from the push to the verdict, cold and with a known base, and how it grows."""
+    from deploy.bench.checkpoint import measured_checkpoint
+    from deploy.bench.diff.command import FULL, SHORT, run
+
+    with measured_checkpoint(quick, base) as path:
+        run(SHORT if quick else FULL, path, None if quick else out, None if quick else image)
