@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from dfc.perturbation import Noise, perturb
 from monitor.settings import load_settings
 from workers.check import check_pair
+from workers.diff import DESCRIBE
 from workers.progress import DiffProgress, terminal_progress
 
 CHANGE = 0.02
@@ -56,8 +57,8 @@ class Bench:
         return path
 
     def check(self, candidate: Path, **recipe: Any) -> Check:
-        """Check `candidate`, by a recipe that differs in what is given. Raises RuntimeError where
-        nothing could be decided."""
+        """Check `candidate`, by a recipe that differs in what is given. Raises RuntimeError where a
+        stage failed."""
         heard: dict[str, float] = {}
         recipe = {**self._recipe, **recipe}
         settings = load_settings(data_dir=self._directory / "data", recipe=recipe)
@@ -72,8 +73,8 @@ class Bench:
             candidate, str(self._base), None, settings, None, heard_progress, lambda _: None
         )
         seconds = time.monotonic() - begun
-        if verdict.verdict == "undecided":
-            raise RuntimeError(f"{candidate.name} was not decided: {verdict.reasons[0]}")
+        if heard and DESCRIBE not in heard:
+            raise RuntimeError(f"{candidate.name}: ended early: {verdict.reasons[0]}")
         return Check(seconds, heard, verdict.verdict, verdict.recipe.tokens or 0)
 
 
