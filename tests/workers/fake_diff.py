@@ -7,7 +7,7 @@ raises, refused-* can't be compared, deaf-* does not stop, reaching-* tries a po
 wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was flagged; of
 faltering-* one fails the first time. All others pass. filling-* keeps a result of 2 MiB, opening-*
 300 files, growing-* takes all the memory that it gets. Every start is noted in a file beside the
-candidate.
+candidate. What is kept as the features of a version is its name, and the earlier ones are told.
 """
 
 import mmap
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from alerts.pages.evidence import Evidence
+from alerts.verdict import EarlierVersion
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings
 from tests.alerts import samples
@@ -87,9 +88,13 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
             "candidate": sample.candidate.model_copy(
                 update={"digest": job.candidate.content_digest}
             ),
+            "earlier": [
+                EarlierVersion(name=one.name, not_compared=one.features.read_text())
+                for one in job.earlier
+            ],
         }
     )
-    return Outcome(verdict, Evidence(), failure)
+    return Outcome(verdict, Evidence(), failure, candidate.name.encode())
 
 
 def starts_of(candidate: Path) -> int:

@@ -1,8 +1,6 @@
 """Features are recognised from one version of a line to the next, and nothing is decided by it."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,11 @@ from alerts.verdict import Verdict
 from monitor.settings import Settings
 from tests.workers.conftest import Silent, changed, side_of
 from workers import recognise
-from workers.check import check_pair
 from workers.diff import run_diff
 from workers.job import EarlierVersion, Job
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
 from workers.keeping.store import LocalStore
-from workers.outcome import FEATURES, Outcome, report_directory
+from workers.outcome import Outcome
 
 
 @pytest.fixture
@@ -165,30 +162,3 @@ def test_an_error_costs_a_caveat_and_no_verdict(
     verdict, caveats = after(job, settings, store, ("v2", kept))
     assert otherwise(verdict) == otherwise(outcome.verdict)
     assert len(caveats) == 1 and "RuntimeError: out of numbers" in caveats[0]
-
-
-@contextmanager
-def silent() -> Iterator[Silent]:
-    yield Silent()
-
-
-def test_the_service_keeps_features_and_compares_the_next_version_with_them(
-    tiny_checkpoint: Path,
-    changed_checkpoint: Path,
-    contrary_checkpoint: Path,
-    settings: Settings,
-) -> None:
-    def check(candidate: Path, line: str | None) -> Verdict:
-        return check_pair(candidate, str(tiny_checkpoint), line, settings, None, silent, print)
-
-    first = check(changed_checkpoint, "assistant")
-    assert (report_directory(settings.data_dir, first) / FEATURES).is_file()
-    assert first.earlier == []
-    second = check(contrary_checkpoint, "assistant")
-    assert [(v.name, v.not_compared) for v in second.earlier] == [(changed_checkpoint.name, None)]
-    new = [feature for feature in second.features if feature.side == "candidate"]
-    assert new and all(feature.seen_before is not None for feature in new)
-    # Another line, and a comparison without one, know nothing of it.
-    assert check(contrary_checkpoint, "other").earlier == []
-    assert check(contrary_checkpoint, None).earlier == []
-    assert side_of(contrary_checkpoint).content_digest == second.candidate.digest

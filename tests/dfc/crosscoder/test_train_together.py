@@ -80,19 +80,6 @@ def test_two_that_were_stopped_go_on_as_one(tmp_path: Path) -> None:
     assert_equal(stopped, train(base_TD, candidate_TD, config("strict"), seed=3))
 
 
-def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
-    base_TD, candidate_TD, _, _ = planted(tokens=200)
-    with pytest.raises(RuntimeError, match="fewer than one batch of 256"):
-        train_together(
-            base_TD,
-            candidate_TD,
-            config("tied"),
-            seed=0,
-            processes=1,
-            checkpoint=tmp_path / "training",
-        )
-
-
 def test_a_batch_that_can_not_be_divided_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicas, "count", lambda: 2)
     with pytest.raises(ValueError, match=r"dfc\.batch: 255 tokens can't be divided among 2"):
