@@ -39,7 +39,7 @@ def compared_with(verdict: Verdict) -> str:
     if compared:
         sentences.append(f"New features were compared with those of {', '.join(compared)}.")
     sentences += [
-        f"They were not compared with those of {version.name}: {version.not_compared}."
+        f"New features were not compared with those of {version.name}: {version.not_compared}."
         for version in verdict.earlier
         if version.not_compared is not None
     ]

@@ -34,8 +34,8 @@ def test_how_alike_is_that_of_the_newest_version() -> None:
 def test_versions_that_were_not_compared_are_told_with_the_reason() -> None:
     verdict = samples.flagged()
     assert compared_with(verdict) == (
-        "New features were compared with those of step_4600. They were not compared with those of "
-        "step_4400: its features were read after block 20, these after 22."
+        "New features were compared with those of step_4600. New features were not compared with "
+        "those of step_4400: its features were read after block 20, these after 22."
     )
     assert compared_with(verdict.model_copy(update={"earlier": []})) == ""
 

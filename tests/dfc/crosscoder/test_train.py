@@ -1,5 +1,6 @@
 """Training: a planted change is found, a killed run ends where an unbroken one does."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dfc.crosscoder.config import DfcConfig, ScreenConfig
+from dfc.crosscoder.model import Dfc
 from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train
 from dfc.crosscoder.training_run import Draw, annealed_k, learning_rate_factor
 from dfc.screening.exclusive_codes import exclusive_codes
@@ -257,3 +259,30 @@ def test_what_moves_the_words_is_listed_before_what_is_loud(tmp_path: Path) -> N
     first, *others = found.features
     assert first.row == found.candidate_listed[0][0] == 0
     assert first.delta_energy < max(other.delta_energy for other in others)
+
+
+def test_a_warm_shared_block_would_change_no_feature() -> None:
+    """Why no training goes on from that of the version before (docs/method.md)."""
+    base_TD, candidate_TD, direction_D, _ = planted()
+    config = CONFIG.model_copy(update={"steps": 60})
+    known = train(base_TD, candidate_TD, config, seed=1).model.state_dict()
+
+    def warm(config: DfcConfig, d_base: int, d_candidate: int) -> Dfc:
+        model = Dfc(config, d_base, d_candidate)
+        shared = ("encoder_base", "encoder_candidate", "decoder_base", "shared_bias", "bias_base")
+        with torch.no_grad():
+            for name in shared:
+                model.get_parameter(name).copy_(known[name])
+        return model
+
+    def trained(crosscoder: Callable[[DfcConfig, int, int], Dfc]) -> Dfc:
+        moving_RD = direction_D[None]
+        return train(
+            base_TD, candidate_TD, config, seed=0, moving_RD=moving_RD, crosscoder=crosscoder
+        ).model
+
+    one, other = trained(Dfc), trained(warm)
+    assert not torch.equal(one.decoder_base, other.decoder_base)
+    for block, block_of_other in ((one.base, other.base), (one.candidate, other.candidate)):
+        for parameter, same in zip(block.parameters(), block_of_other.parameters(), strict=True):
+            torch.testing.assert_close(parameter, same, rtol=0, atol=1e-5)
