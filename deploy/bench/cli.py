@@ -1,5 +1,7 @@
 """`latentwatch bench`: every figure in docs/benchmarks.md is made by one of these commands."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,8 @@ KeptAt = Annotated[Path, typer.Option(help="Where the result of the full run is 
 @app.callback()
 def bench() -> None:
     """Commands import what they measure when they run: the others need neither torch nor peft."""
+    # As Ctrl-C does: else the servers and processes that a benchmark has started would go on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @app.command()
