@@ -22,7 +22,6 @@ COMMAND = [sys.executable, "-c", "from monitor.cli import app; app()"]
 STOPPED_AT = [
     ("store/artifacts/diffs/*/answers/*", signal.SIGINT),
     ("store/work/diffs/*/train-0/*/training/state.json", signal.SIGKILL),
-    ("store/artifacts/diffs/*/train-0/*", signal.SIGKILL),
 ]
 """Files in the data directory at whose appearance a process gets a signal; Ctrl-C is SIGINT."""
 GIVE_UP_SECONDS = 300.0
