@@ -25,8 +25,9 @@ class EarlierVersion(NamedTuple):
     """A version of the line that was checked before."""
 
     name: str
-    features: Path
-    """Of `workers.keeping.known_features`."""
+    features: Path | None
+    """Of `workers.keeping.known_features`; None where nothing is kept: it was not compared so far,
+    or had the base's weights."""
 
 
 class Job(NamedTuple):

@@ -13,7 +13,6 @@ from torch import Tensor
 from alerts.verdict import EarlierVersion, Feature, Sighting
 from dfc.engines.engine import FeatureBank
 from dfc.screening.likeness import SAME, likeness
-from monitor.errors import LatentwatchError
 from workers import job
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
 from workers.outcome import Outcome
@@ -47,10 +46,12 @@ def with_sightings(
     them by. It stays as it is where the stages did not come as far as features."""
     if found is None:
         return outcome
+    new = [f for f in outcome.verdict.features if f.side == "candidate"][:MOST]
+    row_of = {f.id: f.row for f in found.screened.features if f.side == "candidate"}
+    rows, bank = [row_of[f.id] for f in new], found.banks.bank("candidate")
+    outcome = outcome._replace(features=_kept(bank, rows, new))
     try:
-        return _with_sightings(outcome, earlier, found)
-    except LatentwatchError:  # such as a cancelled check
-        raise
+        compared = [_compared(version, bank, rows, found.states) for version in earlier]
     except Exception as error:
         logger.exception("the features were not compared with those of earlier versions")
         reason = f"{type(error).__name__}: {error}"
@@ -58,15 +59,6 @@ def with_sightings(
         evidence = outcome.evidence
         evidence = evidence.model_copy(update={"caveats": [*evidence.caveats, caveat]})
         return outcome._replace(evidence=evidence)
-
-
-def _with_sightings(
-    outcome: Outcome, earlier: Sequence[job.EarlierVersion], found: NewFeatures
-) -> Outcome:
-    new = [f for f in outcome.verdict.features if f.side == "candidate"][:MOST]
-    row_of = {f.id: f.row for f in found.screened.features if f.side == "candidate"}
-    rows, bank = [row_of[f.id] for f in new], found.banks.bank("candidate")
-    compared = [_compared(version, bank, rows, found.states) for version in earlier]
     real = [one for one in compared if one.version.not_compared is None]
     seen = {
         feature.id: [sighting for one in real if (sighting := one.sightings[r]) is not None]
@@ -77,9 +69,7 @@ def _with_sightings(
         f.model_copy(update={"seen_before": seen.get(f.id)}) for f in outcome.verdict.features
     ]
     update = {"features": features, "earlier": [one.version for one in compared]}
-    return outcome._replace(
-        verdict=outcome.verdict.model_copy(update=update), features=_kept(bank, rows, new)
-    )
+    return outcome._replace(verdict=outcome.verdict.model_copy(update=update))
 
 
 def _compared(
@@ -89,6 +79,9 @@ def _compared(
     states: Callable[[], PairedStates],
 ) -> _Compared:
     nothing: list[Sighting | None] = [None] * len(rows)
+    if earlier.features is None:
+        unknown = "no features are kept of it"
+        return _Compared(EarlierVersion(name=earlier.name, not_compared=unknown), nothing)
     try:
         known = read_known_features(earlier.features)
     except ValueError as error:

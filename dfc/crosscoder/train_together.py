@@ -34,16 +34,17 @@ def train_together(
     moving_RD: Tensor | None = None,
     weight_T: Tensor | None = None,
     checkpoint: Path,
+    scratch: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainedDfc:
     """As `train` with the whole batch, up to rounding, in as many `processes` of this host.
 
-    What is saved at `checkpoint` a run of any number of processes goes on with. Raises RuntimeError
-    with the last lines of their errors when they fail. A KeyboardInterrupt or SystemExit of
-    `progress` saves the run first.
+    In the directory `scratch` they find a copy of the states, of which each loads all. What is
+    saved at `checkpoint` a run of any number of processes goes on with. Raises RuntimeError with
+    the last lines of their errors when they fail. A KeyboardInterrupt or SystemExit of `progress`
+    saves the run first.
     """
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix=".together-", dir=checkpoint.parent))
+    directory = Path(tempfile.mkdtemp(prefix=".together-", dir=scratch))
     try:
         tensors = {"base": base_TD, "candidate": candidate_TD}
         tensors |= {"moving": moving_RD} if moving_RD is not None else {}
@@ -81,16 +82,21 @@ def _run(directory: Path, processes: int, progress: Callable[[int, int], None] |
         running = subprocess.Popen(
             [
                 *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+                # Its own name may stand for an address that can't be reached from here.
+                *("--local-addr", "127.0.0.1", "--log-dir", str(directory)),
                 *("--nproc-per-node", str(processes), "--no-python"),
-                *(sys.executable, "-m", "dfc.crosscoder.replica", str(directory)),
+                *(sys.executable, "-m", "dfc.crosscoder.train_part", str(directory)),
             ],
+            stdin=subprocess.PIPE,  # ends with this process, and they with it
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             env=_environment(processes),
+            # A signal to the group of this process is for it alone: it sees to the others.
+            start_new_session=True,
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
-        assert running.stdout is not None
+        assert running.stdout is not None and running.stdin is not None
         try:
             for line in running.stdout:
                 if progress is not None:
@@ -100,6 +106,7 @@ def _run(directory: Path, processes: int, progress: Callable[[int, int], None] |
             raise
         finally:
             running.wait()
+            running.stdin.close()
     if running.returncode:
         said = (directory / _ERRORS).read_text(errors="replace")[-_ERROR_SHOWN:]
         raise RuntimeError(f"{processes} processes that train together failed:\n{said}")

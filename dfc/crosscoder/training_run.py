@@ -84,9 +84,9 @@ class TrainingRun:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
+        replicas.average_gradients(self.model.parameters())
         if self.step == 0:
             self._check_gradients()
-        replicas.average_gradients(self.model.parameters())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
         self.optimiser.step()
         self._observe(kept, threshold)

@@ -11,8 +11,8 @@ from dfc.screening.firing import firing
 from dfc.screening.similarity import correlations, cosines
 
 SAME = 0.4
-"""From this likeness on two features count as one: no two features of different updates were as
-alike, and two trainings on one update agree on two features in five (docs/benchmarks.md)."""
+"""From this likeness on two features count as one: features of different updates were at most 0.29
+alike, and two trainings on one update agree on two features in five (docs/method.md)."""
 
 
 class Likeness(NamedTuple):

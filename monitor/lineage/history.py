@@ -53,28 +53,31 @@ def earlier_verdicts(
 ) -> list[tuple[str, Verdict]]:
     """Of the versions that the line had before this candidate and that have a verdict, the last
     ones, at most `most`: names and newest verdicts, the newest version first."""
-    candidate = (
-        select(Version.id)
-        .join(Line, Line.id == Version.line_id)
-        .where(Line.name == line_name, Version.content_digest == candidate_digest)
-        .scalar_subquery()
-    )
-    rows = session.execute(
-        select(Version.id, Version.name, Diff.verdict)
-        .join(Line, Line.id == Version.line_id)
-        .join(
-            Diff,
-            (Diff.line_id == Version.line_id) & (Diff.candidate_digest == Version.content_digest),
+    line = session.scalars(select(Line).filter_by(name=line_name)).one_or_none()
+    candidate = session.scalar(
+        select(Version.id).where(
+            Version.line_id == (line.id if line else None),
+            Version.content_digest == candidate_digest,
         )
-        .where(Line.name == line_name, Version.id < candidate, Diff.verdict.is_not(None))
-        .order_by(Version.id.desc(), Diff.finished_at.desc())
     )
-    newest: dict[int, tuple[str, str]] = {}
-    for id_, name, text in rows:
-        if id_ not in newest and len(newest) == most:
-            break
-        newest.setdefault(id_, (name, text or ""))
-    return [(name, Verdict.model_validate_json(text)) for name, text in newest.values()]
+    if line is None or candidate is None:
+        return []
+    verdicts = select(Diff.verdict).where(Diff.line_id == line.id, Diff.verdict.is_not(None))
+    versions = session.execute(
+        select(Version.name, Version.content_digest)
+        .where(
+            Version.line_id == line.id,
+            Version.id < candidate,
+            verdicts.where(Diff.candidate_digest == Version.content_digest).exists(),
+        )
+        .order_by(Version.id.desc())
+        .limit(most)
+    ).all()
+    found = []
+    for name, digest in versions:
+        newest = verdicts.where(Diff.candidate_digest == digest).order_by(Diff.finished_at.desc())
+        found.append((name, Verdict.model_validate_json(session.scalar(newest.limit(1)) or "")))
+    return found
 
 
 def against_of(base: str | None, anchor: str | None) -> Against:

@@ -89,8 +89,8 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
                 update={"digest": job.candidate.content_digest}
             ),
             "earlier": [
-                EarlierVersion(name=one.name, not_compared=one.features.read_text())
-                for one in job.earlier
+                EarlierVersion(name=name, not_compared=path and path.read_text())
+                for name, path in job.earlier
             ],
         }
     )

@@ -38,6 +38,6 @@ def test_a_version_is_compared_with_what_is_kept_of_the_earlier_ones(
         f"reports/assistant/{side_of(first).content_digest[:12]}-*/{FEATURES}"
     )
     kept.unlink()
-    assert earlier(third, "assistant") == [("c", "c")]
+    assert earlier(third, "assistant") == [("c", "c"), ("b", None)]
     # Another line, and comparisons outside of any, know nothing of it.
     assert earlier(third, "other") == earlier(second, None) == earlier(third, None) == []

@@ -102,3 +102,23 @@ def test_settings_of_vllm_reach_it_and_its_key_does_not() -> None:
 def test_a_host_without_vllm_says_so(settings: Settings) -> None:
     with pytest.raises(WorkplaceError, match=r"^recipe\.engine: vLLM is not installed here"):
         check_engine(vllm(settings))
+
+
+def together(settings: Settings) -> Settings:
+    limits = settings.limits.model_copy(update={"training_processes": 2})
+    return settings.model_copy(update={"limits": limits})
+
+
+def test_processes_that_train_together_have_a_network_of_their_own_or_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isolation_for(together(settings)) == without_network(loopback=True)
+    assert isolation_for(settings) == without_network()
+    asking = {"explainer": ExplainerSettings(base_url=HttpUrl("http://localhost:1/v1"), model="m")}
+    check_engine(settings.model_copy(update=asking))
+    with pytest.raises(WorkplaceError, match="listen on ports, and a comparison that asks"):
+        check_engine(together(settings).model_copy(update=asking))
+    monkeypatch.setattr(engines, "without_network", lambda loopback=False: ())
+    check_engine(settings)
+    with pytest.raises(WorkplaceError, match=r"need a network namespace.*set it to 1"):
+        check_engine(together(settings))

@@ -42,7 +42,7 @@ def kept(outcome: Outcome, tmp_path: Path) -> Path:
 
 
 def after(
-    job: Job, settings: Settings, store: LocalStore, *earlier: tuple[str, Path]
+    job: Job, settings: Settings, store: LocalStore, *earlier: tuple[str, Path | None]
 ) -> tuple[Verdict, list[str]]:
     """The verdict where the line has these earlier versions, and its caveats."""
     job = job._replace(earlier=tuple(EarlierVersion(*one) for one in earlier))
@@ -81,18 +81,37 @@ def test_features_that_come_again_are_recognised(
     assert otherwise(again) == otherwise(first)
 
 
-def test_other_features_are_not(
-    kept: Path, job: Job, settings: Settings, store: LocalStore
+@pytest.mark.parametrize(("cosine", "seen"), [(0.38, False), (0.42, True)])
+def test_features_that_fire_alike_are_one_if_they_write_alike_enough(
+    cosine: float, seen: bool, kept: Path, job: Job, settings: Settings, store: LocalStore
 ) -> None:
     known = read_known_features(kept)
-    generator = torch.Generator().manual_seed(0)
-    turned = torch.randn(known.bank.decoder_KD.shape, generator=generator)
-    other = known._replace(bank=known.bank._replace(decoder_KD=turned))
-    kept.write_bytes(to_bytes(other))
+    row_KD = torch.nn.functional.normalize(known.bank.decoder_KD, dim=1)
+    other_KD = torch.randn(row_KD.shape, generator=torch.Generator().manual_seed(0))
+    other_KD -= (other_KD * row_KD).sum(1, keepdim=True) * row_KD
+    across_KD = torch.nn.functional.normalize(other_KD, dim=1)
+    turned_KD = cosine * row_KD + (1 - cosine**2) ** 0.5 * across_KD
+    kept.write_bytes(to_bytes(known._replace(bank=known.bank._replace(decoder_KD=turned_KD))))
     verdict, _ = after(job, settings, store, ("v2", kept))
-    assert [f.seen_before for f in verdict.features if f.side == "candidate"] == [
-        [] for _ in known.ids
-    ]
+    found = [f.seen_before for f in verdict.features if f.side == "candidate"]
+    assert found and all(bool(one) is seen for one in found)
+
+
+def test_so_many_features_are_kept_and_compared_those_that_remove_most(
+    kept: Path,
+    job: Job,
+    settings: Settings,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recognise, "MOST", 1)
+    job = job._replace(earlier=(EarlierVersion("v2", kept),))
+    outcome = run_diff(job, settings, store, Silent())
+    first, *others = (f for f in outcome.verdict.features if f.side == "candidate")
+    assert first.seen_before and [f.seen_before for f in others] == [None] * len(others) != []
+    assert outcome.features is not None
+    kept.write_bytes(outcome.features)
+    assert read_known_features(kept).ids == [first.id]
 
 
 def test_what_can_not_be_compared_says_why_and_changes_nothing(
@@ -112,6 +131,9 @@ def test_what_can_not_be_compared_says_why_and_changes_nothing(
 
     bank, layer = known.bank, known.bank.layer
     short = bank._replace(encoder_KD=bank.encoder_KD[:, 1:], decoder_KD=bank.decoder_KD[:, 1:])
+    nothing = bank.bias_K.clone()
+    nothing[0] = torch.nan
+    lopsided = bank._replace(encoder_KD=bank.encoder_KD[:, 1:])
     names = to_bytes(known._replace(ids=[*known.ids, "candidate-999"]))
     with caplog.at_level(logging.WARNING):
         verdict, caveats = after(
@@ -123,12 +145,18 @@ def test_what_can_not_be_compared_says_why_and_changes_nothing(
             place("cut off", to_bytes(known)[:-40]),
             place("other names", names),
             place("no file of ours", b"{}"),
+            place("lopsided", to_bytes(known._replace(bank=lopsided))),
+            place("no number", to_bytes(known._replace(bank=bank._replace(bias_K=nothing)))),
+            place("later", to_bytes(known).replace(b"features/1", b"features/9")),
             ("gone", tmp_path / "gone"),
+            ("never kept", None),
         )
     reasons = {version.name: version.not_compared for version in verdict.earlier}
     assert reasons["deeper"] is not None and f"after block {layer + 1}" in reasons["deeper"]
     assert reasons["narrow"] == "its states have another width"
-    unreadable = ("cut off", "other names", "no file of ours", "gone")
+    assert reasons.pop("never kept") == "no features are kept of it"
+    unreadable = reasons.keys() - {"deeper", "narrow"}
+    assert len(unreadable) == 7
     for name in unreadable:
         assert reasons[name] == "its features can't be read"
         assert str(tmp_path / name) in caplog.text

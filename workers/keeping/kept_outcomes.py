@@ -84,7 +84,7 @@ def evidence_of(settings: Settings, verdict: Verdict) -> Evidence:
 def earlier_versions(
     sessions: sessionmaker[Session], settings: Settings, job: Job
 ) -> tuple[EarlierVersion, ...]:
-    """The versions of the job's line that were checked before and of which features are kept."""
+    """The last versions that the job's line had before its candidate, and were checked."""
     if job.line is None:
         return ()
     digest = job.candidate.content_digest
@@ -95,7 +95,7 @@ def earlier_versions(
         logger.warning("features are not compared with those of earlier versions: %s", error)
         return ()
     places = [(name, find_outcome(settings, verdict) / FEATURES) for name, verdict in verdicts]
-    return tuple(EarlierVersion(name, path) for name, path in places if path.is_file())
+    return tuple(EarlierVersion(name, path if path.is_file() else None) for name, path in places)
 
 
 def _bring(shared: SharedStore, name: str, directory: Path) -> None:

@@ -55,6 +55,21 @@ def read_known_features(path: Path) -> KnownFeatures:
         names = _Names.model_validate_json(metadata["names"])
     except (OSError, SafetensorError, KeyError, ValidationError) as error:
         raise ValueError(f"{path}: can't be read ({error})") from error
-    if not len(bank.decoder_KD) == len(names.ids) == len(names.labels):
-        raise ValueError(f"{path}: names and directions differ in number")
-    return KnownFeatures(bank, names.ids, names.labels)
+    known = KnownFeatures(bank, names.ids, names.labels)
+    if not _is_sound(known):
+        raise ValueError(f"{path}: its names and tensors do not fit each other")
+    return known
+
+
+def _is_sound(known: KnownFeatures) -> bool:
+    """Whether all tensors are of as many features, and finite."""
+    if known.bank.decoder_KD.dim() != 2 or len(known.labels) != len(known.ids):
+        return False
+    K, d = len(known.ids), known.bank.decoder_KD.shape[1]
+    return all(
+        value.shape == ((K, d) if name.endswith("_KD") else (K,))
+        and value.is_floating_point()
+        and bool(value.isfinite().all())
+        for name, value in known.bank._asdict().items()
+        if name != "layer"
+    )

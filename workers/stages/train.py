@@ -70,7 +70,7 @@ def _train(
         trained = (
             partial(train, device=native_device())
             if processes == 1
-            else partial(train_together, processes=processes)
+            else partial(train_together, processes=processes, scratch=directory)
         )(
             pair.base.x_TD,
             pair.candidate.x_TD,

@@ -90,6 +90,7 @@ def test_of_earlier_versions_the_newest_verdicts_are_known(
     anchor = add_version("v0", trusted=True)
     again = compare(sessions, line, anchor, versions[1], 30.0)
     this = versions[-1].content_digest
+    compare(sessions, line, base, add_version("step-9"))  # after the candidate
 
     def earlier(of_line: str, most: int) -> list[tuple[str, Verdict]]:
         with sessions() as session:

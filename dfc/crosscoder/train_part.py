@@ -1,16 +1,18 @@
 """One of several processes that train a crosscoder together; `torchrun` starts them.
 
-    torchrun --standalone --nproc-per-node 2 -m dfc.crosscoder.replica DIRECTORY
+    torchrun --standalone --nproc-per-node 2 -m dfc.crosscoder.train_part DIRECTORY
 
 The directory is that of `dfc.crosscoder.train_together`, and has to be seen by all of them. The
 first process tells its steps as lines of JSON on standard output and, on SIGTERM, saves the run at
-its next step; the others end with it.
+its next step; the others end with it. All end when standard input does: who started `torchrun` has
+its other end, and is gone then.
 """
 
 import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -20,7 +22,6 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from dfc.crosscoder import replicas
 from dfc.crosscoder.train import save_trained, train
 from dfc.crosscoder.train_together import TRAINED, read_task
-from dfc.death import die_with_parent
 
 STOPPED = 75
 """Exit code after SIGTERM."""
@@ -29,7 +30,7 @@ STOPPED = 75
 @record  # has torchrun tell the error
 def main(directory: Path) -> None:
     """Train what lies in `directory`; the result lies there too."""
-    die_with_parent(os.getppid())
+    threading.Thread(target=_die_with_starter, daemon=True).start()
     stopping = False
 
     def stop(*_: object) -> None:
@@ -50,6 +51,12 @@ def main(directory: Path) -> None:
     if replicas.is_first():
         save_trained(directory / TRAINED, trained)
     dist.destroy_process_group()
+
+
+def _die_with_starter() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _device() -> str:
