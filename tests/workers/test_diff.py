@@ -126,7 +126,7 @@ def test_a_shift_is_traced_to_features(
         dfc=recipe.dfc | {"steps": 80},
     )
     job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
-    verdict, evidence, _ = run_diff(job, settings, store, Silent())
+    verdict, evidence, _, _ = run_diff(job, settings, store, Silent())
 
     assert verdict.verdict == "flagged"
     (behaviour,) = verdict.behaviours
@@ -160,7 +160,7 @@ def test_padded_embeddings_make_no_other_architecture(
     settings = changed(settings, suites=suites, seeds=[0], dfc=recipe.dfc | {"steps": 80})
     padded = pad_checkpoint(contrary_checkpoint, tmp_path / "padded")
     job = Job(None, side_of(tiny_checkpoint), side_of(padded))
-    verdict, evidence, failure = run_diff(job, settings, store, Silent())
+    verdict, evidence, failure, _ = run_diff(job, settings, store, Silent())
     assert failure is None and evidence.caveats == []
     assert verdict.verdict == "flagged" and verdict.behaviours[0].ceiling is not None
     new = [feature for feature in verdict.features if feature.side == "candidate"]
@@ -175,7 +175,7 @@ def test_equal_weights_are_probed_and_nothing_else(
     template.write_text(template.read_text().replace("assistant", "helper"))
     job = Job("assistant", side_of(tiny_checkpoint), side_of(other))
     heard = Heard()
-    verdict, evidence, _ = run_diff(job, settings, store, heard)
+    verdict, evidence, _, _ = run_diff(job, settings, store, heard)
 
     assert [stage for stage, _ in heard.stages] == ["answers", "probe"]
     assert verdict.behaviours[0].shift is not None
@@ -188,7 +188,7 @@ def test_equal_weights_and_files_do_not_shift(
     tiny_checkpoint: Path, settings: Settings, store: LocalStore
 ) -> None:
     job = Job("assistant", side_of(tiny_checkpoint), side_of(tiny_checkpoint))
-    verdict, _, _ = run_diff(job, settings, store, Silent())
+    verdict, _, _, _ = run_diff(job, settings, store, Silent())
     assert verdict.behaviours[0].shift == 0.0
     assert verdict.verdict != "flagged"
 
@@ -209,7 +209,7 @@ def test_a_failing_stage_leaves_it_undecided(
     job: Job, settings: Settings, store: LocalStore
 ) -> None:
     too_large = changed(settings, dfc=settings.recipe.dfc | {"batch": 5_000})
-    verdict, _, failure = run_diff(job, too_large, store, Silent())
+    verdict, _, failure, _ = run_diff(job, too_large, store, Silent())
     assert verdict.verdict == "undecided"
     assert verdict.reasons[0].startswith("The stage train failed: ValueError:")
     assert failure == verdict.reasons[0]
@@ -230,7 +230,7 @@ def test_a_failing_stage_does_not_hide_a_shift(
         dfc=settings.recipe.dfc | {"batch": 5_000},
     )
     job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
-    verdict, _, failure = run_diff(job, settings, store, Silent())
+    verdict, _, failure, _ = run_diff(job, settings, store, Silent())
     assert (verdict.verdict, verdict.severity) == ("flagged", "warning")
     assert failure is not None and "stage train failed" in failure
     assert failure in verdict.reasons
@@ -280,7 +280,7 @@ def test_a_checkpoint_that_changes_meanwhile_is_undecided(
     job = Job("assistant", side_of(tiny_checkpoint), side_of(pushed))
     config = json.loads((pushed / "config.json").read_text())
     (pushed / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.01}))
-    verdict, _, failure = run_diff(job, settings, store, Silent())
+    verdict, _, failure, _ = run_diff(job, settings, store, Silent())
     assert verdict.verdict == "undecided" and verdict.behaviours == []
     assert failure is not None and "source changed during the check" in failure
     assert failure == verdict.reasons[0]
@@ -333,6 +333,6 @@ def test_no_room_is_named_and_the_same_call_goes_on(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     heard = Heard()
-    verdict, _, failure = run_diff(job, settings, store, heard)
+    verdict, _, failure, _ = run_diff(job, settings, store, heard)
     assert failure is None and ("answers", True) in heard.stages
     assert len(heard.stages) == len(STAGES) and verdict.timings.keys() == set(STAGES)

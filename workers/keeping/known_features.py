@@ -4,9 +4,8 @@ They outlast everything else that a check keeps: another recipe or another relea
 may have found them.
 """
 
-import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -15,12 +14,16 @@ from safetensors.torch import save
 from dfc.engines.engine import FeatureBank
 from workers.stages.banks import bank_tensors, read_bank_tensors
 
-_SCHEMA = "latentwatch.features/1"
+_ENTRY = "latentwatch"
 
 
-class _Names(BaseModel):
+class _About(BaseModel):
+    """In one entry of the file's metadata, since entries come in any order."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    schema_: Literal["latentwatch.features/1"] = "latentwatch.features/1"
+    layer: int
     ids: list[str]
     labels: list[str | None]
 
@@ -35,27 +38,19 @@ class KnownFeatures(NamedTuple):
 
 def to_bytes(known: KnownFeatures) -> bytes:
     """As a file of safetensors."""
-    names = _Names(ids=known.ids, labels=known.labels)
-    metadata = {
-        "schema": _SCHEMA,
-        "layer": str(known.bank.layer),
-        "names": json.dumps(names.model_dump()),
-    }
-    return save(bank_tensors(known.bank), metadata)
+    about = _About(layer=known.bank.layer, ids=known.ids, labels=known.labels)
+    return save(bank_tensors(known.bank), {_ENTRY: about.model_dump_json()})
 
 
 def read_known_features(path: Path) -> KnownFeatures:
     """What `to_bytes` made. Raises ValueError where it can't be read."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("schema") != _SCHEMA:
-                raise ValueError(f"{path}: its schema is not {_SCHEMA}")
-            bank = FeatureBank(layer=int(metadata["layer"]), **read_bank_tensors(file))
-        names = _Names.model_validate_json(metadata["names"])
+            about = _About.model_validate_json((file.metadata() or {})[_ENTRY])
+            bank = FeatureBank(layer=about.layer, **read_bank_tensors(file))
     except (OSError, SafetensorError, KeyError, ValidationError) as error:
         raise ValueError(f"{path}: can't be read ({error})") from error
-    known = KnownFeatures(bank, names.ids, names.labels)
+    known = KnownFeatures(bank, about.ids, about.labels)
     if not _is_sound(known):
         raise ValueError(f"{path}: its names and tensors do not fit each other")
     return known
