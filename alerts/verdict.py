@@ -166,7 +166,7 @@ class Reach(Record):
     """Rise of the loss on neutral text, nats per token."""
 
 
-class Sighting(Record):
+class SeenBefore(Record):
     """A feature of an earlier version of the line that counts as the same
     (`dfc.screening.likeness`)."""
 
@@ -209,7 +209,7 @@ class Feature(Record):
     effects: list[FeatureEffect]
     reach: list[Reach] = []
     """Behaviours that it moves beyond random directions when it is turned up."""
-    seen_before: list[Sighting] | None = None
+    seen_before: list[SeenBefore] | None = None
     """In earlier versions, the newest first; None where it was compared with none."""
 
 

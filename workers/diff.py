@@ -22,7 +22,7 @@ from workers.keeping.store import Store
 from workers.models import Models
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
-from workers.recognise import NewFeatures, with_sightings
+from workers.recognise import NewFeatures, with_seen_before
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
 from workers.stages.decide import decide_diff
@@ -91,7 +91,7 @@ def run_diff(
             return decided(stages.findings, reason)
         stages.findings.undescribed = reason
     findings = stages.findings
-    outcome = with_sightings(decided(findings), job.earlier, stages.new_features)
+    outcome = with_seen_before(decided(findings), job.earlier, stages.new_features)
     return with_explanations(outcome, findings.descriptions, settings.explainer, store, progress)
 
 

@@ -21,7 +21,7 @@ class Side(NamedTuple):
         return Checkpoint(digest=self.content_digest, locator=self.locator)
 
 
-class EarlierVersion(NamedTuple):
+class CheckedVersion(NamedTuple):
     """A version of the line that was checked before."""
 
     name: str
@@ -36,7 +36,7 @@ class Job(NamedTuple):
     line: str | None
     base: Side
     candidate: Side
-    earlier: tuple[EarlierVersion, ...] = ()
+    earlier: tuple[CheckedVersion, ...] = ()
     """The newest first. Nothing is decided by them."""
 
     @property

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from alerts.verdict import EarlierVersion, Feature, Sighting
+from alerts.verdict import EarlierVersion, Feature, SeenBefore
 from dfc.engines.engine import FeatureBank
 from dfc.screening.likeness import SAME, likeness
-from workers import job
+from workers.job import CheckedVersion
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
 from workers.outcome import Outcome
 from workers.stages.harvest import PairedStates
@@ -35,12 +35,12 @@ class NewFeatures(NamedTuple):
 
 class _Compared(NamedTuple):
     version: EarlierVersion
-    sightings: list[Sighting | None]
+    seen: list[SeenBefore | None]
     """By feature of the candidate."""
 
 
-def with_sightings(
-    outcome: Outcome, earlier: Sequence[job.EarlierVersion], found: NewFeatures | None
+def with_seen_before(
+    outcome: Outcome, earlier: Sequence[CheckedVersion], found: NewFeatures | None
 ) -> Outcome:
     """`outcome` with where its features were seen before, and with what later versions recognise
     them by. It stays as it is where the stages did not come as far as features."""
@@ -61,7 +61,7 @@ def with_sightings(
         return outcome._replace(evidence=evidence)
     real = [one for one in compared if one.version.not_compared is None]
     seen = {
-        feature.id: [sighting for one in real if (sighting := one.sightings[r]) is not None]
+        feature.id: [before for one in real if (before := one.seen[r]) is not None]
         for r, feature in enumerate(new)
         if real
     }
@@ -73,12 +73,12 @@ def with_sightings(
 
 
 def _compared(
-    earlier: job.EarlierVersion,
+    earlier: CheckedVersion,
     bank: FeatureBank,
     rows: Sequence[int],
     states: Callable[[], PairedStates],
 ) -> _Compared:
-    nothing: list[Sighting | None] = [None] * len(rows)
+    nothing: list[SeenBefore | None] = [None] * len(rows)
     if earlier.features is None:
         unknown = "no features are kept of it"
         return _Compared(EarlierVersion(name=earlier.name, not_compared=unknown), nothing)
@@ -91,7 +91,7 @@ def _compared(
     if (reason := _incomparable(known.bank, bank)) is not None:
         return _Compared(EarlierVersion(name=earlier.name, not_compared=reason), nothing)
     if known.ids and rows:
-        found = _sightings(earlier.name, bank, rows, known, states().candidate.x_TD)
+        found = _seen_in(earlier.name, bank, rows, known, states().candidate.x_TD)
     else:
         found = nothing
     return _Compared(EarlierVersion(name=earlier.name, not_compared=None), found)
@@ -105,14 +105,14 @@ def _incomparable(known: FeatureBank, bank: FeatureBank) -> str | None:
     return None
 
 
-def _sightings(
+def _seen_in(
     version: str, bank: FeatureBank, rows: Sequence[int], known: KnownFeatures, x_TD: Tensor
-) -> list[Sighting | None]:
+) -> list[SeenBefore | None]:
     """The feature of `version` that each row is most like, where they count as one."""
     alike = likeness(bank, rows, known.bank, x_TD)
     nearest = alike.agreement.max(1)
     return [
-        Sighting(
+        SeenBefore(
             version=version,
             feature=known.ids[j],
             label=known.labels[j],

@@ -6,7 +6,7 @@ Text from models and file names stands in code spans, where no markup, link or m
 import re
 
 from alerts.plain_text import clip, one_line
-from alerts.sightings_in_words import compared_with, seen_before
+from alerts.seen_before_in_words import compared_with, seen_before
 from alerts.verdict import Behaviour, Feature, Verdict
 from alerts.wording import (
     NOT_MEASURED,

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from alerts import sightings_in_words, wording
+from alerts import seen_before_in_words, wording
 from alerts.plain_text import clip, one_line, strip_controls
 from alerts.verdict import Feature, FeatureEffect
 
@@ -60,9 +60,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     words = (
-        sightings_in_words.compared_with,
-        sightings_in_words.likeness,
-        sightings_in_words.seen_before,
+        seen_before_in_words.compared_with,
+        seen_before_in_words.likeness,
+        seen_before_in_words.seen_before,
         wording.calibration_sentence,
         wording.conformal,
         wording.duration,

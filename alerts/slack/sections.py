@@ -10,7 +10,7 @@ from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, 
 from alerts import wording
 from alerts.pages.evidence import Answer, DoseResponse, Evidence
 from alerts.routing import Examples
-from alerts.sightings_in_words import seen_before
+from alerts.seen_before_in_words import seen_before
 from alerts.slack.text import code, literal
 from alerts.verdict import Behaviour, Checkpoint, Feature, FeatureEffect, Verdict
 

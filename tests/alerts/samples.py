@@ -18,7 +18,7 @@ _CANDIDATE = "sha256:9f3c1a2d0b7be6e4417c0a59c3cc2f8d5b62aa9170f6e83d4c1e27b5a08
 _RECIPE = "sha256:4d18e3f7a6c1b2950e7f3c8da4416b9e2f7c05d8913ab6e4c72d0f5e1b8a9364"
 
 
-SIGHTING = {
+SEEN_BEFORE = {
     "version": "step_4600",
     "feature": "candidate-3",
     "label": None,
@@ -127,7 +127,7 @@ def flagged_json() -> dict[str, Any]:
             "nll_rise": 0.01,
         },
         "features": [
-            feature(1, seen_before=[SIGHTING]),
+            feature(1, seen_before=[SEEN_BEFORE]),
             feature(2, top_tokens=[" great", " question"], seen_before=[]),
             feature(3, top_tokens=["You", "'re"]),
             feature(4, side="base", effects=[], examples=[], **lost),

@@ -11,7 +11,7 @@ from monitor.settings import Settings
 from tests.workers.conftest import Silent, changed, side_of
 from workers import recognise
 from workers.diff import run_diff
-from workers.job import EarlierVersion, Job
+from workers.job import CheckedVersion, Job
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
 from workers.keeping.store import LocalStore
 from workers.outcome import Outcome
@@ -45,7 +45,7 @@ def after(
     job: Job, settings: Settings, store: LocalStore, *earlier: tuple[str, Path | None]
 ) -> tuple[Verdict, list[str]]:
     """The verdict where the line has these earlier versions, and its caveats."""
-    job = job._replace(earlier=tuple(EarlierVersion(*one) for one in earlier))
+    job = job._replace(earlier=tuple(CheckedVersion(*one) for one in earlier))
     outcome = run_diff(job, settings, store, Silent())
     return outcome.verdict, outcome.evidence.caveats
 
@@ -105,7 +105,7 @@ def test_so_many_features_are_kept_and_compared_those_that_remove_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recognise, "MOST", 1)
-    job = job._replace(earlier=(EarlierVersion("v2", kept),))
+    job = job._replace(earlier=(CheckedVersion("v2", kept),))
     outcome = run_diff(job, settings, store, Silent())
     first, *others = (f for f in outcome.verdict.features if f.side == "candidate")
     assert first.seen_before and [f.seen_before for f in others] == [None] * len(others) != []

@@ -17,7 +17,7 @@ from alerts.verdict import Verdict
 from monitor.lineage.history import earlier_verdicts
 from monitor.settings import Settings
 from workers.errors import StoreError
-from workers.job import EarlierVersion, Job
+from workers.job import CheckedVersion, Job
 from workers.keeping.shared_store import SharedStore
 from workers.outcome import (
     FEATURES,
@@ -83,7 +83,7 @@ def evidence_of(settings: Settings, verdict: Verdict) -> Evidence:
 
 def earlier_versions(
     sessions: sessionmaker[Session], settings: Settings, job: Job
-) -> tuple[EarlierVersion, ...]:
+) -> tuple[CheckedVersion, ...]:
     """The last versions that the job's line had before its candidate, and were checked."""
     if job.line is None:
         return ()
@@ -95,7 +95,7 @@ def earlier_versions(
         logger.warning("features are not compared with those of earlier versions: %s", error)
         return ()
     places = [(name, find_outcome(settings, verdict) / FEATURES) for name, verdict in verdicts]
-    return tuple(EarlierVersion(name, path if path.is_file() else None) for name, path in places)
+    return tuple(CheckedVersion(name, path if path.is_file() else None) for name, path in places)
 
 
 def _bring(shared: SharedStore, name: str, directory: Path) -> None:

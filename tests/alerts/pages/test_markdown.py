@@ -4,7 +4,7 @@ from alerts.pages.markdown import to_markdown
 from alerts.verdict import Verdict
 from tests.alerts.samples import (
     HOSTILE,
-    SIGHTING,
+    SEEN_BEFORE,
     feature,
     flagged,
     flagged_json,
@@ -54,7 +54,7 @@ def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
             feature(
                 1,
                 top_tokens=[nasty, "`", "|", "a | b", "\n"],
-                seen_before=[SIGHTING | {"version": nasty}],
+                seen_before=[SEEN_BEFORE | {"version": nasty}],
             )
         ],
         "earlier": [{"name": nasty, "not_compared": nasty}],

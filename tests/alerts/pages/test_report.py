@@ -60,7 +60,7 @@ def hostile() -> str:
     data["behaviours"][0]["name"] = text
     data["features"][0] |= {"id": text, "top_tokens": [text], "examples": [text]}
     data["features"][0] |= {"label": text, "raised_tokens": [text], "lowered_tokens": [text]}
-    seen = samples.SIGHTING | {"version": text, "feature": text, "label": text}
+    seen = samples.SEEN_BEFORE | {"version": text, "feature": text, "label": text}
     data["features"][0]["seen_before"] = [seen]
     data["earlier"] = [{"name": text, "not_compared": reason} for reason in (None, text)]
     stored = samples.evidence().model_dump()

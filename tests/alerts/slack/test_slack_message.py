@@ -45,7 +45,7 @@ def hostile() -> tuple[Verdict, Evidence]:
     data["candidate"]["locator"] = text
     data["behaviours"][0]["name"] = text
     data["behaviours"] += [samples.behaviour(f"b{n}-{text}") for n in range(9)]
-    seen = [samples.SIGHTING | {"version": text}] * 9
+    seen = [samples.SEEN_BEFORE | {"version": text}] * 9
     data["features"] = [
         samples.feature(n, id=text, top_tokens=[text] * 9, seen_before=seen) for n in range(1, 9)
     ]

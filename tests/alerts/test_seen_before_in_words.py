@@ -4,7 +4,7 @@ from typing import Any
 
 from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
-from alerts.sightings_in_words import compared_with, likeness, seen_before
+from alerts.seen_before_in_words import compared_with, likeness, seen_before
 from alerts.slack.message import build_message
 from alerts.slack.text import render_text
 from alerts.verdict import Feature, Verdict
@@ -12,7 +12,7 @@ from tests.alerts import samples
 
 
 def feature(*versions: str, **last: Any) -> Feature:
-    seen = [samples.SIGHTING | {"version": version} for version in versions]
+    seen = [samples.SEEN_BEFORE | {"version": version} for version in versions]
     if seen:
         seen[0] |= last
     return Feature.model_validate(samples.feature(1, seen_before=seen))

@@ -15,7 +15,7 @@ LONGEST = 240
 def seen_before(feature: Feature, named: Callable[[str], str]) -> str:
     """In which earlier versions, the newest first; empty where in none. `named` makes a version's
     name fit for where it is shown."""
-    names = [named(sighting.version) for sighting in feature.seen_before or []]
+    names = [named(before.version) for before in feature.seen_before or []]
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
