@@ -11,7 +11,7 @@ from alerts.verdict import Verdict, to_json
 from deploy.bench.diff import checks, command
 from deploy.bench.diff.growth import Growth
 from deploy.bench.side import side_of
-from monitor.settings import Settings
+from monitor.settings import Settings, load_settings
 from workers.diff import run_diff
 from workers.inputs import load_inputs
 from workers.job import Job
@@ -27,6 +27,13 @@ def test_growth_is_a_line_through_the_points() -> None:
     scattered = Growth("train", [1, 2, 3, 4], [1.0, 0.0, 1.0, 0.0])
     assert scattered.r2 == pytest.approx(0.2)
     assert Growth("train", [1, 2], [1.0, 1.0]).r2 is None
+
+
+@pytest.mark.parametrize("size", [command.FULL, command.SHORT])
+def test_every_check_of_a_run_has_a_recipe_that_the_product_takes(size: command.Size) -> None:
+    for recipe in (size.whole, *size.over_tokens, *size.over_latents):
+        load_inputs(load_settings(recipe=recipe).recipe)
+    assert size.over_tokens[-1] == size.over_latents[0]
 
 
 def check_here(
@@ -63,14 +70,13 @@ def test_the_second_check_reads_the_base_from_what_is_kept(
     *told, summary = map(json.loads, capsys.readouterr().out.splitlines())
     kept = json.loads((tmp_path / "diff.json").read_text(encoding="utf-8"))
     assert kept["summary"] == summary
-    by_name = {check["check"]: check for check in told}
-    cold, known = by_name["cold"], by_name["base known"]
+    cold, known, again, fewer, as_known, more = told
     assert cold["stages"].keys() == known["stages"].keys() >= {"answers", "train", "describe"}
     assert 0 < cold["outside"] < cold["seconds"] == summary["cold_seconds"]
-    assert by_name["nothing new"]["stages"] == {}
+    assert again["stages"] == {}
     # Another number of positions is harvested and trained on, and no model is asked again.
-    fewer, more = by_name["fewer tokens"], by_name["more latents"]
     assert "answers" not in fewer["stages"] and "harvest" in fewer["stages"]
     assert "harvest" not in more["stages"] and "train" in more["stages"]
-    assert fewer["positions"] < known["positions"]
+    assert fewer["positions"] < known["positions"] == as_known["positions"] == more["positions"]
+    assert known["latents"] == as_known["latents"] < more["latents"]
     assert "<svg" in image.read_text() and "positions" in image.read_text()

@@ -29,6 +29,8 @@ class Check(NamedTuple):
     """From the call to the verdict, with the start of the process and the reading of files."""
     stages: dict[str, float]
     """Seconds of the stages that were computed."""
+    kept: dict[str, float]
+    """Seconds that the other stages took when an earlier check computed them."""
     verdict: str
     tokens: int
     """Positions on which the crosscoder was trained."""
@@ -42,8 +44,8 @@ class Check(NamedTuple):
 class Bench:
     """Checks updates of `base`, one after the other: each knows what those before it have kept."""
 
-    def __init__(self, base: Path, recipe: dict[str, Any], directory: Path) -> None:
-        self._base, self._recipe, self._directory = base, recipe, directory
+    def __init__(self, base: Path, directory: Path) -> None:
+        self._base, self._directory = base, directory
 
     def update(self, seed: int) -> Path:
         """A checkpoint with other weights and the base's files."""
@@ -56,17 +58,15 @@ class Bench:
         model.save_pretrained(path)
         return path
 
-    def check(self, candidate: Path, **recipe: Any) -> Check:
-        """Check `candidate`, by a recipe that differs in what is given. Raises RuntimeError where a
-        stage failed."""
-        heard: dict[str, float] = {}
-        recipe = {**self._recipe, **recipe}
+    def check(self, candidate: Path, recipe: dict[str, Any]) -> Check:
+        """Check `candidate` by `recipe`. Raises RuntimeError where a stage failed."""
+        heard, kept = dict[str, float](), dict[str, float]()
         settings = load_settings(data_dir=self._directory / "data", recipe=recipe)
 
         @contextmanager
         def heard_progress() -> Iterator[DiffProgress]:
             with terminal_progress() as shown:
-                yield _Heard(shown, heard)
+                yield _Heard(shown, heard, kept)
 
         begun = time.monotonic()
         verdict = check_pair(
@@ -75,14 +75,16 @@ class Bench:
         seconds = time.monotonic() - begun
         if heard and DESCRIBE not in heard:
             raise RuntimeError(f"{candidate.name}: ended early: {verdict.reasons[0]}")
-        return Check(seconds, heard, verdict.verdict, verdict.recipe.tokens or 0)
+        return Check(seconds, heard, kept, verdict.verdict, verdict.recipe.tokens or 0)
 
 
 class _Heard:
-    """Passes on what it hears, and keeps the seconds of what was computed."""
+    """Passes on what it hears, and keeps the seconds of what was computed, now or before."""
 
-    def __init__(self, shown: DiffProgress, heard: dict[str, float]) -> None:
-        self._shown, self._heard = shown, heard
+    def __init__(
+        self, shown: DiffProgress, heard: dict[str, float], kept: dict[str, float]
+    ) -> None:
+        self._shown, self._heard, self._kept = shown, heard, kept
 
     def begin(self, stage: str) -> None:
         self._shown.begin(stage)
@@ -92,5 +94,4 @@ class _Heard:
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         self._shown.end(stage, seconds, reused)
-        if not reused:
-            self._heard[stage] = seconds
+        (self._kept if reused else self._heard)[stage] = seconds

@@ -21,15 +21,42 @@ class Size(NamedTuple):
     """What is checked."""
 
     recipe: dict[str, Any]
+    """Of the checks that are timed as a whole."""
+    growing: dict[str, Any]
+    """What is else in those that tell how stages grow: less of what does not grow."""
     tokens: tuple[int, ...]
     """Positions to train on; the last is that of the checks that are timed as a whole."""
     latents: tuple[int, ...]
     """Of the shared block; each exclusive one has a quarter of it. The first likewise."""
 
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The recipe of the checks that are timed as a whole."""
+        return self._of(self.recipe, self.tokens[-1], self.latents[0])
+
+    @property
+    def over_tokens(self) -> list[dict[str, Any]]:
+        """Recipes that differ in the positions."""
+        recipe = self.recipe | self.growing
+        return [self._of(recipe, tokens, self.latents[0]) for tokens in self.tokens]
+
+    @property
+    def over_latents(self) -> list[dict[str, Any]]:
+        """Recipes that differ in the latents; the first is the last of those of the positions."""
+        recipe = self.recipe | self.growing
+        return [self._of(recipe, self.tokens[-1], latents) for latents in self.latents]
+
+    @staticmethod
+    def _of(recipe: dict[str, Any], tokens: int, latents: int) -> dict[str, Any]:
+        blocks = {"base_exclusive": latents // 4, "candidate_exclusive": latents // 4}
+        dfc = {**recipe.get("dfc", {}), "shared": latents, **blocks}
+        return recipe | {"tokens": tokens, "dfc": dfc}
+
 
 FULL = Size(
     {"suites": ["sycophancy", "capability"], "layer": 22, "max_prompts": 48, "answer_tokens": 48},
-    tokens=(2_000, 4_000, 8_000),
+    {"suites": ["capability"], "seeds": [0], "dfc": {"steps": 100}},
+    tokens=(3_000, 5_500, 8_000),
     latents=(1_024, 2_048, 4_096),
 )
 SHORT = Size(
@@ -41,6 +68,7 @@ SHORT = Size(
         "seeds": [0],
         "dfc": {"k": 4, "k_exclusive": 2, "steps": 12, "batch": 32},
     },
+    {"dfc": {"k": 4, "k_exclusive": 2, "steps": 8, "batch": 32}},
     tokens=(300, 600),
     latents=(32, 64),
 )
@@ -50,25 +78,24 @@ def run(size: Size, base: Path, out: Path | None, image: Path | None) -> None:
     """Print a line of JSON per check and one about all; keep the result in `out` and draw it."""
     cores = free_cores()
     with tempfile.TemporaryDirectory(prefix="latentwatch-diff-") as name:
-        bench = Bench(base, size.recipe, Path(name))
+        bench = Bench(base, Path(name))
         first, second = bench.update(1), bench.update(2)
-        dfc = size.recipe.get("dfc", {})
 
-        def check(what: str, candidate: Path, tokens: int, latents: int) -> Check:
-            blocks = {"base_exclusive": latents // 4, "candidate_exclusive": latents // 4}
-            shape = {**dfc, "shared": latents, **blocks}
-            found = bench.check(candidate, tokens=tokens, dfc=shape)
-            print_line({"check": what, "tokens": tokens, "latents": latents, **_told(found)})
+        def check(what: str, candidate: Path, recipe: dict[str, Any]) -> Check:
+            found = bench.check(candidate, recipe)
+            latents = recipe["dfc"]["shared"]
+            print_line({"check": what, "latents": latents, **_told(found)})
             return found
 
-        most, least = size.tokens[-1], size.latents[0]
-        cold = check("cold", first, most, least)
-        known = check("base known", second, most, least)
-        again = check("nothing new", second, most, least)
-        over_tokens = [*(check("fewer tokens", second, n, least) for n in size.tokens[:-1]), known]
-        over_latents = [known, *(check("more latents", second, most, n) for n in size.latents[1:])]
-    by_tokens = [_growth(s, [c.tokens for c in over_tokens], over_tokens) for s in OVER_TOKENS]
-    by_latents = [_growth(s, list(size.latents), over_latents) for s in OVER_LATENTS]
+        cold = check("cold", first, size.whole)
+        known = check("base known", second, size.whole)
+        again = check("nothing new", second, size.whole)
+        over_tokens = [check("positions", second, recipe) for recipe in size.over_tokens]
+        more = [check("latents", second, recipe) for recipe in size.over_latents[1:]]
+        over_latents = [over_tokens[-1], *more]
+    positions = [check.tokens for check in over_tokens]
+    by_tokens = [_growth(stage, positions, over_tokens) for stage in OVER_TOKENS]
+    by_latents = [_growth(stage, list(size.latents), over_latents) for stage in OVER_LATENTS]
     summary = {
         "benchmark": "diff",
         "cold_seconds": cold.seconds,
@@ -83,7 +110,8 @@ def run(size: Size, base: Path, out: Path | None, image: Path | None) -> None:
         result = {
             "summary": summary,
             "made_with": made_with(cores) | {"model": base.name},
-            "recipe": size.recipe | {"tokens": most, "latents": least},
+            "recipe": size.whole,
+            "recipe_of_growth": size.over_tokens[-1],
             "checks": {"cold": _told(cold), "base known": _told(known)},
             "over_tokens": [_line(one) for one in by_tokens],
             "over_latents": [_line(one) for one in by_latents],
@@ -95,7 +123,7 @@ def run(size: Size, base: Path, out: Path | None, image: Path | None) -> None:
 
 
 def _growth(stage: str, sizes: list[int], checks: Sequence[Check]) -> Growth:
-    return Growth(stage, sizes, [check.stages[stage] for check in checks])
+    return Growth(stage, sizes, [(c.stages | c.kept)[stage] for c in checks])
 
 
 def _told(check: Check) -> Figures:
