@@ -88,9 +88,10 @@ def measure_reach(
     """What turning up each of the bank's `rows` (best first) does to each suite, by row.
 
     Of every feature the largest gain counts that neutral text bears; one that it bears at no gain
-    is left out. A control is that of `family_controls`; suites without scores are left out.
+    is left out. A control is that of `family_controls`; suites without scores are left out. Nothing
+    is reached where there is no suite.
     """
-    if not rows:
+    if not rows or not suites:
         return {}
     everything = _AllSuites(candidate, bank.layer, suites, plan.items)
     text = NeutralText(candidate, neutral, bank.layer)

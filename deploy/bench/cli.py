@@ -57,6 +57,23 @@ def compare(
 
 @app.command()
 @explained
+def likeness(
+    only: Annotated[list[str], typer.Option(help="Checked version of the zoo; may be repeated.")],
+    shorter: Annotated[
+        list[str] | None, typer.Option(help="One of them to train with fewer steps, too.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Where the zoo was built.")] = Path("build/zoo"),
+    out: KeptAt = DIRECTORY,
+) -> None:
+    """See which features are known again: of another seed, of fewer steps, of another update."""
+    from deploy.bench.likeness.command import run
+    from workers.progress import terminal_progress
+
+    run(work, only, shorter or [], out, terminal_progress)
+
+
+@app.command()
+@explained
 def zoo(
     only: Annotated[
         list[str] | None, typer.Option(help="Name of a version; may be given more than once.")
@@ -273,6 +290,9 @@ def whole_diff(
         bool, typer.Option("--quick", help="Random models, a short recipe: to see that it works.")
     ] = False,
     base: Measured = None,
+    work: Annotated[
+        Path, typer.Option(help="Where what was measured is kept until all is.")
+    ] = Path("build/diff"),
     out: KeptAt = DIRECTORY,
     image: Annotated[Path, typer.Option(help="The plot of the full run.")] = Path(
         "docs/images/diff.svg"
@@ -283,4 +303,7 @@ def whole_diff(
     from deploy.bench.diff.command import FULL, SHORT, run
 
     with measured_checkpoint(quick, base) as path:
-        run(SHORT if quick else FULL, path, None if quick else out, None if quick else image)
+        if quick:
+            run(SHORT, path, out=None, image=None, work=None)
+        else:
+            run(FULL, path, out, image, work)

@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alerts.verdict import Verdict, to_json
 from deploy.bench.diff import checks, command
+from deploy.bench.diff.checks import Check
 from deploy.bench.diff.growth import Growth
 from deploy.bench.side import side_of
 from monitor.settings import Settings, load_settings
@@ -66,7 +68,7 @@ def test_the_second_check_reads_the_base_from_what_is_kept(
 ) -> None:
     monkeypatch.setattr(checks, "check_pair", check_here)
     image = tmp_path / "diff.svg"
-    command.run(command.SHORT, tiny_checkpoint, tmp_path, image)
+    command.run(command.SHORT, tiny_checkpoint, tmp_path, image, work=None)
     *told, summary = map(json.loads, capsys.readouterr().out.splitlines())
     kept = json.loads((tmp_path / "diff.json").read_text(encoding="utf-8"))
     assert kept["summary"] == summary
@@ -75,8 +77,37 @@ def test_the_second_check_reads_the_base_from_what_is_kept(
     assert 0 < cold["outside"] < cold["seconds"] == summary["cold_seconds"]
     assert again["stages"] == {}
     # Another number of positions is harvested and trained on, and no model is asked again.
-    assert "answers" not in fewer["stages"] and "harvest" in fewer["stages"]
+    assert "answers" not in as_known["stages"] and "harvest" in as_known["stages"]
     assert "harvest" not in more["stages"] and "train" in more["stages"]
     assert fewer["positions"] < known["positions"] == as_known["positions"] == more["positions"]
     assert known["latents"] == as_known["latents"] < more["latents"]
     assert "<svg" in image.read_text() and "positions" in image.read_text()
+
+
+def test_a_part_that_was_measured_is_not_measured_again(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = list[str]()
+
+    def check(bench: checks.Bench, candidate: Path, recipe: dict[str, Any]) -> Check:
+        if len(checked) == 4:
+            checked.append("stopped")
+            raise KeyboardInterrupt
+        checked.append(candidate.name)
+        stages = {stage: 1.0 + len(checked) for stage in command.OVER_TOKENS}
+        return Check(10.0, stages, {}, "passed", recipe["tokens"])
+
+    monkeypatch.setattr(checks.Bench, "check", check)
+    asked = (command.SHORT, tiny_checkpoint, tmp_path, None, tmp_path / "work")
+    with pytest.raises(KeyboardInterrupt):
+        command.run(*asked)
+    assert not (tmp_path / "diff.json").exists()
+    command.run(*asked)
+    whole, growth = ["update-1", "update-2", "update-2"], ["update-1"] * 3
+    assert checked == [*whole, "update-1", "stopped", *growth]
+    told = capsys.readouterr().out
+    command.run(*asked)
+    assert len(checked) == 8 and capsys.readouterr().out == told.splitlines(keepends=True)[-1]

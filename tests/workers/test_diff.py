@@ -167,6 +167,18 @@ def test_padded_embeddings_make_no_other_architecture(
     assert new and all(feature.raised_tokens is not None for feature in new)
 
 
+def test_a_recipe_without_a_suite_of_behaviours_comes_to_its_end(
+    tiny_checkpoint: Path, contrary_checkpoint: Path, settings: Settings, store: LocalStore
+) -> None:
+    recipe = settings.recipe
+    only_controls, dfc = recipe.suites[1:], recipe.dfc | {"steps": 80}
+    settings = changed(settings, suites=only_controls, seeds=[0], layer=1, dfc=dfc)
+    job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
+    verdict, evidence, failure, _ = run_diff(job, settings, store, Silent())
+    assert failure is None and evidence.caveats == []
+    assert verdict.behaviours == [] and any(f.side == "candidate" for f in verdict.features)
+
+
 def test_equal_weights_are_probed_and_nothing_else(
     tiny_checkpoint: Path, tmp_path: Path, settings: Settings, store: LocalStore
 ) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,12 @@ from deploy.bench.diff.checks import Bench, Check
 from deploy.bench.diff.growth import Growth, draw
 from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
+from deploy.demo import atomic
+from dfc.engines.precision import native_dtype
 from dfc.threads import free_cores
+from monitor.settings import load_settings
+from workers.inputs import load_inputs
+from workers.recipe import digest_of, recipe_digest
 
 OVER_TOKENS = ("harvest", "train", "screen", "describe")
 OVER_LATENTS = ("train", "screen")
@@ -74,25 +80,17 @@ SHORT = Size(
 )
 
 
-def run(size: Size, base: Path, out: Path | None, image: Path | None) -> None:
-    """Print a line of JSON per check and one about all; keep the result in `out` and draw it."""
+def run(size: Size, base: Path, out: Path | None, image: Path | None, work: Path | None) -> None:
+    """Print a line of JSON per check and one about all; keep the result in `out` and draw it.
+
+    The whole checks and those that grow are kept apart in `work`, so that a run that was stopped in
+    the second part goes on with that; a part that was stopped begins anew.
+    """
     cores = free_cores()
-    with tempfile.TemporaryDirectory(prefix="latentwatch-diff-") as name:
-        bench = Bench(base, Path(name))
-        first, second = bench.update(1), bench.update(2)
-
-        def check(what: str, candidate: Path, recipe: dict[str, Any]) -> Check:
-            found = bench.check(candidate, recipe)
-            latents = recipe["dfc"]["shared"]
-            print_line({"check": what, "latents": latents, **_told(found)})
-            return found
-
-        cold = check("cold", first, size.whole)
-        known = check("base known", second, size.whole)
-        again = check("nothing new", second, size.whole)
-        over_tokens = [check("positions", second, recipe) for recipe in size.over_tokens]
-        more = [check("latents", second, recipe) for recipe in size.over_latents[1:]]
-        over_latents = [over_tokens[-1], *more]
+    cold, known, again = _kept(work, "whole", size, base, _measure_whole)
+    grown = _kept(work, "growth", size, base, _measure_growth)
+    over_tokens = grown[: len(size.tokens)]
+    over_latents = [over_tokens[-1], *grown[len(size.tokens) :]]
     positions = [check.tokens for check in over_tokens]
     by_tokens = [_growth(stage, positions, over_tokens) for stage in OVER_TOKENS]
     by_latents = [_growth(stage, list(size.latents), over_latents) for stage in OVER_LATENTS]
@@ -120,6 +118,49 @@ def run(size: Size, base: Path, out: Path | None, image: Path | None) -> None:
     if image is not None:
         draw(by_tokens, by_latents, image)
     print_line(summary)
+
+
+def _kept(
+    work: Path | None,
+    part: str,
+    size: Size,
+    base: Path,
+    measure: Callable[[Bench, Size], list[Check]],
+) -> list[Check]:
+    """The checks of one part, which nothing but each other's results help; from `work`, where this
+    part was measured by this very code."""
+    recipes = (size.whole, *size.over_tokens, *size.over_latents)
+    digests = [recipe_digest(load_inputs(load_settings(recipe=r).recipe).recipe) for r in recipes]
+    kept = work and work / f"{part}-{digest_of([str(native_dtype()), *digests])[:12]}.json"
+    if kept and kept.exists():
+        return [Check(**check) for check in json.loads(kept.read_text(encoding="utf-8"))]
+    with tempfile.TemporaryDirectory(prefix="latentwatch-diff-") as name:
+        checks = measure(Bench(base, Path(name)), size)
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(kept, json.dumps([check._asdict() for check in checks]))
+    return checks
+
+
+def _measure_whole(bench: Bench, size: Size) -> list[Check]:
+    """Nothing known, the base known, and nothing new."""
+    first, second = bench.update(1), bench.update(2)
+    whole = (("cold", first), ("base known", second), ("nothing new", second))
+    return [_check(bench, what, candidate, size.whole) for what, candidate in whole]
+
+
+def _measure_growth(bench: Bench, size: Size) -> list[Check]:
+    """Over the positions, then over the latents."""
+    update = bench.update(1)
+    recipes = [("positions", recipe) for recipe in size.over_tokens]
+    recipes += [("latents", recipe) for recipe in size.over_latents[1:]]
+    return [_check(bench, what, update, recipe) for what, recipe in recipes]
+
+
+def _check(bench: Bench, what: str, candidate: Path, recipe: dict[str, Any]) -> Check:
+    found = bench.check(candidate, recipe)
+    print_line({"check": what, "latents": recipe["dfc"]["shared"], **_told(found)})
+    return found
 
 
 def _growth(stage: str, sizes: list[int], checks: Sequence[Check]) -> Growth:

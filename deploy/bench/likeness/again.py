@@ -1,0 +1,111 @@
+"""How many features of one version are known again among those that were found elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from deploy.bench.likeness.found import Found, Version
+from dfc.crosscoder.train import train
+from dfc.screening.likeness import SAME, likeness
+from dfc.screening.screen import screen
+from workers.recognise import MOST
+
+
+class Again(NamedTuple):
+    """Features of a version, held against those that were found elsewhere."""
+
+    version: str
+    elsewhere: str
+    features: int
+    """That have any to be held against."""
+    known: int
+    """That are as like one of them as counts as one (`dfc.screening.likeness`)."""
+    highest: float
+    """Likeness of the two that are most alike."""
+    highest_correlation: float
+    """The same of their activations alone."""
+
+
+class Shorter(NamedTuple):
+    """What a training of fewer steps from the same seed finds of the same features."""
+
+    version: str
+    steps: int
+    features: int
+    """Held against its new ones; the first that the whole training lists by itself."""
+    known: int
+    new: int
+    """How many are new to it."""
+    difference_unexplained: float
+
+
+def again(version: Version, found: Found, other: Found, elsewhere: str) -> Again:
+    """Hold the listed features of `found` against those of `other`, as the product does: so many
+    of each, on the states of the version's candidate."""
+    rows, columns = found.listed[:MOST], other.listed[:MOST]
+    if not rows or not columns:
+        return Again(version.name, elsewhere, 0, 0, 0.0, 0.0)
+    alike = likeness(found.bank, rows, other.bank, version.states.candidate.x_TD)
+    nearest_R = alike.agreement[:, columns].amax(1)
+    return Again(
+        version=version.name,
+        elsewhere=elsewhere,
+        features=len(rows),
+        known=int((nearest_R >= SAME).sum()),
+        highest=float(nearest_R.max()),
+        highest_correlation=float(alike.correlation_RJ[:, columns].max()),
+    )
+
+
+def of_other_updates(versions: Sequence[Version]) -> list[Again]:
+    """The features of every version against those of every other that was read after the same
+    block."""
+    return [
+        again(one, one.found[0], other.found[0], other.name)
+        for one in versions
+        for other in versions
+        if one is not other and one.layer == other.layer
+    ]
+
+
+def of_other_seeds(versions: Sequence[Version]) -> list[Again]:
+    """The features of the first seed against those of every other on the same update."""
+    return [
+        again(one, one.found[0], other, f"seed {seed}")
+        for one in versions
+        for seed, other in enumerate(one.found[1:], 1)
+    ]
+
+
+FIRST = 64
+"""Features that are looked for in a shorter training."""
+
+
+def of_fewer_steps(version: Version, part: float, progress: Callable[[int, int], None]) -> Shorter:
+    """Train for a part of the steps, on the same states from the same seed."""
+    whole = version.crosscoder
+    config = whole.model.config
+    steps = round(config.steps * part)
+    base_TD, candidate_TD = version.states.base.x_TD, version.states.candidate.x_TD
+    shorter = train(
+        base_TD,
+        candidate_TD,
+        config.model_copy(update={"steps": steps, "checkpoint_every": steps}),
+        seed=whole.seed,
+        moving_RD=version.moving_RD,
+        weight_T=version.weight_T,
+        progress=progress,
+    )
+    of_whole, of_shorter = (
+        screen([one], base_TD, candidate_TD, version.layer, version.screen)
+        for one in (whole, shorter)
+    )
+    rows, columns = of_whole.candidate_listed[0][:FIRST], of_shorter.candidate_new[0]
+    here, there = of_whole.banks["candidate"][0], of_shorter.banks["candidate"][0]
+    known = 0
+    if rows and columns:
+        alike_RJ = likeness(here, rows, there, candidate_TD).agreement
+        known = int((alike_RJ[:, columns].amax(1) >= SAME).sum())
+    left = shorter.history[-1]["difference"]
+    return Shorter(version.name, steps, len(rows), known, len(columns), left)

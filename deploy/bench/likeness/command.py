@@ -1,0 +1,85 @@
+"""`latentwatch bench likeness`: on the checked versions of the zoo, whose features are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+from deploy.bench.exact_interval import exact_interval
+from deploy.bench.likeness.again import Again, of_fewer_steps, of_other_seeds, of_other_updates
+from deploy.bench.likeness.found import Version, read_version
+from deploy.bench.machine import made_with
+from deploy.bench.results import Figures, keep, print_line
+from deploy.bench.rivals.subjects import Subject, subjects
+from dfc.screening.likeness import SAME
+from dfc.threads import free_cores
+from monitor.errors import SettingsError
+from workers.progress import DiffProgress
+
+PARTS = (1.0, 0.5, 0.2, 0.1)
+"""Of the steps of a training. All of them are one that has to find everything again."""
+
+Shown = Callable[[], AbstractContextManager[DiffProgress]]
+
+
+def run(work: Path, names: Sequence[str], shorter: Sequence[str], out: Path, shown: Shown) -> None:
+    """Print a line of JSON per comparison and one about all, and keep the result in `out`.
+
+    `names` are the versions that are compared, and `shorter` those of them that are trained anew
+    with fewer steps. Raises SettingsError for one that isn't built, or isn't compared.
+    """
+    if unknown := set(shorter) - set(names):
+        raise SettingsError(f"--shorter: {', '.join(sorted(unknown))}: name it with --only, too")
+    told = measured([*subjects(work, names)], shorter, shown)
+    for line in (line for part in ("updates", "seeds", "steps") for line in told[part]):
+        print_line(line)
+    keep(out, "likeness", told)
+    print_line(told["summary"])
+
+
+def measured(chosen: Sequence[Subject], shorter: Sequence[str], shown: Shown) -> Figures:
+    """The whole result."""
+    cores = free_cores()
+    versions = list[Version]()
+    for subject in chosen:
+        with shown() as progress:
+            versions.append(read_version(subject, progress))
+    updates, seeds = of_other_updates(versions), of_other_seeds(versions)
+    steps = list[Figures]()
+    for version in versions:
+        if version.name in shorter:
+            with shown() as progress:
+                for part in PARTS:
+                    told = partial(progress.step, f"{version.name}, {part:g} of the steps")
+                    steps.append(of_fewer_steps(version, part, told)._asdict())
+    summary = {
+        "benchmark": "likeness",
+        "bound": SAME,
+        "versions": len(versions),
+        **{f"other_update_{key}": value for key, value in _all(updates).items()},
+        **{f"other_seed_{key}": value for key, value in _all(seeds).items()},
+    }
+    return {
+        "summary": summary,
+        "made_with": made_with(cores),
+        "updates": [one._asdict() for one in updates],
+        "seeds": [one._asdict() for one in seeds],
+        "steps": steps,
+    }
+
+
+def _all(found: Sequence[Again]) -> Figures:
+    compared, known = sum(one.features for one in found), sum(one.known for one in found)
+    if not compared:
+        return {"compared": 0}
+    interval = exact_interval(known, compared)
+    return {
+        "compared": compared,
+        "known": known,
+        "share_low": interval["low"],
+        "share_high": interval["high"],
+        "highest": max(one.highest for one in found),
+        "highest_correlation": max(one.highest_correlation for one in found),
+    }

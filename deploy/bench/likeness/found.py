@@ -1,0 +1,67 @@
+"""What the check of one version has found of features, with the states that they are read on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from deploy.bench.rivals.case import open_case
+from deploy.bench.rivals.subjects import Subject
+from dfc.crosscoder.config import ScreenConfig
+from dfc.crosscoder.train import TrainedDfc
+from dfc.engines.engine import FeatureBank
+from workers.diff import open_context
+from workers.keeping.store import LocalStore
+from workers.progress import DiffProgress
+from workers.stages.attribute import attribute_difference, load_directions
+from workers.stages.harvest import PairedStates, token_weights
+from workers.stages.screen import Banks, screen_features
+from workers.stages.train import train_crosscoders
+
+
+class Found(NamedTuple):
+    """The candidate's features that one seed lists, those first that explain most."""
+
+    bank: FeatureBank
+    listed: list[int]
+    """Rows of the bank."""
+
+
+class Version(NamedTuple):
+    """One checked version."""
+
+    name: str
+    states: PairedStates
+    found: list[Found]
+    """Per seed."""
+    crosscoder: TrainedDfc
+    """Of the first seed."""
+    moving_RD: Tensor
+    weight_T: Tensor | None
+    screen: ScreenConfig
+
+    @property
+    def layer(self) -> int:
+        """After which block the features were read."""
+        return self.found[0].bank.layer
+
+
+def read_version(subject: Subject, progress: DiffProgress) -> Version:
+    """Read what the check of `subject` has kept; what is missing is computed."""
+    store = LocalStore(subject.settings.store_dir)
+    context = open_context(subject.job, subject.settings, store, progress)
+    case, _ = open_case(context)
+    attributed = attribute_difference(context, case.answers, case.probe, case.layer)
+    training = train_crosscoders(context, case.harvest, attributed, lambda: case.states)
+    screening = screen_features(context, training, case.layer, lambda: case.states)
+    banks, listed = Banks(screening.directory), screening.result.candidate_listed
+    return Version(
+        name=subject.version.name,
+        states=case.states,
+        found=[Found(banks.bank("candidate", seed), rows) for seed, rows in enumerate(listed)],
+        crosscoder=training.crosscoders()[0],
+        moving_RD=load_directions(attributed),
+        weight_T=token_weights(case.harvest),
+        screen=context.inputs.recipe.screen,
+    )

@@ -1,0 +1,82 @@
+"""Features are held against those of another seed, another update and a shorter training."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.bench.likeness import again, command
+from deploy.bench.rivals.subjects import Subject
+from deploy.bench.zoo.versions import Rewrite, Version
+from monitor.errors import SettingsError
+from monitor.settings import Settings
+from tests.workers.conftest import (  # noqa: F401
+    Silent,
+    changed,
+    contrary_checkpoint,
+    one_thread,
+    recipe_files,
+    settings,
+    side_of,
+)
+from workers.job import Job
+
+
+@contextmanager
+def silent() -> Iterator[Silent]:
+    yield Silent()
+
+
+@pytest.fixture
+def contrary(
+    tiny_checkpoint: Path,
+    contrary_checkpoint: Path,  # noqa: F811
+    settings: Settings,  # noqa: F811
+) -> Subject:
+    """Trained until there are features of the candidate alone, from two seeds."""
+    longer = changed(settings, layer=1, seeds=[0, 1], dfc=settings.recipe.dfc | {"steps": 80})
+    how = Rewrite(make="rewrite", how="identical")
+    version = Version(name="contrary", kind="benign", expected=None, half="report", recipe=how)
+    return Subject(
+        version, Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint)), longer
+    )
+
+
+def test_the_same_update_is_known_again_and_another_seed_is_counted_apart(
+    contrary: Subject,
+) -> None:
+    twin = contrary._replace(version=contrary.version.model_copy(update={"name": "twin"}))
+    told = command.measured([contrary, twin], [], silent)
+    one, other = told["updates"]
+    assert (one["version"], one["elsewhere"], other["version"]) == ("contrary", "twin", "twin")
+    assert one["known"] == one["features"] > 0
+    assert one["highest"] == pytest.approx(1, abs=1e-4)
+    assert [(seed["version"], seed["elsewhere"]) for seed in told["seeds"]] == [
+        ("contrary", "seed 1"),
+        ("twin", "seed 1"),
+    ]
+    summary, both = told["summary"], one["features"] + other["features"]
+    assert (summary["other_update_compared"], summary["other_update_known"]) == (both, both)
+    assert summary["other_seed_compared"] == sum(seed["features"] for seed in told["seeds"])
+    assert summary["other_seed_highest"] < 1 - 1e-4
+    assert summary["other_update_share_low"] < 1 == summary["other_update_share_high"]
+
+
+def test_a_training_of_all_steps_finds_everything_again(
+    contrary: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(again, "FIRST", 3)
+    told = command.measured([contrary], ["contrary"], silent)
+    assert [row["steps"] for row in told["steps"]] == [80, 40, 16, 8]
+    whole, *shorter = told["steps"]
+    assert whole["known"] == whole["features"] == 3
+    assert all(row["features"] == 3 for row in shorter)
+    left = [row["difference_unexplained"] for row in told["steps"]]
+    assert left[0] < left[-1]
+    assert told["summary"]["other_update_compared"] == 0
+
+
+def test_a_version_to_train_anew_has_to_be_compared(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--shorter: town: name it with --only, too"):
+        command.run(tmp_path, ["identical"], ["town"], tmp_path, silent)
