@@ -11,12 +11,16 @@ help:  ## Show this help
 
 venv: $(STAMP)  ## Create .venv and install latentwatch into it
 
+# Compiling all that is installed takes minutes, and most of it is never imported: Python compiles the
+# rest when it is.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+
 # Installed again whenever the dependencies or their pinned versions change.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "latentwatch needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python $(INSTALL) -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: $(STAMP)  ## Plant a regression in a real model and watch it being caught (build/demo)
@@ -31,7 +35,7 @@ SERVERS := redis-server postgresql prometheus prometheus-alertmanager openssl cu
 PYTHON_SERVERS := build/servers/.installed
 $(PYTHON_SERVERS): tests/servers.txt
 	$(PYTHON) -m venv build/servers
-	build/servers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	build/servers/bin/python $(INSTALL) -r $<
 	touch $@
 
 services: $(PYTHON_SERVERS)  ## Install the servers that the tests start (Debian, as root)
@@ -57,7 +61,7 @@ test: $(STAMP) services  ## Run the tests
 VLLM := build/vllm/.installed
 $(VLLM): tests/vllm.txt
 	$(PYTHON) -m venv build/vllm
-	build/vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	build/vllm/bin/python $(INSTALL) --no-deps -r $<
 	touch $@
 
 test-vllm: $(VLLM)  ## Compare the vLLM engine with transformers, on this CPU (docs/engines.md)

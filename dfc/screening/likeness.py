@@ -10,9 +10,9 @@ from dfc.engines.engine import FeatureBank
 from dfc.screening.firing import firing
 from dfc.screening.similarity import correlations, cosines
 
-SAME = 0.4
-"""From this likeness on two features count as one: features of different updates were at most 0.29
-alike, and two trainings on one update agree on two features in five (docs/method.md)."""
+SAME = 0.5
+"""From this likeness on two features count as one: of features of different updates one in 200 was
+as like another, and two trainings on one update agree on one feature in four (docs/method.md)."""
 
 
 class Likeness(NamedTuple):

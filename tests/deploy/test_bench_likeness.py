@@ -51,7 +51,8 @@ def test_the_same_update_is_known_again_and_another_seed_is_counted_apart(
     one, other = told["updates"]
     assert (one["version"], one["elsewhere"], other["version"]) == ("contrary", "twin", "twin")
     assert one["known"] == one["features"] > 0
-    assert one["highest"] == pytest.approx(1, abs=1e-4)
+    assert len(one["nearest"]) == one["features"]
+    assert one["nearest"] == pytest.approx([1] * one["features"], abs=1e-3)
     assert [(seed["version"], seed["elsewhere"]) for seed in told["seeds"]] == [
         ("contrary", "seed 1"),
         ("twin", "seed 1"),
@@ -60,6 +61,8 @@ def test_the_same_update_is_known_again_and_another_seed_is_counted_apart(
     assert (summary["other_update_compared"], summary["other_update_known"]) == (both, both)
     assert summary["other_seed_compared"] == sum(seed["features"] for seed in told["seeds"])
     assert summary["other_seed_highest"] < 1 - 1e-4
+    known = [bound["other_seed_known"] for bound in told["bounds"]]
+    assert known == sorted(known, reverse=True) and summary["other_seed_known"] in known
     assert summary["other_update_share_low"] < 1 == summary["other_update_share_high"]
 
 

@@ -17,14 +17,15 @@ class Again(NamedTuple):
 
     version: str
     elsewhere: str
-    features: int
-    """That have any to be held against."""
-    known: int
-    """That are as like one of them as counts as one (`dfc.screening.likeness`)."""
-    highest: float
-    """Likeness of the two that are most alike."""
-    highest_correlation: float
-    """The same of their activations alone."""
+    nearest: list[float]
+    """By feature, how like it is to the one there that is most like it; empty where there is
+    none."""
+    correlation: float | None
+    """The highest correlation of the activations of any two, alone."""
+
+    def known(self, bound: float = SAME) -> int:
+        """How many are as like one of them as `bound` asks."""
+        return sum(one >= bound for one in self.nearest)
 
 
 class Shorter(NamedTuple):
@@ -45,16 +46,13 @@ def again(version: Version, found: Found, other: Found, elsewhere: str) -> Again
     of each, on the states of the version's candidate."""
     rows, columns = found.listed[:MOST], other.listed[:MOST]
     if not rows or not columns:
-        return Again(version.name, elsewhere, 0, 0, 0.0, 0.0)
+        return Again(version.name, elsewhere, [], None)
     alike = likeness(found.bank, rows, other.bank, version.states.candidate.x_TD)
-    nearest_R = alike.agreement[:, columns].amax(1)
     return Again(
         version=version.name,
         elsewhere=elsewhere,
-        features=len(rows),
-        known=int((nearest_R >= SAME).sum()),
-        highest=float(nearest_R.max()),
-        highest_correlation=float(alike.correlation_RJ[:, columns].max()),
+        nearest=alike.agreement[:, columns].amax(1).tolist(),
+        correlation=alike.correlation_RJ[:, columns].max().item(),
     )
 
 

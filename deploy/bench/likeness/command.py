@@ -18,6 +18,7 @@ from dfc.threads import free_cores
 from monitor.errors import SettingsError
 from workers.progress import DiffProgress
 
+BOUNDS = (0.3, 0.4, SAME, 0.6, 0.7)
 PARTS = (1.0, 0.5, 0.2, 0.1)
 """Of the steps of a training. All of them are one that has to find everything again."""
 
@@ -61,25 +62,46 @@ def measured(chosen: Sequence[Subject], shorter: Sequence[str], shown: Shown) ->
         **{f"other_update_{key}": value for key, value in _all(updates).items()},
         **{f"other_seed_{key}": value for key, value in _all(seeds).items()},
     }
+    bounds = [
+        {
+            "bound": bound,
+            "other_update_known": sum(one.known(bound) for one in updates),
+            "other_seed_known": sum(one.known(bound) for one in seeds),
+        }
+        for bound in BOUNDS
+    ]
     return {
         "summary": summary,
         "made_with": made_with(cores),
-        "updates": [one._asdict() for one in updates],
-        "seeds": [one._asdict() for one in seeds],
+        "bounds": bounds,
+        "updates": [_told(one) for one in updates],
+        "seeds": [_told(one) for one in seeds],
         "steps": steps,
     }
 
 
-def _all(found: Sequence[Again]) -> Figures:
-    compared, known = sum(one.features for one in found), sum(one.known for one in found)
-    if not compared:
-        return {"compared": 0}
-    interval = exact_interval(known, compared)
+def _told(one: Again) -> Figures:
     return {
-        "compared": compared,
+        "version": one.version,
+        "elsewhere": one.elsewhere,
+        "features": len(one.nearest),
+        "known": one.known(),
+        "nearest": [round(alike, 3) for alike in sorted(one.nearest, reverse=True)],
+        "correlation": one.correlation,
+    }
+
+
+def _all(found: Sequence[Again]) -> Figures:
+    nearest = [alike for one in found for alike in one.nearest]
+    if not nearest:
+        return {"compared": 0}
+    known = sum(one.known() for one in found)
+    interval = exact_interval(known, len(nearest))
+    return {
+        "compared": len(nearest),
         "known": known,
         "share_low": interval["low"],
         "share_high": interval["high"],
-        "highest": max(one.highest for one in found),
-        "highest_correlation": max(one.highest_correlation for one in found),
+        "highest": max(nearest),
+        "highest_correlation": max(one.correlation for one in found if one.correlation is not None),
     }
