@@ -9,12 +9,18 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
 
 from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from dfc.engines.transformers_engine import TransformersEngine
 from dfc.vllm.engine import VllmEngine
 from tests.dfc import naive
 from tests.vllm import cases
+
+
+ROUNDING = 8
+"""On some texts a model multiplies what float32 rounds: there an engine may be so many times as far
+from float64 as transformers itself is in float32."""
 
 
 class Both(NamedTuple):
@@ -40,16 +46,21 @@ def test_info_is_equal(both: Both) -> None:
 
 
 def test_states_are_equal_at_the_first_the_middle_and_the_last_layer(both: Both) -> None:
-    model = naive.load(both.path)
+    model, exact = naive.load(both.path), naive.load(both.path).double()
     tokens = cases.texts(both.reference.tokenizer.size)
     rows = [ScoreRow(text[:-1], text[-1:]) for text in tokens]
     for layer in (0, both.bank.layer, both.vllm.info.n_layers - 1):
         captured = both.vllm.capture(rows, layer)
         for text, x_TD in zip(tokens, captured.states, strict=True):
-            expected_TD = cases.states(model, text[:-1], layer)
-            assert x_TD.shape == expected_TD.shape
-            error = (x_TD - expected_TD).abs().max() / expected_TD.abs().max()
-            assert error <= 1e-5
+            plain_TD, exact_TD = (cases.states(m, text[:-1], layer) for m in (model, exact))
+            assert x_TD.shape == exact_TD.shape
+            bound = max(1e-5, ROUNDING * _distance(plain_TD, exact_TD))
+            assert _distance(x_TD, exact_TD) <= bound
+
+
+def _distance(x_TD: Tensor, exact_TD: Tensor) -> float:
+    """Largest difference, as a part of the largest number."""
+    return ((x_TD - exact_TD).abs().max() / exact_TD.abs().max()).item()
 
 
 def test_harvest_is_equal(both: Both) -> None:
