@@ -17,7 +17,6 @@ from dfc.vllm.engine import VllmEngine
 from tests.dfc import naive
 from tests.vllm import cases
 
-
 ROUNDING = 8
 """On some texts a model multiplies what float32 rounds: there an engine may be so many times as far
 from float64 as transformers itself is in float32."""
