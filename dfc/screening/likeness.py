@@ -11,8 +11,9 @@ from dfc.screening.firing import firing
 from dfc.screening.similarity import correlations, cosines
 
 SAME = 0.5
-"""From this likeness on two features count as one: of features of different updates one in 200 was
-as like another, and two trainings on one update agree on one feature in four (docs/method.md)."""
+"""From this likeness on two features count as one: of 180 features of six updates one pair was as
+alike across updates, and two trainings on one update agree on one feature in four
+(docs/method.md)."""
 
 
 class Likeness(NamedTuple):

@@ -1,5 +1,6 @@
 """Features are held against those of another seed, another update and a shorter training."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from deploy.bench.likeness import again, command
+from deploy.bench.likeness.found import read_version
 from deploy.bench.rivals.subjects import Subject
 from deploy.bench.zoo.versions import Rewrite, Version
+from dfc.screening.likeness import SAME
 from monitor.errors import SettingsError
 from monitor.settings import Settings
 from tests.workers.conftest import (  # noqa: F401
@@ -62,7 +65,8 @@ def test_the_same_update_is_known_again_and_another_seed_is_counted_apart(
     assert summary["other_seed_compared"] == sum(seed["features"] for seed in told["seeds"])
     assert summary["other_seed_highest"] < 1 - 1e-4
     known = [bound["other_seed_known"] for bound in told["bounds"]]
-    assert known == sorted(known, reverse=True) and summary["other_seed_known"] in known
+    assert known == sorted(known, reverse=True)
+    assert summary["other_seed_known"] == known[command.BOUNDS.index(SAME)]
     assert summary["other_update_share_low"] < 1 == summary["other_update_share_high"]
 
 
@@ -73,11 +77,36 @@ def test_a_training_of_all_steps_finds_everything_again(
     told = command.measured([contrary], ["contrary"], silent)
     assert [row["steps"] for row in told["steps"]] == [80, 40, 16, 8]
     whole, *shorter = told["steps"]
-    assert whole["known"] == whole["features"] == 3
+    assert whole["known"]["0.7"] == whole["features"] == 3
     assert all(row["features"] == 3 for row in shorter)
     left = [row["difference_unexplained"] for row in told["steps"]]
     assert left[0] < left[-1]
     assert told["summary"]["other_update_compared"] == 0
+
+
+def test_only_what_was_read_after_the_same_block_is_held_against_each_other(
+    contrary: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deeper = contrary._replace(
+        version=contrary.version.model_copy(update={"name": "deeper"}),
+        settings=changed(contrary.settings, layer=2),
+    )
+    monkeypatch.setattr(command, "subjects", lambda work, names: iter([contrary, deeper]))
+    command.run(tmp_path, ["contrary", "deeper"], [], tmp_path, silent)
+    told = json.loads((tmp_path / "likeness.json").read_text(encoding="utf-8"))
+    one, other = told["versions"]
+    assert (one["layer"], other["layer"]) == (1, 2)
+    assert one["pair_digest"] == other["pair_digest"]
+    assert one["recipe_digest"] != other["recipe_digest"]
+    assert told["updates"] == [] and len(told["seeds"]) == 2
+
+
+def test_where_nothing_is_listed_nothing_is_compared(contrary: Subject) -> None:
+    found = read_version(contrary, Silent())
+    none = found.found[0]._replace(listed=[])
+    for here, there in ((none, found.found[0]), (found.found[0], none)):
+        one = again.again(found, here, there, "elsewhere")
+        assert (one.nearest, one.correlation, one.known()) == ([], None, 0)
 
 
 def test_a_version_to_train_anew_has_to_be_compared(tmp_path: Path) -> None:

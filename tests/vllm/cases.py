@@ -1,5 +1,7 @@
 """Texts, features and edits on which the two engines are compared."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -62,6 +64,20 @@ def states(model: PreTrainedModel, tokens: tuple[int, ...], layer: int) -> Tenso
     model(torch.tensor([tokens]), use_cache=False)
     handle.remove()
     return kept[0][0]
+
+
+def in_float64(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model in float64. Its norms would go through float32 by themselves; the tables of
+    the rotary embedding stay those of float32, as in either engine."""
+    for module in model.double().modules():
+        if type(module).__name__ == "LlamaRMSNorm":
+            module.forward = partial(_norm, module)  # type: ignore[method-assign]
+    return model
+
+
+def _norm(module: torch.nn.Module, x_TD: Tensor) -> Tensor:
+    variance_T = x_TD.pow(2).mean(-1, keepdim=True)
+    return module.weight * x_TD * torch.rsqrt(variance_T + module.variance_epsilon)
 
 
 def expect_equal_in_bfloat16(found_TD: Tensor, expected_TD: Tensor) -> None:

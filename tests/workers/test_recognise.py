@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from alerts.verdict import Verdict
+from dfc.screening.likeness import SAME
 from monitor.settings import Settings
 from tests.workers.conftest import Silent, changed, side_of
 from workers import recognise
@@ -81,7 +82,7 @@ def test_features_that_come_again_are_recognised(
     assert otherwise(again) == otherwise(first)
 
 
-@pytest.mark.parametrize(("cosine", "seen"), [(0.38, False), (0.42, True)])
+@pytest.mark.parametrize(("cosine", "seen"), [(SAME - 0.02, False), (SAME + 0.02, True)])
 def test_features_that_fire_alike_are_one_if_they_write_alike_enough(
     cosine: float, seen: bool, kept: Path, job: Job, settings: Settings, store: LocalStore
 ) -> None:

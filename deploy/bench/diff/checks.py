@@ -29,8 +29,6 @@ class Check(NamedTuple):
     """From the call to the verdict, with the start of the process and the reading of files."""
     stages: dict[str, float]
     """Seconds of the stages that were computed."""
-    kept: dict[str, float]
-    """Seconds that the other stages took when an earlier check computed them."""
     verdict: str
     tokens: int
     """Positions on which the crosscoder was trained."""
@@ -60,13 +58,13 @@ class Bench:
 
     def check(self, candidate: Path, recipe: dict[str, Any]) -> Check:
         """Check `candidate` by `recipe`. Raises RuntimeError where a stage failed."""
-        heard, kept = dict[str, float](), dict[str, float]()
+        heard: dict[str, float] = {}
         settings = load_settings(data_dir=self._directory / "data", recipe=recipe)
 
         @contextmanager
         def heard_progress() -> Iterator[DiffProgress]:
             with terminal_progress() as shown:
-                yield _Heard(shown, heard, kept)
+                yield _Heard(shown, heard)
 
         begun = time.monotonic()
         verdict = check_pair(
@@ -75,16 +73,14 @@ class Bench:
         seconds = time.monotonic() - begun
         if heard and DESCRIBE not in heard:
             raise RuntimeError(f"{candidate.name}: ended early: {verdict.reasons[0]}")
-        return Check(seconds, heard, kept, verdict.verdict, verdict.recipe.tokens or 0)
+        return Check(seconds, heard, verdict.verdict, verdict.recipe.tokens or 0)
 
 
 class _Heard:
-    """Passes on what it hears, and keeps the seconds of what was computed, now or before."""
+    """Passes on what it hears, and keeps the seconds of what was computed."""
 
-    def __init__(
-        self, shown: DiffProgress, heard: dict[str, float], kept: dict[str, float]
-    ) -> None:
-        self._shown, self._heard, self._kept = shown, heard, kept
+    def __init__(self, shown: DiffProgress, heard: dict[str, float]) -> None:
+        self._shown, self._heard = shown, heard
 
     def begin(self, stage: str) -> None:
         self._shown.begin(stage)
@@ -94,4 +90,5 @@ class _Heard:
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         self._shown.end(stage, seconds, reused)
-        (self._kept if reused else self._heard)[stage] = seconds
+        if not reused:
+            self._heard[stage] = seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import Any, NamedTuple
 
 from deploy.bench.diff.checks import Bench, Check
 from deploy.bench.diff.growth import Growth, draw
-from deploy.bench.machine import made_with
+from deploy.bench.diff.parts import Parts
 from deploy.bench.results import Figures, keep, print_line
-from deploy.demo import atomic
+from deploy.bench.side import side_of
 from dfc.engines.precision import native_dtype
-from dfc.threads import free_cores
 from monitor.settings import load_settings
 from workers.inputs import load_inputs
-from workers.recipe import digest_of, recipe_digest
+from workers.keeping.sources import sources_digest
+from workers.recipe import recipe_digest
 
 OVER_TOKENS = ("harvest", "train", "screen", "describe")
 OVER_LATENTS = ("train", "screen")
@@ -29,7 +28,8 @@ class Size(NamedTuple):
     recipe: dict[str, Any]
     """Of the checks that are timed as a whole."""
     growing: dict[str, Any]
-    """What is else in those that tell how stages grow: less of what does not grow."""
+    """What is else in those that tell how stages grow: less of what does not grow. Its `dfc` takes
+    the place of the other as a whole."""
     tokens: tuple[int, ...]
     """Positions to train on; the last is that of the checks that are timed as a whole."""
     latents: tuple[int, ...]
@@ -83,14 +83,15 @@ SHORT = Size(
 def run(size: Size, base: Path, out: Path | None, image: Path | None, work: Path | None) -> None:
     """Print a line of JSON per check and one about all; keep the result in `out` and draw it.
 
-    The whole checks and those that grow are kept apart in `work`, so that a run that was stopped in
-    the second part goes on with that; a part that was stopped begins anew.
+    The whole checks and those that grow are kept apart in `work` until both are done, so that a run
+    that was stopped in the second part goes on with that; a part that was stopped begins anew.
     """
-    cores = free_cores()
-    cold, known, again = _kept(work, "whole", size, base, _measure_whole)
-    grown = _kept(work, "growth", size, base, _measure_growth)
-    over_tokens = grown[: len(size.tokens)]
-    over_latents = [over_tokens[-1], *grown[len(size.tokens) :]]
+    parts = Parts(work, _made_of(size, base))
+    whole = parts.part("whole", lambda: _measured(base, size, _whole))
+    growth = parts.part("growth", lambda: _measured(base, size, _growing))
+    cold, known, again = whole.checks
+    over_tokens = growth.checks[: len(size.tokens)]
+    over_latents = [over_tokens[-1], *growth.checks[len(size.tokens) :]]
     positions = [check.tokens for check in over_tokens]
     by_tokens = [_growth(stage, positions, over_tokens) for stage in OVER_TOKENS]
     by_latents = [_growth(stage, list(size.latents), over_latents) for stage in OVER_LATENTS]
@@ -107,7 +108,8 @@ def run(size: Size, base: Path, out: Path | None, image: Path | None, work: Path
     if out is not None:
         result = {
             "summary": summary,
-            "made_with": made_with(cores) | {"model": base.name},
+            "made_with": whole.made_with | {"model": base.name},
+            "growth_made_with": growth.made_with,
             "recipe": size.whole,
             "recipe_of_growth": size.over_tokens[-1],
             "checks": {"cold": _told(cold), "base known": _told(known)},
@@ -118,38 +120,30 @@ def run(size: Size, base: Path, out: Path | None, image: Path | None, work: Path
     if image is not None:
         draw(by_tokens, by_latents, image)
     print_line(summary)
+    parts.forget("whole", "growth")
 
 
-def _kept(
-    work: Path | None,
-    part: str,
-    size: Size,
-    base: Path,
-    measure: Callable[[Bench, Size], list[Check]],
-) -> list[Check]:
-    """The checks of one part, which nothing but each other's results help; from `work`, where this
-    part was measured by this very code."""
+def _made_of(size: Size, base: Path) -> list[str]:
+    """What a result of another run must share to stand for one of this."""
     recipes = (size.whole, *size.over_tokens, *size.over_latents)
     digests = [recipe_digest(load_inputs(load_settings(recipe=r).recipe).recipe) for r in recipes]
-    kept = work and work / f"{part}-{digest_of([str(native_dtype()), *digests])[:12]}.json"
-    if kept and kept.exists():
-        return [Check(**check) for check in json.loads(kept.read_text(encoding="utf-8"))]
+    code = sources_digest("deploy.bench.diff.command")
+    return [str(native_dtype()), code, side_of(base).content_digest, *digests]
+
+
+def _measured(base: Path, size: Size, measure: Callable[[Bench, Size], list[Check]]) -> list[Check]:
     with tempfile.TemporaryDirectory(prefix="latentwatch-diff-") as name:
-        checks = measure(Bench(base, Path(name)), size)
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(kept, json.dumps([check._asdict() for check in checks]))
-    return checks
+        return measure(Bench(base, Path(name)), size)
 
 
-def _measure_whole(bench: Bench, size: Size) -> list[Check]:
+def _whole(bench: Bench, size: Size) -> list[Check]:
     """Nothing known, the base known, and nothing new."""
     first, second = bench.update(1), bench.update(2)
     whole = (("cold", first), ("base known", second), ("nothing new", second))
     return [_check(bench, what, candidate, size.whole) for what, candidate in whole]
 
 
-def _measure_growth(bench: Bench, size: Size) -> list[Check]:
+def _growing(bench: Bench, size: Size) -> list[Check]:
     """Over the positions, then over the latents."""
     update = bench.update(1)
     recipes = [("positions", recipe) for recipe in size.over_tokens]
@@ -164,7 +158,7 @@ def _check(bench: Bench, what: str, candidate: Path, recipe: dict[str, Any]) -> 
 
 
 def _growth(stage: str, sizes: list[int], checks: Sequence[Check]) -> Growth:
-    return Growth(stage, sizes, [(c.stages | c.kept)[stage] for c in checks])
+    return Growth(stage, sizes, [check.stages[stage] for check in checks])
 
 
 def _told(check: Check) -> Figures:

@@ -33,17 +33,17 @@ class Shorter(NamedTuple):
 
     version: str
     steps: int
-    features: int
-    """Held against its new ones; the first that the whole training lists by itself."""
-    known: int
+    nearest: list[float]
+    """By feature that the whole training lists first by itself, how like it is to the one that is
+    most like it among those that are new to the shorter."""
     new: int
-    """How many are new to it."""
     difference_unexplained: float
 
 
 def again(version: Version, found: Found, other: Found, elsewhere: str) -> Again:
-    """Hold the listed features of `found` against those of `other`, as the product does: so many
-    of each, on the states of the version's candidate."""
+    """Hold the listed features of `found` against those of `other`, on the states of the version's
+    candidate: of each as many as the product keeps, those that explain most (the product keeps
+    those whose ablation removes most)."""
     rows, columns = found.listed[:MOST], other.listed[:MOST]
     if not rows or not columns:
         return Again(version.name, elsewhere, [], None)
@@ -101,9 +101,9 @@ def of_fewer_steps(version: Version, part: float, progress: Callable[[int, int],
     )
     rows, columns = of_whole.candidate_listed[0][:FIRST], of_shorter.candidate_new[0]
     here, there = of_whole.banks["candidate"][0], of_shorter.banks["candidate"][0]
-    known = 0
+    nearest = list[float]()
     if rows and columns:
         alike_RJ = likeness(here, rows, there, candidate_TD).agreement
-        known = int((alike_RJ[:, columns].amax(1) >= SAME).sum())
+        nearest = alike_RJ[:, columns].amax(1).tolist()
     left = shorter.history[-1]["difference"]
-    return Shorter(version.name, steps, len(rows), known, len(columns), left)
+    return Shorter(version.name, steps, nearest, len(columns), left)

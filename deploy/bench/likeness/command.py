@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from deploy.bench.exact_interval import exact_interval
-from deploy.bench.likeness.again import Again, of_fewer_steps, of_other_seeds, of_other_updates
+from deploy.bench.likeness.again import (
+    Again,
+    Shorter,
+    of_fewer_steps,
+    of_other_seeds,
+    of_other_updates,
+)
 from deploy.bench.likeness.found import Version, read_version
 from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
@@ -54,7 +60,7 @@ def measured(chosen: Sequence[Subject], shorter: Sequence[str], shown: Shown) ->
             with shown() as progress:
                 for part in PARTS:
                     told = partial(progress.step, f"{version.name}, {part:g} of the steps")
-                    steps.append(of_fewer_steps(version, part, told)._asdict())
+                    steps.append(_told_of_fewer(of_fewer_steps(version, part, told)))
     summary = {
         "benchmark": "likeness",
         "bound": SAME,
@@ -73,6 +79,15 @@ def measured(chosen: Sequence[Subject], shorter: Sequence[str], shown: Shown) ->
     return {
         "summary": summary,
         "made_with": made_with(cores),
+        "versions": [
+            {
+                "version": one.name,
+                "pair_digest": one.pair_digest,
+                "recipe_digest": one.recipe_digest,
+                "layer": one.layer,
+            }
+            for one in versions
+        ],
         "bounds": bounds,
         "updates": [_told(one) for one in updates],
         "seeds": [_told(one) for one in seeds],
@@ -86,9 +101,25 @@ def _told(one: Again) -> Figures:
         "elsewhere": one.elsewhere,
         "features": len(one.nearest),
         "known": one.known(),
-        "nearest": [round(alike, 3) for alike in sorted(one.nearest, reverse=True)],
+        "nearest": _sorted(one.nearest),
         "correlation": one.correlation,
     }
+
+
+def _told_of_fewer(one: Shorter) -> Figures:
+    return {
+        "version": one.version,
+        "steps": one.steps,
+        "features": len(one.nearest),
+        "known": {f"{bound:g}": sum(x >= bound for x in one.nearest) for bound in BOUNDS},
+        "nearest": _sorted(one.nearest),
+        "new": one.new,
+        "difference_unexplained": one.difference_unexplained,
+    }
+
+
+def _sorted(nearest: Sequence[float]) -> list[float]:
+    return [round(alike, 3) for alike in sorted(nearest, reverse=True)]
 
 
 def _all(found: Sequence[Again]) -> Figures:

@@ -14,6 +14,7 @@ from dfc.engines.engine import FeatureBank
 from workers.diff import open_context
 from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
+from workers.recipe import recipe_digest
 from workers.stages.attribute import attribute_difference, load_directions
 from workers.stages.harvest import PairedStates, token_weights
 from workers.stages.screen import Banks, screen_features
@@ -32,6 +33,9 @@ class Version(NamedTuple):
     """One checked version."""
 
     name: str
+    pair_digest: str
+    """Of the base's and the candidate's files."""
+    recipe_digest: str
     states: PairedStates
     found: list[Found]
     """Per seed."""
@@ -58,6 +62,8 @@ def read_version(subject: Subject, progress: DiffProgress) -> Version:
     banks, listed = Banks(screening.directory), screening.result.candidate_listed
     return Version(
         name=subject.version.name,
+        pair_digest=subject.job.pair_digest,
+        recipe_digest=recipe_digest(context.inputs.recipe),
         states=case.states,
         found=[Found(banks.bank("candidate", seed), rows) for seed, rows in enumerate(listed)],
         crosscoder=training.crosscoders()[0],
