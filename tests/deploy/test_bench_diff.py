@@ -109,6 +109,6 @@ def test_a_part_that_was_measured_is_not_measured_again(
     whole, growth = ["update-1", "update-2", "update-2"], ["update-1"] * 3
     assert checked == [*whole, "update-1", "stopped", *growth]
     assert len(capsys.readouterr().out.splitlines()) == len(checked)
-    # Nothing of a run that was done stands for the next, and nothing of another base.
+    # Nothing of a run that was done stands for the next.
     command.run(*asked)
     assert len(checked) == 8 + 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.bench.likeness import again, command
-from deploy.bench.likeness.found import read_version
+from deploy.bench.likeness.found import read_checked
 from deploy.bench.rivals.subjects import Subject
 from deploy.bench.zoo.versions import Rewrite, Version
 from dfc.screening.likeness import SAME
@@ -102,7 +102,7 @@ def test_only_what_was_read_after_the_same_block_is_held_against_each_other(
 
 
 def test_where_nothing_is_listed_nothing_is_compared(contrary: Subject) -> None:
-    found = read_version(contrary, Silent())
+    found = read_checked(contrary, Silent())
     none = found.found[0]._replace(listed=[])
     for here, there in ((none, found.found[0]), (found.found[0], none)):
         one = again.again(found, here, there, "elsewhere")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from deploy.bench.likeness.found import Found, Version
+from deploy.bench.likeness.found import Found, Checked
 from dfc.crosscoder.train import train
 from dfc.screening.likeness import SAME, likeness
 from dfc.screening.screen import screen
@@ -40,7 +40,7 @@ class Shorter(NamedTuple):
     difference_unexplained: float
 
 
-def again(version: Version, found: Found, other: Found, elsewhere: str) -> Again:
+def again(version: Checked, found: Found, other: Found, elsewhere: str) -> Again:
     """Hold the listed features of `found` against those of `other`, on the states of the version's
     candidate: of each as many as the product keeps, those that explain most (the product keeps
     those whose ablation removes most)."""
@@ -56,7 +56,7 @@ def again(version: Version, found: Found, other: Found, elsewhere: str) -> Again
     )
 
 
-def of_other_updates(versions: Sequence[Version]) -> list[Again]:
+def of_other_updates(versions: Sequence[Checked]) -> list[Again]:
     """The features of every version against those of every other that was read after the same
     block."""
     return [
@@ -67,7 +67,7 @@ def of_other_updates(versions: Sequence[Version]) -> list[Again]:
     ]
 
 
-def of_other_seeds(versions: Sequence[Version]) -> list[Again]:
+def of_other_seeds(versions: Sequence[Checked]) -> list[Again]:
     """The features of the first seed against those of every other on the same update."""
     return [
         again(one, one.found[0], other, f"seed {seed}")
@@ -80,7 +80,7 @@ FIRST = 64
 """Features that are looked for in a shorter training."""
 
 
-def of_fewer_steps(version: Version, part: float, progress: Callable[[int, int], None]) -> Shorter:
+def of_fewer_steps(version: Checked, part: float, progress: Callable[[int, int], None]) -> Shorter:
     """Train for a part of the steps, on the same states from the same seed."""
     whole = version.crosscoder
     config = whole.model.config

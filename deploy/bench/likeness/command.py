@@ -15,7 +15,7 @@ from deploy.bench.likeness.again import (
     of_other_seeds,
     of_other_updates,
 )
-from deploy.bench.likeness.found import Version, read_version
+from deploy.bench.likeness.found import Checked, read_checked
 from deploy.bench.machine import made_with
 from deploy.bench.results import Figures, keep, print_line
 from deploy.bench.rivals.subjects import Subject, subjects
@@ -49,10 +49,10 @@ def run(work: Path, names: Sequence[str], shorter: Sequence[str], out: Path, sho
 def measured(chosen: Sequence[Subject], shorter: Sequence[str], shown: Shown) -> Figures:
     """The whole result."""
     cores = free_cores()
-    versions = list[Version]()
+    versions = list[Checked]()
     for subject in chosen:
         with shown() as progress:
-            versions.append(read_version(subject, progress))
+            versions.append(read_checked(subject, progress))
     updates, seeds = of_other_updates(versions), of_other_seeds(versions)
     steps = list[Figures]()
     for version in versions:

@@ -29,7 +29,7 @@ class Found(NamedTuple):
     """Rows of the bank."""
 
 
-class Version(NamedTuple):
+class Checked(NamedTuple):
     """One checked version."""
 
     name: str
@@ -51,7 +51,7 @@ class Version(NamedTuple):
         return self.found[0].bank.layer
 
 
-def read_version(subject: Subject, progress: DiffProgress) -> Version:
+def read_checked(subject: Subject, progress: DiffProgress) -> Checked:
     """Read what the check of `subject` has kept; what is missing is computed."""
     store = LocalStore(subject.settings.store_dir)
     context = open_context(subject.job, subject.settings, store, progress)
@@ -60,7 +60,7 @@ def read_version(subject: Subject, progress: DiffProgress) -> Version:
     training = train_crosscoders(context, case.harvest, attributed, lambda: case.states)
     screening = screen_features(context, training, case.layer, lambda: case.states)
     banks, listed = Banks(screening.directory), screening.result.candidate_listed
-    return Version(
+    return Checked(
         name=subject.version.name,
         pair_digest=subject.job.pair_digest,
         recipe_digest=recipe_digest(context.inputs.recipe),
