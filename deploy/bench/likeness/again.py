@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from deploy.bench.likeness.found import Found, Checked
+from deploy.bench.likeness.found import Checked, Found
 from dfc.crosscoder.train import train
 from dfc.screening.likeness import SAME, likeness
 from dfc.screening.screen import screen
