@@ -12,7 +12,8 @@ help:  ## Show this help
 venv: $(STAMP)  ## Create .venv and install latentwatch into it
 
 # Compiling all that is installed takes minutes, and most of it is never imported: Python compiles the
-# rest when it is.
+# rest when it is, and keeps it. Where it may not keep it, every process of a test would compile anew.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Installed again whenever the dependencies or their pinned versions change.

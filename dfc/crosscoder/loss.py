@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from dfc.crosscoder.difference_loss import Moving, difference_loss, silence_loss, unexplained
-from dfc.crosscoder.model import Codes, Dfc, Kept, Reconstruction
+from dfc.crosscoder.model import Dfc, Kept, Reconstruction
 
 
 class Loss(NamedTuple):
@@ -56,17 +56,12 @@ def aux_loss(
     The d/2 strongest dead latents per token by their ordinary code take part, as in the released
     code. Zero when nothing is dead.
     """
-    dead_N = dead_F.nonzero()[:, 0]
-    if not len(dead_N):
+    dead = int(dead_F.sum())
+    if not dead:
         return base_BD.new_zeros(())
-    code_BN = model.encode_some(base_BD, candidate_BD, dead_F)
-    limit = min(len(dead_N), max(1, (base_BD.shape[1] + candidate_BD.shape[1]) // 4))
-    strongest = code_BN.topk(limit, dim=1, sorted=False)
-    kept_BF = code_BN.new_zeros(len(code_BN), len(dead_F))
-    kept_BF = kept_BF.scatter(1, dead_N[strongest.indices], strongest.values)
-    config = model.config
-    blocks = (config.shared, config.base_exclusive, config.candidate_exclusive)
-    dead_out = model.decode(Codes(*kept_BF.split(blocks, dim=1)), bias=False)
+    limit = min(dead, max(1, (base_BD.shape[1] + candidate_BD.shape[1]) // 4))
+    kept = model.strongest(base_BD, candidate_BD, dead_F, limit)
+    dead_out = model.decode(kept, bias=False)
     left_base_BD = (base_BD - out.base_BD.float()).detach()
     left_candidate_BD = (candidate_BD - out.candidate_BD.float()).detach()
     base, candidate = reconstruction_loss(left_base_BD, left_candidate_BD, dead_out, variance)

@@ -17,6 +17,7 @@ from dfc.crosscoder.batch_topk import batch_topk_threshold, keep_above
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.selection import Reader, select
 from dfc.crosscoder.sparse_products import Active, is_sparse, write
+from dfc.crosscoder.strongest import strongest
 from dfc.engines.precision import native_dtype
 
 SHARED, BASE, CANDIDATE = 0, 1, 2
@@ -204,6 +205,27 @@ class Dfc(nn.Module):
         code = self.encode(base_BD, candidate_BD)
         threshold = self.batch_thresholds(self.score(code), k)
         return Chosen(Kept(*self.select(code, threshold)), threshold)
+
+    def strongest(
+        self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
+    ) -> Kept:
+        """Of every token the codes of the ``limit`` strongest of the ``wanted_F`` latents."""
+        share = limit / self.config.latents
+        if not is_sparse(share, base_BD, native_dtype(base_BD.device.type)):
+            return self.strongest_plainly(base_BD, candidate_BD, wanted_F, limit)
+        return Kept(*strongest(self.readers(base_BD, candidate_BD), wanted_F, limit))
+
+    def strongest_plainly(
+        self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
+    ) -> Kept:
+        """As ``strongest``, with all zeros."""
+        config = self.config
+        code_BK = self.encode_some(base_BD, candidate_BD, wanted_F)
+        largest = code_BK.topk(limit, dim=1, sorted=False)
+        kept_BF = code_BK.new_zeros(len(code_BK), len(wanted_F))
+        kept_BF = kept_BF.scatter(1, wanted_F.nonzero()[:, 0][largest.indices], largest.values)
+        blocks = (config.shared, config.base_exclusive, config.candidate_exclusive)
+        return Kept(*kept_BF.split(blocks, dim=1))
 
     def misread(
         self, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor, first: int

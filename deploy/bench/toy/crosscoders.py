@@ -85,6 +85,11 @@ class DesignatedShared(Dfc):
     def encode_some(self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor) -> Tensor:
         return torch.cat(self.encode(base_BD, candidate_BD), dim=1)[:, wanted_F]
 
+    def strongest(
+        self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
+    ) -> Kept:
+        return self.strongest_plainly(base_BD, candidate_BD, wanted_F, limit)
+
     def decode(
         self, code: Codes | Kept, bias: bool = True, learn_exclusive: bool = True
     ) -> Reconstruction:

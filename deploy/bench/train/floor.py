@@ -7,10 +7,12 @@ active ones alone.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv1d
 
 from deploy.bench.train.pair import Size
 from dfc.engines.precision import native_dtype
@@ -26,18 +28,18 @@ class Floor(NamedTuple):
     """Of one batch."""
     dtype: str
     layout: str
+    """How the encoder lies in memory; as a convolution of width one, oneDNN multiplies."""
     chunk: int
 
 
 def floor(size: Size, repeats: int) -> Floor:
-    """The best of ``repeats`` calls of every number format, layout and chunk, output allocated
-    before."""
+    """The best of ``repeats`` calls of every number format, layout and chunk."""
     formats = dict.fromkeys((native_dtype(), torch.float32))
     return min(
         (
             _best(size, dtype, layout, min(chunk, size.batch), repeats)
             for dtype in formats
-            for layout in ("rows", "columns")
+            for layout in ("rows", "columns", "convolution")
             for chunk in CHUNKS
         ),
         key=lambda found: found.seconds,
@@ -47,15 +49,22 @@ def floor(size: Size, repeats: int) -> Floor:
 def _best(size: Size, dtype: torch.dtype, layout: str, chunk: int, repeats: int) -> Floor:
     x_BD = torch.randn(size.batch, 2 * size.d).to(dtype)
     encoder_DF = torch.randn(2 * size.d, size.latents).to(dtype)
-    if layout == "rows":
+    if layout != "columns":
         encoder_DF = encoder_DF.T.contiguous().T
     out_CF = torch.empty(chunk, size.latents, dtype=dtype)
-    seconds = min(_seconds(x_BD, encoder_DF, out_CF) for _ in range(repeats))
+
+    def product(x_CD: Tensor) -> None:
+        if layout == "convolution":
+            conv1d(x_CD.T[None], encoder_DF.T[:, :, None])
+        else:
+            torch.mm(x_CD, encoder_DF, out=out_CF[: len(x_CD)])
+
+    seconds = min(_seconds(x_BD, chunk, product) for _ in range(repeats))
     return Floor(seconds, str(dtype).removeprefix("torch."), layout, chunk)
 
 
-def _seconds(x_BD: Tensor, encoder_DF: Tensor, out_CF: Tensor) -> float:
+def _seconds(x_BD: Tensor, chunk: int, product: Callable[[Tensor], None]) -> float:
     begun = time.perf_counter()
-    for x_CD in x_BD.split(len(out_CF)):
-        torch.mm(x_CD, encoder_DF, out=out_CF[: len(x_CD)])
+    for x_CD in x_BD.split(chunk):
+        product(x_CD)
     return time.perf_counter() - begun

@@ -115,6 +115,35 @@ def test_some_latents_are_encoded_as_all_are() -> None:
     assert torch.allclose(dfc.encode_some(*states(), wanted_F), code[:, wanted_F], atol=1e-6)
 
 
+@pytest.mark.parametrize("wanted", [range(0, 290, 3), range(245, 250)])
+def test_the_strongest_of_some_latents_are_those_of_all_codes(wanted: range) -> None:
+    wanted_F = torch.zeros(290, dtype=torch.bool)
+    wanted_F[list(wanted)] = True
+    weight_BF = torch.rand(TOKENS, 290, generator=torch.Generator().manual_seed(3))
+    asked = (*states(), wanted_F, min(len(wanted), 20))
+    found, learned = [], []
+    for plainly in (False, True):
+        dfc = model("strict")
+        kept = dfc.strongest_plainly(*asked) if plainly else dfc.strongest(*asked)
+        assert all(isinstance(code, Active) != plainly for code in kept)
+        code_BF = torch.cat([dense(code) for code in kept], dim=1)
+        (code_BF * weight_BF).sum().backward()
+        found.append(code_BF)
+        learned.append({name: p.grad for name, p in dfc.named_parameters() if p.grad is not None})
+    assert torch.allclose(found[0], found[1], atol=1e-6)
+    assert 0 < int((found[0] > 0).sum(1).max()) <= min(len(wanted), 20)
+    assert not (found[0] > 0).any(0)[~wanted_F].any()
+    for name, gradient in learned[1].items():
+        assert torch.allclose(learned[0][name], gradient, atol=1e-5), name
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (5, 7), (3, 0)])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_places_are_those_where_a_mask_holds(shape: tuple[int, int], share: float) -> None:
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < share
+    assert torch.equal(selection._places(mask), mask.reshape(-1).nonzero()[:, 0])
+
+
 def test_a_short_format_selects_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     dfc = model("strict")
     exact = dfc.choose(*states(), 5.0)
