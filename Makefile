@@ -12,9 +12,10 @@ help:  ## Show this help
 venv: $(STAMP)  ## Create .venv and install latentwatch into it
 
 # Compiling all that is installed takes minutes, and most of it is never imported: Python compiles the
-# rest when it is, and keeps it. Where it may not keep it, every process of a test would compile anew.
-unexport PYTHONDONTWRITEBYTECODE
+# rest when it is, and keeps it ...
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+# ... unless it is told not to: then every process that a test starts would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Installed again whenever the dependencies or their pinned versions change.
 $(STAMP): pyproject.toml constraints.txt

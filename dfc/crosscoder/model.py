@@ -144,8 +144,9 @@ class Dfc(nn.Module):
         for reader in self.readers(base_BD, candidate_BD):
             index = wanted_F[first : first + len(reader.bias_F)].nonzero()[:, 0]
             first += len(reader.bias_F)
-            read = [x_BD @ encoder_FD[index].T for x_BD, encoder_FD in reader.parts]
-            codes.append(torch.relu(sum(read[1:], read[0]) + reader.bias_F[index]))
+            some = reader.some(index)
+            read = [x_BD @ encoder_KD.T for x_BD, encoder_KD in some.parts]
+            codes.append(torch.relu(sum(read[1:], read[0]) + some.bias_F))
         return torch.cat(codes, dim=1)
 
     def decoder_norms(self) -> Codes:

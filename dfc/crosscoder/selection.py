@@ -1,7 +1,7 @@
 """Encode and select in one pass: of all codes of a batch only the selected ones are ever kept.
 
-The codes of some tokens at a time fit into the processor's cache, so that they are looked through
-there; a whole batch of them would be written to memory and read again several times.
+The codes of some tokens at a time are made, looked through and forgotten; a whole batch of them
+would be written to memory and read again several times.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d
 
 from dfc.crosscoder import replicas
 from dfc.crosscoder.active import Entries
@@ -20,7 +19,7 @@ from dfc.crosscoder.sparse_products import Active, read
 from dfc.engines.precision import native_dtype
 
 TOKENS_AT_ONCE = 1024
-GUESSED_BY = 64
+GUESSED_BY = 128
 """Of the first tokens about so many tell what the largest scores may be."""
 SAMPLE_SLACK = 1.3
 """How many more than its share of the largest scores the first tokens' guess keeps."""
@@ -36,6 +35,11 @@ class Reader(NamedTuple):
     bias_F: Tensor
     norm_F: Tensor
     """A code times this is its score."""
+
+    def some(self, index_K: Tensor) -> Reader:
+        """Of these latents alone."""
+        parts = [(x_BD, encoder_FD[index_K]) for x_BD, encoder_FD in self.parts]
+        return Reader(parts, self.bias_F[index_K], self.norm_F[index_K])
 
 
 class Selected(NamedTuple):
@@ -102,25 +106,27 @@ def _above(
             bound = _guess(readers, codes, wanted / (tokens * latents))
         for reader, code_CF, out in zip(readers, codes, parts, strict=True):
             out.append(_look_through(code_CF, reader.norm_F, bound, start))
+        del codes, code_CF  # before the next ones are made
     assert bound is not None
     return bound, [_Found(*map(torch.cat, zip(*out, strict=True))) for out in parts]
 
 
 def side_by_side(reader: Reader) -> Tensor:
     """The encoders of all that it reads as one, ``[F, D]``, in the format of the product."""
-    return torch.cat([encoder_FD for _, encoder_FD in reader.parts], dim=1).to(native_dtype())
+    encoders = [encoder_FD.to(native_dtype()) for _, encoder_FD in reader.parts]
+    return torch.cat(encoders, dim=1) if len(encoders) > 1 else encoders[0]
 
 
 def encode(reader: Reader, encoder_FD: Tensor, rows: slice) -> Tensor:
     """Codes ``[C, F]`` of some tokens, float32, before rectification."""
-    states = [x_BD[rows] for x_BD, _ in reader.parts]
-    x_CD = torch.cat(states, dim=1).to(encoder_FD.dtype)
-    if not len(encoder_FD):
-        return x_CD.new_empty((len(x_CD), 0), dtype=torch.float32)
+    x_CD = torch.cat([x_BD[rows] for x_BD, _ in reader.parts], dim=1).to(encoder_FD.dtype)
     if x_CD.dtype is torch.float32 and torch.backends.mkldnn.is_available():
-        # A convolution of width one is this product by oneDNN. The BLAS that torch multiplies
-        # float32 with takes up to 1.6 times as long on a processor that is not Intel's.
-        return conv1d(x_CD.T[None], encoder_FD[:, :, None], reader.bias_F)[0].T
+        # By oneDNN. What torch multiplies float32 with otherwise took 1.5 times as long on an AMD
+        # EPYC (docs/benchmarks.md); short formats are oneDNN's in any case.
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x_CD, encoder_FD, reader.bias_F, "none", [], ""
+        )
+        return product
     return (x_CD @ encoder_FD.T).float().add_(reader.bias_F)
 
 
@@ -139,16 +145,9 @@ def _guess(readers: Sequence[Reader], codes: Sequence[Tensor], share: float) -> 
 
 def _look_through(code_CF: Tensor, norm_F: Tensor, bound: Tensor, start: int) -> _Found:
     least_F = (BELOW * bound / norm_F).clamp_min(torch.finfo(code_CF.dtype).tiny)
-    tokens, latents = code_CF.shape
-    # By the order in memory.
-    if code_CF.is_contiguous():
-        place_N = _places(code_CF >= least_F)
-        row_N = place_N // latents
-        column_N = place_N - row_N * latents
-    else:
-        place_N = _places(least_F[:, None] <= code_CF.T)
-        column_N = place_N // tokens
-        row_N = place_N - column_N * tokens
+    place_N = _places(code_CF >= least_F)
+    row_N = place_N // len(norm_F)
+    column_N = place_N - row_N * len(norm_F)
     value_N = code_CF[row_N, column_N]
     return _Found(row_N + start, column_N, value_N, value_N * norm_F[column_N])
 
@@ -165,7 +164,5 @@ def _places(mask: Tensor) -> Tensor:
 
 
 def _from(found: _Found, threshold: Tensor) -> _Found:
-    """Row by row."""
     index = (found.score_N >= threshold).nonzero()[:, 0]
-    index = index[found.row_N[index].argsort(stable=True)]
     return _Found(*(part.index_select(0, index) for part in found))

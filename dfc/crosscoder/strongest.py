@@ -33,7 +33,7 @@ def _largest(
     readers: Sequence[Reader], index: Sequence[Tensor], limit: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows, columns among the latents of ``index``, and values of the codes."""
-    some = [_only(reader, index_K) for reader, index_K in zip(readers, index, strict=True)]
+    some = [reader.some(index_K) for reader, index_K in zip(readers, index, strict=True)]
     encoders = [side_by_side(reader) for reader in some]
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for start in range(0, len(readers[0].parts[0][0]), TOKENS_AT_ONCE):
@@ -42,12 +42,9 @@ def _largest(
             encode(reader, encoder, rows) for reader, encoder in zip(some, encoders, strict=True)
         ]
         value_CK, column_CK = torch.cat(codes, dim=1).topk(limit, dim=1, sorted=False)
+        column_CK, order_CK = column_CK.sort(dim=1)
+        value_CK = value_CK.gather(1, order_CK)
         row_N, place_N = (value_CK > 0).nonzero(as_tuple=True)
         found.append((row_N + start, column_CK[row_N, place_N], value_CK[row_N, place_N]))
     row_N, column_N, value_N = (torch.cat(parts) for parts in zip(*found, strict=True))
     return row_N, column_N, value_N
-
-
-def _only(reader: Reader, index_K: Tensor) -> Reader:
-    parts = [(x_BD, encoder_FD[index_K]) for x_BD, encoder_FD in reader.parts]
-    return Reader(parts, reader.bias_F[index_K], reader.norm_F[index_K])

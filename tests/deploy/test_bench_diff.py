@@ -12,6 +12,7 @@ from alerts.verdict import Verdict, to_json
 from deploy.bench.diff import checks, command
 from deploy.bench.diff.checks import Check
 from deploy.bench.diff.growth import Growth
+from deploy.bench.diff.parts import Parts
 from deploy.bench.side import side_of
 from monitor.settings import Settings, load_settings
 from workers.diff import run_diff
@@ -112,3 +113,21 @@ def test_a_part_that_was_measured_is_not_measured_again(
     # Nothing of a run that was done stands for the next.
     command.run(*asked)
     assert len(checked) == 8 + 6
+
+
+def test_a_part_of_another_base_or_size_does_not_stand_for_one_of_this(
+    tiny_checkpoint: Path, changed_checkpoint: Path, tmp_path: Path
+) -> None:
+    here, there, larger = (
+        command._made_of(size, base)
+        for size, base in (
+            (command.SHORT, tiny_checkpoint),
+            (command.SHORT, changed_checkpoint),
+            (command.FULL, tiny_checkpoint),
+        )
+    )
+    kept = Parts(tmp_path, here).part("whole", lambda: [Check(10.0, {}, "passed", 600)])
+    again = Check(20.0, {}, "passed", 600)
+    assert Parts(tmp_path, here).part("whole", lambda: [again]).checks == kept.checks
+    for other in (there, larger):
+        assert Parts(tmp_path, other).part("whole", lambda: [again]).checks == [again]

@@ -12,6 +12,7 @@ from deploy.bench.toy.universe import Sample, Scale
 from dfc.crosscoder.batch_topk import batch_topk_threshold
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.model import Chosen, Codes, Dfc, Kept, Reconstruction
+from dfc.crosscoder.selection import Reader
 from dfc.crosscoder.sparse_products import write
 from dfc.crosscoder.train import TrainedDfc, train
 
@@ -82,13 +83,10 @@ class DesignatedShared(Dfc):
     def choose(self, base_BD: Tensor, candidate_BD: Tensor, k: float) -> Chosen:
         return self.choose_plainly(base_BD, candidate_BD, k)
 
-    def encode_some(self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor) -> Tensor:
-        return torch.cat(self.encode(base_BD, candidate_BD), dim=1)[:, wanted_F]
-
-    def strongest(
-        self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
-    ) -> Kept:
-        return self.strongest_plainly(base_BD, candidate_BD, wanted_F, limit)
+    def readers(self, base_BD: Tensor, candidate_BD: Tensor) -> tuple[Reader, Reader, Reader]:
+        rest, designated, none = super().readers(base_BD, candidate_BD)
+        other = (candidate_BD, self.designated_candidate)
+        return rest, designated._replace(parts=(*designated.parts, other)), none
 
     def decode(
         self, code: Codes | Kept, bias: bool = True, learn_exclusive: bool = True

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d
 
 from deploy.bench.train.pair import Size
 from dfc.engines.precision import native_dtype
@@ -28,7 +27,7 @@ class Floor(NamedTuple):
     """Of one batch."""
     dtype: str
     layout: str
-    """How the encoder lies in memory; as a convolution of width one, oneDNN multiplies."""
+    """How the encoder lies in memory; with oneDNN by rows, but not by the BLAS."""
     chunk: int
 
 
@@ -39,7 +38,7 @@ def floor(size: Size, repeats: int) -> Floor:
         (
             _best(size, dtype, layout, min(chunk, size.batch), repeats)
             for dtype in formats
-            for layout in ("rows", "columns", "convolution")
+            for layout in ("rows", "columns", "oneDNN")
             for chunk in CHUNKS
         ),
         key=lambda found: found.seconds,
@@ -54,8 +53,8 @@ def _best(size: Size, dtype: torch.dtype, layout: str, chunk: int, repeats: int)
     out_CF = torch.empty(chunk, size.latents, dtype=dtype)
 
     def product(x_CD: Tensor) -> None:
-        if layout == "convolution":
-            conv1d(x_CD.T[None], encoder_DF.T[:, :, None])
+        if layout == "oneDNN":
+            torch.ops.mkldnn._linear_pointwise(x_CD, encoder_DF.T, None, "none", [], "")
         else:
             torch.mm(x_CD, encoder_DF, out=out_CF[: len(x_CD)])
 

@@ -1,12 +1,14 @@
 """Encoding and selecting in one pass equals doing so by way of all codes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from dfc.crosscoder import selection
+from dfc.crosscoder import model as models
+from dfc.crosscoder import selection, strongest
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.loss import Variance, total_loss
 from dfc.crosscoder.model import Chosen, Dfc
@@ -20,6 +22,15 @@ TOKENS = 96
 @pytest.fixture(autouse=True)
 def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "TOKENS_AT_ONCE", 40)
+    monkeypatch.setattr(strongest, "TOKENS_AT_ONCE", 40)
+    monkeypatch.setattr(selection, "GUESSED_BY", 8)
+
+
+@pytest.fixture(autouse=True)
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor that multiplies bfloat16 too."""
+    for module in (selection, models):
+        monkeypatch.setattr(module, "native_dtype", lambda _="cpu": torch.float32)
 
 
 def model(form: str) -> Dfc:
@@ -71,6 +82,19 @@ def test_codes_thresholds_and_gradients_are_those_of_all_codes(
         assert torch.allclose(parameter.grad, theirs, atol=1e-6), name
 
 
+def test_some_of_the_first_tokens_tell_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[None] = []
+    above = selection._above
+
+    def counted(*args: Any) -> Any:
+        passes.append(None)
+        return above(*args)
+
+    monkeypatch.setattr(selection, "_above", counted)
+    model("strict").choose(*states(), 20.0)
+    assert len(passes) == 1
+
+
 def test_the_first_tokens_may_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "TOKENS_AT_ONCE", 20)
     base_BD, candidate_BD = states()
@@ -115,20 +139,21 @@ def test_some_latents_are_encoded_as_all_are() -> None:
     assert torch.allclose(dfc.encode_some(*states(), wanted_F), code[:, wanted_F], atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["strict", "tied"])
 @pytest.mark.parametrize("wanted", [range(0, 290, 3), range(245, 250)])
-def test_the_strongest_of_some_latents_are_those_of_all_codes(wanted: range) -> None:
+def test_the_strongest_of_some_latents_are_those_of_all_codes(wanted: range, form: str) -> None:
     wanted_F = torch.zeros(290, dtype=torch.bool)
     wanted_F[list(wanted)] = True
-    weight_BF = torch.rand(TOKENS, 290, generator=torch.Generator().manual_seed(3))
+    weight_BD = torch.rand(TOKENS, 32, generator=torch.Generator().manual_seed(3))
     asked = (*states(), wanted_F, min(len(wanted), 20))
     found, learned = [], []
     for plainly in (False, True):
-        dfc = model("strict")
+        dfc = model(form)
         kept = dfc.strongest_plainly(*asked) if plainly else dfc.strongest(*asked)
         assert all(isinstance(code, Active) != plainly for code in kept)
-        code_BF = torch.cat([dense(code) for code in kept], dim=1)
-        (code_BF * weight_BF).sum().backward()
-        found.append(code_BF)
+        out = dfc.decode(kept, bias=False)
+        (torch.cat(out, dim=1) * weight_BD).sum().backward()
+        found.append(torch.cat([dense(code) for code in kept], dim=1).detach())
         learned.append({name: p.grad for name, p in dfc.named_parameters() if p.grad is not None})
     assert torch.allclose(found[0], found[1], atol=1e-6)
     assert 0 < int((found[0] > 0).sum(1).max()) <= min(len(wanted), 20)
@@ -147,9 +172,15 @@ def test_places_are_those_where_a_mask_holds(shape: tuple[int, int], share: floa
 def test_a_short_format_selects_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     dfc = model("strict")
     exact = dfc.choose(*states(), 5.0)
+    wanted_F = torch.arange(290) % 3 == 0
+    exact_strongest = dfc.strongest(*states(), wanted_F, 20)
     monkeypatch.setattr(selection, "native_dtype", lambda: torch.bfloat16)
     short = dfc.choose(*states(), 5.0)
     assert torch.allclose(exact.threshold, short.threshold, rtol=0.02)
     ours, theirs = (torch.cat([dense(c) for c in chosen.kept], dim=1) for chosen in (exact, short))
     assert ((ours > 0) == (theirs > 0)).float().mean() > 0.99
     assert not torch.equal(ours, theirs)
+    short_strongest = dfc.strongest(*states(), wanted_F, 20)
+    for one, other in zip(exact_strongest, short_strongest, strict=True):
+        assert ((dense(one) > 0) == (dense(other) > 0)).float().mean() > 0.99
+        assert not torch.equal(dense(one), dense(other))
