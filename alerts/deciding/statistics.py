@@ -19,6 +19,8 @@ from alerts.deciding.noise import NotMeasurableError
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+WHOLE = 2.0**40
+"""As so many units the largest difference is counted where signs are flipped."""
 EXACT_LIMIT = 65_536
 """Sign patterns up to which all are enumerated: 16 templates."""
 MONTE_CARLO_FLIPS = 9_999
@@ -188,8 +190,12 @@ def sign_flip(sums_C: Floats, rng: np.random.Generator) -> SignFlip:
     (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010), which is never 0.
     """
     exact = 2 ** len(sums_C) <= EXACT_LIMIT
+    largest = float(np.abs(sums_C).max())
+    # Whole numbers add up alike in any order. Otherwise a total that rounding made a little less
+    # than itself would not count as one that is as large.
+    whole_C = np.round(sums_C / largest * WHOLE) if largest > 0 else sums_C
     result = stats.permutation_test(
-        (sums_C,),
+        (whole_C,),
         lambda sums, axis: sums.sum(axis=axis),
         permutation_type="samples",
         alternative="greater",

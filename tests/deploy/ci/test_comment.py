@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 COMMENT = Path("deploy/ci/comment.sh").resolve()
-GH = """#!{python}
+GH = r"""#!{python}
 import json, re, sys
 from pathlib import Path
 kept = Path("comments.json")
