@@ -17,7 +17,7 @@ from dfc.crosscoder.batch_topk import batch_topk_threshold, keep_above
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.selection import Reader, select
 from dfc.crosscoder.sparse_products import Active, is_sparse, write
-from dfc.crosscoder.strongest import strongest
+from dfc.crosscoder.strongest import strongest, strongest_plainly
 from dfc.engines.precision import native_dtype
 
 SHARED, BASE, CANDIDATE = 0, 1, 2
@@ -138,17 +138,6 @@ class Dfc(nn.Module):
             Reader(((candidate_BD, candidate.encoder),), candidate.bias, norms.candidate_BF),
         )
 
-    def encode_some(self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor) -> Tensor:
-        """Codes before any selection of the ``wanted_F`` latents alone, ``[B, n]``."""
-        codes, first = [], 0
-        for reader in self.readers(base_BD, candidate_BD):
-            index = wanted_F[first : first + len(reader.bias_F)].nonzero()[:, 0]
-            first += len(reader.bias_F)
-            some = reader.some(index)
-            read = [x_BD @ encoder_KD.T for x_BD, encoder_KD in some.parts]
-            codes.append(torch.relu(sum(read[1:], read[0]) + some.bias_F))
-        return torch.cat(codes, dim=1)
-
     def decoder_norms(self) -> Codes:
         """Per latent the norm that scales its score in the selection: the mean over the models that
         it writes to.
@@ -211,22 +200,11 @@ class Dfc(nn.Module):
         self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
     ) -> Kept:
         """Of every token the codes of the ``limit`` strongest of the ``wanted_F`` latents."""
+        readers = self.readers(base_BD, candidate_BD)
         share = limit / self.config.latents
-        if not is_sparse(share, base_BD, native_dtype(base_BD.device.type)):
-            return self.strongest_plainly(base_BD, candidate_BD, wanted_F, limit)
-        return Kept(*strongest(self.readers(base_BD, candidate_BD), wanted_F, limit))
-
-    def strongest_plainly(
-        self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
-    ) -> Kept:
-        """As ``strongest``, with all zeros."""
-        config = self.config
-        code_BK = self.encode_some(base_BD, candidate_BD, wanted_F)
-        largest = code_BK.topk(limit, dim=1, sorted=False)
-        kept_BF = code_BK.new_zeros(len(code_BK), len(wanted_F))
-        kept_BF = kept_BF.scatter(1, wanted_F.nonzero()[:, 0][largest.indices], largest.values)
-        blocks = (config.shared, config.base_exclusive, config.candidate_exclusive)
-        return Kept(*kept_BF.split(blocks, dim=1))
+        sparse = is_sparse(share, base_BD, native_dtype(base_BD.device.type))
+        find = strongest if sparse else strongest_plainly
+        return Kept(*find(readers, wanted_F, limit))
 
     def misread(
         self, base_BD: Tensor, candidate_BD: Tensor, threshold: Tensor, first: int

@@ -29,6 +29,26 @@ def strongest(readers: Sequence[Reader], wanted_F: Tensor, limit: int) -> list[A
     return codes
 
 
+def strongest_plainly(readers: Sequence[Reader], wanted_F: Tensor, limit: int) -> list[Tensor]:
+    """As ``strongest``, with all zeros: ``[B, F]`` per block."""
+    code_BK = encode_some(readers, wanted_F)
+    largest = code_BK.topk(limit, dim=1, sorted=False)
+    kept_BF = code_BK.new_zeros(len(code_BK), len(wanted_F))
+    kept_BF = kept_BF.scatter(1, wanted_F.nonzero()[:, 0][largest.indices], largest.values)
+    return list(kept_BF.split([len(reader.bias_F) for reader in readers], dim=1))
+
+
+def encode_some(readers: Sequence[Reader], wanted_F: Tensor) -> Tensor:
+    """Codes before any selection of the ``wanted_F`` latents alone, ``[B, n]``, with gradients."""
+    codes = []
+    blocks = wanted_F.split([len(reader.bias_F) for reader in readers])
+    for reader, block_F in zip(readers, blocks, strict=True):
+        some = reader.some(block_F.nonzero()[:, 0])
+        products = [x_BD @ encoder_KD.T for x_BD, encoder_KD in some.parts]
+        codes.append(torch.relu(sum(products[1:], products[0]) + some.bias_F))
+    return torch.cat(codes, dim=1)
+
+
 def _largest(
     readers: Sequence[Reader], index: Sequence[Tensor], limit: int
 ) -> tuple[Tensor, Tensor, Tensor]:

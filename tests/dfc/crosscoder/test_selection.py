@@ -11,7 +11,7 @@ from dfc.crosscoder import model as models
 from dfc.crosscoder import selection, strongest
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.loss import Variance, total_loss
-from dfc.crosscoder.model import Chosen, Dfc
+from dfc.crosscoder.model import Chosen, Dfc, Kept
 from dfc.crosscoder.sparse_products import Active
 
 VARIANCE = Variance(8.0, 8.0, 0.5)
@@ -136,7 +136,9 @@ def test_many_active_latents_are_chosen_by_way_of_all_codes() -> None:
 def test_some_latents_are_encoded_as_all_are() -> None:
     dfc, wanted_F = model("strict"), torch.arange(290) % 5 == 0
     code = torch.cat(dfc.encode(*states()), dim=1)
-    assert torch.allclose(dfc.encode_some(*states(), wanted_F), code[:, wanted_F], atol=1e-6)
+    assert torch.allclose(
+        strongest.encode_some(dfc.readers(*states()), wanted_F), code[:, wanted_F], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("form", ["strict", "tied"])
@@ -145,18 +147,21 @@ def test_the_strongest_of_some_latents_are_those_of_all_codes(wanted: range, for
     wanted_F = torch.zeros(290, dtype=torch.bool)
     wanted_F[list(wanted)] = True
     weight_BD = torch.rand(TOKENS, 32, generator=torch.Generator().manual_seed(3))
-    asked = (*states(), wanted_F, min(len(wanted), 20))
+    limit = min(len(wanted), 20)
     found, learned = [], []
     for plainly in (False, True):
         dfc = model(form)
-        kept = dfc.strongest_plainly(*asked) if plainly else dfc.strongest(*asked)
+        kept = dfc.strongest(*states(), wanted_F, limit)
+        if plainly:
+            readers = dfc.readers(*states())
+            kept = Kept(*strongest.strongest_plainly(readers, wanted_F, limit))
         assert all(isinstance(code, Active) != plainly for code in kept)
         out = dfc.decode(kept, bias=False)
         (torch.cat(out, dim=1) * weight_BD).sum().backward()
         found.append(torch.cat([dense(code) for code in kept], dim=1).detach())
         learned.append({name: p.grad for name, p in dfc.named_parameters() if p.grad is not None})
     assert torch.allclose(found[0], found[1], atol=1e-6)
-    assert 0 < int((found[0] > 0).sum(1).max()) <= min(len(wanted), 20)
+    assert 0 < int((found[0] > 0).sum(1).max()) <= limit
     assert not (found[0] > 0).any(0)[~wanted_F].any()
     for name, gradient in learned[1].items():
         assert torch.allclose(learned[0][name], gradient, atol=1e-5), name
