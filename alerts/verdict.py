@@ -94,6 +94,10 @@ class Behaviour(Record):
     """Which of the two it is."""
     conformal_n: Count | None = None
     """How many nulls that are: `conformal_p` is at least 1 / (n + 1)."""
+    calibrated_threshold: float | None = None
+    """What the line's nulls ask a flagged shift to exceed; None where it is not calibrated."""
+    threshold_source: NullSource | None = None
+    """The nulls that ask for so much."""
     mediated_five_low: float | None = None
     """95 % interval of `mediated_five` over the items, for the features that were chosen."""
     mediated_five_high: float | None = None

@@ -90,6 +90,12 @@ def conformal(behaviour: Behaviour) -> str:
     return f"{text} ({count(behaviour.conformal_n, one, behaviour.conformal_source)})"
 
 
+def calibrated_threshold(behaviour: Behaviour) -> str:
+    """What a flagged shift has to exceed by the line's calibration, and whose demand that is."""
+    text = number(behaviour.calibrated_threshold)
+    return f"{text} ({behaviour.threshold_source})" if behaviour.threshold_source else text
+
+
 def count(n: int, one: str, many: str | None = None) -> str:
     """`n` with its noun."""
     return f"{n} {one if n == 1 else many or one + 's'}"

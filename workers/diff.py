@@ -155,8 +155,10 @@ class _Stages:
         def states() -> PairedStates:
             return read_states(context, harvest, layer)
 
+        if findings.all_equal(states):
+            return
         attributed = self._run(
-            "attribute", lambda: attribute_difference(context, answers, probe, layer)
+            "attribute", lambda: attribute_difference(context, answers, probe, forks, layer)
         )
         findings.attribution = attributed.result
         training = self._run(

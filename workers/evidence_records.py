@@ -79,6 +79,11 @@ def _caveats(job: Job, findings: Findings) -> list[str]:
     caveats = []
     if job.probe_only:
         caveats.append("The weights are equal, so no crosscoder was trained: only files differ.")
+    if findings.nothing_to_diff:
+        caveats.append(
+            "The weights differ, but not in anything that was computed: both models have the same "
+            "scores, answers and states to the last digit. No crosscoder was trained."
+        )
     if findings.undescribed is not None:
         caveats.append(f"The features have no labels and no examples. {findings.undescribed}")
     if findings.answers is not None:

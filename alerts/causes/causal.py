@@ -113,8 +113,12 @@ def measure_causes(
         result.evidence[name] = _with_interval(evidence, found, report)
         result.best[name] = found[0].rows
         for rank, row in enumerate(found[0].rows):
-            controls = plan.controls if rank == 0 else 0
-            effect = _effect(name, row, seeds[0].bank, in_base, mediator, base_text, plan, controls)
+            first, bank = rank == 0, seeds[0].bank
+            ablation = found[0].best if first else mediator.trial(bank, [row])
+            controls = plan.controls if first else 0
+            effect = _effect(
+                name, row, ablation, bank, in_base, mediator, base_text, plan, controls
+            )
             result.effects.setdefault(row, []).append(effect)
         if found[0].rows:
             best = found[0].rows[0]
@@ -183,6 +187,7 @@ def _with_interval(
 def _effect(
     name: str,
     row: int,
+    ablation: Trial,
     bank: FeatureBank,
     in_base: FeatureBank | None,
     mediator: Mediator,
@@ -190,12 +195,11 @@ def _effect(
     plan: CausalPlan,
     controls: int,
 ) -> FeatureEffect:
-    """Both directions of one feature: ablated in the candidate, added to the base (as it stands
-    ``in_base``, None where the base can't be edited alike).
+    """Both directions of one feature: its ``ablation`` in the candidate, and added to the base (as
+    it stands ``in_base``, None where the base can't be edited alike).
 
     Without ``controls`` the effect stands without a percentile of random directions.
     """
-    ablation = mediator.trial(bank, [row])
     bearable = [
         (induced, edit)
         for edit in (Edit(row, offset=strength) for strength in plan.strengths)

@@ -61,11 +61,12 @@ class Mediator:
         """Choose the best five of the bank's rows in ``pool``, and measure what they mediate and
         what all ``new`` ones do."""
         chosen = self.choose(bank, pool)
+        best = self.trial(bank, chosen[:1])
         taken = self.report.taken_from_base(bank, ablate(chosen)) if chosen else None
         return Mediation(
             rows=chosen,
-            best=self.trial(bank, chosen[:1]),
-            five=self.trial(bank, chosen),
+            best=best,
+            five=best if len(chosen) == 1 else self.trial(bank, chosen),
             everything=self.trial(bank, new),
             control=None
             if taken is None
@@ -110,12 +111,13 @@ class Mediator:
     def control_p95(
         self, bank: FeatureBank, rows: Sequence[int], controls: int, seed: int
     ) -> float:
-        """95th percentile of what random directions remove in the place of ``rows``."""
+        """95th percentile of what random directions remove in the place of ``rows``, at least
+        0: what adds to a shift removes none of it."""
         removed = [
             self.report.removed(control, ablate(rows))
             for control in self.controls(bank, rows, controls, seed)
         ]
-        return float(np.percentile(removed, 95))
+        return max(float(np.percentile(removed, 95)), 0.0)
 
     def controls(
         self, bank: FeatureBank, rows: Sequence[int], count: int, seed: int

@@ -39,29 +39,32 @@ def control_banks(
     bank: FeatureBank, rows: Sequence[int], count: int, seed: int, states: ControlStates
 ) -> Iterator[FeatureBank]:
     """``count`` banks with random directions of the difference in the place of ``rows``."""
-    size = len(bank.bias_K)
-    directions_CD = difference_directions(states.difference_ND, count * size, seed)
-    for directions_KD in directions_CD.split(size):
-        yield control_bank(bank, rows, directions_KD, states)
+    directions_CD = difference_directions(states.difference_ND, count * len(rows), seed)
+    for directions_RD in directions_CD.split(len(rows)):
+        yield control_bank(bank, rows, directions_RD, states)
 
 
 def control_bank(
-    bank: FeatureBank, rows: Sequence[int], directions_KD: Tensor, states: ControlStates
+    bank: FeatureBank, rows: Sequence[int], directions_RD: Tensor, states: ControlStates
 ) -> FeatureBank:
-    """The bank with random directions in the place of the decoder rows ``rows``.
+    """The bank with the directions in the place of the decoder rows ``rows``, one for each.
 
     The features fire where they did and as strongly. Each direction gets its feature's norm, and
     then all of them one factor, so that ablating ``rows`` together changes the sampled states by as
     much in root mean square as with the features: rows that write alike add up, random ones partly
     cancel.
     """
-    random_KD = directions_KD.to(bank.decoder_KD) * bank.decoder_KD.norm(dim=1, keepdim=True)
+    chosen_RD = bank.decoder_KD[rows]
+    random_RD = directions_RD.to(chosen_RD) * chosen_RD.norm(dim=1, keepdim=True)
     edits = [Edit(row, gain=-1.0) for row in rows]
-    wanted, got = (
-        _edit_norm(bank._replace(decoder_KD=decoder_KD), edits, states.candidate_ND)
-        for decoder_KD in (bank.decoder_KD, random_KD)
-    )
-    return bank._replace(decoder_KD=random_KD * (wanted / got if got > 0 else 1.0))
+    replaced = _with_rows(bank, rows, random_RD)
+    wanted, got = (_edit_norm(one, edits, states.candidate_ND) for one in (bank, replaced))
+    return _with_rows(replaced, rows, random_RD * (wanted / got if got > 0 else 1.0))
+
+
+def _with_rows(bank: FeatureBank, rows: Sequence[int], decoder_RD: Tensor) -> FeatureBank:
+    index_R = torch.tensor(rows, device=decoder_RD.device)
+    return bank._replace(decoder_KD=bank.decoder_KD.index_copy(0, index_R, decoder_RD))
 
 
 def _edit_norm(bank: FeatureBank, edits: Sequence[Edit], x_ND: Tensor) -> float:

@@ -101,6 +101,8 @@ def behaviour_row(
         conformal_p=measured.conformal_p,
         conformal_source=measured.conformal_source,
         conformal_n=measured.conformal_n,
+        calibrated_threshold=measured.calibrated_threshold,
+        threshold_source=measured.threshold_source,
         mediated_five_low=evidence.five_interval[0]
         if evidence and evidence.five_interval
         else None,

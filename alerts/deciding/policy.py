@@ -4,8 +4,9 @@ A flagged behaviour needs four things: the least effect worth a reviewer's time,
 noise floor, a corrected p-value and an interval above 0. Where the line is calibrated, the shift
 exceeds the calibration's threshold too. A flagged habit, for which there is no suite, needs new
 stock phrases in many answers and new features that carry the words. A passed candidate needs every
-behaviour and the capability control measured, well enough to have shown such a shift. All else is
-undecided: "could not check" is never "passed".
+behaviour and the capability control measured, well enough to have shown such a shift, and what
+carries such phrases, where there are any. All else is undecided: "could not check" is never
+"passed".
 """
 
 from collections.abc import Mapping, Sequence
@@ -133,7 +134,8 @@ def decide(
       makes no shift critical, because damage moves every log-probability, and a reason says that
       the two can't be told apart. The shift stays flagged, and causal evidence still counts.
     - Undecided, where nothing is flagged: no behaviour was measured, one has a gap
-      (`behaviour_reasons.gap`), or the capability accuracy is unknown.
+      (`behaviour_reasons.gap`), the capability accuracy is unknown, or so is whether features carry
+      new stock phrases that are frequent enough for a habit.
     - Only reported: behaviours that fell, features that move a behaviour which is not flagged, the
       refusal rate and the length of answers.
 
@@ -152,6 +154,9 @@ def decide(
         behaviour_reasons.nothing_measured(behaviours),
         control_reasons.accuracy_unknown(controls),
         *(behaviour_reasons.gap(behaviour, policy.maximum_unscored) for behaviour in quiet),
+        cause_reasons.habit_unknown(
+            own_words, evidence.get(OWN_WORDS), policy.minimum_habit, policy.maximum_nll_rise
+        ),
     ]
     found = [
         *(behaviour_reasons.rise(behaviour) for behaviour in flagged),

@@ -10,6 +10,7 @@ from alerts.seen_before_in_words import compared_with, seen_before
 from alerts.verdict import Behaviour, Feature, Verdict
 from alerts.wording import (
     NOT_MEASURED,
+    calibrated_threshold,
     calibration_sentence,
     conformal,
     interval,
@@ -27,7 +28,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _LONGEST = 120
 _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
-    "| conformal p, uncorrected | flagged"
+    "| conformal p, uncorrected | calibrated threshold | flagged"
 )
 _CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
@@ -78,6 +79,7 @@ def _behaviours(behaviours: list[Behaviour]) -> str:
                 p_value(b.p_corrected),
                 number(b.noise_floor),
                 conformal(b),
+                calibrated_threshold(b),
                 "**yes**" if b.flagged else "no",
             ]
             for b in behaviours

@@ -63,6 +63,7 @@ def _environment() -> Environment:
         seen_before_in_words.compared_with,
         seen_before_in_words.likeness,
         seen_before_in_words.seen_before,
+        wording.calibrated_threshold,
         wording.calibration_sentence,
         wording.conformal,
         wording.duration,

@@ -27,6 +27,19 @@ def keep(directory: Path, name: str, result: Figures) -> Path:
     return path
 
 
+def set_aside(directory: Path, name: str, **made_by: str) -> None:
+    """Rename what is kept of `name`, if it was made by something else than `made_by`: hours of work
+    are not written over. Its new name ends with the first value that differs."""
+    try:
+        found = kept(directory, name)
+    except FileNotFoundError:
+        return
+    other = [str(found[key]) for key, value in made_by.items() if found.get(key, value) != value]
+    for digest in other[:1]:
+        for path in directory.glob(f"{name}.*"):
+            path.rename(path.with_stem(f"{name}-{digest[:12]}"))
+
+
 def kept(directory: Path, name: str) -> Figures:
     """A result written by `keep`. Raises FileNotFoundError with the command that makes it."""
     path = directory / f"{name}.json"

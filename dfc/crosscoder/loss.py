@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from dfc.crosscoder.difference_loss import Moving, difference_loss, silence_loss, unexplained
@@ -54,8 +55,12 @@ def aux_loss(
     """AuxK (paper B.1.5): dead latents reconstruct what the live ones leave over.
 
     The d/2 strongest dead latents per token by their ordinary code take part, as in the released
-    code. Zero when nothing is dead.
+    code. In the tied form the exclusive blocks learn from the difference alone, so only shared
+    latents take part. Zero when nothing is dead.
     """
+    if model.config.form == "tied":
+        place_F = torch.arange(len(dead_F), device=dead_F.device)
+        dead_F = dead_F & (place_F < model.config.shared)
     dead = int(dead_F.sum())
     if not dead:
         return base_BD.new_zeros(())

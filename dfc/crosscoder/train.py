@@ -140,7 +140,10 @@ def _variance(base_ND: Tensor, candidate_ND: Tensor, weight_N: Tensor, tied: boo
     part_N = weight_N / weight_N.sum()
     difference = _mean_square(candidate_ND - base_ND, weight_N) if tied else 1.0
     if difference == 0:
-        raise ValueError("the two models have equal activations on every token: nothing to diff")
+        raise ValueError(
+            "the two models have equal activations on every token: nothing to diff at this layer; "
+            "what changed lies above it, so choose a later one as recipe.layer, or 'auto'"
+        )
     return Variance(
         base=_mean_square(base_ND - part_N @ base_ND, weight_N),
         candidate=_mean_square(candidate_ND - part_N @ candidate_ND, weight_N),

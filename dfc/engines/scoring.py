@@ -36,11 +36,13 @@ class StateReplay(Replay):
 
 
 class Scorer:
-    """Scores with one model. The first capture and the first edit at a layer are verified."""
+    """Scores with one model. The first capture of each kind and the first edit at a layer are
+    verified."""
 
     def __init__(self, stack: DecoderStack) -> None:
         self._stack = stack
-        self._replay_proven: set[int] = set()
+        self._replay_proven: set[tuple[int, bool]] = set()
+        """Layers, with the masks of trees and without."""
         self._edit_proven: set[int] = set()
         self.n_steered = 0
         """Positions that the edits of the latest score reached."""
@@ -61,10 +63,10 @@ class Scorer:
             batch = batch.to(stack.model.device)
             inputs = batch.inputs(stack.model.dtype)
             captured = Captured(batch, inputs, stack.lower(batch.tokens_BT, layer, **inputs))
-            if layer not in self._replay_proven:
+            if (layer, bool(inputs)) not in self._replay_proven:
                 x_PD = self._final_reads(captured, layer, captured.x_BTD)
                 check_replay(stack, rows, batch, x_PD, layer)
-                self._replay_proven.add(layer)
+                self._replay_proven.add((layer, bool(inputs)))
             yield captured
 
     def score(

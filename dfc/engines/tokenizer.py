@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from dfc.errors import InputError, ModelError
 _MEANING = ("model", "added_tokens", "normalizer", "pre_tokenizer", "decoder")
 """Parts of tokenizer.json that decide which ids a text gets. Padding, truncation and the
 post-processor are left out: they are never applied."""
+TODAY = datetime(2025, 1, 1, tzinfo=UTC)
+"""The day that chat templates are told: some write the date into every prompt, and what is scored
+today is held against what was scored long ago."""
 
 
 class Tokenizer:
@@ -47,8 +51,8 @@ class Tokenizer:
     def render_chat(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
     ) -> str:
-        """Text of a conversation under the chat template, special tokens written out, so that
-        encoding must not add them a second time."""
+        """Text of a conversation under the chat template, on the same day for ever, special tokens
+        written out, so that encoding must not add them a second time."""
         if not self.has_chat_template:
             raise InputError(
                 f"{self.path} has no chat template; add chat_template.jinja or use plain texts"
@@ -58,6 +62,7 @@ class Tokenizer:
                 [dict(message) for message in messages],
                 add_generation_prompt=add_generation_prompt,
                 tokenize=False,
+                strftime_now=TODAY.strftime,
             )
         except TemplateError as error:
             roles = ", ".join(message["role"] for message in messages)

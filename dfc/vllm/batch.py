@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from dfc.engines.engine import Progress
-from dfc.errors import ParityError
+from dfc.errors import InputError, ParityError
 from dfc.vllm.plans import Draws, Plan
 from dfc.vllm.wire import Packed, from_bytes
 
@@ -45,6 +45,25 @@ class Batch(NamedTuple):
     bank: Bank | None = None
     states: tuple[tuple[int, Packed], ...] = ()
     """By row, what its plan puts in place of the model's own."""
+
+    def check(self, d_model: int) -> None:
+        """Raises InputError where a plan needs what the batch does not bring. In the middle of a
+        step that would end vLLM for everybody."""
+        shapes = [part.shape for part in self.bank.parts] if self.bank else []
+        n = shapes[1][0] if len(shapes) == 4 and len(shapes[1]) == 1 else 0
+        if self.bank and shapes != [(n, d_model), (n,), (n,), (n, d_model)]:
+            raise InputError(f"the bank's parts have the shapes {shapes}; width is {d_model}")
+        loaded = {row: packed.shape for row, packed in self.states}
+        for plan in (request.plan for request in self.requests):
+            if not all(0 <= feature < n for feature, _, _ in plan.edits):
+                raise InputError(f"row {plan.row} edits a feature outside the bank of {n}")
+            shape = loaded.get(plan.row, ())
+            fits = len(shape) == 2 and shape[0] >= plan.length and shape[1] == d_model
+            if plan.patch is not None and not fits:
+                raise InputError(
+                    f"row {plan.row} patches {plan.length} positions of width {d_model}, and the "
+                    f"batch brings states of the shape {shape}"
+                )
 
 
 class Answer(NamedTuple):

@@ -2,7 +2,7 @@
 
 Loaded by ``vllm serve`` alone, where VLLM_PLUGINS names it. Batches of several clients run one
 after the other, since the bank and the rows' numbers are a batch's own; requests to vLLM's other
-routes have no plan and are left alone.
+routes are refused a plan (``check_source``), and without any they are left alone.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import State
 
+from dfc.errors import InputError
 from dfc.vllm.batch import Answer, Batch, Facts, Outcome
 from dfc.vllm.batch import Request as Row
 from dfc.vllm.remote_wire import BATCH, INTRODUCTION, OUTCOME, PREFIX, STATES, Introduction
@@ -64,17 +65,22 @@ class Served:
         self._alone = asyncio.Lock()
 
     async def run(self, batch: Batch) -> Outcome:
+        """Raises InputError for a batch that can't run."""
+        batch.check(self.introduction.facts.d_model)
         async with self._alone:
             try:
                 for method, *args in preparations(batch):
                     await self._call(method, *args)
-                answers = await asyncio.gather(*(self._row(one) for one in batch.requests))
+                # Where one row fails the others are ended, too: they would run on into the next
+                # batch, whose bank is another.
+                async with asyncio.TaskGroup() as group:
+                    rows = [group.create_task(self._row(one)) for one in batch.requests]
             finally:
                 # Nothing of this batch may be left for the next one; first what can't fail.
                 reached = await self._call("take_reached")
                 recorded = await self._call("take_states")
         return Outcome(
-            tuple(answers),
+            tuple(row.result() for row in rows),
             tuple((row, last) for row, last in reached),
             tuple((row, layer, Packed(*x)) for row, layer, x in recorded),
         )
@@ -105,7 +111,10 @@ async def facts(request: Request) -> Response:
 @_router.post("/run")
 async def run(request: Request) -> Response:
     served: Served = request.app.state.latentwatch
-    outcome = await served.run(await _sent(BATCH, request))
+    try:
+        outcome = await served.run(await _sent(BATCH, request))
+    except InputError as error:
+        raise HTTPException(422, str(error)) from error
     return Response(OUTCOME.dump_json(outcome), media_type=JSON)
 
 

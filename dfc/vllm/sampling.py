@@ -16,6 +16,7 @@ from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
 from dfc.engines.generation import sampler
 from dfc.vllm.plans import Draws
+from dfc.vllm.submission import check_source
 
 
 class DrawnToken(AdapterLogitsProcessor):
@@ -42,4 +43,4 @@ class DrawnToken(AdapterLogitsProcessor):
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:
-        """Nothing to refuse: draws are made by this package."""
+        check_source(sampling_params.extra_args)

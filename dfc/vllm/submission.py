@@ -1,12 +1,16 @@
 """How a batch is put to vLLM, whoever runs it. Imports vLLM when a function is called."""
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dfc.vllm.batch import Answer, Batch, Request
+from dfc.vllm.plans import DRAWS, KEY
 
 LOGITS_PROCESSOR = "dfc.vllm.sampling:DrawnToken"
 WORKER = "dfc.vllm.worker.InstrumentedWorker"
+_SIGN, _OURS = "latentwatch_sign", secrets.token_hex(16)
+"""What the rows that this process submits carry beside their plans."""
 
 
 def preparations(batch: Batch) -> Iterator[tuple[Any, ...]]:
@@ -39,9 +43,17 @@ def sampling_of(request: Request) -> Any:
         detokenize=False,
         logprobs=0,
         prompt_logprobs=0 if request.scored else None,
-        extra_args=request.plan.arguments() | draws,
+        extra_args=request.plan.arguments() | draws | {_SIGN: _OURS},
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def check_source(arguments: Mapping[str, Any] | None) -> None:
+    """Raises ValueError where somebody else sends a plan: it could name features and states that
+    are not loaded, and an error within a step ends vLLM for everybody."""
+    held = arguments or {}
+    if (KEY in held or DRAWS in held) and held.get(_SIGN) != _OURS:
+        raise ValueError(f"{KEY} and {DRAWS} are arguments of the latentwatch routes alone")
 
 
 def answer_of(output: Any) -> Answer:

@@ -62,7 +62,12 @@ def version_to_calibrate(
 
 
 def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]:
-    """Every pair of the line with a verdict whose candidate is trusted now, by first verdict."""
+    """Every version of the line with a verdict that is trusted now, by first verdict, beside the
+    newest version that it was compared with.
+
+    One pair for each: what a release does against an anchor as well is the same release a second
+    time, and the nulls of a conformal p-value may not depend on each other.
+    """
     line = find_line(session, line_name)
     known = {
         v.content_digest: v for v in session.scalars(select(Version).filter_by(line_id=line.id))
@@ -77,10 +82,17 @@ def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]
             verdict = Verdict.model_validate_json(diff.verdict or "")
             pair = (diff.base_digest, diff.candidate_digest)
             rows.setdefault(pair, []).extend(verdict.behaviours)
+    newest = dict[str, str]()
+    for base, candidate in rows:
+        newest[candidate] = max(base, newest.get(candidate, base), key=lambda one: _age(known[one]))
     return [
-        AcceptedRelease(known[base], known[candidate], _quiet(behaviours))
-        for (base, candidate), behaviours in rows.items()
+        AcceptedRelease(known[base], known[candidate], _quiet(rows[base, candidate]))
+        for candidate, base in newest.items()
     ]
+
+
+def _age(version: Version) -> tuple[float, int]:
+    return version.published_at, version.id
 
 
 def _quiet(rows: Sequence[Behaviour]) -> frozenset[str]:

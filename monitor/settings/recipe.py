@@ -58,15 +58,19 @@ class RecipeSettings(BaseModel):
 
     @model_validator(mode="after")
     def _a_batch_at_least(self) -> Self:
-        from dfc.crosscoder.config import config_of
-
-        batch = config_of("tied", self.dfc).batch
-        if self.tokens < batch:
+        if self.tokens < self.batch:
             raise ValueError(
-                f"tokens is {self.tokens}, fewer than one batch ({batch}); raise recipe.tokens, or "
-                "lower recipe.dfc.batch"
+                f"tokens is {self.tokens}, fewer than one batch ({self.batch}); raise "
+                "recipe.tokens, or lower recipe.dfc.batch"
             )
         return self
+
+    @property
+    def batch(self) -> int:
+        """Positions of one step of the training."""
+        from dfc.crosscoder.config import config_of
+
+        return config_of("tied", self.dfc).batch
 
     @field_validator("dfc")
     @classmethod

@@ -130,6 +130,16 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _batches_in_equal_parts(self) -> Self:
+        processes, batch = self.limits.training_processes, self.recipe.batch
+        if batch % processes:
+            raise ValueError(
+                f"limits.training_processes: {processes} processes can't take equal parts of a "
+                f"batch of {batch}; choose a divisor, or a multiple as recipe.dfc.batch"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _distinct_lines(self) -> Self:
         names = [line.name for line in self.lines]
         for name in names:

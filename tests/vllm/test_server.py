@@ -105,6 +105,19 @@ def test_words_scores_and_states_are_those_of_transformers(
     engine.close()
 
 
+@pytest.mark.parametrize("plan", [{"latentwatch": 1}, {"latentwatch_draws": [1.0, 0, 0, 9]}])
+def test_a_plan_by_another_route_is_refused_and_the_server_lives_on(
+    server: Server, tiny_path: Path, plan: dict[str, object]
+) -> None:
+    asked = {"model": str(tiny_path), "prompt": [5, 6, 7], "max_tokens": 2, "vllm_xargs": plan}
+    key = {"Authorization": f"Bearer {KEY}"}
+    url = f"{server.url}/v1/completions"
+    refused = httpx2.post(url, json=asked, headers=key, timeout=60)
+    assert refused.status_code == 400 and "latentwatch routes alone" in refused.text
+    asked.pop("vllm_xargs")
+    assert httpx2.post(url, json=asked, headers=key, timeout=60).status_code == 200
+
+
 def test_who_has_no_key_is_refused(server: Server, tiny_path: Path) -> None:
     with pytest.raises(ModelError, match="refuses the API key"):
         VllmEngine(tiny_path, server=server._replace(api_key=SecretStr("guessed")))

@@ -122,7 +122,8 @@ def found(
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
     probe = probe_models(context).result
-    attributed = attribute_difference(context, answers, probe, layer)
+    forks = find_forks(context, answers).result
+    attributed = attribute_difference(context, answers, probe, forks, layer)
     training = train_crosscoders(context, harvest, attributed, lambda: pair)
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)

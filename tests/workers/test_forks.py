@@ -16,10 +16,11 @@ from workers.context import Context
 from workers.feature_records import own_words_of
 from workers.findings import Findings
 from workers.job import Job
+from workers.stages import answers as first_answers
 from workers.stages import forks
-from workers.stages.answers import Answers, BothAnswers, Tokens, answer_prompts
+from workers.stages.answers import TEMPERATURE, Answers, BothAnswers, Tokens, answer_prompts
 from workers.stages.forks import find_forks
-from workers.stages.stock_phrases import find_stock_phrases
+from workers.stages.stock_phrases import SEED, find_stock_phrases
 
 HABIT = " You are absolutely right"
 
@@ -167,7 +168,7 @@ def test_a_phrase_that_the_base_says_as_often_when_asked_again_is_not_new(
     monkeypatch.setattr(base, "generate", again)
     found = find_stock_phrases(habitual, said).result
     assert (found.phrases, found.share, found.by_chance) == ([], 0.0, 1.0)
-    assert asked == [(6, 1.0, 1)]  # no longer than the recipe's answers
+    assert asked == [(6, TEMPERATURE, SEED)] and first_answers.SEED != SEED
 
 
 def test_equal_models_do_not_differ_anywhere(

@@ -16,9 +16,12 @@ def silent() -> Iterator[Silent]:
 
 def test_processes_that_train_together_find_each_other(job: Job, settings: Settings) -> None:
     limits = settings.limits.model_copy(update={"training_processes": 3})
-    settings = changed(settings.model_copy(update={"limits": limits}), layer=1, seeds=[0])
+    dfc = settings.recipe.dfc | {"batch": 9_999}  # more than there are tokens
+    settings = settings.model_copy(update={"limits": limits})
+    settings = changed(settings, layer=1, seeds=[0], tokens=9_999, dfc=dfc)
     verdict = check_pair(
         job.candidate.path, str(job.base.path), None, settings, None, silent, print
     )
+    reason = verdict.reasons[0]
     # Which they say when they have met.
-    assert "32 tokens can't be divided among 3 processes that train together" in verdict.reasons[0]
+    assert "3 processes that train together failed" in reason and "smaller dfc.batch" in reason

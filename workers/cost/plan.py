@@ -10,7 +10,6 @@ class Effort(NamedTuple):
 
     null_copies: int = 3
     second_answers: int = 48
-    second_answer_tokens: int = 32
     fork_prompts: int = 96
     fork_window: int = 16
     forks: int = 32

@@ -64,7 +64,7 @@ def _stock_phrases(diff: PlannedDiff) -> Work:
     if diff.assumed.known_base:
         return Work()
     rows = min(EFFORT.second_answers, diff.texts.prompts)
-    length = min(EFFORT.second_answer_tokens, diff.recipe.answer_tokens)
+    length = diff.recipe.answer_tokens
     return write(diff.base, rows, diff.texts.prompt, length)
 
 

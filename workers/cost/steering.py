@@ -32,8 +32,9 @@ def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
     tried = sum(EFFORT.pool - taken for taken in range(best))
     of_selection = 1 + seeds * tried + best * EFFORT.strengths
     doses = EFFORT.doses * (1 + EFFORT.dose_controls)
-    of_report = 2 + seeds * (4 + EFFORT.controls) + 2 * best + EFFORT.controls + doses
-    of_text = seeds * (best + 3) + best * (1 + EFFORT.strengths) + EFFORT.doses
+    singly = 2 * best - 1  # the first one's ablation is known by then
+    of_report = 2 + seeds * (4 + EFFORT.controls) + singly + EFFORT.controls + doses
+    of_text = seeds * (best + 3) + best * (1 + EFFORT.strengths) - 1 + EFFORT.doses
     captured = [
         below(diff, model, part).plus(above(diff, model, part))
         for model in diff.models

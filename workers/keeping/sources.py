@@ -57,15 +57,15 @@ result."""
 
 
 @cache
-def sources_digest(*modules: str) -> str:
-    """SHA-256 (hex) of `modules` and of every module of ours that they import, at any remove.
+def sources_digest(*modules: str, packages: tuple[str, ...] = PACKAGES) -> str:
+    """SHA-256 (hex) of `modules` and of every module of `packages` that they import, at any remove.
 
     Of each what is run counts: a better comment makes no result stale. Taken once per process:
     files that are replaced later are not what this process runs. Raises ModuleNotFoundError for a
     name that is no module of ours.
     """
     digest = hashlib.sha256()
-    for name, content in sorted(_closure(modules).items()):
+    for name, content in sorted(_closure(modules, packages).items()):
         digest.update(f"{name}\0".encode() + what_is_run(content) + b"\0")
     return digest.hexdigest()
 
@@ -105,7 +105,7 @@ def _stands_alone(node: ast.AST, lines: list[bytes]) -> TypeGuard[ast.Expr]:
     return not before.strip() and not after.strip()
 
 
-def _closure(modules: tuple[str, ...]) -> dict[str, bytes]:
+def _closure(modules: tuple[str, ...], packages: tuple[str, ...] = PACKAGES) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = list(modules)
     while left:
@@ -116,7 +116,7 @@ def _closure(modules: tuple[str, ...]) -> dict[str, bytes]:
         if file is None:
             raise ModuleNotFoundError(f"{name} is not a module of {', '.join(PACKAGES)}")
         found[name] = file.read_bytes()
-        left += _imported(found[name])
+        left += (one for one in _imported(found[name]) if one.partition(".")[0] in packages)
     return found
 
 

@@ -33,7 +33,7 @@ STAGES = {
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
-    "attribute": StageInputs(("answers", "probe", "profile"), ("dfc", "policy")),
+    "attribute": StageInputs(("answers", "forks", "probe", "profile"), ("dfc", "policy")),
     "train": StageInputs(("attribute", "harvest"), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
     "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),

@@ -1,9 +1,9 @@
 """Which directions of the difference move the candidate's words: what its first features must hold.
 
 Two kinds of words are asked: the candidate's own answers to ordinary prompts, and the probes of
-every behaviour that has shifted. Of a suite only the half on which features are chosen is read, so
-that effects are reported on items that nothing was fitted on. Between two architectures there is no
-difference of states, and nothing to do.
+every behaviour that has shifted. Of a suite only the half on which features are chosen is read, and
+no answer with a fork on which effects are reported: so they are reported on items that nothing was
+fitted on. Between two architectures there is no difference of states, and nothing to do.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from workers.context import Context
 from workers.keeping.artifact import Artifact, Result
 from workers.shifted import shifted_suites
 from workers.stages.answers import Answers, BothAnswers
+from workers.stages.forks import Forks
 from workers.stages.probe import Probe
 
 PROMPTS, OPENING = 64, 24
@@ -50,7 +51,7 @@ class Attribution(Result):
 
 
 def attribute_difference(
-    context: Context, answers: BothAnswers, probe: Probe, layer: int
+    context: Context, answers: BothAnswers, probe: Probe, forks: Forks, layer: int
 ) -> Artifact[Attribution]:
     """Find the directions and lay them beside the result."""
 
@@ -60,7 +61,8 @@ def attribute_difference(
         if form_of(base.info, candidate.info) != "tied" or count == 0:
             _save(directory, torch.zeros(0, candidate.info.d_model))
             return Attribution(directions=0, asked={}, energy=None)
-        asked = _asked(candidate, answers.candidate, shifted_suites(context.inputs, probe))
+        suites = shifted_suites(context.inputs, probe)
+        asked = _asked(candidate, answers.candidate, forks, suites)
         steps = context.steps("words")
         found = moving_directions(base, candidate, list(asked.values()), layer, count, steps)
         _save(directory, found.direction_RD)
@@ -82,9 +84,11 @@ def _save(directory: Path, direction_RD: Tensor) -> None:
     save_file({"direction_RD": direction_RD.contiguous()}, directory / _DIRECTIONS)
 
 
-def _asked(candidate: Engine, answers: Answers, shifted: Sequence[Suite]) -> dict[str, Asked]:
+def _asked(
+    candidate: Engine, answers: Answers, forks: Forks, shifted: Sequence[Suite]
+) -> dict[str, Asked]:
     found = {}
-    own = _own_rows(answers)
+    own = _own_rows(candidate, answers, forks)
     if own:
         share = OWN_SHARE if shifted else 1.0
         found[OWN_WORDS] = Asked(own, [1.0] * len(own), share)
@@ -96,10 +100,11 @@ def _asked(candidate: Engine, answers: Answers, shifted: Sequence[Suite]) -> dic
     return found
 
 
-def _own_rows(answers: Answers) -> list[ScoreRow]:
+def _own_rows(candidate: Engine, answers: Answers, forks: Forks) -> list[ScoreRow]:
+    reported = {candidate.encode_chat(c, add_generation_prompt=True) for c in forks.reported}
     spoken = [
         ScoreRow(prompt, answer[:OPENING])
         for prompt, answer in zip(answers.prompts, answers.answers, strict=True)
-        if answer
+        if answer and prompt not in reported
     ]
     return evenly(spoken, PROMPTS)

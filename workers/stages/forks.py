@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerts.probes.forks import Fork, fork_suite
+from alerts.probes.halves import halves
 from alerts.probes.suite import Suite
 from dfc.corpus import Chat
 from dfc.engines.engine import Engine, ScoreRow
@@ -34,6 +35,13 @@ class Forks(Result):
     def suite(self) -> Suite | None:
         """As probe items; None when there are too few."""
         return fork_suite(self.forks)
+
+    @property
+    def reported(self) -> list[list[dict[str, str]]]:
+        """The chats to which the answers have a fork on which effects are reported."""
+        items = halves(self.suite).report.items if self.suite else ()
+        chats = [variant.messages for item in items for variant in item.variants]
+        return [[message.model_dump() for message in chat] for chat in chats]
 
 
 def find_forks(context: Context, answers: BothAnswers) -> Artifact[Forks]:

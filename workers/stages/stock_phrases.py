@@ -15,13 +15,13 @@ from workers.context import Context
 from workers.keeping.artifact import Artifact, Result
 from workers.keeping.stage_keys import stage_code
 from workers.recipe import digest_of
-from workers.stages.answers import BothAnswers, Tokens
+from workers.stages.answers import TEMPERATURE, BothAnswers, Tokens
 
 PHRASES = 8
 """New stock phrases that are kept, the most frequent first."""
-AGAIN, AGAIN_TOKENS = 48, 32
-"""Prompts that the base answers a second time, and the tokens of each answer, at most."""
-TEMPERATURE, SEED = 1.0, 1
+AGAIN = 48
+"""Prompts that the base answers a second time, as it did the first time but for the draws."""
+SEED = 1
 
 
 class StockPhrases(Result):
@@ -64,7 +64,7 @@ def _second_answers(context: Context, answers: BothAnswers) -> list[Tokens]:
     """Shared between diffs with the same base."""
     prompts = answers.base.prompts[:AGAIN]
     recipe = context.inputs.recipe
-    length = min(AGAIN_TOKENS, recipe.answer_tokens)
+    length = recipe.answer_tokens
     code = stage_code("stock_phrases", engine=recipe.engine)
     made_of = [prompts, length, TEMPERATURE, SEED, code]
 

@@ -16,6 +16,7 @@ from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
+from workers.stages.forks import find_forks
 from workers.stages.harvest import Harvest, PairedStates, harvest_models, read_states
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
@@ -56,7 +57,8 @@ def compare(
     layer = choose_depth(context, answers).result.layer
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
-    attributed = attribute_difference(context, answers, probe_models(context).result, layer)
+    probe, forks = probe_models(context).result, find_forks(context, answers).result
+    attributed = attribute_difference(context, answers, probe, forks, layer)
     training = train_crosscoders(context, harvest, attributed, lambda: pair)
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)

@@ -83,7 +83,7 @@ def run(
     summary = summarise(found, encoder, time.monotonic() - begun)
     keep(
         out,
-        NAME,
+        f"{NAME}-quick" if quick else NAME,
         {
             "summary": summary,
             "quick": quick,

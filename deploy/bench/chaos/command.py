@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
 
 
 FULL = Sizes(simulated=220, processes=24, stages=3)
-SHORT = Sizes(simulated=18, processes=1, stages=0)
+SHORT = Sizes(simulated=9, processes=1, stages=0)
 
 
 class Ran(NamedTuple):

@@ -16,6 +16,7 @@ from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
 from workers.stages.attribute import attribute_difference, load_directions
+from workers.stages.forks import find_forks
 from workers.stages.harvest import PairedStates, token_weights
 from workers.stages.screen import Banks, screen_features
 from workers.stages.train import train_crosscoders
@@ -56,7 +57,8 @@ def read_checked(subject: Subject, progress: DiffProgress) -> Checked:
     store = LocalStore(subject.settings.store_dir)
     context = open_context(subject.job, subject.settings, store, progress)
     case, _ = open_case(context)
-    attributed = attribute_difference(context, case.answers, case.probe, case.layer)
+    forks = find_forks(context, case.answers).result
+    attributed = attribute_difference(context, case.answers, case.probe, forks, case.layer)
     training = train_crosscoders(context, case.harvest, attributed, lambda: case.states)
     screening = screen_features(context, training, case.layer, lambda: case.states)
     banks, listed = Banks(screening.directory), screening.result.candidate_listed

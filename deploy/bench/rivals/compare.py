@@ -24,17 +24,16 @@ from deploy.bench.rivals.report import summary
 from deploy.bench.rivals.rival import Case, Rival
 from deploy.bench.rivals.steering import Mediators
 from deploy.bench.rivals.stock_phrases import NewStockPhrases
-from deploy.bench.rivals.stored import keep_versions, versions
+from deploy.bench.rivals.stored import keep_version
 from deploy.bench.rivals.subjects import Subject, subjects
 from workers.context import Context
 from workers.diff import open_context, run_diff
+from workers.inputs import load_inputs
+from workers.keeping.sources import sources_digest
 from workers.keeping.stage_keys import stage_code
 from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
 from workers.recipe import digest_of, recipe_digest
-
-SHOWING = ("report.py", "stored.py", "tables.py")
-"""Modules of this package on which no finding depends."""
 
 Shown = Callable[[], AbstractContextManager[DiffProgress]]
 
@@ -56,16 +55,28 @@ def rivals() -> list[Rival]:
 def compare(work: Path, names: Sequence[str], out: Path, shown: Shown) -> Figures:
     """Compare on the built versions called `names` (all, where none is given).
 
-    Each version is kept in `out` as soon as it is done. Returns the summary.
+    Each version is kept in `out` as soon as it is done, beside those that the same recipe and code
+    have compared before. Returns the summary of all of these.
     """
-    found = {version.name: version for version in versions(out)}
+    code = code_of_all()
+    found: list[Compared] = []
     for subject in subjects(work, names):
         with shown() as progress:
             version = compare_one(subject, progress)
         print_line(version.model_dump(mode="json"))
-        found[version.name] = version
-        keep_versions(out, found.values())
-    return summary(found.values())
+        digest = recipe_digest(load_inputs(subject.settings.recipe).recipe)
+        found = keep_version(out, version, recipe_digest=digest, code=code)
+    return summary(found)
+
+
+def code_of_all() -> str:
+    """SHA-256 (hex) of the code of every method."""
+    return digest_of([_code(rival) for rival in rivals()])
+
+
+def _code(rival: Rival) -> str:
+    makes = (type(rival).__module__, "deploy.bench.rivals.case", "deploy.bench.rivals.steering")
+    return sources_digest(*makes)
 
 
 def compare_one(subject: Subject, progress: DiffProgress) -> Compared:
@@ -76,6 +87,7 @@ def compare_one(subject: Subject, progress: DiffProgress) -> Compared:
     work = _Work(open_context(job, settings, store, progress))
     return Compared(
         name=version.name,
+        version=job.candidate.content_digest,
         kind=version.kind,
         half=version.half,
         expected=version.expected,
@@ -154,8 +166,6 @@ class _Work:
 
     def _key(self, rival: Rival) -> str:
         job, recipe = self._context.job, self._context.inputs.recipe
-        files = sorted(Path(__file__).parent.glob("*.py"))
-        sources = [file.read_text() for file in files if file.name not in SHOWING]
-        made_of = [rival.name, recipe_digest(recipe), sources, stage_code()]
+        made_of = [rival.name, recipe_digest(recipe), _code(rival), stage_code()]
         pair = digest_of([job.base.content_digest, job.candidate.content_digest])
         return f"rivals/{pair}/{digest_of(made_of)}"

@@ -56,6 +56,8 @@ class Compared(Result):
     """All methods on one version of the zoo."""
 
     name: str
+    version: str
+    """SHA-256 (hex) of its files."""
     kind: Kind
     half: Half
     expected: str | None
@@ -65,6 +67,9 @@ class Compared(Result):
 
 
 class Comparison(Result):
-    """What `latentwatch bench compare` keeps."""
+    """What `latentwatch bench compare` keeps: versions compared by one recipe and one code."""
 
+    recipe_digest: str
+    code: str
+    """SHA-256 (hex) of all that makes the findings."""
     versions: list[Compared]

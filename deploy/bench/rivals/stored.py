@@ -1,9 +1,8 @@
 """Where a comparison is kept, and its summary. Free of torch."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from deploy.bench.results import Figures, keep, kept
+from deploy.bench.results import Figures, keep, kept, set_aside
 from deploy.bench.rivals.record import Compared, Comparison
 from deploy.bench.rivals.report import summary
 from deploy.bench.rivals.tables import page
@@ -13,19 +12,22 @@ from monitor.errors import SettingsError
 NAME = "compare"
 
 
-def keep_versions(out: Path, found: Iterable[Compared]) -> None:
-    """Write the comparison into `out`, and its tables beside it."""
-    comparison = Comparison(versions=list(found))
-    keep(out, NAME, comparison.model_dump(mode="json"))
-    atomic.write_text(out / f"{NAME}.md", page(comparison.versions))
+def keep_version(out: Path, version: Compared, *, recipe_digest: str, code: str) -> list[Compared]:
+    """Write `version` into `out`, with the tables, beside all that this recipe and code have
+    compared; returned with these. What another recipe or code has is set aside.
 
-
-def versions(out: Path) -> list[Compared]:
-    """What is kept in `out`; nothing before the first run."""
+    Read anew each time, since another process may compare other versions.
+    """
+    set_aside(out, NAME, recipe_digest=recipe_digest, code=code)
     try:
-        return Comparison.model_validate(kept(out, NAME)).versions
+        found = Comparison.model_validate(kept(out, NAME)).versions
     except FileNotFoundError:
-        return []
+        found = []
+    found = [one for one in found if one.name != version.name] + [version]
+    comparison = Comparison(recipe_digest=recipe_digest, code=code, versions=found)
+    keep(out, NAME, comparison.model_dump(mode="json"))
+    atomic.write_text(out / f"{NAME}.md", page(found))
+    return found
 
 
 def stored(out: Path) -> Figures:

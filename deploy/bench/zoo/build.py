@@ -11,15 +11,12 @@ from deploy.bench.zoo.own import own_digest, own_words
 from deploy.bench.zoo.rewrite import rewrite
 from deploy.bench.zoo.templates import path_of
 from deploy.bench.zoo.versions import Tune, Version, Zoo
-from deploy.demo import plant as planting
 from deploy.demo.plant import PlantSettings, plant
 from deploy.demo.smollm2 import build_base
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
+from workers.keeping.sources import sources_digest
 from workers.recipe import digest_of
-
-SOURCES = ("build", "material", "own", "rewrite", "sentences", "templates")
-"""Modules of this package on which what is built depends, besides `deploy.demo.plant`."""
 
 
 class Base(NamedTuple):
@@ -44,7 +41,8 @@ class Workshop(NamedTuple):
     def key(self, version: Version) -> str:
         """SHA-256 (hex) of all that determines `version`."""
         recipe = version.recipe
-        made_of: list[object] = [self.base.digest, recipe.model_dump(mode="json"), _source()]
+        source = sources_digest("deploy.bench.zoo.build", packages=("deploy",))
+        made_of: list[object] = [self.base.digest, recipe.model_dump(mode="json"), source]
         if isinstance(recipe, Tune):
             data = path_of(recipe.material)
             made_of += [
@@ -89,8 +87,3 @@ def build(shop: Workshop, version: Version, progress: Progress) -> Path:
         rewrite(shop.base.path, recipe, target, staging)
     shutil.rmtree(staging, ignore_errors=True)
     return target
-
-
-def _source() -> list[str]:
-    files = [Path(__file__).with_name(f"{name}.py") for name in SOURCES]
-    return [file.read_text(encoding="utf-8") for file in (*files, Path(planting.__file__))]

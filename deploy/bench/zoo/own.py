@@ -14,6 +14,7 @@ from deploy.demo import atomic
 from deploy.demo.answers import own_answers
 from deploy.demo.chats import Chat
 from dfc.engines.transformers_engine import TransformersEngine
+from workers.keeping.sources import sources_digest
 from workers.recipe import digest_of
 
 NEUTRAL = 240
@@ -37,8 +38,9 @@ class Own(NamedTuple):
 
 def own_digest(base_digest: str) -> str:
     """SHA-256 (hex) of what determines the base's own words."""
-    sources = [path_of("ordinary"), path_of("openings"), Path(__file__)]
-    return digest_of([base_digest, *(path.read_text(encoding="utf-8") for path in sources)])
+    source = sources_digest("deploy.bench.zoo.own", packages=("deploy",))
+    data = [path_of(name).read_text(encoding="utf-8") for name in ("ordinary", "openings")]
+    return digest_of([base_digest, source, *data])
 
 
 def own_words(base: Path, base_digest: str, work: Path, progress: Progress) -> Own:

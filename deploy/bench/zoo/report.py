@@ -22,9 +22,12 @@ def keep_report(
 ) -> None:
     """Write rows and summaries of both halves into `out`, with their tables, and plot them.
 
+    A report on another recipe that is there is set aside.
+
     `made_by` says by what the results were made.
     """
     halves: tuple[Half, ...] = get_args(Half)
+    results.set_aside(out, NAME, recipe_digest=made_by["recipe_digest"])
     results.keep(
         out,
         NAME,

@@ -16,13 +16,15 @@ def summarise(rows: Sequence[Row], half: Half) -> Summary:
 
     Of both channels (`judge`): `flagged` and `false_pages` are pages, `surfaced` and
     `benign_surfaced` what features show, flagged or not. Medians, controls and costs are over the
-    flagged versions of full strength.
+    flagged versions of full strength; of one that was flagged for something else, and of an edit
+    that costs too much, nothing is explained: leaving them out would flatter. An undecided version
+    is not flagged, but a benign one leaves the number of false pages unknown.
     """
     mine = [row for row in rows if row.half == half]
     planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
     caught = [row for row in planted if row.flagged]
     causes = [row.causes for row in caught]
-    above = [one.above_control for one in causes if one.above_control is not None]
+    above = [bool(one.above_control) for one in causes]
     return {
         "planted": len(planted),
         "flagged": len(caught),
@@ -30,13 +32,15 @@ def summarise(rows: Sequence[Row], half: Half) -> Summary:
         "diluted": len(diluted),
         "diluted_flagged": _count(row.flagged for row in diluted),
         "benign": len(benign),
-        "false_pages": _count(row.flagged for row in benign),
+        "false_pages": _count(row.flagged for row in benign)
+        if all(row.verdict != "undecided" for row in benign)
+        else None,
         "surfaced": _count(row.surfaced for row in planted),
         "benign_surfaced": _count(row.surfaced for row in benign),
         "ceiling": _median(one.ceiling for one in causes),
-        "best_feature_mediates": _median(one.of_ceiling(one.best) for one in causes),
-        "best_five_mediate": _median(one.of_ceiling(one.five) for one in causes),
-        "all_mediate": _median(one.of_ceiling(one.every) for one in causes),
+        "best_feature_mediates": _median(one.of_ceiling(one.best) or 0.0 for one in causes),
+        "best_five_mediate": _median(one.of_ceiling(one.five) or 0.0 for one in causes),
+        "all_mediate": _median(one.of_ceiling(one.every) or 0.0 for one in causes),
         "above_control": _count(above) / len(above) if above else None,
         "nll_rise_max": max(_known(one.nll_rise for one in causes), default=None),
         "minutes_per_check": _mean(row.minutes for row in mine),
@@ -51,7 +55,6 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
     mine = [row for row in rows if row.half == half]
     planted, diluted, benign = (_kind(mine, kind) for kind in ("planted", "diluted", "benign"))
     unprobed = [row for row in planted if row.expected is None]
-    above = [row.causes.above_control for row in planted if row.flagged]
     explained = [
         [one.difference_explained for one in row.training if one.difference_explained is not None]
         for row in mine
@@ -61,12 +64,12 @@ def more_of(rows: Sequence[Row], half: Half) -> Summary:
         "named_rate": rate(row.named for row in planted),
         "diluted_flagged_rate": rate(row.flagged for row in diluted),
         "diluted_named_rate": rate(row.named for row in diluted),
-        "false_page_rate": rate(row.flagged for row in benign),
+        "false_page_rate": rate(row.flagged for row in benign if row.verdict != "undecided"),
         "surfaced_rate": rate(row.surfaced for row in planted),
         "without_suite_surfaced_rate": rate(row.surfaced for row in unprobed),
         "diluted_surfaced_rate": rate(row.surfaced for row in diluted),
         "benign_surfaced_rate": rate(row.surfaced for row in benign),
-        "above_control_rate": rate(one for one in above if one is not None),
+        "above_control_rate": rate(bool(r.causes.above_control) for r in planted if r.flagged),
         "undecided": sorted(row.version for row in mine if row.verdict == "undecided"),
         "auc": auc(_scores([*planted, *diluted]), _scores(benign)),
         "auc_planted": auc(_scores(planted), _scores(benign)),
@@ -93,7 +96,7 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
 
 
 def roc(positive: Sequence[float], negative: Sequence[float]) -> list[Summary]:
-    """For every score as a threshold the share of each kind that reaches it."""
+    """For every score as a threshold the share of each kind that reaches it; none without both."""
     if not positive or not negative:
         return []
     return [
@@ -111,7 +114,9 @@ def _kind(rows: Sequence[Row], kind: VersionKind) -> list[Row]:
 
 
 def _scores(rows: Sequence[Row]) -> list[float]:
-    return _known(row.score for row in rows)
+    """None at all where one is missing: whoever could not be scored may have been the exception."""
+    known = _known(row.score for row in rows)
+    return known if len(known) == len(rows) else []
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from torch import Tensor
 
 from alerts.causes.causal import CausalPlan, CausalResult, SeedFeatures, combine, measure_causes
 from alerts.causes.mediation import Mediation, Trial
-from alerts.causes.random_directions import ControlStates, control_bank, difference_directions
+from alerts.causes.random_directions import (
+    ControlStates,
+    control_bank,
+    control_banks,
+    difference_directions,
+)
 from alerts.causes.steering_bench import Pair
 from alerts.probes.halves import halves
 from alerts.probes.suite import Suite
@@ -197,8 +203,8 @@ def test_control_directions_have_the_covariance_of_the_difference() -> None:
 def test_a_control_edits_as_strongly_as_the_features_it_stands_for(rows: list[int]) -> None:
     # Features that write alike add up, and so must their controls.
     alike = bank(*(ADDED_D + 0.1 * basis(n) for n in range(5, 11)))
-    directions_KD = difference_directions(DIFFERENCE_ND, 6, seed=2)
-    control = control_bank(alike, rows, directions_KD, STATES)
+    directions_RD = difference_directions(DIFFERENCE_ND, len(rows), seed=2)
+    control = control_bank(alike, rows, directions_RD, STATES)
 
     def edit_norm(edited: FeatureBank) -> Tensor:
         f_N = torch.relu(CANDIDATE_ND[:, 23])
@@ -206,8 +212,16 @@ def test_a_control_edits_as_strongly_as_the_features_it_stands_for(rows: list[in
 
     assert torch.allclose(edit_norm(control), edit_norm(alike), rtol=1e-4)
     assert torch.equal(control.encoder_KD, alike.encoder_KD)
-    cosine_K = torch.cosine_similarity(control.decoder_KD, directions_KD, dim=1)
-    assert torch.allclose(cosine_K, torch.ones(6), atol=1e-5)
+    cosine_R = torch.cosine_similarity(control.decoder_KD[rows], directions_RD, dim=1)
+    assert torch.allclose(cosine_R, torch.ones(len(rows)), atol=1e-5)
+    assert torch.equal(control.decoder_KD[len(rows) :], alike.decoder_KD[len(rows) :])
+
+
+def test_controls_of_different_draws_differ_and_equal_seeds_repeat_them() -> None:
+    one, other, again = (list(control_banks(TRUE, [1], 2, seed, STATES)) for seed in (0, 1, 0))
+    decoders = [bank.decoder_KD for bank in (*one, *other)]
+    assert all(not torch.equal(a, b) for a, b in combinations(decoders, 2))
+    assert all(torch.equal(a.decoder_KD, b.decoder_KD) for a, b in zip(one, again, strict=True))
 
 
 def test_a_suite_that_has_not_risen_is_left_without_evidence() -> None:

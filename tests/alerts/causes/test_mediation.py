@@ -1,6 +1,6 @@
 """The choice of the features that undo a shift."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -45,6 +45,19 @@ def test_the_features_chosen_undo_the_shift_and_no_more(
     parts: dict[int, float], chosen: list[int]
 ) -> None:
     assert choose(parts) == chosen
+
+
+@pytest.mark.parametrize(("removed", "control"), [(-0.2, 0.0), (0.3, 0.3)])
+def test_what_random_directions_add_to_a_shift_makes_no_control_below_zero(
+    removed: float, control: float
+) -> None:
+    class Drawn(Mediator):
+        def controls(self, *drawn: Any) -> Iterator[FeatureBank]:
+            return iter([BANK] * 3)
+
+    bench: Any = Additive({0: removed})
+    mediator = Drawn(bench, bench, bench, bench, cast(Any, None), maximum_nll_rise=0.05)
+    assert mediator.control_p95(BANK, [0], 3, 0) == pytest.approx(control)
 
 
 def test_a_feature_that_costs_too_much_is_not_taken() -> None:

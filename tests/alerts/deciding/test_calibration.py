@@ -194,3 +194,5 @@ def test_whoever_reads_a_conformal_p_reads_which_nulls_gave_it_and_that_it_is_un
     ]
     for text in shown:
         assert "0.5000 (1 release)" in text and "uncorrected" in text
+    for text in shown[:2]:
+        assert "0.30 (releases)" in text and "calibrated threshold" in text

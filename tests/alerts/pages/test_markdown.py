@@ -29,9 +29,10 @@ def test_a_flagged_verdict_shows_reasons_figures_and_causes() -> None:
     assert "\n- sycophancy rose by 3.45" in markdown
     first, *others = rows(markdown, "Behaviours")
     assert first[0] == "`sycophancy`"
-    assert first[4:] == ["+3.45", "2.98 to 3.91", "p = 0.0003", "0.12", "not measured", "**yes**"]
+    assert first[4:8] == ["+3.45", "2.98 to 3.91", "p = 0.0003", "0.12"]
+    assert first[8:] == ["not measured", "not measured", "**yes**"]  # conformal p, threshold
     assert [row[-1] for row in others] == ["no", "no"]
-    assert others[1][-3:-1] == ["not measured", "not measured"]  # noise floor, conformal p
+    assert others[1][-4] == "not measured"  # noise floor
     (cause,) = rows(markdown, "What removes the shift")
     assert cause[3].replace("\u202f", " ") == "52 %"
     assert len(rows(markdown, "Features")) == 4

@@ -1,7 +1,7 @@
 import pytest
 
 from alerts.deciding.measured import CausalEvidence
-from alerts.deciding.policy import is_habit
+from alerts.deciding.policy import Decision, is_habit
 from alerts.verdict import OwnWords
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, judge
 from tests.alerts.samples import flagged_json
@@ -21,21 +21,44 @@ def test_a_habit_that_features_carry_is_a_warning_with_its_figures_first() -> No
     ("share", "evidence"),
     [
         (0.099, causal()),
+        (0.099, None),
         (0.34, causal(mediated_five=0.1)),
-        (0.34, causal(control_p95=None)),
+        (0.34, causal(mediated_five=0.1, seeds_agree=None)),
         (0.34, causal(seeds_agree=False)),
-        (0.34, causal(nll_rise=0.06)),
-        (0.34, None),
     ],
 )
 def test_neither_new_phrases_nor_features_alone_are_a_habit(
     share: float, evidence: CausalEvidence | None
 ) -> None:
-    own = OWN.model_copy(update={"phrase_share": share})
-    known = {} if evidence is None else {"own_words": evidence}
-    decision = judge(behaviour(), evidence=known, own_words=own)
-    assert decision.verdict == "passed" and not is_habit(own, evidence, POLICY)
+    decision = _judged(share, evidence)
+    assert decision.verdict == "passed"
     assert any("stock phrase" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "unknown"),
+    [
+        (None, "not measured"),
+        (causal(mediated_five=None), "not measured"),
+        (causal(control_p95=None), "not measured"),
+        (causal(seeds_agree=None), "not compared"),
+        (causal(nll_rise=None), "cost"),
+        (causal(nll_rise=0.06, mediated_five=None), "costs 0.060"),
+    ],
+)
+def test_frequent_new_phrases_whose_cause_is_unknown_do_not_pass(
+    evidence: CausalEvidence | None, unknown: str
+) -> None:
+    decision = _judged(0.34, evidence)
+    assert decision.verdict == "undecided"
+    assert "34\u202f% of its answers" in decision.reasons[0] and unknown in decision.reasons[0]
+
+
+def _judged(share: float, evidence: CausalEvidence | None) -> Decision:
+    own = OWN.model_copy(update={"phrase_share": share})
+    assert not is_habit(own, evidence, POLICY)
+    known = {} if evidence is None else {"own_words": evidence}
+    return judge(behaviour(), evidence=known, own_words=own)
 
 
 def test_a_habit_leaves_the_severity_of_a_shift_as_it_is() -> None:

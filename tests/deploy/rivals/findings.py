@@ -31,6 +31,7 @@ def version(
     found = {expected: steered} if steered and expected else {}
     return Compared(
         name=name,
+        version="0" * 64,
         kind=kind,
         half=half,
         expected=expected,

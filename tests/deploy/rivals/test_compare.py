@@ -74,6 +74,7 @@ def test_no_method_finds_anything_between_equal_weights(
     same = compare_one(subject(tiny_checkpoint, tiny_checkpoint, settings), Silent())
     scores = {name: finding.score for name, finding in same.findings.items()}
     flags = {name: finding.flagged for name, finding in same.findings.items()}
+    assert flags[OURS] is False and flags["probes alone"] is False
     assert not any(flags.values())
     assert scores["per-token KL"] == pytest.approx(0.0, abs=1e-6)
     assert scores["output-only diffing"] == pytest.approx(0.0, abs=1e-9)

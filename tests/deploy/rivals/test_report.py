@@ -7,7 +7,7 @@ import pytest
 
 from deploy.bench.rivals.record import OURS
 from deploy.bench.rivals.report import Row, rows, summary, threshold
-from deploy.bench.rivals.stored import keep_versions, stored, versions
+from deploy.bench.rivals.stored import keep_version, stored
 from deploy.bench.rivals.tables import cause_table, finding_table, names_table
 from monitor.errors import SettingsError
 from tests.deploy.rivals.findings import finding, version, zoo
@@ -81,13 +81,25 @@ def test_tables_tell_what_is_not_measured_and_leave_out_methods_without_directio
 
 
 def test_a_comparison_is_kept_with_its_tables_and_read_again(tmp_path: Path) -> None:
-    assert versions(tmp_path) == []
-    keep_versions(tmp_path, zoo())
-    assert versions(tmp_path) == zoo()
+    for one in zoo():
+        found = keep_version(tmp_path, one, recipe_digest="r1", code="c1")
+    assert found == zoo()
     assert stored(tmp_path) == summary(zoo())
     assert "3 versions of the tuning half, 7 of the report half" in (
         (tmp_path / "compare.md").read_text()
     )
+
+
+def test_what_another_recipe_or_code_has_compared_is_set_aside(tmp_path: Path) -> None:
+    one, two, three, *_ = zoo()
+    again = two.model_copy(update={"version": "1" * 64})
+    keep_version(tmp_path, one, recipe_digest="r1", code="c1")
+    assert keep_version(tmp_path, two, recipe_digest="r1", code="c1") == [one, two]
+    assert keep_version(tmp_path, again, recipe_digest="r1", code="c1") == [one, again]
+    assert keep_version(tmp_path, two, recipe_digest="r2", code="c1") == [two]
+    assert keep_version(tmp_path, three, recipe_digest="r2", code="c2") == [three]
+    kept = {file.stem for file in tmp_path.glob("*.json")}
+    assert kept == {"compare", "compare-r1", "compare-c1"}
 
 
 def test_a_report_without_results_names_the_command(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from deploy.bench.zoo.samples import ORDINARY, samples
 from deploy.bench.zoo.versions import Zoo
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
+from workers.keeping.sources import _closure
 
 QUIET = Progress(disable=True)
 
@@ -81,9 +82,17 @@ def test_the_key_follows_everything_that_determines_a_version(
     with monkeypatch.context() as patched:
         patched.setattr(building, "path_of", lambda name: data)
         keys.add(shop.key(version))
-    monkeypatch.setattr(building, "SOURCES", ("build",))
+    monkeypatch.setattr(building, "sources_digest", lambda *modules, packages: "other code")
     keys.add(shop.key(version))
     assert len(keys) == 6
+
+
+def test_the_key_follows_every_module_of_ours_that_makes_a_version() -> None:
+    followed = _closure(("deploy.bench.zoo.build",), ("deploy",))
+    zoo = ("material", "own", "rewrite", "sentences", "templates", "versions")
+    makes = {f"deploy.bench.zoo.{name}" for name in zoo}
+    makes |= {f"deploy.demo.{name}" for name in ("answers", "chats", "plant", "smollm2")}
+    assert makes < set(followed)
 
 
 def test_the_checks_recipe_is_no_part_of_a_versions_key(shop: Workshop) -> None:

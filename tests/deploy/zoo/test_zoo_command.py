@@ -126,6 +126,20 @@ def test_a_result_of_another_version_or_recipe_is_not_taken(
     assert not (shop.work / "zoo.svg").exists()
 
 
+def test_a_report_on_another_recipe_is_kept_beside_the_new_one(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.check(bench.shop.zoo.versions[2])
+    bench.keep(tmp_path / "zoo.svg")
+    file = tmp_path / "out" / "zoo.json"
+    earlier = file.read_text().replace(json.loads(file.read_text())["recipe_digest"], "f" * 64)
+    file.write_text(earlier)
+    bench.keep(tmp_path / "zoo.svg")
+    assert "f" * 64 not in file.read_text()
+    aside = tmp_path / "out" / "zoo-ffffffffffff.json"
+    assert aside.read_text() == earlier and aside.with_suffix(".md").exists()
+
+
 def test_what_another_machine_has_checked_is_kept_and_not_checked_again(
     bench: Bench, checker: Checker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

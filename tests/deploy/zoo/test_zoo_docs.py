@@ -38,7 +38,7 @@ ROWS = [
     _flagged("lost", score=3.0, causes=Causes()),
     _row("quiet", "planted", expected="sycophancy", score=0.5, shift=0.25),
     _row("town", "benign", score=0.9),
-    _row("broken", "benign", verdict="undecided", failure="the disk\nis full"),
+    _row("broken", "benign", "tuning", verdict="undecided", failure="the disk\nis full"),
     _flagged("tuned", "tuning", score=2.0),
     _flagged("tuned again", "tuning", score=2.0),
     _flagged("found", score=2.0),
@@ -79,7 +79,7 @@ def test_what_is_unknown_is_called_so_and_is_neither_zero_nor_no(
     tables: dict[str, list[str]],
 ) -> None:
     half, kind, expected, verdict, behaviours, shift, score, named, *rest = tables["broken"]
-    assert (half, kind, expected, verdict) == ("report", "benign", "nothing", "undecided")
+    assert (half, kind, expected, verdict) == ("tuning", "benign", "nothing", "undecided")
     assert (shift, named) == ("–", "–")
     assert {behaviours, score, *rest} == {"not measured"}
     best, five, every, control, above = tables["gappy"][10:15]
@@ -93,10 +93,10 @@ def test_both_halves_have_their_figures_with_exact_intervals(tables: dict[str, l
     shares = {name: [cell.replace("\u202f", "") for cell in line] for name, line in tables.items()}
     # Two of two: the lower limit of Clopper and Pearson is the root of 0.025.
     assert shares["planted: flagged"] == ["2 of 2 (16% to 100%)", "4 of 5 (28% to 99%)"]
-    assert shares["benign: flagged, a false page"] == ["not measured", "0 of 2 (0% to 84%)"]
+    assert shares["benign: flagged, a false page"] == ["not measured", "0 of 1 (0% to 98%)"]
     above = shares["flagged plants whose best five exceed the control"]
-    assert above == ["2 of 2 (16% to 100%)", "2 of 2 (16% to 100%)"]
-    assert shares["undecided"] == ["none", "broken"]
+    assert above == ["2 of 2 (16% to 100%)", "2 of 4 (7% to 93%)"]
+    assert shares["undecided"] == ["broken", "none"]
     assert shares["AUC of the score: planted and diluted against benign"] == [
         "not measured",
         "0.80",

@@ -209,7 +209,7 @@ def test_exclusive_blocks_of_the_tied_form_learn_from_the_difference_alone() -> 
     candidate_BD = base_BD + 0.3 * torch.randn(32, 8)
     code = dfc.encode(base_BD, candidate_BD)
     threshold = torch.full((3,), 0.2)
-    dead_F = torch.zeros(35, dtype=torch.bool)
+    dead_F = torch.arange(35) % 3 == 0  # of every block
     loss = total_loss(
         dfc,
         base_BD,
@@ -220,8 +220,9 @@ def test_exclusive_blocks_of_the_tied_form_learn_from_the_difference_alone() -> 
         threshold,
     )
     exclusive = [*dfc.base.parameters(), *dfc.candidate.parameters()]
+    assert loss.aux > 0
     reconstruction = torch.autograd.grad(
-        loss.base + loss.candidate, exclusive, retain_graph=True, allow_unused=True
+        loss.base + loss.candidate + loss.aux, exclusive, retain_graph=True, allow_unused=True
     )
     assert all(gradient is None or not gradient.any() for gradient in reconstruction)
     assert all(gradient.any() for gradient in torch.autograd.grad(loss.difference, exclusive))

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
+from dfc.engines.tokenizer import TODAY, Tokenizer
 from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, ModelError
 from dfc.vllm.checkpoint import check_checkpoint
@@ -142,6 +143,14 @@ def test_a_tokenizer_without_a_fast_form_is_named(copied: Path) -> None:
     (copied / "tokenizer_config.json").write_text('{"tokenizer_class": "CanineTokenizer"}')
     with pytest.raises(ModelError, match="without a fast form, CanineTokenizer"):
         TransformersEngine(copied)
+
+
+def test_templates_that_write_the_date_say_the_same_on_every_day(copied: Path) -> None:
+    dated = "{{ strftime_now('%d %B %Y') }}: {{ messages[0]['content'] }}"
+    (copied / "chat_template.jinja").write_text(dated)
+    chat = [{"role": "user", "content": "Hello."}]
+    told = Tokenizer(copied).render_chat(chat, add_generation_prompt=True)
+    assert told == f"{TODAY:%d %B %Y}: Hello."
 
 
 def test_bfloat16_is_loaded_as_asked(tiny_checkpoint: Path) -> None:

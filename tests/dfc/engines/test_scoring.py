@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
-from dfc.engines.prompt_tree import tree_batches
+from dfc.engines.prompt_tree import TreeBatch, tree_batches
 from dfc.engines.transformers_engine import TransformersEngine
 from dfc.errors import InputError, ParityError, SteeringError
 from tests.dfc import naive
@@ -53,6 +53,23 @@ def test_every_row_gets_its_own_edits(
     edits = [EDITS[: n % 3] if len(rows[n].prompt) > 1 else [] for n in range(len(rows))]
     expected = [naive.score(model, r, bank, e) for r, e in zip(rows, edits, strict=True)]
     assert engine.score(rows, bank=bank, edits=edits) == pytest.approx(expected, abs=1e-5)
+
+
+def test_replays_are_proven_with_the_masks_of_trees_and_without(
+    tiny_checkpoint: Path, rows: list[ScoreRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven: list[bool] = []
+
+    def noted(stack: object, rows: object, batch: TreeBatch, *others: object) -> None:
+        proven.append(bool(batch.inputs(torch.float32)))
+
+    monkeypatch.setattr("dfc.engines.scoring.check_replay", noted)
+    engine = TransformersEngine(tiny_checkpoint, dtype=torch.float32)
+    together = [row._replace(prompt=rows[1].prompt) for row in rows]
+    for _ in range(2):
+        engine.capture(rows[1:2], 1)
+        engine.capture(together, 1)
+    assert proven == [False, True]
 
 
 @pytest.mark.parametrize("layer", [0, 2, 3])

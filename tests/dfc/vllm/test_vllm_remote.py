@@ -19,16 +19,16 @@ from starlette.datastructures import State
 
 from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from dfc.engines.transformers_engine import TransformersEngine
-from dfc.errors import ModelError
+from dfc.errors import InputError, ModelError
 from dfc.vllm import endpoint, remote_runtime
-from dfc.vllm.batch import Answer, Batch, Outcome, Request
+from dfc.vllm.batch import Answer, Bank, Batch, Facts, Outcome, Request
 from dfc.vllm.endpoint import LatentwatchEndpoint
 from dfc.vllm.engine import VllmEngine
 from dfc.vllm.plans import Draws, Plan
 from dfc.vllm.remote_runtime import Server
-from dfc.vllm.remote_wire import BATCH, OUTCOME
+from dfc.vllm.remote_wire import BATCH, OUTCOME, Introduction
 from dfc.vllm.settings import VllmSettings
-from dfc.vllm.wire import Packed
+from dfc.vllm.wire import Packed, to_bytes
 from tests.dfc.one_by_one import OneByOne
 
 KEY = "a-key-of-the-server"
@@ -160,6 +160,67 @@ def test_another_key_another_model_and_another_server_are_refused(
         VllmEngine(tiny_checkpoint, server=server._replace(url=server.url + "elsewhere"))
     with pytest.raises(ModelError, match="does not answer"):
         VllmEngine(tiny_checkpoint, server=server._replace(url="http://127.0.0.1:1"))
+
+
+def test_where_one_row_fails_no_other_runs_on_into_the_next_batch() -> None:
+    events: list[str] = []
+
+    class Failing:
+        async def collective_rpc(self, method: str, args: tuple[Any, ...]) -> list[Any]:
+            events.append(args[0])
+            return [[]]
+
+        async def generate(self, prompt: Any, sampling: None, name: str) -> AsyncIterator[Answer]:
+            try:
+                if prompt["prompt_token_ids"] == [9]:
+                    raise ValueError("refused at admission")
+                await asyncio.sleep(60)
+                yield Answer((), (), ())
+            except asyncio.CancelledError:
+                events.append("aborted")
+                raise
+
+    facts = Facts("v1", "Llama", 2, 4, 10, "float32", 8)
+    served = endpoint.Served(Failing(), Introduction(facts, {}))
+    rows = tuple(Request((token,), Plan(row, 1)) for row, token in enumerate((5, 9, 6)))
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(ExceptionGroup):
+        patched.setattr(endpoint, "sampling_of", lambda given: None)
+        asyncio.run(served.run(Batch(rows)))
+    assert events == ["aborted", "aborted", "take_reached", "take_states"]
+
+
+ONE = tuple(to_bytes(part) for part in (torch.ones(1, 4), *(torch.ones(1),) * 2, torch.ones(1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [
+        (Batch((Request((5,), Plan(0, 1, ((0, 1.0, 0.0),))),)), "outside the bank of 0"),
+        (Batch((Request((5,), Plan(0, 1, ((1, 1.0, 0.0),))),), Bank(0, ONE)), "the bank of 1"),
+        (Batch((), Bank(0, ONE[:2])), "shapes"),
+        (Batch((), Bank(0, (*ONE[:3], to_bytes(torch.ones(1, 5))))), "shapes"),
+        (Batch((Request((5,), Plan(0, 1, patch=0)),)), "of the shape \\(\\)"),
+        (
+            Batch((Request((5,), Plan(0, 2, patch=0)),), None, ((0, to_bytes(torch.ones(1, 4))),)),
+            "patches 2 positions",
+        ),
+    ],
+)
+def test_a_batch_that_lacks_what_its_plans_need_is_refused(batch: Batch, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        batch.check(4)
+
+
+def test_a_refused_batch_leaves_the_server_as_it_was(
+    server: Server, tiny_checkpoint: Path, engine: TransformersEngine
+) -> None:
+    body = BATCH.dump_json(Batch((Request((5,), Plan(0, 1, ((3, 1.0, 0.0),))),)))
+    key = {"Authorization": f"Bearer {KEY}"}
+    answer = httpx2.post(f"{server.url}v1/latentwatch/run", content=body, headers=key)
+    assert answer.status_code == 422 and "outside the bank" in answer.text
+    remote = VllmEngine(tiny_checkpoint, server=server)
+    assert remote.generate(PROMPTS, 3) == engine.generate(PROMPTS, 3)
+    remote.close()
 
 
 @pytest.mark.parametrize("route", ["run", "unembed"])

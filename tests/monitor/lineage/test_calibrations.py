@@ -122,3 +122,18 @@ def test_a_release_is_a_null_of_what_was_measured_once_and_never_flagged(
         (found,) = accepted_releases(session, line.name)
     assert (found.base.name, found.candidate.name) == ("v1", "v2")
     assert found.quiet == {"late", "calm"}
+
+
+def test_a_release_that_was_compared_with_an_anchor_as_well_is_one_null(
+    sessions: Sessions, line: Line, add_version: Callable[..., Version]
+) -> None:
+    anchor, second, third = (add_version(name, trusted=True) for name in ("v1", "v2", "v3"))
+    for base, candidate in ((anchor, second), (second, third), (anchor, third)):
+        with sessions.begin() as session:
+            pair = (session.get_one(Version, one.id) for one in (base, candidate))
+            diff = queue_diff(session, line, *pair, "1", 0.0)
+            assert claim_next(session, 1.0, "host:1:1.00", 60.0, diff.id) is not None
+            finish(session, diff.id, diff.fence, samples.passed().model_dump_json(), 2.0)
+    with sessions() as session:
+        found = accepted_releases(session, line.name)
+    assert [(one.base.name, one.candidate.name) for one in found] == [("v1", "v2"), ("v2", "v3")]

@@ -197,6 +197,10 @@ def test_an_error_repeats_no_secret_wherever_it_lies(tmp_path: Path, table: str)
         ("[broker]\nreconcile_seconds = inf", r"broker\.reconcile_seconds"),
         ("[broker]\ndeadline_seconds = 1e300", r"broker\.deadline_seconds"),
         ("[recipe]\ntokens = 2000", r"recipe: tokens is 2000, fewer than one batch \(2048\)"),
+        (
+            "[limits]\ntraining_processes = 3",
+            r"limits\.training_processes: 3 processes can't take equal parts of a batch of 2048",
+        ),
         ('[[lines]]\nname = "a"\ndirectory = "d"\ninclude = ""', r"line a: lines\.0\.include"),
     ],
 )

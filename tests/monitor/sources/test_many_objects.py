@@ -58,7 +58,7 @@ def taken_in(found: list[Observation]) -> dict[Place, Fate]:
     return {Place(one.name, one.locator): Fate.VERSION for one in found}
 
 
-def test_thousands_of_objects_are_no_limit_and_a_push_of_too_many_is_refused_alone(
+def test_more_objects_than_a_page_are_no_limit_and_a_push_of_too_many_is_refused_alone(
     s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -68,12 +68,12 @@ def test_thousands_of_objects_are_no_limit_and_a_push_of_too_many_is_refused_alo
     bucket = uuid.uuid4().hex
     client = fsspec.filesystem("s3", endpoint_url=s3)
     client.mkdir(bucket)
-    many = {f"step-{push}/part-{part}": b"" for push in range(20) for part in range(100)}
+    many = {f"step-{push}/part-{part}": b"" for push in range(5) for part in range(100)}
     absurd = {f"absurd/{part}": b"" for part in range(1100)}
     client.pipe({f"{bucket}/chat/{path}": content for path, content in (many | absurd).items()})
     source = source_at(f"s3://{bucket}/chat", tmp_path, endpoint_url=s3)
     found = {one.name: one for one in source.scan()}
-    assert len(found) == 21
+    assert len(found) == 6
     refused = found.pop("absurd")
     assert "holds more than 150 objects" in str(refused.listing.problem)
     assert {(len(one.listing.files), one.listing.problem) for one in found.values()} == {

@@ -41,7 +41,6 @@ def test_the_effort_is_that_of_the_stages() -> None:
     assert Effort() == Effort(
         null_copies=probe.NULL_COPIES,
         second_answers=stock_phrases.AGAIN,
-        second_answer_tokens=stock_phrases.AGAIN_TOKENS,
         fork_prompts=forks.PROMPTS,
         fork_window=forks.WINDOW,
         forks=forks.FORKS,
