@@ -33,8 +33,9 @@ from dfc.errors import InputError, SteeringError
 from dfc.perturbation import Perturbation, perturb
 from dfc.threads import use_threads
 
-TOKENS_AT_ONCE = 4096
-"""Padded tokens of a batch that is only read: fills the arithmetic units, stays near the caches."""
+TOKENS_ON_CPU, TOKENS_ON_GPU = 1024, 4096
+"""Padded tokens of a batch that is only read: on a GPU they fill the arithmetic units; on a CPU
+those of a larger batch leave its caches, and a smaller one pads less."""
 TOKENS_IN_CACHE = 16384
 """Padded tokens of a decoding batch, prompts and answers: decoding is bound by memory traffic."""
 
@@ -67,6 +68,7 @@ class TransformersEngine(Engine):
         self._stop = _stop_tokens(model, self.tokenizer)
         self._scorer = Scorer(self._stack)
         self._harvest_proven: set[int] = set()
+        self.tokens_at_once = TOKENS_ON_CPU if device == "cpu" else TOKENS_ON_GPU
         self.n_steered_positions = 0
         config = model.config.get_text_config()
         self.info = EngineInfo(
@@ -212,7 +214,7 @@ class TransformersEngine(Engine):
     ) -> Iterator[Captured]:
         self._limits.check_layer(layer)
         self._limits.check_rows(rows)
-        return self._scorer.capture(rows, layer, TOKENS_AT_ONCE, groups)
+        return self._scorer.capture(rows, layer, self.tokens_at_once, groups)
 
     def _score(
         self,
@@ -239,7 +241,7 @@ class TransformersEngine(Engine):
                 self._harvest_proven.add(layer)
             return x_BTD
 
-        return document_states(documents, TOKENS_AT_ONCE, states)
+        return document_states(documents, self.tokens_at_once, states)
 
 
 def _stop_tokens(model: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:

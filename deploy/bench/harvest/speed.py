@@ -14,7 +14,7 @@ from dfc.engines.batching import pad_right, token_budget_batches
 from dfc.engines.decoder_stack import DecoderStack
 from dfc.engines.model_loading import load_model
 from dfc.engines.precision import native_dtype
-from dfc.engines.transformers_engine import TOKENS_AT_ONCE, TransformersEngine
+from dfc.engines.transformers_engine import TransformersEngine
 
 PLAIN_BATCH = 16
 """Documents that a plain forward pass takes at once, in their order."""
@@ -59,7 +59,7 @@ def rivals(path: Path, documents: Documents, layer: int) -> Rivals:
     lengths = [len(document) for document in documents]
     batches = [
         pad_right([documents[n] for n in batch])
-        for batch in token_budget_batches(lengths, TOKENS_AT_ONCE)
+        for batch in token_budget_batches(lengths, engine.tokens_at_once)
     ]
     plain = [
         pad_right(documents[start : start + PLAIN_BATCH])
