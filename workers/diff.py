@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Protocol, TypeVar
 
 from alerts.deciding.calibration import AgedCalibration
@@ -28,7 +28,7 @@ from workers.stages.attribute import attribute_difference
 from workers.stages.decide import decide_diff
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
-from workers.stages.harvest import PairedStates, harvest_models, read_states
+from workers.stages.harvest import harvest_models
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, screen_features
@@ -148,13 +148,9 @@ class _Stages:
         findings.forks = forks
         findings.layer = self._run("profile", lambda: choose_depth(context, answers)).result
         layer = findings.layer.layer
-        harvest = self._run("harvest", lambda: harvest_models(context, answers, layer)).result
+        harvested = self._run("harvest", lambda: harvest_models(context, answers, layer))
+        harvest, states = harvested.result, harvested.states
         findings.harvest = harvest
-
-        @cache
-        def states() -> PairedStates:
-            return read_states(context, harvest, layer)
-
         if findings.all_equal(states):
             return
         attributed = self._run(

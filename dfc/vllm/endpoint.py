@@ -144,6 +144,10 @@ def _check_arguments(args: Namespace) -> None:
         ),
         "--api-server-count 1": getattr(args, "api_server_count", None) in (None, 1),
         "a directory as the model": Path(args.model).is_dir(),
+        # Another model than the weights, whose digests are compared, say.
+        "no --quantization": getattr(args, "quantization", None) is None,
+        "no --hf-overrides": not getattr(args, "hf_overrides", None),
+        "no --kv-cache-dtype": getattr(args, "kv_cache_dtype", "auto") == "auto",
     }
     missing = [what for what, holds in problems.items() if not holds]
     if missing:

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.activation_cache import ActivationCache
+from dfc.engines.engine import Activations, Edit, FeatureBank, ScoreRow
+from dfc.engines.transformers_engine import TransformersEngine
 from monitor.settings import Settings
 from tests.alerts.suites import suite, suite_json
 from tests.workers.conftest import changed, side_of
@@ -177,6 +180,27 @@ def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> Non
     for states in pair:
         seen = zip(states.document_T.tolist(), states.position_T.tolist(), strict=True)
         assert states.token_T.tolist() == [documents[d][p] for d, p in seen]
+
+
+def test_states_for_which_the_cache_has_no_room_are_read_once(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+    harvest = TransformersEngine.harvest
+
+    def counted(self: TransformersEngine, documents: Any, *others: Any) -> Activations:
+        reads.append(len(documents))
+        return harvest(self, documents, *others)
+
+    monkeypatch.setattr(TransformersEngine, "harvest", counted)
+    context = replace(context, cache=ActivationCache(tmp_path / "no room", 0))
+    harvested = harvest_models(context, answer_prompts(context).result, 1)
+    pair = harvested.states()
+    assert harvested.states() is pair
+    groups = [len(documents) for documents in harvested.result.documents.values()]
+    assert sorted(reads) == sorted(groups * 2)
+    again = harvest_models(context, answer_prompts(context).result, 1)  # kept, its states are not
+    assert torch.equal(again.states().base.x_TD, pair.base.x_TD) and len(reads) == 4 * len(groups)
 
 
 def test_equal_weights_in_another_configuration_have_states_of_their_own(

@@ -6,6 +6,7 @@ harvested and cached apart, each cut by itself: so a model that was the candidat
 already has its states on the corpus and on its own answers.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,17 +74,45 @@ class PairedStates(NamedTuple):
     candidate: Activations
 
 
-def harvest_models(context: Context, answers: BothAnswers, layer: int) -> Artifact[Harvest]:
+class Harvested(NamedTuple):
+    """The documents, and what both models are on them."""
+
+    artifact: Artifact[Harvest]
+    states: Callable[[], PairedStates]
+    """Read at most once: a cache may have no room for what it was given."""
+
+    @property
+    def result(self) -> Harvest:
+        return self.artifact.result
+
+    @property
+    def seconds(self) -> float:
+        return self.artifact.seconds
+
+    @property
+    def reused(self) -> bool:
+        return self.artifact.reused
+
+
+def harvest_models(context: Context, answers: BothAnswers, layer: int) -> Harvested:
     """Choose the documents and see that both models' states on them are in the cache."""
+    read: list[PairedStates] = []
 
     def compute(_: Path) -> Harvest:
         base, candidate = context.models["base"].info, context.models["candidate"].info
         choose = _same_tokens if form_of(base, candidate) == "tied" else _aligned
         harvest = choose(context, answers, layer_of_base(layer, base, candidate))
-        read_states(context, harvest, layer)
+        read.append(read_states(context, harvest, layer))
         return harvest
 
-    return context.artifact("harvest", Harvest, compute)
+    artifact = context.artifact("harvest", Harvest, compute)
+
+    def states() -> PairedStates:
+        if not read:
+            read.append(read_states(context, artifact.result, layer))
+        return read[0]
+
+    return Harvested(artifact, states)
 
 
 def read_states(context: Context, harvest: Harvest, layer: int) -> PairedStates:

@@ -17,7 +17,7 @@ from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
 from workers.stages.forks import find_forks
-from workers.stages.harvest import Harvest, PairedStates, harvest_models, read_states
+from workers.stages.harvest import Harvest, PairedStates, harvest_models
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
@@ -55,8 +55,8 @@ def compare(
     context = open_context(job, settings, store, progress)
     answers = answer_prompts(context).result
     layer = choose_depth(context, answers).result.layer
-    harvest = harvest_models(context, answers, layer).result
-    pair = read_states(context, harvest, layer)
+    harvested = harvest_models(context, answers, layer)
+    harvest, pair = harvested.result, harvested.states()
     probe, forks = probe_models(context).result, find_forks(context, answers).result
     attributed = attribute_difference(context, answers, probe, forks, layer)
     training = train_crosscoders(context, harvest, attributed, lambda: pair)

@@ -3,7 +3,7 @@
 from deploy.bench.rivals.rival import Case
 from workers.context import Context
 from workers.stages.answers import answer_prompts
-from workers.stages.harvest import harvest_models, read_states
+from workers.stages.harvest import harvest_models
 from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.stock_phrases import find_stock_phrases
@@ -24,7 +24,7 @@ def open_case(context: Context) -> tuple[Case, dict[str, float]]:
         stock_phrases=phrases.result,
         layer=layer,
         harvest=harvest.result,
-        states=read_states(context, harvest.result, layer),
+        states=harvest.states(),
     )
     seconds = {
         "answers": answers.seconds,

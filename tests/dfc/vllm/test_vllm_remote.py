@@ -241,6 +241,9 @@ def test_what_is_no_batch_is_refused(server: Server, route: str) -> None:
         ("api_key", None, "--api-key"),
         ("api_server_count", 2, "--api-server-count 1"),
         ("model", "org/model", "a directory as the model"),
+        ("quantization", "fp8", "no --quantization"),
+        ("hf_overrides", {"rope_theta": 1.0}, "no --hf-overrides"),
+        ("kv_cache_dtype", "fp8", "no --kv-cache-dtype"),
     ],
 )
 def test_a_server_started_otherwise_does_not_start(
