@@ -17,9 +17,11 @@ def position_bytes(width: int) -> int:
 
 
 def memory_of(diff: PlannedDiff) -> dict[str, float]:
-    """Bytes in memory at once, by the moments of a diff that fill it. Both models stay loaded."""
+    """Bytes in memory at once, by the moments of a diff that fill it. Both models stay loaded, and
+    where vLLM writes the answers it has a copy of each."""
     base, candidate = diff.models
-    weights = base.memory_bytes + candidate.memory_bytes
+    copies = 2 if diff.recipe.engine == "vllm" else 1
+    weights = copies * (base.memory_bytes + candidate.memory_bytes)
     largest = max(diff.models, key=lambda model: model.cache_bytes)
     logits = _LOGIT_ROWS * max(model.vocabulary for model in diff.models) * 4
     states = diff.states * sum(position_bytes(model.width) for model in diff.models)

@@ -19,6 +19,9 @@ SHAPES = Path(__file__).parents[3] / "docs" / "benchmarks" / "shapes"
 EIGHT, SEVENTY = SHAPES / "llama-8b.json", SHAPES / "llama-70b.json"
 
 
+ENGINES = ("transformers", "vllm")
+
+
 def predicted(base: Path, candidate: Path, assumed: Assumed, **recipe: Any) -> Estimate:
     inputs = load_inputs(RecipeSettings.model_validate(recipe))
     diff = planned(read_shape(base), read_shape(candidate), inputs, assumed)
@@ -49,6 +52,13 @@ def test_work_grows_with_what_it_is_made_of() -> None:
     assert flops(fixed, "profile") == 0.0
     assert 20 < flops(plain, "harvest") / flops(fixed, "harvest") < 26  # 24 blocks, and 1
     assert plain.minutes == pytest.approx(sum(s.minutes for s in plain.stages.values()))
+
+
+def test_vllm_holds_a_copy_of_each_model_beside() -> None:
+    plain, with_vllm = (predicted(EIGHT, EIGHT, Assumed(), engine=e) for e in ENGINES)
+    copies = 2 * read_shape(EIGHT).memory_bytes
+    assert with_vllm.peak_bytes - plain.peak_bytes == pytest.approx(copies)
+    assert plain.lacks == [] and with_vllm.lacks == ["memory: 82 GB needed, 80 GB there"]
 
 
 def test_a_known_base_is_not_read_again() -> None:
