@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dfc.crosscoder import replicas
 from dfc.crosscoder.active import Entries
+from dfc.crosscoder.alike import Bounds, bounds
 from dfc.crosscoder.batch_topk import threshold_of, wanted_of_all
 from dfc.crosscoder.sparse_products import Active, read
 from dfc.engines.precision import native_dtype
@@ -25,6 +26,8 @@ SAMPLE_SLACK = 1.3
 """How many more than its share of the largest scores the first tokens' guess keeps."""
 BELOW = 0.999
 """By how much the bound on codes is lower than that on scores, for what a division rounds."""
+BOUNDED_BELOW = 0.01
+"""Share of wanted codes from which on none is bounded first: too many would be computed again."""
 
 
 class Reader(NamedTuple):
@@ -95,20 +98,45 @@ def _above(
     """A bound, and all codes with a positive score that reaches it; without one given, the first
     tokens tell it."""
     tokens, latents = len(readers[0].parts[0][0]), sum(len(r.bias_F) for r in readers)
-    encoders = [side_by_side(reader) for reader in readers]
+    share = wanted / (tokens * latents)
+    limits = [
+        _bounds(reader) if bound is None and share < BOUNDED_BELOW else None for reader in readers
+    ]
+    seen = [
+        reader if limit is None else reader._replace(parts=(limit[:2],))
+        for reader, limit in zip(readers, limits, strict=True)
+    ]
+    encoders = [side_by_side(one) for one in seen]
     parts: list[list[_Found]] = [[] for _ in readers]
     for start in range(0, tokens, TOKENS_AT_ONCE):
         rows = slice(start, start + TOKENS_AT_ONCE)
-        codes = [
-            encode(reader, encoder, rows) for reader, encoder in zip(readers, encoders, strict=True)
-        ]
+        codes = [encode(one, encoder, rows) for one, encoder in zip(seen, encoders, strict=True)]
         if bound is None:
-            bound = _guess(readers, codes, wanted / (tokens * latents))
+            bound = _guess(readers, codes, limits, share)
         for reader, code_CF, out in zip(readers, codes, parts, strict=True):
             out.append(_look_through(code_CF, reader.norm_F, bound, start))
         del codes, code_CF  # before the next ones are made
     assert bound is not None
-    return bound, [_Found(*map(torch.cat, zip(*out, strict=True))) for out in parts]
+    found = [_Found(*map(torch.cat, zip(*out, strict=True))) for out in parts]
+    return bound, [
+        one if limit is None else _computed(reader, limit, one, bound)
+        for reader, limit, one in zip(readers, limits, found, strict=True)
+    ]
+
+
+def _bounds(reader: Reader) -> Bounds | None:
+    """None where that is not worth it."""
+    if len(reader.parts) != 2 or native_dtype() is not torch.float32:
+        return None
+    return bounds(*reader.parts)
+
+
+def _computed(reader: Reader, limit: Bounds, found: _Found, bound: Tensor) -> _Found:
+    """Of codes that were bounded those whose scores reach ``bound``, with their values."""
+    where = Entries((len(limit.x_BD), len(reader.bias_F)), found.row_N, found.column_N)
+    value_N = limit.exactly(found.value_N, where)
+    found = found._replace(value_N=value_N, score_N=value_N * reader.norm_F[found.column_N])
+    return _from(found, bound.clamp_min(torch.finfo(value_N.dtype).tiny))
 
 
 def side_by_side(reader: Reader) -> Tensor:
@@ -130,14 +158,21 @@ def encode(reader: Reader, encoder_FD: Tensor, rows: slice) -> Tensor:
     return (x_CD @ encoder_FD.T).float().add_(reader.bias_F)
 
 
-def _guess(readers: Sequence[Reader], codes: Sequence[Tensor], share: float) -> Tensor:
-    """A score that somewhat more than ``share`` of these codes reach, by some of the tokens."""
-    step = max(1, len(codes[0]) // GUESSED_BY)
+def _guess(
+    readers: Sequence[Reader],
+    codes: Sequence[Tensor],
+    limits: Sequence[Bounds | None],
+    share: float,
+) -> Tensor:
+    """A score that somewhat more than ``share`` of these codes reach, by some of the tokens, which
+    are the first ones."""
+    rows = slice(0, len(codes[0]), max(1, len(codes[0]) // GUESSED_BY))
+    some = [
+        code[rows] if limit is None else limit.means(code[rows], rows)
+        for code, limit in zip(codes, limits, strict=True)
+    ]
     scores = torch.cat(
-        [
-            (code[::step] * reader.norm_F).reshape(-1)
-            for reader, code in zip(readers, codes, strict=True)
-        ]
+        [(code * reader.norm_F).reshape(-1) for reader, code in zip(readers, some, strict=True)]
     )
     kept = min(len(scores), round(share * len(scores) * SAMPLE_SLACK) + 1)
     return threshold_of(scores, kept)

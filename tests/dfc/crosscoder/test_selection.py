@@ -95,6 +95,37 @@ def test_some_of_the_first_tokens_tell_enough(monkeypatch: pytest.MonkeyPatch) -
     assert len(passes) == 1
 
 
+@pytest.mark.parametrize("form", ["strict", "tied"])
+@pytest.mark.parametrize("mislead", [False, True])
+def test_codes_of_alike_streams_are_bounded_first(
+    form: str, mislead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "BOUNDED_BELOW", 1.0)
+    rough: list[tuple[int, int]] = []
+    computed = selection._computed
+
+    def noted(reader: Any, limit: Any, found: Any, bound: Tensor) -> Any:
+        left = computed(reader, limit, found, bound)
+        rough.append((len(found.row_N), len(left.row_N)))
+        return left
+
+    monkeypatch.setattr(selection, "_computed", noted)
+    base_BD, _ = states()
+    candidate_BD = base_BD + 0.1 * states(2)[0]
+    if mislead:
+        base_BD[:40] *= 50
+        candidate_BD[:40] *= 50
+    dfc = model(form)
+    fast = dfc.choose(base_BD, candidate_BD, 20.0)
+    plain = dfc.choose_plainly(base_BD, candidate_BD, 20.0)
+    ((bounded, left),) = rough  # one block reads both, and a second pass bounds nothing
+    assert bounded > left > 0
+    assert torch.allclose(fast.threshold, plain.threshold, rtol=1e-5)
+    for ours, theirs in zip(fast.kept, plain.kept, strict=True):
+        assert torch.allclose(dense(ours), dense(theirs), atol=1e-4)
+        assert torch.equal(dense(ours) > 0, dense(theirs) > 0)
+
+
 def test_the_first_tokens_may_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "TOKENS_AT_ONCE", 20)
     base_BD, candidate_BD = states()
