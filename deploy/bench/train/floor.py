@@ -1,7 +1,7 @@
-"""The least that a step needs: the product that encodes every latent, at its best.
+"""The least that a step needs of two streams: the product that encodes every latent, at its best.
 
 BatchTopK has to see all codes, so this product is dense; everything after it can be done on the
-active ones alone.
+active ones alone. Of streams that are alike half of it is enough (`dfc.crosscoder.alike`).
 """
 
 from __future__ import annotations
