@@ -26,7 +26,9 @@ def unknown_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
             f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
             f"neutral text, more than {number(maximum_nll_rise, 3)}"
         )
-    if evidence is None or evidence.mediated_five is None or evidence.control_p95 is None:
+    if evidence is not None and evidence.mediated_five is None:
+        return "no new feature could be ablated at a bearable cost, or none is listed"
+    if evidence is None or evidence.control_p95 is None:
         return "what removes it was not measured against random directions"
     if _refuted_cause(evidence) is not None:
         return None

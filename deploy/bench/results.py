@@ -27,17 +27,44 @@ def keep(directory: Path, name: str, result: Figures) -> Path:
     return path
 
 
-def set_aside(directory: Path, name: str, **made_by: str) -> None:
-    """Rename what is kept of `name`, if it was made by something else than `made_by`: hours of work
-    are not written over. Its new name ends with the first value that differs."""
+def kept_of(directory: Path, name: str, **made_by: str) -> Figures | None:
+    """What is kept of `name` as made by `made_by`, in its place or aside; None without any."""
+    for stem in (name, f"{name}-{_identity(made_by)}"):
+        try:
+            found = kept(directory, stem)
+        except FileNotFoundError:
+            continue
+        if all(found.get(key) == value for key, value in made_by.items()):
+            return found
+    return None
+
+
+def make_way(directory: Path, name: str, **made_by: str) -> None:
+    """Set aside what something else than `made_by` has made of `name`, under a name by which it is
+    found again: hours of work are not written over."""
+    own = _identity(made_by)
     try:
         found = kept(directory, name)
     except FileNotFoundError:
-        return
-    other = [str(found[key]) for key, value in made_by.items() if found.get(key, value) != value]
-    for digest in other[:1]:
-        for path in directory.glob(f"{name}.*"):
-            path.rename(path.with_stem(f"{name}-{digest[:12]}"))
+        found = None
+    if found is not None:
+        other = _identity({key: found.get(key, "unknown") for key in made_by})
+        if other == own:
+            return
+        _rename(directory, name, f"{name}-{other}")
+    _rename(directory, f"{name}-{own}", name)
+
+
+def _identity(made_by: Figures) -> str:
+    return "-".join(str(value)[:12] for value in made_by.values())
+
+
+def _rename(directory: Path, name: str, to: str) -> None:
+    for path in directory.glob(f"{name}.*"):
+        target = path.with_name(to + path.suffix)
+        if target.exists():
+            raise FileExistsError(f"{target} is there already; move it away, and run this again")
+        path.rename(target)
 
 
 def kept(directory: Path, name: str) -> Figures:

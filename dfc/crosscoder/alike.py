@@ -34,6 +34,11 @@ class Bounds(NamedTuple):
     apart_FD: Tensor
     """Differences of the encoders."""
 
+    @property
+    def part(self) -> tuple[Tensor, Tensor]:
+        """What makes the bounds, as if it were states and encoder of one model."""
+        return self.x_BD, self.encoder_FD
+
     def means(self, bound_CF: Tensor, rows: slice) -> Tensor:
         """The first term of some tokens, from their bounds: it errs to both sides alike."""
         return bound_CF - self.x_BD[rows, -1:] * self.encoder_FD[:, -1]

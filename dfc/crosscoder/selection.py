@@ -25,7 +25,8 @@ GUESSED_BY = 128
 SAMPLE_SLACK = 1.3
 """How many more than its share of the largest scores the first tokens' guess keeps."""
 BELOW = 0.999
-"""By how much the bound on codes is lower than that on scores, for what a division rounds."""
+"""By how much the bound on codes is lower than that on scores, for what a division rounds, and the
+products behind a code that was bounded."""
 BOUNDED_BELOW = 0.01
 """Share of wanted codes from which on none is bounded first: too many would be computed again."""
 
@@ -103,7 +104,7 @@ def _above(
         _bounds(reader) if bound is None and share < BOUNDED_BELOW else None for reader in readers
     ]
     seen = [
-        reader if limit is None else reader._replace(parts=(limit[:2],))
+        reader if limit is None else reader._replace(parts=(limit.part,))
         for reader, limit in zip(readers, limits, strict=True)
     ]
     encoders = [side_by_side(one) for one in seen]
@@ -136,7 +137,7 @@ def _computed(reader: Reader, limit: Bounds, found: _Found, bound: Tensor) -> _F
     where = Entries((len(limit.x_BD), len(reader.bias_F)), found.row_N, found.column_N)
     value_N = limit.exactly(found.value_N, where)
     found = found._replace(value_N=value_N, score_N=value_N * reader.norm_F[found.column_N])
-    return _from(found, bound.clamp_min(torch.finfo(value_N.dtype).tiny))
+    return _from(found, bound)
 
 
 def side_by_side(reader: Reader) -> Tensor:

@@ -142,7 +142,8 @@ def _variance(base_ND: Tensor, candidate_ND: Tensor, weight_N: Tensor, tied: boo
     if difference == 0:
         raise ValueError(
             "the two models have equal activations on every token: nothing to diff at this layer; "
-            "what changed lies above it, so choose a later one as recipe.layer, or 'auto'"
+            "what changed lies above it, so choose a later one as recipe.layer, or 'auto', or no "
+            "weight has changed at all, but files or the number format alone"
         )
     return Variance(
         base=_mean_square(base_ND - part_N @ base_ND, weight_N),

@@ -54,7 +54,9 @@ class Batch(NamedTuple):
         if self.bank and shapes != [(n, d_model), (n,), (n,), (n, d_model)]:
             raise InputError(f"the bank's parts have the shapes {shapes}; width is {d_model}")
         loaded = {row: packed.shape for row, packed in self.states}
-        for plan in (request.plan for request in self.requests):
+        for plan, draws in ((request.plan, request.draws) for request in self.requests):
+            if draws is not None and not draws.possible():
+                raise InputError(f"row {plan.row} can't be drawn with {draws}")
             if not all(0 <= feature < n for feature, _, _ in plan.edits):
                 raise InputError(f"row {plan.row} edits a feature outside the bank of {n}")
             shape = loaded.get(plan.row, ())

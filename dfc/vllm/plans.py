@@ -1,6 +1,7 @@
 """What one request asks of the hooks, as plain data that travels with its sampling settings."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 KEY = "latentwatch"
@@ -58,6 +59,11 @@ class Draws(NamedTuple):
     """Number of the row in the whole call: its draws do not depend on its batch."""
     size: int
     """Tokens that can be written: what pads the embeddings beyond them is no text."""
+
+    def possible(self) -> bool:
+        """Whether a row can be drawn so."""
+        numbers = min(self.seed, self.row) >= 0 and self.size > 0
+        return numbers and 0.0 < self.temperature < inf
 
     def arguments(self) -> dict[str, Any]:
         return {DRAWS: list(self)}

@@ -63,7 +63,7 @@ def version_to_calibrate(
 
 def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]:
     """Every version of the line with a verdict that is trusted now, by first verdict, beside the
-    newest version that it was compared with.
+    newest version that it was compared with and the comparison said something of.
 
     One pair for each: what a release does against an anchor as well is the same release a second
     time, and the nulls of a conformal p-value may not depend on each other.
@@ -82,17 +82,15 @@ def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]
             verdict = Verdict.model_validate_json(diff.verdict or "")
             pair = (diff.base_digest, diff.candidate_digest)
             rows.setdefault(pair, []).extend(verdict.behaviours)
-    newest = dict[str, str]()
-    for base, candidate in rows:
-        newest[candidate] = max(base, newest.get(candidate, base), key=lambda one: _age(known[one]))
-    return [
-        AcceptedRelease(known[base], known[candidate], _quiet(rows[base, candidate]))
-        for candidate, base in newest.items()
-    ]
+    found = dict[str, AcceptedRelease]()
+    for (base, candidate), behaviours in rows.items():
+        release = AcceptedRelease(known[base], known[candidate], _quiet(behaviours))
+        found[candidate] = max(release, found.get(candidate, release), key=_says_most)
+    return list(found.values())
 
 
-def _age(version: Version) -> tuple[float, int]:
-    return version.published_at, version.id
+def _says_most(release: AcceptedRelease) -> tuple[bool, float, int]:
+    return bool(release.quiet), release.base.published_at, release.base.id
 
 
 def _quiet(rows: Sequence[Behaviour]) -> frozenset[str]:

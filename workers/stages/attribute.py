@@ -2,8 +2,8 @@
 
 Two kinds of words are asked: the candidate's own answers to ordinary prompts, and the probes of
 every behaviour that has shifted. Of a suite only the half on which features are chosen is read, and
-no answer with a fork on which effects are reported: so they are reported on items that nothing was
-fitted on. Between two architectures there is no difference of states, and nothing to do.
+no answer with a fork on which effects are reported: so they are reported on items by which no
+direction was chosen. Between two architectures there is no difference of states, and nothing to do.
 """
 
 from collections.abc import Sequence

@@ -70,8 +70,9 @@ def compare(work: Path, names: Sequence[str], out: Path, shown: Shown) -> Figure
 
 
 def code_of_all() -> str:
-    """SHA-256 (hex) of the code of every method."""
-    return digest_of([_code(rival) for rival in rivals()])
+    """SHA-256 (hex) of the code of every method, ours too, and what runs it."""
+    ours = sources_digest("workers.diff", "deploy.bench.rivals.compare")
+    return digest_of([ours, stage_code(), *(_code(rival) for rival in rivals())])
 
 
 def _code(rival: Rival) -> str:

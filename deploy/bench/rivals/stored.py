@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.bench.results import Figures, keep, kept, set_aside
+from deploy.bench.results import Figures, keep, kept, kept_of, make_way
 from deploy.bench.rivals.record import Compared, Comparison
 from deploy.bench.rivals.report import summary
 from deploy.bench.rivals.tables import page
@@ -18,11 +18,9 @@ def keep_version(out: Path, version: Compared, *, recipe_digest: str, code: str)
 
     Read anew each time, since another process may compare other versions.
     """
-    set_aside(out, NAME, recipe_digest=recipe_digest, code=code)
-    try:
-        found = Comparison.model_validate(kept(out, NAME)).versions
-    except FileNotFoundError:
-        found = []
+    make_way(out, NAME, recipe_digest=recipe_digest, code=code)
+    known = kept_of(out, NAME, recipe_digest=recipe_digest, code=code)
+    found = Comparison.model_validate(known).versions if known else []
     found = [one for one in found if one.name != version.name] + [version]
     comparison = Comparison(recipe_digest=recipe_digest, code=code, versions=found)
     keep(out, NAME, comparison.model_dump(mode="json"))

@@ -27,7 +27,7 @@ def keep_report(
     `made_by` says by what the results were made.
     """
     halves: tuple[Half, ...] = get_args(Half)
-    results.set_aside(out, NAME, recipe_digest=made_by["recipe_digest"])
+    results.make_way(out, NAME, recipe_digest=made_by["recipe_digest"])
     results.keep(
         out,
         NAME,
@@ -47,12 +47,9 @@ def keep_report(
 
 def kept_rows(out: Path, recipe_digest: str) -> dict[str, Row]:
     """By version the rows kept in `out` that were made by this recipe, on whatever machine."""
-    try:
-        versions = results.kept(out, NAME)["versions"]
-    except FileNotFoundError:
-        return {}
-    found = [one for one in versions if one.get("recipe_digest") == recipe_digest]
-    return {one["version"]: Row.model_validate(one) for one in found}
+    found = results.kept_of(out, NAME, recipe_digest=recipe_digest)
+    versions = found["versions"] if found else []
+    return {one["version"]: Row.model_validate(one) for one in versions}
 
 
 def print_report(out: Path) -> None:

@@ -39,7 +39,7 @@ def test_neither_new_phrases_nor_features_alone_are_a_habit(
     ("evidence", "unknown"),
     [
         (None, "not measured"),
-        (causal(mediated_five=None), "not measured"),
+        (causal(mediated_five=None, control_p95=None, nll_rise=None), "no new feature could"),
         (causal(control_p95=None), "not measured"),
         (causal(seeds_agree=None), "not compared"),
         (causal(nll_rise=None), "cost"),

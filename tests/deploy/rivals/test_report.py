@@ -98,8 +98,19 @@ def test_what_another_recipe_or_code_has_compared_is_set_aside(tmp_path: Path) -
     assert keep_version(tmp_path, again, recipe_digest="r1", code="c1") == [one, again]
     assert keep_version(tmp_path, two, recipe_digest="r2", code="c1") == [two]
     assert keep_version(tmp_path, three, recipe_digest="r2", code="c2") == [three]
-    kept = {file.stem for file in tmp_path.glob("*.json")}
-    assert kept == {"compare", "compare-r1", "compare-c1"}
+    names = {"compare", "compare-r1-c1", "compare-r2-c1"}
+    assert {file.stem for file in tmp_path.glob("*.json")} == names
+    assert keep_version(tmp_path, three, recipe_digest="r1", code="c1") == [one, again, three]
+    assert {file.stem for file in tmp_path.glob("*.json")} == names - {"compare-r1-c1"} | {
+        "compare-r2-c2"
+    }
+
+
+def test_a_comparison_from_before_it_told_its_recipe_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "compare.json").write_text('{"versions": []}')
+    one, *_ = zoo()
+    assert keep_version(tmp_path, one, recipe_digest="r1", code="c1") == [one]
+    assert (tmp_path / "compare-unknown-unknown.json").exists()
 
 
 def test_a_report_without_results_names_the_command(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from deploy.bench.zoo.build import Workshop
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked
 from deploy.bench.zoo.command import Bench
-from deploy.bench.zoo.report import print_report
+from deploy.bench.zoo.report import kept_rows, print_report
 from deploy.bench.zoo.stored import report_stored
 from monitor.errors import SettingsError, SourceError
 from tests.workers.conftest import Silent
@@ -138,6 +138,7 @@ def test_a_report_on_another_recipe_is_kept_beside_the_new_one(
     assert "f" * 64 not in file.read_text()
     aside = tmp_path / "out" / "zoo-ffffffffffff.json"
     assert aside.read_text() == earlier and aside.with_suffix(".md").exists()
+    assert list(kept_rows(tmp_path / "out", "f" * 64)) == ["identical"]
 
 
 def test_what_another_machine_has_checked_is_kept_and_not_checked_again(

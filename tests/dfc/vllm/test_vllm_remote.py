@@ -199,6 +199,8 @@ ONE = tuple(to_bytes(part) for part in (torch.ones(1, 4), *(torch.ones(1),) * 2,
         (Batch((Request((5,), Plan(0, 1, ((1, 1.0, 0.0),))),), Bank(0, ONE)), "the bank of 1"),
         (Batch((), Bank(0, ONE[:2])), "shapes"),
         (Batch((), Bank(0, (*ONE[:3], to_bytes(torch.ones(1, 5))))), "shapes"),
+        (Batch((Request((5,), Plan(0, 1), 1, Draws(1.0, -1, 0, 9)),)), "can't be drawn"),
+        (Batch((Request((5,), Plan(0, 1), 1, Draws(0.0, 1, 0, 9)),)), "can't be drawn"),
         (Batch((Request((5,), Plan(0, 1, patch=0)),)), "of the shape \\(\\)"),
         (
             Batch((Request((5,), Plan(0, 2, patch=0)),), None, ((0, to_bytes(torch.ones(1, 4))),)),

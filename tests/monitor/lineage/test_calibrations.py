@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
@@ -124,16 +125,30 @@ def test_a_release_is_a_null_of_what_was_measured_once_and_never_flagged(
     assert found.quiet == {"late", "calm"}
 
 
+@pytest.mark.parametrize(
+    ("third_says", "base_of_third"), [(True, "v2"), (False, "v1")], ids=["all said", "one failed"]
+)
 def test_a_release_that_was_compared_with_an_anchor_as_well_is_one_null(
-    sessions: Sessions, line: Line, add_version: Callable[..., Version]
+    sessions: Sessions,
+    line: Line,
+    add_version: Callable[..., Version],
+    third_says: bool,
+    base_of_third: str,
 ) -> None:
     anchor, second, third = (add_version(name, trusted=True) for name in ("v1", "v2", "v3"))
-    for base, candidate in ((anchor, second), (second, third), (anchor, third)):
+    said = samples.passed()
+    failed = samples.undecided().model_copy(update={"behaviours": []})
+    for base, candidate, verdict in (
+        (anchor, second, said),
+        (anchor, third, said),
+        (second, third, said if third_says else failed),
+    ):
         with sessions.begin() as session:
             pair = (session.get_one(Version, one.id) for one in (base, candidate))
             diff = queue_diff(session, line, *pair, "1", 0.0)
             assert claim_next(session, 1.0, "host:1:1.00", 60.0, diff.id) is not None
-            finish(session, diff.id, diff.fence, samples.passed().model_dump_json(), 2.0)
+            finish(session, diff.id, diff.fence, verdict.model_dump_json(), 2.0)
     with sessions() as session:
         found = accepted_releases(session, line.name)
-    assert [(one.base.name, one.candidate.name) for one in found] == [("v1", "v2"), ("v2", "v3")]
+    pairs = [(one.base.name, one.candidate.name) for one in found]
+    assert pairs == [("v1", "v2"), (base_of_third, "v3")]
