@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
+import torch
+
 from alerts.deciding.calibration import AgedCalibration
 from dfc.activation_cache import ActivationCache
 from dfc.errors import CacheError
@@ -23,13 +25,13 @@ from workers.models import Models
 from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.recognise import NewFeatures, with_seen_before
-from workers.stages.answers import answer_prompts
+from workers.stages.answers import BothAnswers, answer_prompts
 from workers.stages.attribute import attribute_difference
 from workers.stages.decide import decide_diff
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
-from workers.stages.harvest import harvest_models
-from workers.stages.probe import probe_models
+from workers.stages.harvest import Harvested, harvest_models
+from workers.stages.probe import Probe, probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, screen_features
 from workers.stages.side_by_side import answer_side_by_side
@@ -151,7 +153,8 @@ class _Stages:
         harvested = self._run("harvest", lambda: harvest_models(context, answers, layer))
         harvest, states = harvested.result, harvested.states
         findings.harvest = harvest
-        if findings.all_equal(states):
+        findings.nothing_to_diff = _all_equal(answers, probe, harvested)
+        if findings.nothing_to_diff:
             return
         attributed = self._run(
             "attribute", lambda: attribute_difference(context, answers, probe, forks, layer)
@@ -184,3 +187,14 @@ class _Stages:
         self.findings.seconds[name] = done.seconds
         self._context.progress.end(name, done.seconds, done.reused)
         return done
+
+
+def _all_equal(answers: BothAnswers, probe: Probe, harvested: Harvested) -> bool:
+    """Whether both models said, scored and computed the same, to the last digit, as the same
+    weights in two number formats do."""
+    if harvested.result.aligned is not None or answers.base.answers != answers.candidate.answers:
+        return False
+    states = harvested.states()
+    return all(suite.base == suite.candidate for suite in probe.suites.values()) and torch.equal(
+        states.base.x_TD, states.candidate.x_TD
+    )

@@ -1,15 +1,12 @@
 """What the stages of a diff have found so far; None where a stage did not run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import torch
 
 from workers.stages.answers import BothAnswers
 from workers.stages.attribute import Attribution
 from workers.stages.describe import Descriptions
 from workers.stages.forks import Forks
-from workers.stages.harvest import Harvest, PairedStates
+from workers.stages.harvest import Harvest
 from workers.stages.probe import Probe
 from workers.stages.profile import Layer
 from workers.stages.screen import Screened
@@ -40,16 +37,3 @@ class Findings:
     undescribed: str | None = None
     """Why the features could not be described."""
     seconds: dict[str, float] = field(default_factory=dict)
-
-    def all_equal(self, states: Callable[[], PairedStates]) -> bool:
-        """Whether both models scored, said and computed the same, to the last digit: weights in
-        another number format, for example. Then there is nothing to train on, and that is said."""
-        assert self.answers is not None and self.probe is not None and self.harvest is not None
-        answers, suites = self.answers, self.probe.suites.values()
-        self.nothing_to_diff = (
-            self.harvest.aligned is None
-            and answers.base.answers == answers.candidate.answers
-            and all(suite.base == suite.candidate for suite in suites)
-            and torch.equal(states().base.x_TD, states().candidate.x_TD)
-        )
-        return self.nothing_to_diff
