@@ -48,7 +48,7 @@ def _over_seeds(behaviour: BehaviourBySeed) -> str:
     items = "" if behaviour.n_items is None else f", on {count(behaviour.n_items, 'item')}"
     return (
         f"{readable(behaviour.name)}, over {count(len(seeds), 'seed')}{items}: {'; '.join(parts)}; "
-        f"the best five remove more than random directions in {above} of {len(seeds)}"
+        f"the best five remove more than their control in {above} of {len(seeds)}"
     )
 
 
@@ -66,8 +66,8 @@ def _spread(values: list[float | None]) -> str:
 
 def _one_seed(seed: SeedMediation) -> str:
     return (
-        f"best {percent(seed.best)}, five {percent(seed.five)}, all {percent(seed.all)}, random "
-        f"directions up to {percent(seed.control_p95)}"
+        f"best {percent(seed.best)}, five {percent(seed.five)}, all {percent(seed.all)}, "
+        f"controls up to {percent(seed.control_p95)}"
     )
 
 

@@ -145,9 +145,13 @@ class FeatureEffect(Record):
 
     behaviour: str
     ablation_removes: float | None
+    """In the candidate."""
     addition_induces: float | None
+    """In the base."""
     control_p95: float | None
-    """95th percentile of the same effect under random directions of equal edit norm."""
+    """95th percentile of what ablating random directions of equal norm removes."""
+    addition_control_p95: float | None = None
+    """95th percentile of what adding random directions of equal norm to the base induces."""
     nll_rise: float | None
     """Rise of the loss on neutral text, nats per token."""
     strength: float | None

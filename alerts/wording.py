@@ -241,12 +241,13 @@ def _over_items(b: Behaviour) -> str:
 
 def _against_chance(b: Behaviour) -> str:
     if b.mediated_control_p95 is None or b.mediated_five is None:
-        return f"How much random directions remove was {NOT_MEASURED}."
+        return f"What a control removes was {NOT_MEASURED}."
     beyond = b.mediated_five > b.mediated_control_p95
     stands = "the features beat chance" if beyond else "the features do no better than chance"
     return (
-        f"Random directions of the same size remove up to {percent(b.mediated_control_p95)} "
-        f"(95th percentile; what the same edit takes off the base, if that is more): {stands}."
+        f"The control removes {percent(b.mediated_control_p95)} (95th percentile of random "
+        f"directions of the same size; what the same edit takes off the base, if that is more): "
+        f"{stands}."
     )
 
 

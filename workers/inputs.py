@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from alerts.deciding.policy import Policy, default_policy
+from alerts.deciding.policy import Policy, policy_of
 from alerts.json_file import InvalidFileError
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.suite import Suite, bundled_suites, load_suite, suite_digest
@@ -41,7 +41,8 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
     """Read what `settings` name. Raises InputsError with the file, the field and the remedy."""
     try:
         suites = tuple(_suite(name) for name in settings.suites)
-        policy = default_policy()
+        policy = policy_of(settings.policy)
+        screen = ScreenConfig.model_validate(settings.screen)
         dfc = config_of("tied", settings.dfc)
         across = config_of("strict", settings.dfc) if settings.dfc.get("form") != "tied" else None
     except (InvalidFileError, ValidationError) as error:
@@ -63,7 +64,7 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
         layer=settings.layer,
         dfc=dfc,
         dfc_across=across,
-        screen=ScreenConfig.model_validate({}),
+        screen=screen,
         seeds=tuple(settings.seeds),
         tokens=settings.tokens,
         max_prompts=settings.max_prompts,

@@ -198,7 +198,7 @@ def _effect(
     """Both directions of one feature: its ``ablation`` in the candidate, and added to the base (as
     it stands ``in_base``, None where the base can't be edited alike).
 
-    Without ``controls`` the effect stands without a percentile of random directions.
+    Without ``controls`` both effects stand without a percentile of random directions.
     """
     bearable = [
         (induced, edit)
@@ -208,12 +208,14 @@ def _effect(
         and (induced := mediator.selection.induced(bank, [edit])) is not None
     ]
     _, addition = max(bearable, default=(None, None))
+    seed = plan.seed + 1
     return FeatureEffect(
         behaviour=name,
         ablation_removes=ablation.removed if ablation.nll_rise <= plan.maximum_nll_rise else None,
         addition_induces=mediator.report.induced(bank, [addition]) if addition else None,
-        control_p95=mediator.control_p95(bank, [row], controls, plan.seed + 1)
-        if controls
+        control_p95=mediator.control_p95(bank, [row], controls, seed) if controls else None,
+        addition_control_p95=mediator.addition_control_p95(bank, addition, controls, seed)
+        if addition and controls
         else None,
         nll_rise=ablation.nll_rise,
         strength=addition.offset if addition else None,

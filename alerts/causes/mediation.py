@@ -1,7 +1,7 @@
 """What removes a shift: the best five features, all new ones, and as many random directions."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,11 +113,23 @@ class Mediator:
     ) -> float:
         """95th percentile of what random directions remove in the place of ``rows``, at least
         0: what adds to a shift removes none of it."""
-        removed = [
+        return _p95(
             self.report.removed(control, ablate(rows))
             for control in self.controls(bank, rows, controls, seed)
+        )
+
+    def addition_control_p95(
+        self, bank: FeatureBank, addition: Edit, controls: int, seed: int
+    ) -> float | None:
+        """95th percentile of what random directions induce in the base, at least 0: each is
+        added in the place of the edit's feature and as strongly. None where the base can't be
+        edited alike."""
+        induced = [
+            self.report.induced(control, [addition])
+            for control in self.controls(bank, [addition.feature], controls, seed)
         ]
-        return max(float(np.percentile(removed, 95)), 0.0)
+        known = [one for one in induced if one is not None]
+        return _p95(known) if known else None
 
     def controls(
         self, bank: FeatureBank, rows: Sequence[int], count: int, seed: int
@@ -127,6 +139,10 @@ class Mediator:
 
     def _bearable(self, bank: FeatureBank, rows: Sequence[int]) -> bool:
         return self.choosing_text.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise
+
+
+def _p95(effects: Iterable[float]) -> float:
+    return max(float(np.percentile(list(effects), 95)), 0.0)
 
 
 def ablate(rows: Sequence[int]) -> list[Edit]:

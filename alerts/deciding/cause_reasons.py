@@ -148,8 +148,9 @@ def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: f
         alone = "" if name in flagged else " This alone does not flag the candidate."
         sentences.append(
             f"Feature {best} moves {readable(name)} beyond random directions: ablation removes "
-            f"{percent(effect.ablation_removes)} of the shift, addition to the base induces "
-            f"{percent(effect.addition_induces)}, controls reach {percent(effect.control_p95)}"
+            f"{percent(effect.ablation_removes)} of the shift (random directions up to "
+            f"{percent(effect.control_p95)}), addition to the base induces "
+            f"{percent(effect.addition_induces)} (up to {percent(effect.addition_control_p95)})"
             f"{others}.{alone}"
         )
     return sentences
@@ -158,7 +159,8 @@ def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: f
 def _part_beyond_control(effect: FeatureEffect, maximum_nll_rise: float) -> float | None:
     """What the ablation removes, if it exceeds its controls at a bearable cost.
 
-    The addition to the base has no controls of its own, so it proves nothing here.
+    What an addition to the base brings about is no part of the shift that is there, and is only
+    told.
     """
     removed, control = effect.ablation_removes, effect.control_p95
     if removed is None or control is None or effect.nll_rise is None:

@@ -11,14 +11,12 @@ carries such phrases, where there are any. All else is undecided: "could not che
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.deciding import behaviour_reasons, cause_reasons, control_reasons
 from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour
-from alerts.json_file import read_json
 from alerts.pages.evidence import Controls
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.verdict import Feature, Outcome, OwnWords, Severity
@@ -66,17 +64,15 @@ class Decision(NamedTuple):
     reasons: list[str]
 
 
-def load_policy(path: Path) -> Policy:
-    """Read a policy. Raises InvalidFileError naming the file, the field and the remedy."""
-    return read_json(path, Policy)
-
-
 def default_policy() -> Policy:
     """The policy that comes with the package."""
-    with resources.as_file(
-        resources.files("alerts.deciding") / "policies" / "default.json"
-    ) as path:
-        return load_policy(path)
+    file = resources.files("alerts.deciding") / "policies" / "default.json"
+    return Policy.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+def policy_of(overrides: Mapping[str, Any]) -> Policy:
+    """The default policy under ``overrides`` of its fields. Raises ValidationError."""
+    return Policy.model_validate({**default_policy().model_dump(), **overrides})
 
 
 def is_flagged(behaviour: MeasuredBehaviour, policy: Policy) -> bool:

@@ -113,8 +113,9 @@ def _features(features: list[Feature]) -> str:
     rows = []
     for feature in features:
         effects = [
-            f"{_code(e.behaviour)}: removes {percent(e.ablation_removes)}, induces "
-            f"{percent(e.addition_induces)}, random {percent(e.control_p95)}"
+            f"{_code(e.behaviour)}: removes {percent(e.ablation_removes)} (random "
+            f"{percent(e.control_p95)}), induces {percent(e.addition_induces)} (random "
+            f"{percent(e.addition_control_p95)})"
             for e in feature.effects
         ]
         rows.append(

@@ -51,13 +51,13 @@ def draw_shifts(axes: Axes, behaviours: Sequence[Behaviour], colours: Mapping[st
 
 @styled
 def removal_plot(behaviour: Behaviour, name: str) -> Markup:
-    """Part of one shift that goes away under each edit, and under random directions."""
+    """Part of one shift that goes away under each edit, and under the control."""
     bars = {
         "the base's whole state (ceiling)": (behaviour.ceiling, "muted"),
         "all features": (behaviour.mediated_all, "ablated"),
         "the best features, five at most": (behaviour.mediated_five, "ablated"),
         "the best feature": (behaviour.mediated_best, "ablated"),
-        "random directions, 95th percentile": (behaviour.mediated_control_p95, "chance"),
+        "control": (behaviour.mediated_control_p95, "chance"),
     }
     figure = blank(0.8 * _ROW * len(bars) + 14)
     axes = figure.add_subplot()

@@ -56,8 +56,8 @@ def _behaviour(b: Behaviour) -> str:
     conformal = "" if b.conformal_p is None else f", uncorrected conformal p {wording.conformal(b)}"
     removed = (
         f"\n    removed by its best features, five at most, {wording.percent(b.mediated_five)}, by "
-        f"random directions up to {wording.percent(b.mediated_control_p95)}, by the base's whole "
-        f"state {wording.percent(b.ceiling)}"
+        f"controls up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
+        f"{wording.percent(b.ceiling)}"
     )
     return (
         f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "
@@ -110,9 +110,10 @@ def _seen_before(feature: Feature) -> str:
 def _effect(effect: FeatureEffect) -> str:
     return (
         f"removing it takes {wording.percent(effect.ablation_removes)} off "
-        f"{literal(wording.readable(effect.behaviour), 40)}, adding it to the base brings "
-        f"{wording.percent(effect.addition_induces)} "
-        f"(random directions up to {wording.percent(effect.control_p95)})"
+        f"{literal(wording.readable(effect.behaviour), 40)} (random directions up to "
+        f"{wording.percent(effect.control_p95)}), adding it to the base brings "
+        f"{wording.percent(effect.addition_induces)} (up to "
+        f"{wording.percent(effect.addition_control_p95)})"
     )
 
 

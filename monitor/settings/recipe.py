@@ -48,6 +48,10 @@ class RecipeSettings(BaseModel):
     """What writes the models' answers; transformers does everything else (docs/engines.md)."""
     dfc: dict[str, Any] = {}
     """What differs from the defaults of `dfc.crosscoder.config.DfcConfig`."""
+    screen: dict[str, Any] = {}
+    """What differs from the defaults of `dfc.crosscoder.config.ScreenConfig`."""
+    policy: dict[str, Any] = {}
+    """What differs from `alerts/deciding/policies/default.json`."""
 
     @field_validator("seeds")
     @classmethod
@@ -80,4 +84,20 @@ class RecipeSettings(BaseModel):
         config_of("tied", overrides)
         if overrides.get("form") != "tied":
             config_of("strict", overrides)
+        return overrides
+
+    @field_validator("screen")
+    @classmethod
+    def _known_to_the_screening(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        from dfc.crosscoder.config import ScreenConfig
+
+        ScreenConfig.model_validate(overrides)
+        return overrides
+
+    @field_validator("policy")
+    @classmethod
+    def _known_to_the_policy(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        from alerts.deciding.policy import policy_of
+
+        policy_of(overrides)
         return overrides

@@ -57,8 +57,9 @@ def feature(number: int, side: str = "candidate", **changes: Any) -> dict[str, A
         "ablation_removes": round(0.31 / number, 3),
         "addition_induces": round(0.24 / number, 3),
         "control_p95": 0.06,
+        "addition_control_p95": 0.05,
         "nll_rise": 0.004,
-        "strength": 1.0,
+        "strength": 0.25,
     }
     found: dict[str, Any] = {
         "id": f"{side}-{number * 7 + 3}",

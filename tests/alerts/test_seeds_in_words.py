@@ -15,11 +15,11 @@ def test_means_have_a_range_and_n_and_the_unmeasured_is_left_out_of_both() -> No
         "0.40 to 0.71",
         "sycophancy, over 3 seeds, on 24 items: its best feature removes 20 % on average (range "
         "10 % to 30 %, n = 3); its best five 45 % on average (range 40 % to 50 %, n = 2); all new "
-        "ones 80 % on average (range 70 % to 90 %, n = 3); the best five remove more than random "
-        "directions in 1 of 3",
-        "seed 0 (of the check): best 20 %, five 50 %, all 80 %, random directions up to 10 %",
-        "seed 1 (of the check): best 30 %, five 40 %, all 90 %, random directions up to 60 %",
-        "seed 2: best 10 %, five not measured, all 70 %, random directions up to not measured",
+        "ones 80 % on average (range 70 % to 90 %, n = 3); the best five remove more than their "
+        "control in 1 of 3",
+        "seed 0 (of the check): best 20 %, five 50 %, all 80 %, controls up to 10 %",
+        "seed 1 (of the check): best 30 %, five 40 %, all 90 %, controls up to 60 %",
+        "seed 2: best 10 %, five not measured, all 70 %, controls up to not measured",
     ]
 
 
@@ -44,7 +44,7 @@ def test_what_removes_exactly_nothing_was_measured() -> None:
     tried = tried.model_copy(update={"behaviours": [behaviour]})
     said = "\n".join(seeds_lines(tried)).replace("\u202f", " ")
     assert "its best five 17 % on average (range 0 % to 50 %, n = 3)" in said
-    assert "the best five remove more than random directions in 3 of 3" in said
+    assert "the best five remove more than their control in 3 of 3" in said
     assert "seed 2: best 0 %, five 0 %, all 0 %" in said
 
 
@@ -58,4 +58,4 @@ def test_as_much_as_random_directions_is_not_more() -> None:
         for line in seeds_lines(tried.model_copy(update={"behaviours": [behaviour]}))
         if "over 1 seed" in line
     ]
-    assert "more than random directions in 0 of 1" in line
+    assert "more than their control in 0 of 1" in line

@@ -75,6 +75,7 @@ DOCUMENT: dict[str, Any] = {
                     "ablation_removes": 0.12,
                     "addition_induces": None,
                     "control_p95": 0.05,
+                    "addition_control_p95": None,
                     "nll_rise": 0.001,
                     "strength": 1.0,
                 }
@@ -118,7 +119,7 @@ LATER = {
     *("calibrated_threshold", "threshold_source"),
     *("calibration", "calibration_caveat", "dtype"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
-    *("seen_before", "earlier"),
+    *("seen_before", "earlier", "addition_control_p95"),
 }
 """Keys that verdicts had not from the start: stored ones without them are still read."""
 KEYS = [
@@ -143,7 +144,11 @@ def test_a_missing_key_is_named(path: tuple[str | int, ...]) -> None:
 def test_a_verdict_from_before_the_later_keys_is_read() -> None:
     old = {key: value for key, value in DOCUMENT.items() if key not in LATER}
     (feature,) = DOCUMENT["features"]
-    old["features"] = [{key: feature[key] for key in feature if key not in LATER}]
+    (effect,) = feature["effects"]
+    old["features"] = [
+        {key: feature[key] for key in feature if key not in LATER}
+        | {"effects": [{key: effect[key] for key in effect if key not in LATER}]}
+    ]
     old["behaviours"] = [{key: BEHAVIOUR[key] for key in BEHAVIOUR if key not in LATER}]
     verdict = Verdict.model_validate(old)
     assert verdict.calibration is None and verdict.behaviours[0].conformal_p is None

@@ -34,6 +34,8 @@ def test_equal_recipes_have_equal_digests(settings: Settings) -> None:
         {"max_prompts": 7},
         {"layer": 2},
         {"dfc": {"steps": 13}},
+        {"screen": {"exclusivity": 0.6}},
+        {"policy": {"minimum_reach": 0.3}},
         {"corpus": None},
         {"prompts": None},
         {"suites": ["sycophancy"]},

@@ -17,11 +17,11 @@ from alerts.causes.random_directions import (
     control_banks,
     difference_directions,
 )
-from alerts.causes.steering_bench import Pair
-from alerts.probes.halves import halves
+from alerts.causes.steering_bench import Pair, SteeringBench
+from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.verdict import SeedMediation
-from dfc.engines.engine import FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
 
 PLAN = CausalPlan(controls=20, dose_controls=3)
@@ -132,17 +132,32 @@ def test_both_directions_of_one_feature_are_measured() -> None:
     assert effect.strength == 0.5
 
 
+def test_each_direction_of_a_feature_stands_beside_random_ones_edited_alike() -> None:
+    effect = measure(TRUE, TRUE).effects[0][0]
+    layer = TRUE.layer
+    report = SteeringBench(MODELS, thinned(halves(suite()).report, PLAN.report_items), layer)
+    drawn = list(control_banks(TRUE, [0], PLAN.controls, PLAN.seed + 1, STATES))
+    removed = [report.removed(control, [Edit(0, gain=-1.0)]) for control in drawn]
+    induced = [report.induced(control, [Edit(0, offset=0.5)]) or 0.0 for control in drawn]
+    assert effect.control_p95 == pytest.approx(np.percentile(removed, 95))
+    assert effect.addition_control_p95 == pytest.approx(np.percentile(induced, 95))
+    assert 0 < effect.addition_control_p95 < (effect.addition_induces or 0)
+    assert effect.control_p95 != pytest.approx(effect.addition_control_p95)
+
+
 def test_what_the_same_edit_takes_off_the_base_is_a_control() -> None:
-    # Firing everywhere and reading out as much in the base, the edit says nothing of the update.
+    # Firing everywhere and reading out as much in the base, the edit says nothing of the update;
+    # random directions of this difference read out as nothing.
+    unread = ControlStates(CANDIDATE_ND, torch.outer(DIFFERENCE_ND[:, 0], basis(10)))
     everywhere = bank(*([basis(22)] + [basis(n) for n in range(5, 10)]), bias=1.0)
     lenient = CausalPlan(controls=20, dose_controls=3, maximum_nll_rise=9.0)
     seeds = [SeedFeatures(everywhere, [0, 1, 2, 3, 4, 5], [])] * 2
     names = {row: f"candidate-{row}" for row in range(6)}
-    found = measure_causes(MODELS, [suite()], seeds, STATES, NEUTRAL_ROWS, lenient, names)
+    found = measure_causes(MODELS, [suite()], seeds, unread, NEUTRAL_ROWS, lenient, names)
     evidence = found.evidence["agreeing"]
     # In the base the activation is 1, in the candidate 1 plus a strength of 1.5 on average.
     assert evidence.mediated_five == pytest.approx(2.5 / 3, abs=0.1)
-    assert evidence.control_p95 is not None and evidence.control_p95 >= 0.9 / 3
+    assert evidence.control_p95 == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_features_that_write_nothing_of_the_shift_have_no_cause() -> None:

@@ -1,14 +1,12 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from alerts.deciding.measured import MeasuredBehaviour
-from alerts.deciding.policy import Decision, is_flagged, load_policy
-from alerts.json_file import InvalidFileError
+from alerts.deciding.policy import Decision, is_flagged, policy_of
 from alerts.pages.evidence import Controls
 from alerts.verdict import Feature
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, controls, judge
@@ -266,16 +264,12 @@ def test_a_larger_shift_never_loses_its_flag(one: MeasuredBehaviour, more: float
         assert is_flagged(larger, POLICY)
 
 
-def test_a_policy_is_data_and_its_mistakes_are_named(tmp_path: Path) -> None:
-    strict = POLICY.model_dump() | {"critical_effect": 1.0}
-    path = tmp_path / "strict.json"
-    path.write_text(json.dumps(strict), encoding="utf-8")
-    assert judge(behaviour(**RISEN), policy=load_policy(path)).severity == "critical"
-    path.write_text(json.dumps(strict | {"alpha": 5, "noise": 1}), encoding="utf-8")
-    with pytest.raises(InvalidFileError) as caught:
-        load_policy(path)
-    for words in (str(path), "alpha: Input should be less than 1", "noise: Extra inputs"):
-        assert words in str(caught.value)
-    path.write_text("{}", encoding="utf-8")
-    with pytest.raises(InvalidFileError, match="noise_factor: Field required; add this key"):
-        load_policy(path)
+def test_a_policy_is_data_and_its_mistakes_are_named() -> None:
+    assert judge(behaviour(**RISEN)).severity != "critical"
+    assert judge(behaviour(**RISEN), policy=policy_of({"critical_effect": 1.0})).severity == (
+        "critical"
+    )
+    with pytest.raises(ValidationError) as caught:
+        policy_of({"alpha": 5, "noise": 1})
+    said = {str(error["loc"][0]): error["msg"] for error in caught.value.errors()}
+    assert said.keys() == {"alpha", "noise"} and "less than 1" in said["alpha"]

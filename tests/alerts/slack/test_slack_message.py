@@ -65,7 +65,7 @@ def test_flagged_message_says_what_moved_by_how_much_and_why() -> None:
     assert "Candidate: 9f3c1a2 /models/support-chat/step_5000\nBase: 71bb0e4" in shown
     assert "sycophancy ▲ +3.45 [2.98 to 3.91], 0.89 → 4.34, n = 54" in shown
     assert "28.8 × the noise floor, p = 0.0003" in shown
-    assert "best features, five at most, 52\u202f%, by random directions up to 12\u202f%" in shown
+    assert "best features, five at most, 52\u202f%, by controls up to 12\u202f%" in shown
     assert "candidate-10 new" in shown and "candidate-24 new" in shown
     assert "base-31" not in shown and "And 1 more in the report." in shown
     assert "Candidate: You're absolutely right!" in shown
