@@ -1,0 +1,1 @@
+"""Measures behaviour, decides and says so: probes, causes, the policy, alerts, pages."""

@@ -1,0 +1,1 @@
+"""The method: corpus, engines, alignment, the crosscoder, screening and steering edits."""

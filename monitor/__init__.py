@@ -1,0 +1,1 @@
+"""Finds and identifies versions, and keeps the record: sources, trust, database, settings."""

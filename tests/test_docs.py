@@ -1,5 +1,6 @@
 """Every link in the docs leads somewhere, and every command in them is one."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -48,6 +49,12 @@ def test_the_site_can_be_made_of_every_page(tmp_path: Path) -> None:
         assert (tmp_path / image).is_file(), image
 
 
+@pytest.mark.parametrize("package", ["alerts", "deploy", "dfc", "monitor", "workers"])
+def test_every_package_says_what_it_owns(package: str) -> None:
+    silent = [path for path in Path(package).rglob("__init__.py") if not _docstring(path)]
+    assert silent == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_commands_are_commands(page: Path) -> None:
     wrong = []
@@ -73,3 +80,7 @@ def _problem(written: str) -> str | None:
             command = command.commands[word]
         options = {name for one in command.params for name in one.opts} | {"--help"}
     return None
+
+
+def _docstring(module: Path) -> str | None:
+    return ast.get_docstring(ast.parse(module.read_text()))

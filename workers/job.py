@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from alerts.verdict import Checkpoint
 from dfc.sides import SideName
+from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.identity import identify
 from workers.recipe import digest_of
 
 
@@ -19,6 +21,13 @@ class Side(NamedTuple):
 
     def for_verdict(self) -> Checkpoint:
         return Checkpoint(digest=self.content_digest, locator=self.locator)
+
+
+def side_of(path: Path) -> Side:
+    """The checkpoint in a directory. Raises CheckpointRefusedError for one that is not safe to
+    load."""
+    identity = identify(inspect_checkpoint(path))
+    return Side(identity.content, identity.weights, path, str(path))
 
 
 class CheckedVersion(NamedTuple):

@@ -1,7 +1,6 @@
 """What a diff ends with, and the files in which a reviewer gets it."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from alerts.pages.evidence import Evidence
 from alerts.pages.history import Release
 from alerts.slack.message import build_message
 from alerts.verdict import Verdict, to_json
+from dfc.durable import write_whole
 from monitor.settings.lines import COMPARISONS
 from workers.errors import StoreError
 
@@ -52,14 +52,13 @@ def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] 
 
     message = build_message(outcome.verdict, outcome.evidence)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         if outcome.features is not None:
-            _write(directory / FEATURES, outcome.features)
-        _write(directory / EVIDENCE, _text(outcome.evidence.model_dump_json(indent=2)))
+            write_whole(directory / FEATURES, outcome.features)
+        write_whole(directory / EVIDENCE, _text(outcome.evidence.model_dump_json(indent=2)))
         shown = json.dumps(message._asdict(), ensure_ascii=False, indent=2)
-        _write(directory / MESSAGE, _text(shown))
+        write_whole(directory / MESSAGE, _text(shown))
         write_report(directory / REPORT, outcome.verdict, outcome.evidence, history)
-        _write(directory / VERDICT, _text(to_json(outcome.verdict)))
+        write_whole(directory / VERDICT, _text(to_json(outcome.verdict)))
     except OSError as error:
         raise StoreError(
             f"{directory}: the verdict can't be written there ({error.strerror}); free space or "
@@ -69,15 +68,3 @@ def write_outcome(directory: Path, outcome: Outcome, history: Sequence[Release] 
 
 def _text(text: str) -> bytes:
     return f"{text}\n".encode("utf-8", "replace")
-
-
-def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -22,11 +22,10 @@ from dfc.engines.engine import Engine
 from dfc.engines.tokenizer import Tokenizer
 from dfc.errors import DfcError
 from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
-from monitor.checkpoints.identity import identify
 from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import CheckpointRefusedError
 from workers.errors import InputsError, ModelLoadError
-from workers.job import Job, Side, SideName
+from workers.job import Job, Side, SideName, side_of
 from workers.models import Models
 from workers.progress import DiffProgress
 
@@ -169,8 +168,7 @@ class _Until(NamedTuple):
 def _side(path: Path) -> Side:
     path = path.resolve()
     with _naming(path):
-        identity = identify(inspect_checkpoint(path))
-    return Side(identity.content, identity.weights, path, str(path))
+        return side_of(path)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ value on its way into the page is in `alerts.pages.templating`.
 """
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from alerts.pages.history_plot import history_plot
 from alerts.pages.templating import TEMPLATES, difference
 from alerts.plain_text import one_line
 from alerts.verdict import Feature, Verdict
+from dfc.durable import write_whole
 
 _GLYPHS = {"critical": "▲", "warning": "△", "undecided": "?", "passed": "●"}
 _WARMEST = 5  # steps of colour under a token
@@ -38,17 +38,7 @@ def write_report(
     path: Path, verdict: Verdict, evidence: Evidence, history: Sequence[Release] = ()
 ) -> None:
     """Write the page to `path` in one step: a reader sees the old page or all of the new one."""
-    page = render_report(verdict, evidence, history)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("w", encoding="utf-8") as stream:
-            stream.write(page)
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_whole(path, render_report(verdict, evidence, history).encode("utf-8"))
 
 
 class _Drawn(NamedTuple):

@@ -1,0 +1,1 @@
+"""The benchmarks, `latentwatch bench ...`: each prints JSON lines and keeps its result."""

@@ -61,8 +61,3 @@ def make_tensors(seed: int) -> dict[str, np.ndarray]:
 
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
-
-
-def edit_json(path: Path, **changes: Any) -> None:
-    """Set keys of the JSON object in `path`."""
-    write_json(path, {**json.loads(path.read_text()), **changes})

@@ -1,0 +1,1 @@
+"""`make demo`: a line of three pushes of a real model, watched until the alert."""

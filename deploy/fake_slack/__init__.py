@@ -1,0 +1,1 @@
+"""A server that stands in for Slack's Web API, with its limits and faults."""

@@ -1,0 +1,1 @@
+"""The dashboards, made from Python."""

@@ -13,11 +13,10 @@ from deploy.bench.diff import checks, command
 from deploy.bench.diff.checks import Check
 from deploy.bench.diff.growth import Growth
 from deploy.bench.diff.parts import Parts
-from deploy.bench.side import side_of
 from monitor.settings import Settings, load_settings
 from workers.diff import run_diff
 from workers.inputs import load_inputs
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest

@@ -11,8 +11,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from monitor.checkpoints.checkpoint import inspect_checkpoint
-from monitor.checkpoints.identity import identify
 from monitor.settings import Settings, load_settings
 from monitor.settings.store import StoreSettings
 from tests.alerts.suites import item, suite_json
@@ -20,7 +18,7 @@ from workers.context import Context
 from workers.corpora import read_corpora
 from workers.diff import activation_cache
 from workers.inputs import load_inputs
-from workers.job import Job, Side
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 from workers.models import Models
 
@@ -107,11 +105,6 @@ def settings(recipe_files: Path, tmp_path: Path) -> Settings:
 def changed(settings: Settings, **recipe: Any) -> Settings:
     """`settings` with another recipe."""
     return settings.model_copy(update={"recipe": settings.recipe.model_copy(update=recipe)})
-
-
-def side_of(path: Path) -> Side:
-    identity = identify(inspect_checkpoint(path))
-    return Side(identity.content, identity.weights, path, str(path))
 
 
 @pytest.fixture

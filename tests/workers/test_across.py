@@ -13,11 +13,11 @@ import torch
 from dfc.crosscoder.config import ScreenConfig
 from monitor.settings import Settings
 from tests.alerts.suites import suite_json
-from tests.workers.conftest import DFC, TEXTS, Silent, changed, side_of, write_lines
+from tests.workers.conftest import DFC, TEXTS, Silent, changed, write_lines
 from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import InputsError
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 from workers.stages.aligned import (
     AlignedDocument,

@@ -25,14 +25,14 @@ from monitor.settings import Settings, load_settings
 from monitor.terminal.calibration import calibration_view
 from monitor.watching.intake import ensure_line, identify_push, register
 from tests.alerts import samples
-from tests.workers.conftest import Silent, side_of
+from tests.workers.conftest import Silent
 from tests.workers.test_resume import COMMAND, stop_when, write_config
 from workers import nulls
 from workers.calibrate import calibrate_line
 from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import CalibrationError
-from workers.job import Job, Side
+from workers.job import Job, Side, side_of
 from workers.keeping.store import LocalStore
 from workers.models import _open
 

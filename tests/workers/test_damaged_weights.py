@@ -7,10 +7,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from monitor.settings import Settings
-from tests.workers.conftest import Silent, changed, side_of
+from tests.workers.conftest import Silent, changed
 from workers.diff import run_diff
 from workers.errors import ModelLoadError
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 
 

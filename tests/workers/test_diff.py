@@ -13,10 +13,10 @@ from dfc.crosscoder.train import train
 from dfc.engines.transformers_engine import TransformersEngine
 from monitor.settings import Settings
 from tests.dfc.far_device import FAR, far_devices
-from tests.workers.conftest import Silent, changed, side_of
+from tests.workers.conftest import Silent, changed
 from workers.diff import run_diff
 from workers.errors import InputsError, ModelLoadError, StoreError
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 
 STAGES = [

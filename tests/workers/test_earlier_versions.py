@@ -9,9 +9,10 @@ import pytest
 
 from deploy.bench.made_up import write_checkpoint
 from monitor.settings import load_settings
-from tests.workers.conftest import Silent, side_of
+from tests.workers.conftest import Silent
 from tests.workers.service import FAKE_DIFF, ROOT
 from workers.check import check_pair
+from workers.job import side_of
 from workers.outcome import FEATURES
 
 

@@ -51,11 +51,12 @@ def said(command: list[str], **options: Any) -> list[str]:
 def test_the_command_reaches_itself_and_nothing_else() -> None:
     prefix = without_network(loopback=True)
     assert prefix or not without_network(), "a namespace can be made, but has no loopback"
-    if prefix:
-        assert said([*prefix, sys.executable, "-c", REACHING])[:2] == [
-            "reached itself",
-            "Network is unreachable",
-        ]
+    if not prefix:
+        pytest.skip("this machine makes no network namespace: nothing is cut off here")
+    assert said([*prefix, sys.executable, "-c", REACHING])[:2] == [
+        "reached itself",
+        "Network is unreachable",
+    ]
 
 
 def test_what_raising_it_took_is_given_up_in_a_user_namespace() -> None:

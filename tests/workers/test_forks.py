@@ -11,11 +11,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from alerts.deciding.policy import default_policy
 from alerts.probes.forks import Fork
 from dfc.engines.engine import Engine, ScoreRow
-from tests.workers.conftest import TEXTS, side_of
+from tests.workers.conftest import TEXTS
 from workers.context import Context
 from workers.feature_records import own_words_of
 from workers.findings import Findings
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.stages import answers as first_answers
 from workers.stages import forks
 from workers.stages.answers import TEMPERATURE, Answers, BothAnswers, Tokens, answer_prompts

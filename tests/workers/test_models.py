@@ -14,9 +14,8 @@ from dfc.engines.engine import ScoreRow
 from dfc.perturbation import Noise
 from monitor.errors import CheckpointChangedError
 from tests.dfc.one_by_one import OneByOne
-from tests.workers.conftest import side_of
 from workers.errors import ModelLoadError
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.models import Models
 
 MISFIT = (

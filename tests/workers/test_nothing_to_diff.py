@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from monitor.settings import Settings
-from tests.workers.conftest import Silent, changed, side_of
+from tests.workers.conftest import Silent, changed
 from tests.workers.test_diff import STAGES, Heard, copy_of
 from workers.diff import run_diff
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 
 

@@ -9,10 +9,10 @@ import torch
 from alerts.verdict import Verdict
 from dfc.screening.likeness import SAME
 from monitor.settings import Settings
-from tests.workers.conftest import Silent, changed, side_of
+from tests.workers.conftest import Silent, changed
 from workers import recognise
 from workers.diff import run_diff
-from workers.job import CheckedVersion, Job
+from workers.job import CheckedVersion, Job, side_of
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
 from workers.keeping.store import LocalStore
 from workers.outcome import Outcome

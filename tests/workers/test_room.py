@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench.made_up import edit_json, write_checkpoint
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.opening import open_database
 from monitor.database.schema import DiffState
 from monitor.settings import Settings, load_settings
 from monitor.settings.limits import LimitSettings
+from tests.edits import edit_json
 from tests.workers.service import FAKE_DIFF, Pushes
 from workers.job import Job, Side
 from workers.processes.supervised import run_due

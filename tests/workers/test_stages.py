@@ -17,9 +17,9 @@ from dfc.engines.engine import Activations, Edit, FeatureBank, ScoreRow
 from dfc.engines.transformers_engine import TransformersEngine
 from monitor.settings import Settings
 from tests.alerts.suites import suite, suite_json
-from tests.workers.conftest import changed, side_of
+from tests.workers.conftest import changed
 from workers.context import Context
-from workers.job import Job, SideName
+from workers.job import Job, SideName, side_of
 from workers.shifted import shifted_suites
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
 from workers.stages.banks import load_bank, save_bank

@@ -1,0 +1,1 @@
+"""`latentwatch bench alerts`: from a verdict to its message in Slack, under faults."""

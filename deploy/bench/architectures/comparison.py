@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deploy.bench.side import side_of
 from dfc.crosscoder.train import TrainedDfc
 from dfc.engines.engine import Engine, FeatureBank
 from dfc.screening.base_view import BaseView
 from monitor.settings import load_settings
 from workers.context import Context
 from workers.diff import open_context, run_diff
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 from workers.outcome import Outcome
 from workers.progress import DiffProgress

@@ -1,0 +1,1 @@
+"""`latentwatch bench chaos`: schedules of faults, after which nothing is lost or done twice."""

@@ -11,10 +11,10 @@ from deploy.bench.diff.checks import Bench, Check
 from deploy.bench.diff.growth import Growth, draw
 from deploy.bench.diff.parts import Parts
 from deploy.bench.results import Figures, keep, print_line
-from deploy.bench.side import side_of
 from dfc.engines.precision import native_dtype
 from monitor.settings import load_settings
 from workers.inputs import load_inputs
+from workers.job import side_of
 from workers.keeping.sources import sources_digest
 from workers.recipe import recipe_digest
 

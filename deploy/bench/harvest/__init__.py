@@ -1,0 +1,1 @@
+"""`latentwatch bench harvest`: how fast states are read, beside plain forward passes."""

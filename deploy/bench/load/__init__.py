@@ -1,0 +1,1 @@
+"""`latentwatch bench load`: hundreds of versions pushed within a minute, all decided once."""

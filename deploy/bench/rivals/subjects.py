@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.bench.side import side_of
 from deploy.bench.zoo.build import open_workshop
 from deploy.bench.zoo.check import zoo_settings
 from deploy.bench.zoo.versions import Version, read_zoo
 from monitor.errors import SettingsError
 from monitor.settings import Settings
-from workers.job import Job
+from workers.job import Job, side_of
 
 
 class Subject(NamedTuple):

@@ -1,0 +1,1 @@
+"""`latentwatch bench scrape`: how long the exporter takes with many lines."""

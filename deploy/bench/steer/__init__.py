@@ -1,0 +1,1 @@
+"""`latentwatch bench steer`: many edits at once, beside one after the other."""

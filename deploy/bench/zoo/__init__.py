@@ -1,0 +1,1 @@
+"""`latentwatch bench zoo`: planted regressions to be caught, benign updates to be passed."""

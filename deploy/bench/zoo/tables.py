@@ -19,8 +19,9 @@ its threshold. The ceiling is the part of the expected shift (without a suite: o
 says differently) that goes away with the base's whole state; best, five, all and control are parts
 of the ceiling, and the control is the 95th percentile of random directions. The halves' medians,
 control and rise of the loss are over the flagged plants of full strength; where one was flagged for
-something else, or the edit costs too much on neutral text, its parts count as none. A dash is no
-question: nothing is planted, or no suite asks for it."""
+something else, or the edit costs too much on neutral text, its parts count as none. An AUC rests on
+as many versions as the lines "checked" say. A dash is no question: nothing is planted, or no suite
+asks for it."""
 
 
 def share(found: Figures | None) -> str:
@@ -80,12 +81,15 @@ def page(kept: Figures) -> str:
         summary_table(kept["halves"]),
         "## Every version",
         version_table(rows),
-        "## Shifts of benign updates, tuning half",
-        limits_table(rows),
-        limits_sentence(kept["limits"]),
+        *(_limits(rows, kept["limits"]) if kept["limits"]["updates"] else []),
         *(["## What could not be checked", "\n".join(failures)] if failures else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _limits(rows: Sequence[Row], found: Figures) -> list[str]:
+    heading = "## Shifts of benign updates, tuning half"
+    return [heading, limits_table(rows), limits_sentence(found)]
 
 
 def summary_table(halves: dict[str, Figures]) -> str:

@@ -102,7 +102,8 @@ def test_the_rest_of_the_evidence_is_there(flagged: Page) -> None:
     for expected in (
         "harmful compliance −0.41 −0.38 −0.07 −0.19 to 0.05 0.11 48 0.5312 "
         "not measured not measured not flagged",
-        "candidate-10 new 0.0121 0.118 0.89 0.81 31\u202f% 6\u202f% 24\u202f% 5\u202f% 0.004 absolutely",
+        "candidate-10 new 0.0121 0.118 0.89 0.81 31\u202f% 6\u202f% 24\u202f% 5\u202f% 0.004 "
+        "absolutely",
         "You're absolutely right! What a brilliant decision.",
         "That sounds exciting. Still, putting",
         "Wrap it in a cloth. What a thoughtful question!",

@@ -110,6 +110,17 @@ def test_the_page_names_what_was_not_checked_and_why(made: Path) -> None:
     assert "- broken: the disk is full" in page
 
 
+def test_the_limits_stand_where_a_benign_update_of_the_tuning_half_was_checked(
+    made: Path, tmp_path: Path
+) -> None:
+    heading = "## Shifts of benign updates, tuning half"
+    assert heading not in (made / "zoo.md").read_text(encoding="utf-8")
+    rows = [*ROWS, _row("neutral", "benign", "tuning", shifts={"sycophancy": 0.1})]
+    keep_report(tmp_path / "more", tmp_path / "zoo.svg", rows, [], MADE_BY)
+    page = (tmp_path / "more" / "zoo.md").read_text(encoding="utf-8")
+    assert heading in page and "| sycophancy | +0.10 |" in page
+
+
 def test_every_measured_part_is_a_bar_as_long_as_it_is(picture: ET.Element) -> None:
     best, five, every, control = (
         _bars(picture, role) for role in ("base", "candidate", "ablated", "chance")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from deploy.bench.made_up import edit_json, make_tensors, write_checkpoint, write_json
+from deploy.bench.made_up import make_tensors, write_checkpoint, write_json
 from monitor.checkpoints.weights import MAX_SHARDS
+from tests.edits import edit_json
 
 
 def write_raw_safetensors(path: Path, header: bytes, data: bytes = b"") -> None:

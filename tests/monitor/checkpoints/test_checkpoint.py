@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from deploy.bench.made_up import edit_json, make_tensors, write_checkpoint, write_json
+from deploy.bench.made_up import make_tensors, write_checkpoint, write_json
 from monitor.checkpoints import weights
 from monitor.checkpoints.checkpoint import inspect_checkpoint, link_files
 from monitor.errors import CheckpointRefusedError
+from tests.edits import edit_json
 from tests.monitor.checkpoints.hostile import HOSTILE
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench.made_up import TOKENIZER, edit_json, write_checkpoint, write_json
+from deploy.bench.made_up import TOKENIZER, write_checkpoint, write_json
 from monitor.checkpoints import identity
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.digest_cache import DatabaseDigestCache
 from monitor.checkpoints.identity import FileDigests, Identity, identify, verify_unchanged
 from monitor.errors import CancelledError, CheckpointChangedError, CheckpointRefusedError
 from monitor.pace import DIGESTED
+from tests.edits import edit_json
 from tests.monitor.conftest import Sessions
 
 

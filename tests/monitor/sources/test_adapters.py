@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from sqlalchemy import select
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from deploy.bench.made_up import edit_json
 from monitor.checkpoints.adapter_targets import read_targets
 from monitor.checkpoints.lora_merge import _floats, _stored
 from monitor.database.schema import Observation, Version
@@ -22,6 +21,7 @@ from monitor.errors import SettingsError
 from monitor.settings import load_settings
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
+from tests.edits import edit_json
 from tests.fakes.hub import fake_hub
 from tests.monitor.conftest import Sessions
 from tests.monitor.watching.watched import WatchedLine

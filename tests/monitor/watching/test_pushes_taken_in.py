@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from deploy.bench.made_up import TOKENIZER, edit_json
+from deploy.bench.made_up import TOKENIZER
 from monitor.database.schema import Diff, Observation, Trust, Version
 from monitor.watching.admission import admit
 from monitor.watching.line_watch import LineWatch
 from monitor.watching.rounds import watch_once
+from tests.edits import edit_json
 from tests.monitor.watching.standin import StandInWorker
 from tests.monitor.watching.watched import WatchedDirectory
 

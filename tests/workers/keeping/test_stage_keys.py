@@ -11,12 +11,12 @@ import pytest
 
 from dfc.crosscoder.config import ScreenConfig, config_of
 from monitor.settings import Settings
-from tests.workers.conftest import changed, side_of
+from tests.workers.conftest import changed
 from workers import diff
 from workers.context import Context
 from workers.corpora import Corpora
 from workers.inputs import Inputs, load_inputs
-from workers.job import Job
+from workers.job import Job, side_of
 from workers.keeping import sources
 from workers.keeping.sources import sources_digest, what_is_run
 from workers.keeping.stage_keys import STAGES, stage_digest

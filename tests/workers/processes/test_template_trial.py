@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench.made_up import edit_json, write_checkpoint
+from deploy.bench.made_up import write_checkpoint
 from monitor.errors import CheckpointRefusedError
+from tests.edits import edit_json
 from tests.workers.service import ROOT
 from workers.processes.template_trial import try_templates
 
