@@ -29,7 +29,7 @@ def check_traces(settings: TraceSettings) -> None:
     except ImportError as error:
         raise SettingsError(
             f"traces.endpoint is set, and {error.name} is not installed: "
-            "pip install 'latentwatch[traces]', or remove the setting"
+            "pip install '.[traces]' in the checkout, or remove the setting"
         ) from error
 
 

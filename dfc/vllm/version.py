@@ -19,9 +19,9 @@ def installed_version() -> str:
             return found
         raise ModelError(
             f"{name} {found} is installed, but the vLLM engine was tested with {TESTED}x only; "
-            "install latentwatch[vllm] in an environment of its own"
+            "install the extra 'vllm' in an environment of its own"
         )
     raise ModelError(
-        "vLLM is not installed here; install latentwatch[vllm] in an environment of its own, or "
+        "vLLM is not installed here; install the extra 'vllm' in an environment of its own, or "
         "use the transformers engine"
     )

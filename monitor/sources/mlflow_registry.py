@@ -130,7 +130,7 @@ class MlflowSource:
             raise
         except ImportError as error:
             raise SourceError(
-                f"MLflow: {self._line.model}: {error}; install latentwatch[mlflow], and the client "
+                f"MLflow: {self._line.model}: {error}; install the extra 'mlflow', and the client "
                 "of the store with the artifacts"
             ) from error
         except Exception as error:  # MLflow's own, and those of each store of artifacts

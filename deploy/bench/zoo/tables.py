@@ -17,7 +17,8 @@ Shares stand with their 95 % interval (Clopper-Pearson). An undecided version co
 flagged, a benign one not at all. The score is the largest shift over all behaviours, in units of
 its threshold. The ceiling is the part of the expected shift (without a suite: of what the candidate
 says differently) that goes away with the base's whole state; best, five, all and control are parts
-of the ceiling, and the control is the 95th percentile of random directions. The halves' medians,
+of the ceiling; the control is the 95th percentile of random directions, or what the same edit takes
+off the base, if that is more. The halves' medians,
 control and rise of the loss are over the flagged plants of full strength; where one was flagged for
 something else, or the edit costs too much on neutral text, its parts count as none. An AUC rests on
 as many versions as the lines "checked" say. A dash is no question: nothing is planted, or no suite
