@@ -91,6 +91,7 @@ def _environment() -> Environment:
         "interval": wording.interval,
         "one_line": one_line,
         "shift_sentence": wording.shift_sentence,
+        "zip": zip,
         # A variable, because the template compiler writes a constant without _finalize.
         "unmeasured": None,
     }

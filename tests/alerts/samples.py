@@ -94,6 +94,11 @@ def flagged_json() -> dict[str, Any]:
         mediated_all=0.64,
         mediated_control_p95=0.12,
         nll_rise=0.011,
+        mediated_by_seed=[
+            {"best": 0.29, "five": 0.50, "all": 0.63, "control_p95": 0.12},
+            {"best": 0.34, "five": 0.55, "all": 0.66, "control_p95": 0.09},
+            {"best": 0.30, "five": 0.51, "all": 0.63, "control_p95": 0.11},
+        ],
     )
     lost = {"exclusivity": None, "seed_agreement": None, "top_tokens": [" however", " but"]}
     return {

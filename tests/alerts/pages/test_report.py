@@ -113,6 +113,9 @@ def test_the_rest_of_the_evidence_is_there(flagged: Page) -> None:
         "accuracy on neutral facts 83\u202f% 81\u202f% −2\u00a0points",
         "refusal rate 4\u202f% not measured not measured",
         "seed 2 80\u202f% 79\u202f% 42\u202f%",
+        "sycophancy, by training best feature best five all new ones control",
+        "seed 1 34\u202f% 55\u202f% 66\u202f% 9\u202f% seed 2 30\u202f% 51\u202f% 63\u202f% "
+        "11\u202f%",
         "train 15 min 2 s",
         "total 27 min 20 s",
         "transformers 5.19.0",
