@@ -1,21 +1,24 @@
 """Readings of the alerts that reviewers get, and of the messages that tell of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import case, func, not_, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import DECISIONS, LATENTWATCH, UNRESOLVED, AlertState
+from alerts.routing import Route
 from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.metrics.reading import Distribution, Reading, Spread
+from monitor.metrics.unserved import unserved
 from monitor.paging.outages import failing
 
 SEVERITIES = ("warning", "critical")
 
 
-def read_alerts(session: Session, now: float) -> Iterator[Reading]:
-    """Alerts that wait, how long the oldest has been open, and what could not be sent yet."""
+def read_alerts(session: Session, routes: Sequence[Route], now: float) -> Iterator[Reading]:
+    """Alerts that wait, how long the oldest has been open, and what could not be sent yet, where
+    `routes` lead anywhere."""
     counts = {
         (state, severity): number
         for state, severity, number in session.execute(
@@ -31,10 +34,10 @@ def read_alerts(session: Session, now: float) -> Iterator[Reading]:
         select(func.min(AlertRow.opened_at)).where(AlertRow.state == AlertState.OPEN)
     )
     yield Reading("alert_oldest_open_seconds", (), 0.0 if opened is None else now - opened)
-    yield from _channels(session, now)
+    yield from _channels(session, routes, now)
 
 
-def _channels(session: Session, now: float) -> Iterator[Reading]:
+def _channels(session: Session, routes: Sequence[Route], now: float) -> Iterator[Reading]:
     """What is held back on purpose, for quiet hours or a rung of the ladder, is not late."""
     thread = aliased(AlertMessage)
     held = (AlertMessage.tries == 0) & (AlertMessage.not_before > now)
@@ -55,9 +58,10 @@ def _channels(session: Session, now: float) -> Iterator[Reading]:
             .group_by(AlertMessage.channel)
         ).all()
     )
-    away = failing(session)
-    for channel in sorted(session.scalars(select(AlertMessage.channel).distinct())):
-        at = late.get(channel)
+    away, forgotten = failing(session), unserved(session, routes, now)
+    known = session.scalars(select(AlertMessage.channel).distinct())
+    for channel in sorted({*known, *forgotten}):
+        at = min(filter(None, (late.get(channel), forgotten.get(channel))), default=None)
         yield Reading("alert_unsent_seconds", (channel,), 0.0 if at is None else now - at)
         outage = away.get(channel)
         failed = 0.0 if outage is None else now - outage.since

@@ -161,7 +161,8 @@ _METRICS = (
         "alert_unsent_seconds",
         "gauge",
         ("channel",),
-        "How long the oldest change has been due that this channel does not show; 0 where none is.",
+        "How long the oldest change has been due that this channel does not show, or an alert for "
+        "it has waited for alerts serve to run; 0 where none is.",
     ),
     Metric(
         "alert_channel_failing_seconds",

@@ -65,7 +65,7 @@ class DatabaseCollector(Collector):
             "versions": lambda session: read_versions(session, self._settings.lines, now),
             "jobs": lambda session: read_jobs(session, now),
             "running": lambda session: read_running(session, self._settings.broker, now),
-            "alerts": lambda session: read_alerts(session, now),
+            "alerts": lambda session: read_alerts(session, self._settings.alerts.routes, now),
             "questions": lambda session: self._asked.read(session, now),
             "answers": lambda session: self._answers.read(session),
             "ended": lambda session: self._ended.read(session),

@@ -60,7 +60,7 @@ def test_what_is_held_back_is_not_unsent(desk: Desk, pagerduty: FakePagerDuty) -
 
     def unsent(now: float) -> float:
         with desk.sessions() as session:
-            found = read_alerts(session, now)
+            found = read_alerts(session, [], now)
             [one] = [r for r in found if r[:2] == ("alert_unsent_seconds", ("oncall",))]
             return one.value
 
