@@ -13,13 +13,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import AlertState
-from alerts.channel import ChannelError, NotNowError, RefusedError
+from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
 from alerts.destinations.notice import Destination, Notice, Trouble
 from alerts.pages.missing_evidence import is_missing
 from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.moments import doubled
 from monitor.paging.alert_messages import Kind
-from monitor.paging.alert_view import view_of
+from monitor.paging.alert_view import AlertView, view_of
 from monitor.paging.alerting import subject_of
 from monitor.paging.outages import DOWN, outage_of
 from monitor.paging.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results, report_of
@@ -27,9 +27,17 @@ from monitor.paging.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results,
 logger = logging.getLogger(__name__)
 
 
+class Read(NamedTuple):
+    """What the database says of an alert for its notice; what lies elsewhere is read later."""
+
+    notice: Notice
+    """Without its report."""
+    view: AlertView
+
+
 class _Waiting(NamedTuple):
     message: AlertMessage
-    content: Notice | Trouble
+    content: Read | Trouble
 
 
 class Courier:
@@ -52,44 +60,47 @@ class Courier:
     def send_due(self) -> int:
         """Send what may be sent now; how many messages that was."""
         sent = 0
-        for message_id in self._due():
+        for message in self._due():
             if self._clock() < self._rests_until:
                 break
-            sent += self._send(message_id)
+            sent += self._send(message)
         return sent
 
-    def _due(self) -> list[int]:
+    def _due(self) -> list[AlertMessage]:
+        """What failed goes last, however urgent it is: that may be its own fault."""
         with self._sessions() as session:
             chosen = (
-                select(AlertMessage.id)
+                select(AlertMessage)
                 .where(
                     AlertMessage.channel == self._name,
                     AlertMessage.sent < AlertMessage.wanted,
                     AlertMessage.not_before <= self._clock(),
                 )
-                .order_by(AlertMessage.rank.desc(), AlertMessage.id)
+                .order_by(AlertMessage.tries, AlertMessage.rank.desc(), AlertMessage.id)
             )
             return list(session.scalars(chosen))
 
-    def _send(self, message_id: int) -> bool:
-        waiting = self._begin(message_id)
-        if waiting is None:
-            return False
-        message, content = waiting
+    def _send(self, before: AlertMessage) -> bool:
         try:
+            waiting = self._begin(before.id)
+            if waiting is None:
+                return False
+            message, content = waiting
             if isinstance(content, Trouble):
+                shown = message.wanted
                 reference = self._destination.tell_trouble(content, self._clock())
             else:
-                reference = self._destination.tell(content, self._clock())
+                notice = notice_of(content, self._results)
+                shown = notice.alert.revision
+                reference = self._destination.tell(notice, self._clock())
         except ChannelError as error:
-            self._failed(message, error)
+            self._failed(before, error)
             return False
         except Exception as error:  # of one message: the others are to be sent all the same
-            logger.exception("message %d can't be made", message.id)
-            self._failed(message, RefusedError(f"{type(error).__name__}: {error}"))
+            logger.exception("message %d can't be made", before.id)
+            self._failed(before, RefusedError(f"{type(error).__name__}: {error}"))
             return False
         self._failures = 0
-        shown = message.wanted if isinstance(content, Trouble) else content.alert.revision
         self._write(
             message,
             reference=message.reference or reference,
@@ -111,24 +122,26 @@ class Courier:
             message.attempted_at = now
             if message.kind == Kind.OUTAGE:
                 return _Waiting(message, trouble_of(message))
-            return _Waiting(message, notice_of(session, message, self._results))
+            return _Waiting(message, read_alert(session, message))
 
     def _failed(self, message: AlertMessage, error: ChannelError) -> None:
+        """Note what to do next; `message` is as it was before the try."""
         now = self._clock()
+        wait = _backoff(message.tries)
+        if isinstance(error, NotNowError):  # it is there, and says when it can be told
+            wait = max(error.seconds, BACKOFF_SECONDS)
+            self._rests_until = now + wait
+        elif not isinstance(error, RefusedError):
+            self._rests_until = now + _backoff(self._failures)
+            self._failures += 1
         values: dict[str, object] = {
             "error": str(error),
             "tries": message.tries + 1,
+            "not_before": now + wait,
             "failing_since": message.failing_since or now,
         }
-        if isinstance(error, RefusedError):  # of this message, and certainly not taken
-            values |= {"not_before": now + _backoff(message.tries), "attempted_at": None}
-        else:
-            if isinstance(error, NotNowError):  # it is there, and says when it can be told
-                wait = max(error.seconds, BACKOFF_SECONDS)
-            else:
-                wait = _backoff(self._failures)
-                self._failures += 1
-            self._rests_until = now + wait
+        if not isinstance(error, UnclearError):  # certainly not taken by this try
+            values["attempted_at"] = message.attempted_at
         self._write(message, **values)
         if values["error"] != message.error:
             self._report(f"{self._name}: an alert could not be sent: {error}")
@@ -140,22 +153,29 @@ class Courier:
             )
 
 
-def notice_of(session: Session, message: AlertMessage, results: Results) -> Notice:
-    """What a destination is told of the alert of `message`."""
+def read_alert(session: Session, message: AlertMessage) -> Read:
+    """What is known of the alert of `message` without a look at its results, which may lie in a
+    slow place: the whole installation would wait for that, since transactions follow each other."""
     row = session.get_one(AlertRow, message.alert_id)
     view = view_of(session, row)
-    url = report_of(view, results)
-    if url is not None and is_missing(results.evidence(view.verdict)):
-        url = None
-    return Notice(
-        row.fingerprint,
-        view.alert,
-        view.verdict,
-        url,
-        _told(session, row, message.sent),
-        message.reference,
-        view.names,
+    told = _told(session, row, message.sent)
+    notice = Notice(
+        *(row.fingerprint, view.alert, view.verdict, None),
+        *(told, message.reference, view.names),
     )
+    return Read(notice, view)
+
+
+def notice_of(read: Read, results: Results) -> Notice:
+    """What a destination is told: with the report, where there is one to be seen."""
+    try:
+        url = report_of(read.view, results)
+        if url is None or is_missing(results.evidence(read.view.verdict)):
+            return read.notice
+    except Exception:  # of whatever keeps the results: who is to be paged does not wait for it
+        logger.exception("the results of alert %s can't be read", read.notice.fingerprint)
+        return read.notice
+    return read.notice._replace(report_url=url)
 
 
 def trouble_of(message: AlertMessage) -> Trouble:

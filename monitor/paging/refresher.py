@@ -5,7 +5,7 @@ When it was told last is not kept: after a restart everything is told again at o
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import UNRESOLVED
@@ -13,7 +13,7 @@ from alerts.channel import ChannelError
 from alerts.destinations.alertmanager import Alertmanager
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind
-from monitor.paging.courier import notice_of, trouble_of
+from monitor.paging.courier import notice_of, read_alert, trouble_of
 from monitor.paging.outages import DOWN
 from monitor.paging.poster import Results
 
@@ -42,12 +42,9 @@ class Refresher:
             return 0
         self._next = now + self._seconds
         with self._sessions() as session:
-            told = list(session.scalars(_unresolved(self._name)))
-            notices = [
-                notice_of(session, message, self._results)
-                for message in told
-                if message.kind == Kind.NOTICE
-            ]
+            told = list(session.scalars(_unresolved(self._name, now)))
+            read = [read_alert(session, one) for one in told if one.kind == Kind.NOTICE]
+        notices = [notice_of(one, self._results) for one in read]
         troubles = [trouble_of(message) for message in told if message.kind == Kind.OUTAGE]
         try:
             if notices:
@@ -56,29 +53,36 @@ class Refresher:
                 self._alertmanager.tell_trouble(trouble, now)
         except ChannelError as error:
             since = func.coalesce(AlertMessage.failing_since, now)
-            self._note(told, error=str(error), failing_since=since)
+            self._note(told, now, error=str(error), failing_since=since)
             return 0
-        self._note([m for m in told if m.failing_since], error=None, failing_since=None)
+        self._note([m for m in told if m.failing_since], now, error=None, failing_since=None)
         return len(told)
 
-    def _note(self, messages: Sequence[AlertMessage], **values: object) -> None:
+    def _note(self, messages: Sequence[AlertMessage], now: float, **values: object) -> None:
         with self._sessions.begin() as session:
             ids = [message.id for message in messages]
             session.execute(
                 update(AlertMessage)
-                .where(AlertMessage.id.in_(ids), AlertMessage.sent == AlertMessage.wanted)
+                .where(AlertMessage.id.in_(ids), _was_told(now))
                 .values(**values)
             )
 
 
-def _unresolved(name: str) -> Select[AlertMessage]:
+def _was_told(now: float) -> ColumnElement[bool]:
+    """What nobody else tells now, of which something was told: also what waits with a change, for
+    the end of quiet hours or for another try, is not to end there meanwhile."""
+    waits = AlertMessage.not_before > now
+    return (AlertMessage.sent > 0) & ((AlertMessage.sent == AlertMessage.wanted) | waits)
+
+
+def _unresolved(name: str, now: float) -> Select[AlertMessage]:
     """What the destination `name` was told, and is not over."""
     return (
         select(AlertMessage)
         .outerjoin(AlertRow, AlertRow.id == AlertMessage.alert_id)
         .where(
             AlertMessage.channel == name,
-            AlertMessage.sent == AlertMessage.wanted,
+            _was_told(now),
             or_(
                 AlertRow.state.in_(UNRESOLVED),
                 (AlertMessage.kind == Kind.OUTAGE) & (AlertMessage.wanted == DOWN),

@@ -28,11 +28,13 @@ class Request(NamedTuple):
 
 
 class Receiver:
-    """Answers with the next of `statuses`, then with 204; 429 asks to wait for 7 s."""
+    """Answers with the next of `statuses`, then with 204; 429 asks to wait for 7 s. A body that
+    holds a key of `always` gets that answer every time."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.statuses: list[int] = []
+        self.always: dict[bytes, int] = {}
         self.url = ""
 
 
@@ -46,7 +48,8 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             kept.requests.append(Request(headers, body))
-            status = kept.statuses.pop(0) if kept.statuses else 204
+            given = [status for part, status in kept.always.items() if part in body]
+            status = given[0] if given else kept.statuses.pop(0) if kept.statuses else 204
             self.send_response_only(status)
             if status == 302:
                 self.send_header("Location", kept.url)
