@@ -13,7 +13,7 @@ from alerts.alert import LATENTWATCH
 from monitor.database.schema import AlertRow, Audit, Line, Trust, Version
 from monitor.errors import IllegalMoveError, NoTrustedVersionError
 from monitor.lineage.audit import broken_links, record
-from monitor.paging.alerting import subject_of, version_decided
+from monitor.paging.alerting import subject_of, version_moved
 
 __all__ = [
     "AUTOMATIC_MOVES",
@@ -70,7 +70,7 @@ def move(
         raise IllegalMoveError(f"{version.name}: a move to {to} needs a reason; give --reason")
     version.state, version.state_at, version.reason = to, now, reason
     row = record(session, before, to, actor=actor, reason=reason, now=now, version_id=version.id)
-    version_decided(session, version, actor=actor, reason=reason, now=now)
+    version_moved(session, version, actor=actor, reason=reason, now=now)
     return row
 
 

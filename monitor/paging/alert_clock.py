@@ -5,15 +5,16 @@ When who hears of it is decided by `alerts.escalation`; this reads rows and writ
 transaction.
 """
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.alert import UNRESOLVED, AlertState, Finding, Measured, Woken
 from alerts.escalation import remind
 from alerts.routing import by_channel
 from alerts.wording import duration
-from monitor.database.schema import AlertMessage, AlertRow, Line, Trust, Version
+from monitor.database.schema import AlertMessage, AlertRow, Diff, Line, Trust, Version
 from monitor.jobs.questions import cancel_idle
+from monitor.lineage.trust import trusted_versions
 from monitor.paging.alert_messages import Kind, key_of
 from monitor.paging.alert_outbox import Router, add_reply
 from monitor.paging.alerting import alert_of, apply, raise_alert
@@ -45,14 +46,26 @@ def _remind(session: Session, router: Router, now: float) -> None:
 
 
 def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> None:
-    """An alert for every version that has waited too long, unless one about it is unresolved."""
+    """An alert for every version that has waited too long, unless one about it is unresolved. What
+    is checked again, or was skipped before, waits since that was asked for."""
+    limit = now - unchecked_seconds
+    was_checked = (
+        select(Diff.id)
+        .where(
+            Diff.line_id == Version.line_id,
+            Diff.candidate_digest == Version.content_digest,
+            Diff.finished_at < Version.state_at,
+        )
+        .exists()
+    )
     overdue = session.execute(
         select(Line, Version)
         .join(Line, Line.id == Version.line_id)
         .where(
             Line.name != COMPARISONS,
             Version.state.in_(_WITHOUT_VERDICT),
-            Version.registered_at <= now - unchecked_seconds,
+            Version.registered_at <= limit,
+            or_(Version.state_at <= limit, ~was_checked),
             ~select(AlertRow.id)
             .where(
                 AlertRow.line_id == Version.line_id,
@@ -63,16 +76,12 @@ def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> 
         )
     ).all()
     for line, version in overdue:
-        base = session.scalar(
-            select(Version.content_digest)
-            .where(Version.line_id == line.id, Version.state == Trust.TRUSTED)
-            .order_by(Version.published_at.desc(), Version.id.desc())
-            .limit(1)
-        )
+        trusted = trusted_versions(session, line)
+        base = trusted[0].content_digest if trusted else ""
         waiting = duration(unchecked_seconds)
         reason = f"{version.name} is {version.state} and has had no verdict for over {waiting}"
         found = Measured(Finding.UNCHECKED, "warning", reason)
-        raise_alert(session, line, base or "", version, found, now)
+        raise_alert(session, line, base, version, found, now)
 
 
 def _wake(session: Session, now: float) -> None:

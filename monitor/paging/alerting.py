@@ -12,6 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.alert import (
+    LATENTWATCH,
+    UNRESOLVED,
     Alert,
     AlertState,
     Decided,
@@ -34,8 +36,8 @@ from monitor.lineage.audit import record
 def diff_ended(session: Session, diff: Diff, now: float) -> None:
     """Raise, refresh or clear the alert of `diff`, which has ended.
 
-    Only comparisons with a version that is trusted now count, and a quarantined candidate raises
-    nothing more.
+    Only comparisons with a version that is trusted now count, a quarantined candidate raises
+    nothing more, and one that was trusted or skipped does only where it is flagged.
     """
     line = session.get_one(Line, diff.line_id)
     base, candidate = (
@@ -47,41 +49,56 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
     if found is None:
         passed = f"the check against {base.name} has passed"
         for row in alerts_of(session, candidate):
+            if row.finding == Finding.UNCHECKED:
+                continue  # until all its comparisons have passed
             if row.base_digest == diff.base_digest:
                 apply(session, row, Passed(passed), now)
             elif not _counts(session, line, row) and row.finding != Finding.FLAGGED:
                 apply(session, row, Replaced(passed), now)
     elif candidate.state != Trust.QUARANTINED and (
-        candidate.state != Trust.TRUSTED or found.finding == Finding.FLAGGED
+        candidate.state not in (Trust.TRUSTED, Trust.SUPERSEDED)
+        or found.finding == Finding.FLAGGED
     ):
         row = raise_alert(session, line, diff.base_digest, candidate, found, now, diff)
         for other in alerts_of(session, candidate):
-            if other.id != row.id and not _counts(session, line, other):
+            unchecked = other.finding == Finding.UNCHECKED
+            if other.id != row.id and (unchecked or not _counts(session, line, other)):
                 apply(session, other, Replaced(f"compared with {base.name} since"), now)
 
 
-def version_decided(
+def version_moved(
     session: Session, version: Version, *, actor: str, reason: str, now: float
 ) -> None:
-    """End the alerts of `version`, if it has just become trusted or quarantined."""
-    if version.state in (Trust.TRUSTED, Trust.QUARANTINED):
-        decided = Decided(actor, AlertState(version.state), reason)
-        for row in alerts_of(session, version):
-            apply(session, row, decided, now)
+    """End the alerts of `version` to which its new state is an answer: all when it was decided;
+    that it is unchecked when it has passed; and when it was skipped whatever is no flag, since
+    nobody could trust it then."""
+    for row in alerts_of(session, version):
+        match version.state:
+            case Trust.TRUSTED | Trust.QUARANTINED:
+                apply(session, row, Decided(actor, AlertState(version.state), reason), now)
+            case Trust.PASSED if row.finding == Finding.UNCHECKED:
+                apply(session, row, Passed(reason), now)
+            case Trust.SUPERSEDED if row.finding != Finding.FLAGGED:
+                apply(session, row, Replaced(reason), now)
 
 
 def catch_up(session: Session, now: float) -> None:
-    """Raise what ended before there were alerts: versions that still wait for a decision."""
-    waiting = session.scalars(
+    """Raise what ended before there were alerts: versions that still wait for a decision. End what
+    an older latentwatch has left open of versions that wait for none."""
+    about = select(AlertRow.id).where(
+        AlertRow.line_id == Version.line_id, AlertRow.candidate_digest == Version.content_digest
+    )
+    over = session.scalars(
         select(Version).where(
-            Version.state.in_((Trust.FLAGGED, Trust.UNDECIDED)),
-            ~select(AlertRow.id)
-            .where(
-                AlertRow.line_id == Version.line_id,
-                AlertRow.candidate_digest == Version.content_digest,
-            )
-            .exists(),
+            Version.state.in_((Trust.PASSED, Trust.SUPERSEDED)),
+            about.where(AlertRow.state.in_(UNRESOLVED)).exists(),
         )
+    ).all()
+    for version in over:
+        reason = version.reason or f"the version is {version.state}"
+        version_moved(session, version, actor=LATENTWATCH, reason=reason, now=now)
+    waiting = session.scalars(
+        select(Version).where(Version.state.in_((Trust.FLAGGED, Trust.UNDECIDED)), ~about.exists())
     ).all()
     for version in waiting:
         for diff in session.scalars(

@@ -4,7 +4,7 @@ import os
 
 from sqlalchemy import select
 
-from monitor.database.schema import Line, Outgoing, Version
+from monitor.database.schema import AlertRow, Line, Outgoing, Version
 from monitor.jobs import diff_claims, diff_queue
 from monitor.jobs.status import status_of
 from monitor.terminal.status import status_data
@@ -33,6 +33,7 @@ def test_of_a_backlog_the_newest_are_checked_and_the_rest_is_shown_as_unchecked(
         assert status.unchecked == {"chat": {"superseded": 3}}
         assert status_data(status, now)["oldest_unchecked"]["state"] == "superseded"
         assert session.scalars(select(Outgoing)).all() == []
+        assert session.scalars(select(AlertRow)).all() == []  # which nobody could answer
     watched.watch()
     assert len(watched.worker.ran) == 3
 
