@@ -230,7 +230,8 @@ def _add_alert(
     session: Session, row: AlertRow, channel: str, not_before: float, now: float
 ) -> None:
     """The alert's own message: in the channel, or in the thread of an alert about the same
-    candidate that stands there already."""
+    candidate that stands there already; then in the channel too, where it is worse than what still
+    waits in that thread."""
     group = session.scalar(
         select(AlertMessage)
         .join(AlertRow, AlertRow.id == AlertMessage.alert_id)
@@ -244,12 +245,30 @@ def _add_alert(
         .order_by(AlertMessage.id)
         .limit(1)
     )
-    worse = group is not None and rank(alert_of(row)) > group.rank
+    worse = group is not None and rank(alert_of(row)) > _waiting_rank(session, row, channel)
     parent = add_message(session, row, channel, Kind.ALERT, "", not_before, group, broadcast=worse)
     _release(session, parent, not_before)
     if group is not None:
         group.rank = max(group.rank, parent.rank)
     _add_picture(session, row, parent, now)
+
+
+def _waiting_rank(session: Session, row: AlertRow, channel: str) -> int:
+    """The highest rank of the other unresolved alerts about the same candidate that have a message
+    in the channel; -1 where there is none."""
+    others = session.scalars(
+        select(AlertRow)
+        .join(AlertMessage, AlertMessage.alert_id == AlertRow.id)
+        .where(
+            AlertRow.line_id == row.line_id,
+            AlertRow.candidate_digest == row.candidate_digest,
+            AlertRow.id != row.id,
+            AlertRow.state.in_(UNRESOLVED),
+            AlertMessage.channel == channel,
+            AlertMessage.kind == Kind.ALERT,
+        )
+    )
+    return max((rank(alert_of(other)) for other in others), default=-1)
 
 
 def _add_picture(session: Session, row: AlertRow, under: AlertMessage, now: float) -> None:

@@ -166,6 +166,28 @@ def test_alerts_about_one_candidate_share_a_thread(desk: Desk) -> None:
     assert any(message.get("files") for message in desk.thread())
 
 
+def test_an_alert_in_the_thread_of_one_that_has_ended_stands_in_the_channel_too(desk: Desk) -> None:
+    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
+    pager = desk.pager()
+    desk.check(first, "v2", samples.flagged())
+    desk.send_all(pager)
+    decide(desk, "v1", Trust.QUARANTINED)
+    desk.check(anchor, "v2", None)  # what it was flagged against counts no more
+    assert [row.state for row in alerts(desk)] == ["superseded", "open"]
+    desk.send_all(pager)
+    ended, waits = desk.posted()
+    assert waits["text"].startswith("⚪ UNDECIDED") and waits["thread_ts"] == ended["ts"]
+    desk.check(desk.add_version("v3", trusted=True), "v2", None)
+    desk.send_all(pager)
+    assert len(desk.posted()) == 2  # no worse than what waits there
+
+
+def decide(desk: Desk, name: str, to: Trust) -> None:
+    with desk.sessions.begin() as session:
+        version = session.scalars(select(Version).filter_by(name=name)).one()
+        move(session, version, to, actor="ann", reason="leaks", now=desk.clock())
+
+
 def test_what_was_decided_before_it_was_posted_pages_nobody(desk: Desk) -> None:
     desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
     with desk.sessions.begin() as session:
