@@ -19,6 +19,13 @@ _REASONS, _REASON = 10, 1000
 _DEEDS = ("quarantine", "trust")
 
 
+class Told(NamedTuple):
+    """What a destination was told last: the state of the alert, and since when it was so."""
+
+    state: AlertState
+    at: float
+
+
 class Notice(NamedTuple):
     """An alert as it is now."""
 
@@ -26,8 +33,8 @@ class Notice(NamedTuple):
     alert: Alert
     verdict: Verdict
     report_url: str | None
-    told: AlertState | None = None
-    """The state that the destination was told last; None where that is nothing, or not known."""
+    told: Told | None = None
+    """None where that is nothing, or not known."""
     reference: str | None = None
     """What the destination returned when it was told first."""
     names: Names = UNNAMED

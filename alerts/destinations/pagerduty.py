@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from alerts.alert import AlertState
+from alerts.alert import UNRESOLVED, Alert, AlertState
 from alerts.destinations.http_post import post
-from alerts.destinations.notice import Notice, Trouble, iso
+from alerts.destinations.notice import Notice, Told, Trouble, iso
 from alerts.plain_text import clip
 
 Action = Literal["trigger", "acknowledge", "resolve"]
@@ -20,17 +20,21 @@ LARGEST_EVENT = 512_000
 _ANSWERED = (AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
 
 
-def actions(told: AlertState | None, state: AlertState) -> Sequence[Action]:
-    """The events that bring the incident to `state`, from what PagerDuty was told last.
+def actions(told: Told | None, alert: Alert) -> Sequence[Action]:
+    """The events that bring the incident to where `alert` is, from what PagerDuty was told last.
 
     It has none that opens an acknowledged incident again, so that one is resolved and another one
-    triggered, which pages. An answer to what was never triggered is ignored there.
+    triggered, which pages. So is one whose severity has risen: somebody may have acknowledged it in
+    PagerDuty, of which nothing comes back. An answer to what was never triggered is ignored there.
     """
-    if state in _ANSWERED:
+    if alert.state in _ANSWERED:
         return ["acknowledge"]
-    if state != AlertState.OPEN:
+    if alert.state != AlertState.OPEN:
         return ["resolve"]
-    return ["resolve", "trigger"] if told in _ANSWERED else ["trigger"]
+    if told is None or told.state not in UNRESOLVED:
+        return ["trigger"]
+    anew = told.state in _ANSWERED or alert.opened_at > told.at
+    return ["resolve", "trigger"] if anew else ["trigger"]
 
 
 class PagerDuty(NamedTuple):
@@ -42,7 +46,7 @@ class PagerDuty(NamedTuple):
 
     def tell(self, notice: Notice, now: float) -> str:
         """Trigger, acknowledge or resolve. Raises a ChannelError."""
-        for action in actions(notice.told, notice.alert.state):
+        for action in actions(notice.told, notice.alert):
             self._enqueue(action, notice.fingerprint, now, _incident(notice))
         return notice.fingerprint
 

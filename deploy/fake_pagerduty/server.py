@@ -26,7 +26,8 @@ _SEVERITIES = ("critical", "error", "warning", "info")
 
 
 class Incident(NamedTuple):
-    """One incident; an event with its key changes it until it is resolved."""
+    """One incident; an event with its key changes it until it is resolved. One that somebody has
+    acknowledged stays so, and pages nobody, when it is triggered again."""
 
     key: str
     status: str

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import AlertState
 from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
-from alerts.destinations.notice import Destination, Notice, Trouble
+from alerts.destinations.notice import Destination, Notice, Told, Trouble
 from alerts.pages.missing_evidence import is_missing
 from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.moments import doubled
@@ -185,18 +185,18 @@ def trouble_of(message: AlertMessage) -> Trouble:
     return Trouble(outage.key, outage.channel, outage.sentence, outage.since, over)
 
 
-def _told(session: Session, row: AlertRow, revision: int) -> AlertState | None:
+def _told(session: Session, row: AlertRow, revision: int) -> Told | None:
     """The state of the alert in `revision`: the n-th audit row of an alert is its n-th revision."""
     if revision == 0:
         return None
-    state = session.scalar(
-        select(Audit.to_state)
+    audit = session.scalar(
+        select(Audit)
         .filter_by(subject=subject_of(row))
         .order_by(Audit.id)
         .offset(revision - 1)
         .limit(1)
     )
-    return None if state is None else AlertState(state)
+    return None if audit is None else Told(AlertState(audit.to_state), audit.at)
 
 
 def _backoff(failures: int) -> float:

@@ -7,7 +7,7 @@ from importlib import resources
 
 from alerts.alert import Alert, Finding, Measured, Replaced, begin, step
 from alerts.channel import Posting
-from alerts.destinations.notice import Notice
+from alerts.destinations.notice import Notice, Told
 from alerts.pages.evidence import Evidence
 from alerts.pages.picture import evidence_picture
 from alerts.slack.channel import SlackChannel
@@ -62,7 +62,8 @@ def tell_sample(settings: AlertSettings, name: str, now: float) -> str:
     end = now + SAMPLE_SECONDS
     over = step(alert, Replaced("the sample is over"), end)
     if isinstance(over, Alert):
-        destination.tell(notice._replace(alert=over, told=alert.state, reference=reference), end)
+        before = Told(alert.state, now)
+        destination.tell(notice._replace(alert=over, told=before, reference=reference), end)
     return reference
 
 

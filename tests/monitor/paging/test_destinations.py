@@ -15,7 +15,8 @@ import pytest
 from pytest import approx
 from sqlalchemy import select
 
-from alerts.alert import AlertState, Snooze
+from alerts.alert import AlertState, Finding, Measured, Snooze, begin
+from alerts.destinations.notice import Told
 from alerts.destinations.pagerduty import actions
 from deploy.fake_pagerduty.server import FakePagerDuty
 from deploy.fake_slack.faults import Fault, Kind
@@ -88,21 +89,44 @@ def test_what_is_open_again_pages_again(desk: Desk, pagerduty: FakePagerDuty) ->
     assert statuses(pagerduty) == ["resolved", "triggered"]
 
 
+def test_what_rises_to_critical_pages_also_who_acknowledged_it_in_pagerduty(
+    desk: Desk, pagerduty: FakePagerDuty
+) -> None:
+    pager = desk.pager(**direct("oncall"), **oncall(pagerduty))
+    base = desk.add_version("v1", trusted=True)
+    mild = samples.flagged().model_copy(update={"severity": "warning"})
+    desk.check(base, "v2", mild)
+    desk.send_all(pager)
+    [incident] = pagerduty.account.incidents
+    pagerduty.account.incidents[0] = incident._replace(status="acknowledged")
+    desk.clock.now += 60.0
+    desk.check(base, "v2", mild.model_copy(update={"reasons": ["by 0.8"]}), recipe="r2")
+    desk.send_all(pager)
+    assert statuses(pagerduty) == ["acknowledged"]  # a change that is no worse
+    desk.clock.now += 60.0
+    desk.check(base, "v2", samples.flagged(), recipe="r3")
+    desk.send_all(pager)
+    assert statuses(pagerduty) == ["resolved", "triggered"]
+    assert pagerduty.account.incidents[1].events[0]["payload"]["severity"] == "critical"
+
+
 @pytest.mark.parametrize(
     "told, state, events",
     [
         (None, AlertState.OPEN, ["trigger"]),
-        (AlertState.OPEN, AlertState.OPEN, ["trigger"]),
-        (AlertState.ACKNOWLEDGED, AlertState.OPEN, ["resolve", "trigger"]),
-        (AlertState.QUARANTINED, AlertState.OPEN, ["trigger"]),
-        (AlertState.OPEN, AlertState.SNOOZED, ["acknowledge"]),
-        (AlertState.OPEN, AlertState.SUPERSEDED, ["resolve"]),
+        (Told(AlertState.OPEN, 10.0), AlertState.OPEN, ["trigger"]),
+        (Told(AlertState.OPEN, 9.0), AlertState.OPEN, ["resolve", "trigger"]),
+        (Told(AlertState.ACKNOWLEDGED, 10.0), AlertState.OPEN, ["resolve", "trigger"]),
+        (Told(AlertState.QUARANTINED, 9.0), AlertState.OPEN, ["trigger"]),
+        (Told(AlertState.OPEN, 10.0), AlertState.SNOOZED, ["acknowledge"]),
+        (Told(AlertState.OPEN, 10.0), AlertState.SUPERSEDED, ["resolve"]),
     ],
 )
 def test_events_follow_from_what_was_told_last(
-    told: AlertState | None, state: AlertState, events: list[str]
+    told: Told | None, state: AlertState, events: list[str]
 ) -> None:
-    assert actions(told, state) == events
+    alert = begin(Measured(Finding.FLAGGED, "critical", "it flatters"), 10.0)
+    assert actions(told, alert._replace(state=state)) == events
 
 
 def test_pagerduty_is_called_when_nobody_has_acknowledged_for_45_minutes(
