@@ -247,6 +247,7 @@ def step(alert: Alert, event: Event, now: float) -> Alert | Refusal:
 
 def _measured(alert: Alert, event: Measured, now: float) -> Alert:
     """A flag is never taken back by a later check, nor a person's decision by the same finding."""
+    event = _no_milder(alert, event)
     rises, newly = rank(event) > rank(alert), newly_flagged(alert, event)
     worse = rises or bool(newly)
     if alert.state == AlertState.QUARANTINED or (alert.state == AlertState.TRUSTED and not worse):
@@ -271,6 +272,16 @@ def _measured(alert: Alert, event: Measured, now: float) -> Alert:
     opens = worse or not alert.unresolved
     after = _change(found, LATENTWATCH, reason, now, state=AlertState.OPEN if opens else None)
     return after._replace(opened_at=now) if rises else after  # its ladder begins anew
+
+
+def _no_milder(alert: Alert, event: Measured) -> Measured:
+    """What is found, as severe and with as many behaviours as was found before, while nobody has
+    decided about that: another recipe may see less, and the change is there all the same."""
+    if not (alert.unresolved and alert.finding == event.finding == Finding.FLAGGED):
+        return event
+    behaviours = tuple(dict.fromkeys((*alert.behaviours, *event.behaviours)))
+    severity = alert.severity if rank(alert) > rank(event) else event.severity
+    return event._replace(severity=severity, behaviours=behaviours)
 
 
 def _change(

@@ -23,11 +23,22 @@ class AlertView(NamedTuple):
 
     alert: Alert
     verdict: Verdict
+    """As it was measured: by it the results are found."""
     measured: bool
     """False where the verdict only stands for a missing one, so that there is no report."""
     siblings: list[str]
     """The other unresolved alerts about the same version, which a decision ends too."""
     names: Names
+
+    @property
+    def shown(self) -> Verdict:
+        """The verdict, as severe as the alert: an earlier check may have said more."""
+        alert, verdict = self.alert, self.verdict
+        if verdict.verdict != Finding.FLAGGED or verdict.severity == alert.severity:
+            return verdict
+        why = f"an earlier check was {alert.severity}; this one alone is {verdict.severity}"
+        told = {"severity": alert.severity, "reasons": [why, *verdict.reasons]}
+        return verdict.model_copy(update=told)
 
 
 _UNREADABLE = (

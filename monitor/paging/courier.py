@@ -160,7 +160,7 @@ def read_alert(session: Session, message: AlertMessage) -> Read:
     view = view_of(session, row)
     told = _told(session, row, message.sent)
     notice = Notice(
-        *(row.fingerprint, view.alert, view.verdict, None),
+        *(row.fingerprint, view.alert, view.shown, None),
         *(told, message.reference, view.names),
     )
     return Read(notice, view)

@@ -226,7 +226,7 @@ class Poster:
             picture = self._results.picture(view.verdict, evidence)
             return _Ready(base._replace(text="The figures", picture=picture), message.wanted)
         built = build_message(
-            view.verdict,
+            view.shown,
             evidence,
             alert=view.alert,
             alert_id=token_of(row) if self._settings.slack.takes_answers else None,
@@ -245,7 +245,7 @@ class Poster:
             return ""
         with self._sessions() as session:
             view = view_of(session, session.get_one(AlertRow, one.alert.id))
-        return code(alert_title(view.verdict, view.alert, view.names), 300)
+        return code(alert_title(view.shown, view.alert, view.names), 300)
 
     def _write(self, message: AlertMessage, **values: object) -> None:
         with self._sessions.begin() as session:

@@ -147,6 +147,23 @@ def test_the_ladder_begins_anew_where_the_severity_rises_and_only_there() -> Non
     assert after(before, WARNING._replace(behaviours=("tone",)), 30.0).opened_at == 10.0
 
 
+@pytest.mark.parametrize("state", UNRESOLVED)
+def test_a_milder_check_lowers_nothing_about_which_nobody_has_decided(state: AlertState) -> None:
+    before = alert(state, CRITICAL._replace(behaviours=("sycophancy", "tone")))
+    now = after(before, WARNING._replace(reason="by 0.2", behaviours=("tone",)))
+    assert (now.severity, now.behaviours) == ("critical", ("sycophancy", "tone"))
+    assert (now.state, now.found, now.opened_at) == (state, "by 0.2", before.opened_at)
+    more = after(before, WARNING._replace(behaviours=("hostility",)))
+    assert (more.severity, more.behaviours) == ("critical", ("sycophancy", "tone", "hostility"))
+    assert after(now, CRITICAL._replace(reason="by 0.2", behaviours=("tone",))) == now
+
+
+def test_what_was_ended_begins_with_what_the_new_check_says() -> None:
+    ended = alert(AlertState.SUPERSEDED, CRITICAL._replace(behaviours=("tone",)))
+    now = after(ended, WARNING)
+    assert (now.state, now.severity, now.behaviours) == ("open", "warning", ())
+
+
 def test_waking_only_ends_a_snooze() -> None:
     for state in AlertState:
         woken = after(alert(state), Woken("over"))

@@ -44,3 +44,17 @@ def test_versions_are_named_as_their_own_line_names_them(desk: Desk) -> None:
     with desk.sessions() as session:
         names = view_of(session, session.get_one(AlertRow, desk.alert().id)).names
     assert (names.candidate, names.base) == ("v2", "v1")
+
+
+def test_what_was_critical_stays_so_after_a_milder_check_and_says_why(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    pager = desk.pager()
+    desk.send_all(pager)
+    milder = {"severity": "warning", "reasons": ["sycophancy rose by 0.8"]}
+    desk.check(base, "v2", samples.flagged().model_copy(update=milder), "r2")
+    desk.send_all(pager)
+    [message] = desk.posted()
+    assert message["text"].startswith("🔴 FLAGGED (critical)")
+    why = "an earlier check was critical; this one alone is warning"
+    assert why in str(message["blocks"])
