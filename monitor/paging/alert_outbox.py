@@ -5,10 +5,10 @@ message is in one of three states: never tried, tried with an end that nobody kn
 (`attempted_at`), and sent (`reference`). Only the first is posted without a look at the channel.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import (
@@ -45,25 +45,44 @@ class Due(NamedTuple):
     """Reference of the message in whose thread it stands."""
 
 
-def plan(session: Session, router: Router, now: float) -> None:
+def plan(session: Session, router: Router, places: Collection[str], now: float) -> None:
     """Have the messages sent that changed alerts ask for; those of a resolved one are only updated,
-    so that nobody is paged for what was decided before it was posted."""
+    so that nobody is paged for what was decided before it was posted. What was sent to none of
+    `places`, the channels and destinations of the settings, stays as it is."""
     for row in session.scalars(
         select(AlertRow).where(AlertRow.revision > AlertRow.planned).order_by(AlertRow.id)
     ).all():
         routes = router(row)
-        _plan_slack(session, row, routes, now)
-        plan_notices(session, row, routes, now)
+        _plan_slack(session, row, routes, places, now)
+        plan_notices(session, row, routes, places, now)
         row.planned = row.revision
     session.flush()
 
 
-def _plan_slack(session: Session, row: AlertRow, routes: Sequence[Route], now: float) -> None:
+def settle_removed(session: Session, places: Collection[str]) -> None:
+    """Take what waits for channels and destinations that the settings name no longer for settled:
+    nobody sends it, so it would be late, and an outage, for ever."""
+    session.execute(
+        update(AlertMessage)
+        .where(
+            AlertMessage.channel.not_in(places),
+            (AlertMessage.sent < AlertMessage.wanted) | AlertMessage.failing_since.is_not(None),
+        )
+        .values(sent=AlertMessage.wanted, error=None, failing_since=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _plan_slack(
+    session: Session, row: AlertRow, routes: Sequence[Route], places: Collection[str], now: float
+) -> None:
     alert, by_id = alert_of(row), by_channel(routes)
     news = _news(session, row)
     posted = {}
     for message in messages_of(session, row):
         if message.kind != Kind.ALERT or _withdrawn(session, row, message):
+            continue
+        if message.channel not in places:
             continue
         posted[message.channel] = message
         taken = by_id.get(message.channel, [])
@@ -87,10 +106,10 @@ def _plan_slack(session: Session, row: AlertRow, routes: Sequence[Route], now: f
             if channel not in posted:
                 at = first_told_at(taken, alert.severity, now)
                 _add_alert(session, row, channel, at, now)
-    _refresh_siblings(session, row)
+    _refresh_siblings(session, row, places)
 
 
-def _refresh_siblings(session: Session, row: AlertRow) -> None:
+def _refresh_siblings(session: Session, row: AlertRow, places: Collection[str]) -> None:
     """Have the alerts about the same version shown anew, which say where this one stands."""
     for message in session.scalars(
         select(AlertMessage)
@@ -101,6 +120,7 @@ def _refresh_siblings(session: Session, row: AlertRow) -> None:
             AlertRow.id != row.id,
             AlertRow.state.in_(UNRESOLVED),
             AlertMessage.kind == Kind.ALERT,
+            AlertMessage.channel.in_(places),
             AlertMessage.reference.is_not(None),
         )
     ).all():

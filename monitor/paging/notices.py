@@ -1,7 +1,7 @@
 """What destinations other than Slack are to be told: one notice per alert and destination, which
 follows the alert as its message in Slack does."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,10 @@ from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
 from monitor.paging.alerting import alert_of
 
 
-def plan_notices(session: Session, row: AlertRow, routes: Sequence[Route], now: float) -> None:
-    """Bring the notices of a changed alert up to date.
+def plan_notices(
+    session: Session, row: AlertRow, routes: Sequence[Route], places: Collection[str], now: float
+) -> None:
+    """Bring the notices of a changed alert up to date, in those `places` that the settings name.
 
     One that waits for its rung of the ladder, or for the end of quiet hours, is taken back when the
     alert is answered or resolved before.
@@ -27,6 +29,8 @@ def plan_notices(session: Session, row: AlertRow, routes: Sequence[Route], now: 
             continue
         if untold(notice) and notice.channel not in times:
             session.delete(notice)
+            continue
+        if notice.channel not in places:
             continue
         known.add(notice.channel)
         notice.wanted, notice.rank = row.revision, max(notice.rank, rank(alert))

@@ -5,7 +5,7 @@ One message per outage and channel that hears of it; it is brought up to date wh
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -31,6 +31,8 @@ class Outage(NamedTuple):
     over_at: float | None = None
     waits: str = ""
     """Which alerts could not be sent when this was told first, in words."""
+    removed: bool = False
+    """It is over since the settings name the channel no longer."""
 
     @property
     def key(self) -> str:
@@ -44,6 +46,8 @@ class Outage(NamedTuple):
             waits = f"; {self.waits}" if self.waits else ""
             return f"Alerts can't be sent to {self.channel}: {self.error}{waits}"
         away = duration(self.over_at - self.since)
+        if self.removed:
+            return f"Nothing is sent to {self.channel} any more, which was away for {away}"
         return f"Alerts are sent to {self.channel} again; it was away for {away}: {self.error}"
 
 
@@ -79,13 +83,20 @@ def changed(
 
 
 def plan_outages(
-    session: Session, hearers: Sequence[str], outage_seconds: float, now: float
+    session: Session,
+    hearers: Sequence[str],
+    places: Collection[str],
+    outage_seconds: float,
+    now: float,
 ) -> None:
-    """Have every other channel of `hearers` told of what has begun or ended."""
+    """Have every other channel of `hearers` told of what has begun or ended; what is none of
+    `places`, the channels and destinations of the settings, is away no more."""
     texts = session.scalars(select(AlertMessage.text).filter_by(kind=Kind.OUTAGE, wanted=DOWN))
     told = list(dict.fromkeys(map(outage_of, texts)))
-    for outage in changed(failing(session), told, outage_seconds, now):
+    away = {channel: one for channel, one in failing(session).items() if channel in places}
+    for outage in changed(away, told, outage_seconds, now):
         if outage.over_at is not None:
+            outage = outage._replace(removed=outage.channel not in places)
             for message in session.scalars(
                 select(AlertMessage).filter_by(kind=Kind.OUTAGE, key=outage.key)
             ):

@@ -29,7 +29,7 @@ from monitor.errors import AlertingError, SettingsError
 from monitor.jobs.leader import PAGER, lead
 from monitor.owner import this_process
 from monitor.paging.alert_clock import tick
-from monitor.paging.alert_outbox import plan
+from monitor.paging.alert_outbox import plan, settle_removed
 from monitor.paging.alert_view import router_of
 from monitor.paging.alerting import catch_up
 from monitor.paging.courier import Courier
@@ -105,9 +105,11 @@ class Pager:
                 self._next_tick = now + TICK_SECONDS
                 if self._leads:
                     tick(session, router, settings.unchecked_seconds, now)
-                    plan_outages(session, settings.hearers, settings.outage_seconds, now)
+                    after = settings.outage_seconds
+                    plan_outages(session, settings.hearers, settings.places, after, now)
+                    settle_removed(session, settings.places)
             if self._leads:
-                plan(session, router, now)
+                plan(session, router, settings.places, now)
         return self._leads
 
     def run(self, stop: Event) -> None:

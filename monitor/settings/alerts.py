@@ -102,6 +102,11 @@ class AlertSettings(BaseModel):
         return sorted({*by_channel(self.routes), *filter(is_channel, self.hearers)})
 
     @property
+    def places(self) -> list[str]:
+        """All channels and destinations that alerts can go to."""
+        return [*self.slack_channels, *self.destinations]
+
+    @property
     def hearers(self) -> list[str]:
         """Channels and destinations that hear of outages."""
         if self.outages_to is not None:

@@ -89,7 +89,7 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
                 calibration="{}",
             )
         )
-        plan(session, lambda _: [Route(channel="C0ALERTS")], now - 490)
+        plan(session, lambda _: [Route(channel="C0ALERTS")], ["C0ALERTS"], now - 490)
     ask(sessions, now)
     return diff.id
 

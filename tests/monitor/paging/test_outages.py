@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from threading import Event, Thread
 
 import pytest
@@ -13,12 +14,14 @@ from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import fake_slack
 from monitor.database.schema import AlertMessage
 from monitor.errors import AlertingError
+from monitor.metrics.alerts import read_alerts
 from monitor.paging.doctor import examine, undelivered
 from monitor.paging.outages import Outage, changed, failing
 from tests.alerts import samples
 from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings
 from tests.monitor.paging.destinations import receiver
 from tests.monitor.paging.test_destinations import direct, flagged, oncall, webhook
+from tests.monitor.paging.told import acknowledge, quarantine
 from tests.services import free_port
 
 AWAY = Outage("oncall", 1000.0, "no answer")
@@ -78,6 +81,53 @@ def test_a_channel_of_slack_that_refuses_is_told_to_pagerduty(desk: Desk) -> Non
             pager.step()
             desk.clock.now += 10.0
         assert [incident.status for incident in pagerduty.account.incidents] == ["resolved"]
+
+
+def test_what_the_settings_name_no_longer_is_neither_late_nor_away(desk: Desk) -> None:
+    with fake_pagerduty(PagerDuty(desk.clock)) as pagerduty:
+        pagerduty.account.faults.add(Fault("enqueue", "broken"), times=99)
+        pager = desk.pager(**direct("oncall"), **oncall(pagerduty))
+        flagged(desk)
+        for _ in range(40):
+            pager.step()
+            desk.clock.now += 10.0
+        calls = pagerduty.account.calls
+        assert unsent(desk, "oncall") > 0.0 and _failing(desk) == {"oncall"}
+        pager = desk.pager(routes=[{"channel": CRITICAL}])  # the channel was renamed, too
+        for _ in range(2):
+            pager.step()
+            desk.clock.now += 10.0
+        assert unsent(desk, "oncall") == 0.0 and _failing(desk) == set()
+        before = deepcopy(desk.posted())
+        acknowledge(desk)
+        desk.send_all(pager)
+        assert unsent(desk, "oncall") == unsent(desk, ALERTS) == 0.0
+        assert pagerduty.account.calls == calls
+        assert desk.posted() == before and len(desk.posted(CRITICAL)) == 1
+        pager = desk.pager(**direct("oncall"), **oncall(pagerduty))
+        quarantine(desk)
+        desk.send_all(pager)
+        assert "Quarantined" in str(desk.posted()[0]["blocks"])  # it is named again
+
+
+def unsent(desk: Desk, channel: str) -> float:
+    with desk.sessions() as session:
+        found = read_alerts(session, [], desk.clock())
+        return sum(r.value for r in found if r[:2] == ("alert_unsent_seconds", (channel,)))
+
+
+def test_who_hears_of_an_outage_hears_that_the_channel_was_removed(desk: Desk) -> None:
+    with fake_pagerduty(PagerDuty(desk.clock)) as pagerduty:
+        pagerduty.account.faults.add(Fault("enqueue", "broken"), times=99)
+        pager = desk.pager(**direct("oncall"), **oncall(pagerduty))
+        flagged(desk)
+        for _ in range(40):
+            pager.step()
+            desk.clock.now += 10.0
+        desk.send_all(desk.pager())
+        _, outage = desk.posted()
+        said = "⚠️ Nothing is sent to oncall any more, which was away for 6 min"
+        assert outage["text"].startswith(said)
 
 
 def test_a_slow_destination_delays_no_other(desk: Desk) -> None:

@@ -233,7 +233,7 @@ def test_who_looked_before_another_had_posted_posts_nothing(desk: Desk) -> None:
     desk.check(base, "v2", samples.flagged())
     first, second = desk.pager(), desk.pager()
     with desk.sessions.begin() as session:
-        plan(session, router_of(session, alert_settings(desk.slack).routes), desk.clock())
+        plan(session, router_of(session, alert_settings(desk.slack).routes), [ALERTS], desk.clock())
     with desk.sessions() as session:
         [seen] = due(session, desk.clock(), pictures=False)
     first.step()
