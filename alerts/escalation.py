@@ -6,7 +6,7 @@ from typing import NamedTuple
 from alerts.alert import Alert, AlertState
 from alerts.quiet_hours import end_of_quiet
 from alerts.routing import DestinationName, Route, Rung
-from alerts.slack.status import group
+from alerts.slack.status import group, proposal_in_words
 from alerts.verdict import Severity
 from alerts.wording import duration
 
@@ -52,9 +52,9 @@ def notice_times(routes: Sequence[Route], alert: Alert) -> dict[DestinationName,
 
 
 def remind(routes: Sequence[Route], alert: Alert, now: float) -> Sequence[Reminder]:
-    """What an open alert is due to say in a channel to which `routes` lead: the rungs of their
-    ladders that it has reached, and after every repeat interval without a change that it is still
-    open."""
+    """What an alert that is open, or waits for a second reviewer, is due to say in a channel to
+    which `routes` lead: while it is open the rungs of their ladders that it has reached, and after
+    every repeat interval without a change what it still waits for."""
     due = [
         Reminder(
             f"rung{rung.after_seconds:g}.{rung.mention}.{alert.opened_at:.0f}",
@@ -62,7 +62,7 @@ def remind(routes: Sequence[Route], alert: Alert, now: float) -> Sequence[Remind
             f"{duration(rung.after_seconds)}.",
         )
         for route in routes
-        if told_at(route, alert.severity, now) <= now
+        if alert.state == AlertState.OPEN and told_at(route, alert.severity, now) <= now
         for rung in route.ladder
         if rung.mention is not None and now >= rung_at(route, rung, alert)
     ]
@@ -71,7 +71,14 @@ def remind(routes: Sequence[Route], alert: Alert, now: float) -> Sequence[Remind
     changed_at = first_told_at(routes, alert.severity, alert.changed_at)
     repeats = int((now - changed_at) // min(route.repeat_seconds for route in routes))
     if repeats > 0:
-        waiting = duration(now - alert.opened_at)
         key = f"repeat{repeats}.{alert.changed_at:.0f}"
-        due.append(Reminder(key, f"Still open after {waiting}: nobody has acknowledged this."))
+        due.append(Reminder(key, _still(alert, now)))
     return due
+
+
+def _still(alert: Alert, now: float) -> str:
+    if alert.proposed_by is None:
+        waiting = duration(now - alert.opened_at)
+        return f"Still open after {waiting}: nobody has acknowledged this."
+    asked = proposal_in_words(alert.proposed_by, alert.proposal)
+    return f"Nobody has answered for {duration(now - alert.changed_at)}: {asked}"

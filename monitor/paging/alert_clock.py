@@ -35,7 +35,8 @@ def _remind(session: Session, router: Router, now: float) -> None:
     """The reminders that are due and were not said. However many alerts are open, they are read by
     two statements: transactions run one after the other, and whoever sends would wait."""
     of_open = select(AlertRow, AlertMessage).join(AlertRow, AlertRow.id == AlertMessage.alert_id)
-    of_open = of_open.where(AlertRow.state == AlertState.OPEN).order_by(AlertMessage.id)
+    waits = (AlertRow.state == AlertState.OPEN) | AlertRow.proposed_by.is_not(None)
+    of_open = of_open.where(waits).order_by(AlertMessage.id)
     replies = of_open.with_only_columns(AlertMessage.channel, AlertMessage.key)
     said = {tuple(row) for row in session.execute(replies.filter(AlertMessage.kind == Kind.REPLY))}
     for row, message in session.execute(of_open.where(AlertMessage.kind == Kind.ALERT)).all():

@@ -78,6 +78,8 @@ def _plan_slack(
 ) -> None:
     alert, by_id = alert_of(row), by_channel(routes)
     news = _news(session, row)
+    if not alert.unresolved:
+        _withdraw_calls(session, row, now)
     posted = {}
     for message in messages_of(session, row):
         if message.kind != Kind.ALERT or _withdrawn(session, row, message):
@@ -87,7 +89,8 @@ def _plan_slack(
         posted[message.channel] = message
         taken = by_id.get(message.channel, [])
         aloud = first_told_at(taken, alert.severity, now)
-        called = calling(mentions_of(taken)) if alert.state == AlertState.OPEN else ""
+        waits = alert.state == AlertState.OPEN or alert.proposed_by is not None
+        called = calling(mentions_of(taken)) if waits else ""
         worse = rank(alert) > message.rank and alert.unresolved
         for one in news:
             if not (worse and one.loud):
@@ -150,6 +153,15 @@ def _withdrawn(session: Session, row: AlertRow, message: AlertMessage) -> bool:
     session.delete(message)
     session.flush()
     return True
+
+
+def _withdraw_calls(session: Session, row: AlertRow, now: float) -> None:
+    """Take back what was to be said after the quiet hours of an alert that is resolved now."""
+    for reply in messages_of(session, row):
+        held = reply.tries == 0 and reply.not_before > now
+        if reply.kind == Kind.REPLY and held and untold(reply):
+            session.delete(reply)
+    session.flush()
 
 
 def add_reply(
@@ -225,7 +237,9 @@ def _news(session: Session, row: AlertRow) -> list[_News]:
         if revision <= row.planned:
             continue
         if audit.actor != LATENTWATCH:
-            news.append(_News(revision, _deed(audit), loud=False))
+            # Somebody else has to agree, and will not know of it otherwise.
+            asks = _proposes(audit) and audit.actor == row.proposed_by
+            news.append(_News(revision, _deed(audit), loud=asks))
         elif audit.to_state == AlertState.OPEN != audit.from_state:
             why = literal(audit.reason, _REASON)
             news.append(_News(revision, f"*Open again*: {why}", loud=True))
@@ -238,10 +252,15 @@ def _news(session: Session, row: AlertRow) -> list[_News]:
     return news
 
 
+def _proposes(audit: Audit) -> bool:
+    """Whether the first of two reviewers wants to trust the version."""
+    return audit.from_state == audit.to_state and audit.reason.startswith(PROPOSED)
+
+
 def _deed(audit: Audit) -> str:
     """Who did what, when and why."""
     deed, why = audit.to_state, audit.reason
-    if audit.from_state == audit.to_state and why.startswith(PROPOSED):
+    if _proposes(audit):
         deed, why = "wants to trust it", why.removeprefix(PROPOSED)
     return f"{person(audit.actor)} {deed}, {moment(audit.at)}: {literal(why, _REASON)}"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alerts.alert import Acknowledge, Alert, Finding, Measured, begin, step
+from alerts.alert import Acknowledge, Alert, Finding, Measured, Propose, begin, step
 from alerts.escalation import first_told_at, notice_times, remind
 from alerts.routing import Route
 from alerts.verdict import Severity
@@ -94,3 +94,16 @@ def test_two_rungs_at_one_time_and_two_routes_to_one_channel_lose_no_mention() -
     assert len({reminder.key for reminder in said}) == len(said) == 4  # and a repetition
     assert first_told_at([one, other], "warning", MONDAY_22) == MONDAY_22
     assert first_told_at([other], "warning", MONDAY_22) == MORNING
+
+
+def test_a_proposal_is_repeated_whoever_is_at_work_and_climbs_no_ladder() -> None:
+    alert: Alert = opened("critical", 1000.0)
+    for event in (Acknowledge("ann", 1), Propose("ann", 2, "wanted")):
+        changed = step(alert, event, 2000.0)
+        assert isinstance(changed, Alert)
+        alert = changed
+    often = route(repeat_seconds=600.0)
+    assert remind([often], alert, 2599.0) == []
+    [reminder] = remind([often], alert, 2600.0)
+    assert reminder.text.startswith("Nobody has answered for 10 min")
+    assert "ann wants to *trust* this version (wanted)" in reminder.text
