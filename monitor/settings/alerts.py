@@ -151,6 +151,10 @@ class AlertSettings(BaseModel):
                 "outages_to: is empty, so that nobody would hear of an outage; name a channel or a "
                 "destination, or leave it out"
             )
+        heard = self.outages_to or []
+        twice = next((one for one in heard if heard.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f"outages_to: {twice!r} stands there twice; name it once")
         return self
 
     @model_validator(mode="after")

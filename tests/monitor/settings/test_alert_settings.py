@@ -140,6 +140,10 @@ DESTINATION = (
         ),
         (ROUTE + '[alerts]\noutages_to = ["hook"]\n', r"none is called 'hook'"),
         (ROUTE + "[alerts]\noutages_to = []\n", r"outages_to: is empty"),
+        (
+            ROUTE + '[alerts]\noutages_to = ["C0A", "C0B", "C0A"]\n',
+            r"outages_to: 'C0A' stands there twice; name it once",
+        ),
         (ROUTE + ROUTE, r"routes: number 1 takes everything"),
         (
             ROUTE + '[alerts]\nreviewers = ["U0ADA"]\ntwo_reviewers = true\n',
