@@ -185,15 +185,26 @@ class Poster:
                 }
             case UnclearError():
                 values["not_before"] = now + max(wait, SETTLE_SECONDS)
-            case GoneError() if one.alert is not None and (
-                message.kind == Kind.ALERT and one.alert.state in UNRESOLVED
-            ):
+            case GoneError() if one.alert is None or one.alert.state not in UNRESOLVED:
+                values |= {"sent": message.wanted, "failing_since": None}
+            case GoneError() if message.reference is None and message.thread_id is not None:
+                # It waits for the head of its thread, which is posted anew.
+                self._repost(message.thread_id, now)
+                values |= {"not_before": now, "failing_since": message.failing_since}
+            case GoneError() if message.kind == Kind.ALERT:
                 values["reference"] = None
             case GoneError():
                 values |= {"sent": message.wanted, "failing_since": None}
         self._write(message, **values)
         if values["error"] != message.error:
             self._report(f"{message.channel}: a message about an alert could not be sent: {error}")
+
+    def _repost(self, message_id: int, now: float) -> None:
+        """Have the head of a thread posted anew, which somebody has deleted."""
+        anew = {"reference": None, "attempted_at": None, "sent": 0, "not_before": now}
+        with self._sessions.begin() as session:
+            head = update(AlertMessage).where(AlertMessage.id == message_id)
+            session.execute(head.values(anew))
 
     def _ready(self, one: Due) -> _Ready | None:
         """The message as it is to be shown; None where there is nothing to show."""

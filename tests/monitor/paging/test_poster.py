@@ -15,6 +15,7 @@ from monitor.paging.alert_view import router_of
 from monitor.paging.pager import Pager
 from tests.alerts import samples
 from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults, alert_settings
+from tests.monitor.paging.told import quarantine
 
 
 def errors(desk: Desk) -> list[str]:
@@ -202,6 +203,31 @@ def test_a_message_that_somebody_deleted_is_posted_anew_while_it_waits(desk: Des
     desk.check(base, "v2", samples.flagged(), recipe="r2")
     desk.send_all(pager)
     assert desk.posted()[0]["text"].startswith("🔴 FLAGGED")
+
+
+def test_who_is_called_in_the_thread_of_a_deleted_message_is_called_in_that_of_a_new_one(
+    desk: Desk,
+) -> None:
+    ladder = [{"after_seconds": 900, "mention": "S0SAFETY"}]
+    pager = desk.pager(routes=[{"channel": ALERTS, "ladder": ladder}])
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    desk.send_all(pager)
+    desk.workspace.messages[ALERTS].clear()
+    desk.clock.now += 900.0
+    desk.send_all(pager)
+    alert, call = desk.posted()
+    assert alert["text"].startswith("🔴 FLAGGED") and call["thread_ts"] == alert["ts"]
+    assert call["text"].startswith("<!subteam^S0SAFETY>") and errors(desk) == []
+
+
+def test_nothing_more_is_said_of_a_deleted_message_when_its_alert_has_ended(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    pager = desk.pager()
+    desk.send_all(pager)
+    desk.workspace.messages[ALERTS].clear()
+    quarantine(desk)
+    desk.send_all(pager)
+    assert desk.posted() == []
 
 
 def test_what_gets_worse_is_said_in_the_channel_again(desk: Desk) -> None:
