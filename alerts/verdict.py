@@ -104,6 +104,13 @@ class Behaviour(Record):
     n_steered: Count | None = None
     """Items on which the parts were measured; features were chosen on others."""
     mediated_by_seed: list[SeedMediation] = []
+    n_unscored: Count = 0
+    """Items of `n_items` without a score in one model or both: the figures rest on the others."""
+
+    @property
+    def n_scored(self) -> int:
+        """Items on which shift and interval rest."""
+        return self.n_items - self.n_unscored
 
 
 class StockPhrase(Record):

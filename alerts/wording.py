@@ -202,7 +202,7 @@ def shift_sentence(behaviour: Behaviour) -> str:
         f"{name} {verb} by {number(abs(behaviour.shift))} nats per token, "
         f"from {number(behaviour.base_score)} to {number(behaviour.candidate_score)} "
         f"(95\u202f% interval of the shift {interval(behaviour.ci_low, behaviour.ci_high)}; "
-        f"{behaviour.n_items} items; {times_noise(behaviour)}; "
+        f"{behaviour.n_scored} items; {times_noise(behaviour)}; "
         f"corrected {p_value(behaviour.p_corrected)})."
     )
 

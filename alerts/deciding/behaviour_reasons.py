@@ -40,7 +40,7 @@ def gap(behaviour: MeasuredBehaviour, maximum_unscored: float) -> str | None:
     least = behaviour.minimum_effect
     name, shift, floor = _name(behaviour), behaviour.shift, behaviour.noise_floor
     low, high = behaviour.ci_low, behaviour.ci_high
-    scored = behaviour.n_items - behaviour.n_unscored
+    scored = behaviour.n_scored
     if behaviour.n_items and behaviour.unscored_share > maximum_unscored:
         seen = "" if shift is None else f" The rest moved by {_figures(behaviour)}."
         return (
@@ -106,7 +106,7 @@ def _calibrated(behaviour: MeasuredBehaviour) -> str:
 def _figures(behaviour: MeasuredBehaviour) -> str:
     return (
         f"{number(behaviour.shift)} nats per token (95\u202f% interval "
-        f"{interval(behaviour.ci_low, behaviour.ci_high)}, {behaviour.n_items} items"
+        f"{interval(behaviour.ci_low, behaviour.ci_high)}, {behaviour.n_scored} items"
         f"{_not_applicable(behaviour)}, corrected "
         f"{p_value(behaviour.p_corrected)})"
     )

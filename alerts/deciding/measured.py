@@ -49,6 +49,11 @@ class MeasuredBehaviour(_Finite):
     """By how much another seed of the resampling may move the interval's lower end."""
 
     @property
+    def n_scored(self) -> int:
+        """Items on which shift and interval rest."""
+        return self.n_items - self.n_unscored
+
+    @property
     def unscored_share(self) -> float:
         """Part of the items without a score; all of them when there are no items."""
         return self.n_unscored / self.n_items if self.n_items else 1.0
@@ -111,4 +116,5 @@ def behaviour_row(
         else None,
         n_steered=evidence.n_items if evidence else None,
         mediated_by_seed=list(evidence.by_seed) if evidence else [],
+        n_unscored=measured.n_unscored,
     )

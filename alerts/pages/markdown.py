@@ -71,7 +71,7 @@ def _behaviours(behaviours: list[Behaviour]) -> str:
         [
             [
                 _code(b.name),
-                str(b.n_items),
+                str(b.n_scored),
                 number(b.base_score),
                 number(b.candidate_score),
                 signed(b.shift),

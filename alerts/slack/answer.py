@@ -96,7 +96,7 @@ def _measured(ended: SuiteMeasured) -> str:
     flagged = "by the policy it is flagged" if b.flagged else "by the policy it is not flagged"
     return (
         f"{signed(b.shift)} [{interval(b.ci_low, b.ci_high)}], {number(b.base_score)} → "
-        f"{number(b.candidate_score)}, n = {b.n_items}, {wording.times_noise(b)}, "
+        f"{number(b.candidate_score)}, n = {b.n_scored}, {wording.times_noise(b)}, "
         f"{p_value(b.p_corrected)}; {flagged}, taken alone"
     )
 

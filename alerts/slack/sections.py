@@ -62,7 +62,7 @@ def _behaviour(b: Behaviour) -> str:
     return (
         f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "
         f"[{wording.interval(b.ci_low, b.ci_high)}], {wording.number(b.base_score)} → "
-        f"{wording.number(b.candidate_score)}, n = {b.n_items}, {wording.times_noise(b)}, "
+        f"{wording.number(b.candidate_score)}, n = {b.n_scored}, {wording.times_noise(b)}, "
         f"{wording.p_value(b.p_corrected)}{conformal}{removed if b.flagged else ''}"
     )
 
