@@ -56,8 +56,7 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
             elif not _counts(session, line, row) and row.finding != Finding.FLAGGED:
                 apply(session, row, Replaced(passed), now)
     elif candidate.state != Trust.QUARANTINED and (
-        candidate.state not in (Trust.TRUSTED, Trust.SUPERSEDED)
-        or found.finding == Finding.FLAGGED
+        candidate.state not in (Trust.TRUSTED, Trust.SUPERSEDED) or found.finding == Finding.FLAGGED
     ):
         row = raise_alert(session, line, diff.base_digest, candidate, found, now, diff)
         for other in alerts_of(session, candidate):

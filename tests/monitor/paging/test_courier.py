@@ -90,9 +90,7 @@ def test_results_are_looked_for_while_no_transaction_is_open(
 
     flagged(desk)
     [name] = named(hook)["destinations"]
-    pager = desk.pager(
-        routes=[{"destinations": [name]}], slack={"bot_token": None}, **named(hook)
-    )
+    pager = desk.pager(routes=[{"destinations": [name]}], slack={"bot_token": None}, **named(hook))
     monkeypatch.setattr(SampleResults, "evidence", evidence)
     pager.step()
     desk.clock.now += 60.0
