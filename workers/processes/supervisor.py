@@ -60,8 +60,8 @@ def supervise(
 
     `hear` gets every line of progress, and an empty one a few times per second; what it raises
     kills the process and is raised. When `must_stop` turns true, after the deadline, or when it
-    makes no progress, the process gets SIGTERM, and SIGKILL when the grace is over; after a silence
-    SIGKILL at once.
+    makes no progress, the process alone gets SIGTERM, and its group SIGKILL when the grace is over;
+    after a silence SIGKILL at once.
     """
     process = subprocess.Popen(
         command,
@@ -108,7 +108,8 @@ def _until_it_ends(
         stopping = stopping or must_stop()
         if asked is None and (why or stopping):
             asked = now
-            os.killpg(process.pid, signal.SIGTERM)
+            # Not its children: it would take their end for a failure of the checkpoint.
+            process.send_signal(signal.SIGTERM)
         elif asked is not None and now > asked + limits.grace:
             os.killpg(process.pid, signal.SIGKILL)
         elif now > heard + limits.silence:

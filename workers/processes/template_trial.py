@@ -7,6 +7,7 @@ not from running for ever; so it is tried on a short chat in a process of its ow
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ CPU_SECONDS, WALL_SECONDS = 2, 120.0
 MEMORY_BYTES = 2 * 2**30
 LONGEST_CHARACTERS = 1_000_000
 _TOO_LONG, _TOO_LARGE, _TOO_OFTEN = 3, 4, 5
+_OUT_OF_TIME = (-signal.SIGKILL, -signal.SIGXCPU)
+"""How the kernel ends who is over RLIMIT_CPU."""
 _CHAT = [
     {"role": "user", "content": "Hello."},
     {"role": "assistant", "content": "Hello."},
@@ -30,7 +33,8 @@ _CHAT = [
 def try_templates(checkpoint: Path) -> None:
     """Raises CheckpointRefusedError when a template takes too long or writes too much.
 
-    A template that refuses this chat, or has an error, is left to the stages.
+    A template that refuses this chat, or has an error, is left to the stages. Raises RuntimeError
+    when the trial was ended by another signal: that says nothing of the template.
     """
     command = [sys.executable, "-m", "workers.processes.template_trial", str(checkpoint)]
     try:
@@ -42,12 +46,17 @@ def try_templates(checkpoint: Path) -> None:
             timeout=WALL_SECONDS,
         ).returncode
     except subprocess.TimeoutExpired:
-        code = -1
-    if code < 0 or code in (_TOO_LONG, _TOO_LARGE, _TOO_OFTEN):
-        what = "runs on" if code < 0 or code == _TOO_OFTEN else "writes without end"
+        code = _TOO_OFTEN
+    if code in (*_OUT_OF_TIME, _TOO_LONG, _TOO_LARGE, _TOO_OFTEN):
+        what = "writes without end" if code in (_TOO_LONG, _TOO_LARGE) else "runs on"
         raise CheckpointRefusedError(
             f"{checkpoint}: its chat template {what} for a chat of three short messages; correct "
             "chat_template.jinja or chat_template of tokenizer_config.json"
+        )
+    if code < 0:
+        raise RuntimeError(
+            f"{checkpoint}: the trial of its chat template was ended by "
+            f"{signal.Signals(-code).name}, which is not known to be the template's doing"
         )
 
 

@@ -122,7 +122,7 @@ def test_they_end_with_who_started_them_even_while_they_start(sent: int, tmp_pat
     )
     assert starter.stdout is not None and starter.stdout.readline() == "begins\n"
     until(lambda: len(parts_of(tmp_path)) == 2)
-    os.killpg(starter.pid, sent)  # as the supervisor of a check does
+    os.killpg(starter.pid, sent)
     code = starter.wait(timeout=120)
     until(lambda: parts_of(tmp_path) == [])
     if sent == signal.SIGTERM:

@@ -1,5 +1,6 @@
 """Chat templates that run on or write without end are refused; all others are left alone."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,14 @@ def test_named_templates_of_the_tokenizer_are_tried_too(tmp_path: Path) -> None:
     edit_json(path / "tokenizer_config.json", chat_template=named)
     with pytest.raises(CheckpointRefusedError, match="runs on"):
         try_templates(path)
+
+
+def test_a_trial_that_somebody_ended_says_nothing_of_the_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = tmp_path / "python"
+    ended.write_text("#!/bin/sh\nkill -TERM $$\n")
+    ended.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(ended))
+    with pytest.raises(RuntimeError, match="ended by SIGTERM"):
+        try_templates(write_checkpoint(tmp_path / "push"))
