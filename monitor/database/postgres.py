@@ -2,7 +2,8 @@
 
 Transactions take one lock for all of latentwatch when they begin, so they run one after the other
 as on SQLite: what was read can't change before it is written, and the audit log is one chain. Who
-holds a transaction open and does nothing is thrown out after IDLE_SECONDS.
+holds a transaction open and does nothing is thrown out after IDLE_SECONDS. A connection whose other
+end is gone without a word fails after SILENT_SECONDS, long before a lease has run out.
 """
 
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 IDLE_SECONDS = 60.0
+SILENT_SECONDS = 20
+"""Until what was sent has to be acknowledged by the other host; its kernel does, however busy the
+server is."""
 _LOCK = 0x6C77_0001
 
 
@@ -42,6 +46,9 @@ def _engine(url: URL, connect_seconds: int, **timeouts: float) -> Engine:
         connect_args={
             "connect_timeout": connect_seconds,
             "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": SILENT_SECONDS * 1000,  # by itself the kernel tries for 15 minutes
             "application_name": "latentwatch",
             "options": " ".join(options),
         },

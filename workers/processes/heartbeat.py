@@ -40,8 +40,8 @@ class Heartbeat:
     """Renews the lease by `renew` from a thread of its own, for as long as the block runs.
 
     It is also the progress of the work: stages and steps are noted in the row, and every step
-    raises LeaseLostError once another process has taken the work over, and CancelledError once
-    somebody has asked for it to be cancelled.
+    raises LeaseLostError once another process has taken the work over, or may have since the lease
+    could not be renewed in time, and CancelledError once somebody has asked for it to be cancelled.
     """
 
     def __init__(
@@ -111,26 +111,28 @@ class Heartbeat:
             self._beat()
 
     def _beat(self) -> None:
+        asked_at = time.monotonic()
         try:
             with self._sessions.begin() as session:
                 readings = self._readings and self._readings._replace(moved_at=self._moved_at)
                 told = Told(self._stage, self._step, readings)
                 cancel_reason = self._renew(session, self._clock(), told)
-            self._kept_at = time.monotonic()
+            self._kept_at = asked_at
             if cancel_reason is not None:
                 self._end = CancelledError(f"cancelled: {cancel_reason}")
         except LeaseLostError as error:
             self._end = error
         except SQLAlchemyError as error:
             # The lease outlives several beats, so the next one may still be in time.
-            if time.monotonic() - self._kept_at > LEASE_SECONDS:
-                self._end = LeaseLostError("the database was away for longer than the lease")
             logger.warning("a lease could not be renewed: %s", in_words(error))
 
     def raise_if_ended(self) -> None:
         """Raises LeaseLostError or CancelledError when this process has to stop."""
         if self._end is not None:
             raise self._end
+        # Here, since a beat may hang in a connection that is dead.
+        if time.monotonic() - self._kept_at > LEASE_SECONDS:
+            raise LeaseLostError("the lease could not be renewed in time: the database was away")
 
 
 def renewal_of(diff_id: int, fence: int) -> Renew:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import socket
 import sqlite3
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from monitor.lineage.trust import verify_audit
 from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.database.schemas import at_revision
+from tests.services import new_database
 
 
 def _open_and_write(url: str, name: str) -> None:
@@ -224,3 +226,13 @@ def test_digests_of_before_it_was_noted_when_they_are_of_use_are_not_taken_again
     stat = FileStat("old", 5, 1, 2, 3)
     cache.put(Path("/new"), stat, FileDigests("cd", ()))
     assert cache.get(Path("/old"), stat) == FileDigests("ab", ())
+
+
+def test_a_connection_whose_other_end_is_gone_fails_while_a_lease_still_runs(postgres: str) -> None:
+    with open_database(new_database(postgres))() as session:
+        connection = session.connection().connection.driver_connection
+        assert connection is not None
+        with socket.socket(fileno=os.dup(connection.fileno())) as used:
+            options = (socket.TCP_USER_TIMEOUT, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            set_to = [used.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+    assert set_to == [20_000, 10, 3]
