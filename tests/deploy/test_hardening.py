@@ -13,7 +13,7 @@ from tests.deploy.deployed import UNITS, Pod, containers, directives, pods, unit
 from tests.services import program
 
 EGRESS = {
-    "watch": {53, 5432, 443},
+    "watch": {53, 5432, 6379, 443},
     "reconcile": {53, 5432, 6379},
     "alerts": {53, 5432, 443},
     "exporter": {53, 5432, 6379},

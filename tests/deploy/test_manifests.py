@@ -78,7 +78,7 @@ def test_what_is_served_is_found_by_its_service_and_probed(overlay: str) -> None
     assert values["LATENTWATCH_WEBHOOKS__PORT"] == str(watch["ports"][0]["containerPort"])
 
 
-def test_the_autoscaler_follows_what_is_queued_and_what_runs() -> None:
+def test_the_autoscaler_follows_what_is_queued_and_what_runs(tmp_path: Path) -> None:
     (scaled,) = [one for one in rendered("gpu-keda") if one["kind"] == "ScaledObject"]
     (worker,) = [
         one
@@ -89,7 +89,56 @@ def test_the_autoscaler_follows_what_is_queued_and_what_runs() -> None:
     assert scaled["metadata"]["namespace"] == worker["metadata"]["namespace"]
     assert "replicas" not in worker["spec"]
     (trigger,) = scaled["spec"]["triggers"]
-    assert 'state=~"queued|running"' in trigger["metadata"]["query"]
+    assert trigger["metadata"]["ignoreNullValues"] == "false"  # else a lost exporter ends them all
+    jobs = [_counts("jobs", state, f"{n}") for state, n in (("queued", 1), ("running", 2))]
+    questions = [_counts("questions", state, f"{n}") for state, n in (("queued", 4), ("done", 8))]
+    cases: list[tuple[list[dict[str, str]], list[float]]]
+    cases = [(jobs + questions, [7.0]), (jobs, [3.0]), (questions, []), ([], [])]
+    written = {
+        "tests": [
+            {
+                "input_series": series,
+                "promql_expr_test": [
+                    {
+                        "expr": trigger["metadata"]["query"],
+                        "eval_time": "1m",
+                        "exp_samples": [{"labels": "{}", "value": one} for one in wanted],
+                    }
+                ],
+            }
+            for series, wanted in cases
+        ]
+    }
+    (tmp_path / "query.yml").write_text(yaml.safe_dump(written))
+    done = subprocess.run(
+        [program("promtool", "prometheus"), "test", "rules", tmp_path / "query.yml"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _counts(metric: str, state: str, value: str) -> dict[str, str]:
+    return {"series": f'latentwatch_{metric}{{state="{state}"}}', "values": f"{value}x5"}
+
+
+def test_a_worker_with_a_gpu_says_which_and_its_liveness_asks_after_its_name() -> None:
+    for overlay in OVERLAYS:
+        (worker,) = pods(overlay)["worker"]["containers"]
+        asked = worker["livenessProbe"]["exec"]["command"]
+        wanted = ["--gpu", "0"] if "nvidia.com/gpu" in worker["resources"]["limits"] else []
+        assert (worker["args"][3:], asked[3:]) == (wanted, wanted), overlay
+    assert "--gpu" in (DEPLOY / "slurm/worker.sbatch").read_text()
+
+
+def test_what_a_worker_leaves_behind_is_reaped() -> None:
+    image = (DEPLOY / "images/worker.Dockerfile").read_text()
+    assert 'ENTRYPOINT ["tini", "--", "latentwatch"]' in image
+    composed = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())["services"]
+    assert {n: s["init"] for n, s in composed.items() if n.startswith("worker")} == {
+        "worker-cpu": False,
+        "worker-gpu": False,
+    }
 
 
 def test_workers_may_save_their_training_before_they_are_killed() -> None:
