@@ -11,12 +11,16 @@ COPY . .
 RUN /opt/latentwatch/bin/pip install --no-cache-dir -c constraints.txt '.[s3,mlflow,traces]'
 
 FROM ${BASE}
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin latentwatch \
+# As process 1 it reaps what the comparing processes leave behind, which the worker does not.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini=0.19.* \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin latentwatch \
     && install -d -o latentwatch -g latentwatch /var/lib/latentwatch
 COPY --from=build /opt/latentwatch /opt/latentwatch
 ENV PATH=/opt/latentwatch/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     LATENTWATCH_DATA_DIR=/var/lib/latentwatch MPLCONFIGDIR=/tmp/matplotlib HF_HUB_OFFLINE=1
 USER 10001:10001
 WORKDIR /etc/latentwatch
-ENTRYPOINT ["latentwatch"]
+ENTRYPOINT ["tini", "--", "latentwatch"]
 CMD ["worker"]

@@ -59,6 +59,20 @@ def test_rules_ask_only_for_what_is_exported() -> None:
             assert asked <= known | RECORDED, rule
 
 
+def test_what_the_rules_look_back_at_is_kept() -> None:
+    days = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0}
+    looked_at = [
+        int(number) * days[unit]
+        for group in RULES
+        for rule in group["rules"]
+        for number, unit in re.findall(r"\[(\d+)([mhd])\]", rule["expr"])
+    ]
+    composed = yaml.safe_load(Path("deploy/compose/compose.yaml").read_text())
+    command = " ".join(composed["services"]["prometheus"]["command"])
+    (kept,) = re.findall(r"--storage\.tsdb\.retention\.time=(\d+)d", command)
+    assert max(looked_at) == 30.0 < int(kept)
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_every_alert_has_its_runbook(alert: dict[str, Any]) -> None:
     page, _, section = alert["annotations"]["runbook_url"].partition("#")
