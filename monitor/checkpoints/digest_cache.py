@@ -1,19 +1,25 @@
 """Remembers digests of files in the database, so that an unchanged file is read only once.
 
-What was of no use for long is dropped whenever something is added: it only has to be read again.
+What was of no use for long is dropped whenever something is added: it only has to be read again. So
+does a file while the database is away, which fails nobody.
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.checkpoints.identity import FileDigests, TensorDigest
+from monitor.database.opening import in_words
 from monitor.database.schema import FileDigest
 from monitor.sources.source import FileStat
+
+logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 90 * 86_400.0
 """Digests that nobody asked for in this time are dropped."""
@@ -31,6 +37,13 @@ class DatabaseDigestCache:
 
     def get(self, path: Path, stat: FileStat) -> FileDigests | None:
         """The digests of the file at `path` if it has not changed since, else None."""
+        try:
+            return self._found(path, stat)
+        except SQLAlchemyError as error:
+            logger.warning("%s: whether its digests are known: %s", path, in_words(error))
+            return None
+
+    def _found(self, path: Path, stat: FileStat) -> FileDigests | None:
         now = self._clock()
         with self._sessions.begin() as session:
             row = session.get(FileDigest, str(path))
@@ -59,6 +72,9 @@ class DatabaseDigestCache:
             tensors=json.dumps(digests.tensors),
             asked_at=now,
         )
-        with self._sessions.begin() as session:
-            session.execute(delete(FileDigest).where(FileDigest.asked_at < now - KEPT_SECONDS))
-            session.merge(row)
+        try:
+            with self._sessions.begin() as session:
+                session.execute(delete(FileDigest).where(FileDigest.asked_at < now - KEPT_SECONDS))
+                session.merge(row)
+        except SQLAlchemyError as error:
+            logger.warning("%s: its digests are not kept: %s", path, in_words(error))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
 from monitor.checkpoints.digest_cache import KEPT_SECONDS, NOTED_SECONDS, DatabaseDigestCache
 from monitor.checkpoints.identity import FileDigests, TensorDigest
@@ -75,3 +75,16 @@ def test_the_oldest_are_found_by_an_index(sessions: Sessions) -> None:
             plan = "EXPLAIN DELETE FROM file_digests WHERE asked_at < 5"
         told = session.connection().exec_driver_sql(plan).all()
     assert "ix_file_digests_asked_at" in str(told)
+
+
+@BOTH_DATABASES
+def test_without_the_database_files_are_read_again_and_nothing_fails(
+    sessions: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = DatabaseDigestCache(sessions)
+    with sessions.begin() as session:
+        session.execute(text("DROP TABLE file_digests"))
+    cache.put(Path("/a"), STAT, DIGESTS)
+    assert cache.get(Path("/a"), STAT) is None
+    assert "/a: its digests are not kept: the database can't be used" in caplog.text
+    assert "/a: whether its digests are known: the database can't be used" in caplog.text
