@@ -89,13 +89,20 @@ def _check_disk(candidate: Checkpoint, settings: Settings) -> None:
     width = read_json_object(candidate.path / CONFIG)["hidden_size"]
     needed = int(_least_positions(settings) * position_bytes(width))
     place = settings.data_dir / "activations"
-    kept = sum(entry.stat().st_size for entry in place.glob("*.safetensors"))
+    kept = sum(_bytes_of(entry) for entry in place.glob("*.safetensors"))
     there = shutil.disk_usage(_existing(place)).free + kept
     if there < needed <= settings.cache_bytes:
         raise RoomError(
             f"disk: the candidate's activations take {needed:,} bytes at least, and {place} can "
             f"have {there:,}; free some space, move data_dir, or lower recipe.tokens"
         )
+
+
+def _bytes_of(entry: Path) -> int:
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:  # another comparison has dropped it
+        return 0
 
 
 def _least_positions(settings: Settings) -> float:

@@ -80,6 +80,9 @@ def test_activations_that_the_disk_cannot_hold_are_refused(
 ) -> None:
     base, wide = write_checkpoint(tmp_path / "base"), write_checkpoint(tmp_path / "wide", 1)
     large = settings.model_copy(update={"cache_bytes": 1 << 62})
+    (settings.data_dir / "activations").mkdir(parents=True)
+    dropped = settings.data_dir / "activations" / "listed.safetensors"
+    dropped.symlink_to(tmp_path / "and gone")  # as when another comparison makes room
     refuse_what_cannot_fit(job(base, wide), large)
     edit_json(wide / "config.json", hidden_size=10**12)
     refuse_what_cannot_fit(job(base, wide), settings)  # more than the cache takes, so never kept
