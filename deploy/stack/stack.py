@@ -69,7 +69,6 @@ class Stack:
     ) -> None:
         self._ending.set()
         self._tender.join()
-        self._stop()
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """That of the service `name`, as it runs now."""
@@ -105,6 +104,14 @@ class Stack:
             )
 
     def _tend(self) -> None:
+        try:
+            self._start_again()
+        finally:
+            # What this thread has started is told to stop when it ends: it has to outlive the rest.
+            self._ending.wait()
+            self._stop()
+
+    def _start_again(self) -> None:
         ended: dict[str, float] = {}
         while not self._ending.wait(TEND_SECONDS):
             for name, process in self._processes.items():

@@ -39,6 +39,18 @@ if name == "watch":
 listening = [socket.create_server(("127.0.0.1", int(port))) for port in ports]
 time.sleep(60)
 """
+LEAVING = """
+import signal, socket, sys, threading
+from pathlib import Path
+name, needed, own = sys.argv[1:]
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+listening = socket.create_server(("127.0.0.1", int(own)))
+stop.wait()
+if name == "client":
+    with socket.socket() as probe:
+        Path("last").write_text(str(probe.connect_ex(("127.0.0.1", int(needed)))))
+"""
 KILLED = """
 import sys, time
 from pathlib import Path
@@ -204,6 +216,29 @@ def test_what_always_ends_is_left_after_some_tries(
         with pytest.raises(CompositionError, match="server has ended 5 times in a row"):
             stack.raise_if_lost()
     assert sum("has ended with 1" in one for one in told) == 5
+
+
+def test_what_was_started_again_still_ends_after_those_that_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_module, "TEND_SECONDS", 0.01)
+    monkeypatch.setattr(stack_module, "AGAIN_SECONDS", 0.01)
+    server = service(free_port())
+    client = service(free_port(), after=["server"], name="client")
+    needed = str(*server.ports.values())
+
+    def program(one: Prepared, directory: Path) -> Started:
+        arguments = [str(one), needed, *map(str, one.ports.values())]
+        return Started([sys.executable, "-c", LEAVING, *arguments], {}, directory, None)
+
+    monkeypatch.setattr(stack_module, "program_of", program)
+    with Stack([server, client], tmp_path, print) as stack:
+        first = stack.process("server")
+        until(lambda: is_taken(*client.ports.values()))
+        first.kill()
+        first.wait()
+        until(lambda: stack.process("server") is not first and is_taken(int(needed)))
+    assert (tmp_path / "last").read_text() == "0"  # the client's connection to the server
 
 
 def test_servers_end_with_a_stack_that_is_killed_and_the_lock_with_them(tmp_path: Path) -> None:
