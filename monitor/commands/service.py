@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Annotated
 
+import redis
 import typer
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,7 @@ from monitor.jobs.health import Process, what_ails
 from monitor.jobs.outbox import QUEUES
 from monitor.jobs.status import status_of
 from monitor.lineage.lookup import find_line, find_version
+from monitor.metrics.broker import read_broker
 from monitor.owner import this_user
 from monitor.terminal.status import status_data, status_view
 
@@ -90,17 +92,24 @@ def healthy(
 ) -> None:
     """Ask whether a process does its work, by what it has written. Exit code: 0 yes, 1 no.
 
-    While the database is away nothing can be said against the process, and to start it again would
-    not help: 0.
+    While the database is away nothing can be said against the process, nor against a worker while
+    the broker is, since it can't sign in; to start it again would not help: 0.
     """
     settings = settings_of(config, data_dir)
     lines = [line.name for line in settings.lines]
     try:
         with read_database(settings.database_url)() as session:
-            ails = what_ails(session, process, name or default_name(gpu), lines, time.time())
+            asked = session, process, name or default_name(gpu), lines, time.time()
+            ails = what_ails(*asked, alone=settings.broker.url is None)
     except (DatabaseError, SQLAlchemyError) as error:
         report(f"{process}: can't be asked: {in_words(error)}")
         return
+    if ails is not None and process == "worker":
+        try:
+            list(read_broker(settings.broker))
+        except (redis.RedisError, OSError) as error:
+            report(f"{process}: {ails}, while the broker can't be asked: {error}")
+            return
     if ails is not None:
         report(f"{process}: {ails}")
         raise typer.Exit(1)

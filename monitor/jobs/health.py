@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from alerts.wording import duration
 from monitor.database.schema import Diff, DiffState, Lease, Line, WorkerRow
 from monitor.jobs.leader import PAGER, RECONCILER
+from monitor.jobs.leases import held
 from monitor.jobs.readings import Readings
 from monitor.jobs.roster import SILENT_AFTER_SECONDS
 
@@ -24,15 +25,16 @@ LEADERS = {"reconcile": RECONCILER, "alerts": PAGER}
 
 
 def what_ails(
-    session: Session, process: Process, name: str, lines: Sequence[str], now: float
+    session: Session, process: Process, name: str, lines: Sequence[str], now: float, *, alone: bool
 ) -> str | None:
     """Why the process counts as dead or hung at the time `now`; None where it does its work.
 
-    `name` tells workers apart, `lines` are those that have to be watched. Of processes of which one
-    leads, all are well while any does.
+    `name` tells workers apart, `lines` are those that have to be watched; with `alone` the watch
+    has no workers, and compares in between. Of processes of which one leads, all are well while any
+    does.
     """
     if process == "watch":
-        return _unwatched(session, lines, now)
+        return None if alone and held(session, now) else _unwatched(session, lines, now)
     if process == "worker":
         worker = session.get(WorkerRow, name)
         if worker is None:
@@ -48,8 +50,8 @@ def what_ails(
 
 
 def _compares(session: Session, name: str, now: float) -> bool:
-    """Whether a diff of the worker `name` has a lease: it goes on while the broker is away, when
-    nobody can sign in."""
+    """Whether a diff of the worker `name` has a lease: who only hangs in waiting for messages is
+    not ended in the middle of it."""
     leased = select(Diff.readings).where(
         Diff.state == DiffState.RUNNING, Diff.lease_until > now, Diff.readings.is_not(None)
     )

@@ -7,10 +7,10 @@ epoch.
 
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from monitor.database.schema import Claimable
+from monitor.database.schema import Claimable, Diff, Question
 from monitor.errors import LeaseLostError
 from monitor.jobs.outbox import LONGEST_WAIT_SECONDS
 from monitor.moments import doubled, has_come_sql
@@ -81,6 +81,15 @@ def write(
     if written is None:
         name = kind.__name__.lower()
         raise LeaseLostError(f"{name} {row_id}: another process has taken it over")
+
+
+def held(session: Session, now: float) -> int:
+    """How many diffs and questions are worked on under a lease that is renewed."""
+    counts = (
+        select(func.count()).select_from(kind).where(kind.state == RUNNING, kind.lease_until > now)
+        for kind in (Diff, Question)
+    )
+    return sum(session.scalars(count).one() for count in counts)
 
 
 def wait_after(attempt: int) -> float:

@@ -110,7 +110,13 @@ _METRICS = (
         ("limit",),
         "How long a try may run, and how long it may stay still, before it is ended.",
     ),
-    Metric("workers_alive", "gauge", ("queue",), "Workers that have told of themselves lately."),
+    Metric(
+        "workers_alive",
+        "gauge",
+        ("queue",),
+        "Workers that have told of themselves lately; missing without a broker.",
+    ),
+    Metric("claims_held", "gauge", (), "Diffs and questions that somebody is at work on."),
     Metric(
         "host_clock_ahead_seconds",
         "gauge",
@@ -148,7 +154,8 @@ _METRICS = (
         "outbox_oldest_pending_seconds",
         "gauge",
         (),
-        "How long the oldest due message has not been sent; 0 where none is due.",
+        "How long the oldest due message has not been sent; 0 where none is due, missing without a "
+        "broker.",
     ),
     Metric("alerts", "gauge", ("state", "severity"), "Alerts that wait for a reviewer."),
     Metric(

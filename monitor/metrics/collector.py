@@ -41,6 +41,7 @@ class DatabaseCollector(Collector):
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings, self._clock = settings, clock
+        self._has_broker = settings.broker.url is not None
         self._ended, self._answers, self._unreadable = Ended(), Answers(), Unreadable()
         self._asked, self._newest = Asked(), Newest()
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class DatabaseCollector(Collector):
         yield Reading("build", (metadata.version("latentwatch"),), 1)
         parts: dict[str, Callable[[Session], Iterable[Reading | Spread]]] = {
             "versions": lambda session: read_versions(session, self._settings.lines, now),
-            "jobs": lambda session: read_jobs(session, now),
+            "jobs": lambda session: read_jobs(session, now, self._has_broker),
             "running": lambda session: read_running(session, self._settings.broker, now),
             "alerts": lambda session: read_alerts(session, self._settings.alerts.routes, now),
             "questions": lambda session: self._asked.read(session, now),

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
 from monitor.database.schema import Diff, DiffState, HostClock, Outgoing, WorkerRow
+from monitor.jobs.leases import held
 from monitor.jobs.outbox import CPU, QUEUES, queue_of
 from monitor.jobs.roster import SILENT_AFTER_SECONDS
 from monitor.metrics.reading import Distribution, Reading, Spread
@@ -18,11 +19,12 @@ DUE_SINCE = case((Diff.not_before > Diff.queued_at, Diff.not_before), else_=Diff
 MOST_STAGES = 40
 """Stages that are told apart; what a verdict names beyond is told as OTHER."""
 OTHER = "other"
+BY_QUEUE = ("job_duration_seconds", "job_turnaround_seconds")
 
 
-def read_jobs(session: Session, now: float) -> Iterator[Reading]:
-    """Diffs by state, what is due, who is at work and by which clocks, and what the outbox has not
-    sent."""
+def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Reading]:
+    """Diffs by state, what is due and worked on, and by which clocks; with a broker also who has
+    signed in, and what the outbox has not sent."""
     counts: Counter[tuple[str, str]] = Counter()
     attempts: Counter[str] = Counter()  # by the fence: the number of a try begins anew
     for probe_only, state, number, tries in session.execute(
@@ -32,15 +34,10 @@ def read_jobs(session: Session, now: float) -> Iterator[Reading]:
     ):
         counts[queue_of(probe_only), state] += number
         attempts[queue_of(probe_only)] += tries or 0
-    alive: Counter[str] = Counter()
-    seen = select(WorkerRow.queues).where(WorkerRow.seen_at >= now - SILENT_AFTER_SECONDS)
-    for queues in session.scalars(seen):
-        alive.update(queues.split(","))
     for queue in QUEUES:
         for state in DiffState:
             yield Reading("jobs", (queue, state), counts[queue, state])
         yield Reading("job_attempts", (queue,), attempts[queue])
-        yield Reading("workers_alive", (queue,), alive[queue])
         since = session.scalar(
             select(func.min(DUE_SINCE)).where(
                 Diff.state == DiffState.QUEUED,
@@ -49,8 +46,20 @@ def read_jobs(session: Session, now: float) -> Iterator[Reading]:
             )
         )
         yield Reading("job_oldest_due_seconds", (queue,), 0.0 if since is None else now - since)
+    yield Reading("claims_held", (), held(session, now))
     for clock in session.scalars(select(HostClock).order_by(HostClock.host)):
         yield Reading("host_clock_ahead_seconds", (clock.host,), clock.ahead)
+    if has_broker:
+        yield from _workers(session, now)
+
+
+def _workers(session: Session, now: float) -> Iterator[Reading]:
+    alive: Counter[str] = Counter()
+    seen = select(WorkerRow.queues).where(WorkerRow.seen_at >= now - SILENT_AFTER_SECONDS)
+    for queues in session.scalars(seen):
+        alive.update(queues.split(","))
+    for queue in QUEUES:
+        yield Reading("workers_alive", (queue,), alive[queue])
     pending = session.scalar(
         select(func.min(DUE_SINCE))
         .join(Outgoing, Outgoing.diff_id == Diff.id)
@@ -70,7 +79,8 @@ class Ended:
     def __init__(self) -> None:
         self._read: set[int] = set()
         self._stages = {OTHER}
-        self._spreads: dict[tuple[str, str], Distribution] = {}
+        # From 0 on: where none has ended yet, a rule sees that none does.
+        self._spreads = {(name, queue): Distribution() for name in BY_QUEUE for queue in QUEUES}
 
     def read(self, session: Session) -> Iterator[Spread]:
         """How long the diffs took, in all and by stage."""

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 from typer.testing import CliRunner
 
@@ -26,7 +27,12 @@ from tests.services import program
 @BOTH_DATABASES
 def test_a_filled_database_shows_every_metric_and_no_other(scrape: Scrape) -> None:
     shown = {f.name.removeprefix(PREFIX): f for f in scrape.families}
-    of_a_broker = {"queue_length", "queue_unacked"}
+    of_a_broker = {
+        "queue_length",
+        "queue_unacked",
+        "workers_alive",
+        "outbox_oldest_pending_seconds",
+    }
     assert shown.keys() == METRICS.keys() - of_a_broker
     for name, family in shown.items():
         assert family.type == METRICS[name].kind, name
@@ -48,8 +54,7 @@ def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
     assert value("job_attempts_total", queue="gpu") == 3
     assert value("job_oldest_due_seconds", queue="gpu") == 900
     assert value("job_oldest_due_seconds", queue="cpu") == 0
-    assert value("outbox_oldest_pending_seconds") == 900
-    assert value("workers_alive", queue="gpu") == 1
+    assert value("claims_held") == 1
     assert value("line_calibration_age_seconds", line="assistant") == DAY
     assert value("job_turnaround_seconds_count", queue="gpu") == 2
     assert value("job_turnaround_seconds_sum", queue="gpu") == 2 * 490
@@ -58,6 +63,24 @@ def test_the_figures_are_those_of_the_database(scrape: Scrape) -> None:
     flagged = samples.flagged()
     took = sum(flagged.timings.values()) + sum(samples.passed().timings.values())
     assert value("job_duration_seconds_sum", queue="gpu") == pytest.approx(took)
+
+
+def test_of_a_queue_where_nothing_has_ended_the_zero_is_told(scrape: Scrape) -> None:
+    assert scrape.value("job_turnaround_seconds_count", queue="cpu") == 0
+    assert scrape.value("job_duration_seconds_count", queue="cpu") == 0
+
+
+def test_workers_and_their_messages_are_told_of_where_there_is_a_broker(
+    filled: Settings, clock: Clock
+) -> None:
+    broker = filled.broker.model_copy(update={"url": SecretStr("redis://127.0.0.1:9/0")})
+    exporter = serve_metrics(filled.model_copy(update={"broker": broker}), "127.0.0.1", 0, clock)
+    try:
+        found = Scrape(exporter.port)
+    finally:
+        exporter.close()
+    assert found.value("outbox_oldest_pending_seconds") == 900
+    assert found.value("workers_alive", queue="gpu") == 1
 
 
 def test_the_newest_versions_are_named_with_their_moments(scrape: Scrape) -> None:
