@@ -1,7 +1,7 @@
 """From what the stages found to the evidence that the report draws."""
 
 from alerts.deciding.measured import MeasuredBehaviour
-from alerts.pages.evidence import Controls, Evidence, FeatureExamples, ForkShown, ItemScore
+from alerts.evidence import Controls, Evidence, FeatureExamples, ForkShown, ItemScore
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.wording import number
 from workers.across import across_caveats

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from alerts.evidence import Evidence
 from alerts.json_file import read_json
-from alerts.pages.evidence import Evidence
 from alerts.pages.history import Release
 from alerts.slack.message import build_message
 from alerts.verdict import Verdict, to_json

@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import quote
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.settings import Settings
 from workers.keeping.kept_outcomes import evidence_of

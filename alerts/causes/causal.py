@@ -15,7 +15,7 @@ from alerts.causes.mediation import Mediation, Mediator, Trial
 from alerts.causes.random_directions import ControlStates
 from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
 from alerts.deciding.measured import CausalEvidence
-from alerts.pages.evidence import DoseResponse
+from alerts.evidence import DoseResponse
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.verdict import FeatureEffect, SeedMediation

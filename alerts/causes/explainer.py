@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerts.chat_endpoint import EndpointError, Message
-from alerts.pages.evidence import HighlightedExample
+from alerts.evidence import HighlightedExample
 from alerts.plain_text import clip, one_line
 
 LONGEST = 240

@@ -1,6 +1,6 @@
 """Sentences about the controls: accuracy on neutral facts, refusals, length of answers."""
 
-from alerts.pages.evidence import Controls
+from alerts.evidence import Controls
 from alerts.wording import number, percent
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.deciding import behaviour_reasons, cause_reasons, control_reasons
 from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour
-from alerts.pages.evidence import Controls
+from alerts.evidence import Controls
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.verdict import Feature, Outcome, OwnWords, Severity
 

@@ -1,7 +1,7 @@
 """What a reviewer is told where the evidence beside a verdict can't be shown."""
 
 from alerts import wording
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 
 NOT_HERE = (

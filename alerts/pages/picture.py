@@ -8,7 +8,7 @@ import io
 import matplotlib
 from matplotlib.figure import Figure
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.pages.plots import draw_dose, draw_shifts
 from alerts.pages.svg import ROLES, STYLE
 from alerts.plain_text import one_line

@@ -11,7 +11,7 @@ from typing import Literal
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from alerts.pages.evidence import DoseResponse, ItemScore, PatchPoint, TrainingRun
+from alerts.evidence import DoseResponse, ItemScore, PatchPoint, TrainingRun
 from alerts.pages.svg import ROLES, WIDTH, blank, styled, to_svg
 from alerts.plain_text import one_line
 from alerts.verdict import Behaviour

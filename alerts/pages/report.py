@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from alerts import wording
+from alerts.evidence import Evidence, ItemScore
 from alerts.pages import plots
-from alerts.pages.evidence import Evidence, ItemScore
 from alerts.pages.history import Release, moving_behaviours, names_of
 from alerts.pages.history_plot import history_plot
 from alerts.pages.templating import TEMPLATES, difference

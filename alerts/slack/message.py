@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock
 from alerts import wording
 from alerts.alert import Alert
 from alerts.alert_title import alert_title
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.pages.missing_evidence import action_without_answers
 from alerts.routing import Examples, GroupId
 from alerts.slack import sections

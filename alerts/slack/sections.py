@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, SectionBlock
 
 from alerts import wording
-from alerts.pages.evidence import Answer, DoseResponse, Evidence
+from alerts.evidence import Answer, DoseResponse, Evidence
 from alerts.routing import Examples
 from alerts.seen_before_in_words import seen_before
 from alerts.slack.text import code, literal

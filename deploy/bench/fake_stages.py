@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Outcome as Word
 from alerts.verdict import RecipeSummary, Verdict
 from monitor.checkpoints.checkpoint import inspect_checkpoint

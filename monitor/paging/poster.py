@@ -24,8 +24,8 @@ from alerts.channel import (
     RefusedError,
     UnclearError,
 )
+from alerts.evidence import Evidence
 from alerts.pace import Pace
-from alerts.pages.evidence import Evidence
 from alerts.pages.missing_evidence import NOT_HERE, is_missing
 from alerts.routing import by_channel, mentions_of
 from alerts.slack.message import build_message

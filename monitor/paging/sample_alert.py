@@ -8,7 +8,7 @@ from importlib import resources
 from alerts.alert import Alert, Finding, Measured, Replaced, begin, step
 from alerts.channel import Posting
 from alerts.destinations.notice import Notice, Told
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.pages.picture import evidence_picture
 from alerts.slack.channel import SlackChannel
 from alerts.slack.message import build_message

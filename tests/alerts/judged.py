@@ -5,7 +5,7 @@ from typing import Any
 
 from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour
 from alerts.deciding.policy import Decision, Policy, decide, default_policy
-from alerts.pages.evidence import Controls
+from alerts.evidence import Controls
 from alerts.verdict import Feature, OwnWords
 
 POLICY = default_policy()

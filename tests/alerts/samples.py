@@ -4,7 +4,7 @@ import math
 import random
 from typing import Any
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 
 HOSTILE = (

@@ -1,7 +1,7 @@
 """The number beside an interval is that of the items on which it rests."""
 
 from alerts.deciding.measured import behaviour_row
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
 from alerts.slack.message import build_message

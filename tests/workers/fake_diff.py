@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import EarlierVersion
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alerts.pages.evidence import Evidence, HighlightedExample
+from alerts.evidence import Evidence, HighlightedExample
 from monitor.settings.explainer import ExplainerSettings
 from tests.alerts import samples
 from tests.alerts.chat_server import Answer, ChatServer, chat_server, says

@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from alerts.evidence import Evidence
 from alerts.json_file import read_json
-from alerts.pages.evidence import Evidence
 from alerts.pages.history import Release
 from alerts.verdict import Verdict
 from monitor.lineage.history import earlier_verdicts

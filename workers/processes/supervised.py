@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 from sqlalchemy import select
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.database.schema import Diff
 from monitor.errors import LeaseLostError

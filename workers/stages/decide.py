@@ -5,7 +5,7 @@ from importlib import metadata
 from alerts.deciding.calibration import AgedCalibration, Standing, calibrated, standing
 from alerts.deciding.measured import behaviour_row
 from alerts.deciding.policy import Decision, decide, is_flagged
-from alerts.pages.evidence import ControlReading, Controls
+from alerts.evidence import ControlReading, Controls
 from alerts.verdict import RecipeSummary, Verdict
 from dfc.engines.device import native_device
 from dfc.engines.precision import native_dtype

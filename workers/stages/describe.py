@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from alerts.causes.feature_label import FeatureFacts, feature_label
-from alerts.pages.evidence import HighlightedExample
+from alerts.evidence import HighlightedExample
 from dfc.crosscoder.form import form_of
 from dfc.engines.engine import Activations, Engine
 from dfc.screening import describe

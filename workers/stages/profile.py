@@ -5,7 +5,7 @@ Between two architectures no state can be exchanged; then the depth is fixed bef
 
 from pathlib import Path
 
-from alerts.pages.evidence import PatchPoint
+from alerts.evidence import PatchPoint
 from dfc.crosscoder.config import Form
 from dfc.crosscoder.form import form_of, relative_layer
 from dfc.engines.engine import ScoreRow

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.pages.evidence import Answer
+from alerts.evidence import Answer
 from alerts.probes.suite import Suite
 from dfc.engines.engine import Edit, Engine, FeatureBank
 from workers.context import Context

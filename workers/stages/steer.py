@@ -10,7 +10,7 @@ from alerts.causes.causal import CausalPlan, SeedFeatures, measure_causes
 from alerts.causes.random_directions import ControlStates
 from alerts.causes.reach import ReachPlan, measure_reach
 from alerts.deciding.measured import CausalEvidence
-from alerts.pages.evidence import DoseResponse
+from alerts.evidence import DoseResponse
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.verdict import FeatureEffect, Reach
 from dfc.corpus import encode_corpus

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.pages.evidence import TrainingRun
+from alerts.evidence import TrainingRun
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.form import form_of
 from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train

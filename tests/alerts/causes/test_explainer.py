@@ -4,7 +4,7 @@ import pytest
 
 from alerts.causes.explainer import explained, question
 from alerts.chat_endpoint import EndpointError
-from alerts.pages.evidence import HighlightedExample
+from alerts.evidence import HighlightedExample
 
 
 def example(tokens: str, own: list[float], other: list[float] | None = None) -> HighlightedExample:

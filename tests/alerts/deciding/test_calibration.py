@@ -16,7 +16,7 @@ from alerts.deciding.calibration import (
 from alerts.deciding.measured import MeasuredBehaviour, behaviour_row
 from alerts.deciding.nulls import ScoreNulls
 from alerts.deciding.policy import decide, default_policy, is_flagged
-from alerts.pages.evidence import ControlReading, Controls
+from alerts.evidence import ControlReading, Controls
 from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
 from alerts.slack.message import build_message

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from alerts.deciding.measured import MeasuredBehaviour
 from alerts.deciding.policy import Decision, is_flagged, policy_of
-from alerts.pages.evidence import Controls
+from alerts.evidence import Controls
 from alerts.verdict import Feature
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, controls, judge
 from tests.alerts.samples import feature

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.pages.history import Against, Release, moving_behaviours
 from alerts.pages.report import render_report
 from alerts.verdict import Verdict

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.pages.report import render_report, write_report
 from alerts.verdict import Verdict
 from tests.alerts import samples

@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackObjectFormationError
 
 from alerts.alert import Finding, Measured, begin
 from alerts.destinations.notice import Notice
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack.text import code, literal, render_text
 from alerts.verdict import Verdict

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict, to_json
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, Workspace

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from monitor.database.schema import AlertMessage, AlertRow, Version
 from monitor.paging import courier

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import select, update
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from deploy.fake_slack.faults import Fault, Kind
 from monitor.database.schema import AlertMessage, Diff
 from monitor.paging import poster

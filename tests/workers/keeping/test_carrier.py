@@ -13,7 +13,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from alerts.pages.evidence import Evidence
+from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 from deploy.bench.fake_stages import STEPS, Moment, compare_in_moments, trained, undisturbed
 from monitor.database.opening import open_database

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from alerts.pages.evidence import DoseResponse, Evidence, HighlightedExample, TrainingRun
+from alerts.evidence import DoseResponse, Evidence, HighlightedExample, TrainingRun
 from tests.alerts import samples
 
 
