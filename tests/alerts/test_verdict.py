@@ -34,6 +34,7 @@ BEHAVIOUR: dict[str, Any] = {
     "mediated_five_high": 0.5,
     "n_steered": 24,
     "mediated_by_seed": [{"best": 0.1, "five": 0.4, "all": None, "control_p95": 0.08}],
+    "n_unscored": 2,
 }
 DOCUMENT: dict[str, Any] = {
     "schema": "latentwatch.verdict/1",
@@ -119,7 +120,7 @@ LATER = {
     *("calibrated_threshold", "threshold_source"),
     *("calibration", "calibration_caveat", "dtype"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
-    *("seen_before", "earlier", "addition_control_p95"),
+    *("seen_before", "earlier", "n_unscored", "addition_control_p95"),
 }
 """Keys that verdicts had not from the start: stored ones without them are still read."""
 KEYS = [
