@@ -128,7 +128,7 @@ def test_a_worker_with_a_gpu_says_which_and_its_liveness_asks_after_its_name() -
         asked = worker["livenessProbe"]["exec"]["command"]
         wanted = ["--gpu", "0"] if "nvidia.com/gpu" in worker["resources"]["limits"] else []
         assert (worker["args"][3:], asked[3:]) == (wanted, wanted), overlay
-    assert "--gpu" in (DEPLOY / "slurm/worker.sbatch").read_text()
+    assert '--gpu "${CUDA_VISIBLE_DEVICES:-0}"' in (DEPLOY / "slurm/worker.sbatch").read_text()
 
 
 def test_what_a_worker_leaves_behind_is_reaped() -> None:

@@ -4,6 +4,8 @@ Counted after `causal`, `mediation` and `reach` of `alerts.causes`, for features
 to be tried.
 """
 
+from typing import NamedTuple
+
 from workers.cost.diff import PlannedDiff
 from workers.cost.plan import EFFORT
 from workers.cost.shape import Shape
@@ -25,16 +27,33 @@ def steer(diff: PlannedDiff) -> Work:
     return Work().plus(*causes, *reach)
 
 
-def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
-    seeds, best = len(diff.recipe.seeds), EFFORT.best
-    selection = suite.part(min(EFFORT.selection_items, suite.items / 2))
-    report = suite.part(min(EFFORT.report_items, suite.items / 2))
+class Readings(NamedTuple):
+    """How often the texts of one suite are read from the layer, once they are captured."""
+
+    selection: int
+    report: int
+    text: int
+    """Half of the neutral text."""
+
+
+def readings(seeds: int) -> Readings:
+    """In both models together: an edit of the base costs what one of the candidate does."""
+    best = EFFORT.best
     tried = sum(EFFORT.pool - taken for taken in range(best))
-    of_selection = 1 + seeds * tried + best * EFFORT.strengths
     doses = EFFORT.doses * (1 + EFFORT.dose_controls)
     singly = 2 * best - 1  # the first one's ablation is known by then
-    of_report = 2 + seeds * (4 + EFFORT.controls) + singly + EFFORT.controls + doses
-    of_text = seeds * (best + 3) + best * (1 + EFFORT.strengths) - 1 + EFFORT.doses
+    controls = (seeds + 2) * EFFORT.controls  # of the sets, of the best one, of its addition
+    return Readings(
+        selection=seeds * tried + best * EFFORT.strengths,
+        report=1 + seeds * 4 + singly + controls + doses,
+        text=seeds * (best + 3) + best * (1 + EFFORT.strengths) - 1 + EFFORT.doses,
+    )
+
+
+def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
+    selection = suite.part(min(EFFORT.selection_items, suite.items / 2))
+    report = suite.part(min(EFFORT.report_items, suite.items / 2))
+    again = readings(len(diff.recipe.seeds))
     captured = [
         below(diff, model, part).plus(above(diff, model, part))
         for model in diff.models
@@ -42,9 +61,9 @@ def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
     ]
     return Work().plus(
         *captured,
-        above(diff, diff.candidate, selection).times(of_selection),
-        above(diff, diff.candidate, report).times(of_report),
-        above(diff, diff.candidate, text).times(of_text),
+        above(diff, diff.candidate, selection).times(again.selection),
+        above(diff, diff.candidate, report).times(again.report),
+        above(diff, diff.candidate, text).times(again.text),
     )
 
 
