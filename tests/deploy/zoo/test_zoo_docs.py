@@ -1,5 +1,6 @@
 """The tables and the plot on the zoo, from hand-made rows."""
 
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from deploy.bench.picture import page_colours
 from deploy.bench.zoo.figures import Causes, Row
 from deploy.bench.zoo.report import keep_report
+from deploy.bench.zoo.tables import page
 
 MADE_BY = {"base_digest": "a" * 64, "recipe_digest": "b" * 64}
 MEASURED = Causes(ceiling=0.8, best=0.2, five=0.4, every=0.6, control=0.1, nll_rise=-0.02)
@@ -119,6 +121,11 @@ def test_the_limits_stand_where_a_benign_update_of_the_tuning_half_was_checked(
     keep_report(tmp_path / "more", tmp_path / "zoo.svg", rows, [], MADE_BY)
     page = (tmp_path / "more" / "zoo.md").read_text(encoding="utf-8")
     assert heading in page and "| sycophancy | +0.10 |" in page
+
+
+def test_the_page_of_the_docs_is_that_of_the_kept_results() -> None:
+    kept = json.loads(Path("docs/benchmarks/zoo.json").read_text(encoding="utf-8"))
+    assert Path("docs/benchmarks/zoo.md").read_text(encoding="utf-8") == page(kept)
 
 
 def test_every_measured_part_is_a_bar_as_long_as_it_is(picture: ET.Element) -> None:
