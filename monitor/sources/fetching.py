@@ -81,6 +81,12 @@ def open_place(line_name: str, locator: str, pace: Pace = unhurried) -> Path:
     return open_one(line_name, locator, pace)
 
 
+def stays(line: LineSettings, locator: str) -> bool:
+    """Whether what lay at `locator` can be opened though no look shows it any more: a commit of the
+    repository of `line`, of which only the newest are shown."""
+    return line.hub is not None and f"hf:{line.hub.repo}@" in locator
+
+
 def is_remote(locator: str) -> bool:
     """Whether the files of `locator` are not on this machine's file system."""
     return not locator.startswith("/")

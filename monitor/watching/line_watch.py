@@ -10,14 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database.opening import in_words
-from monitor.database.schema import Line, Version
+from monitor.database.schema import Line, Trust, Version
 from monitor.errors import LatentwatchError
 from monitor.jobs.clocks import note_clock
 from monitor.lineage.lookup import last_observations
 from monitor.owner import host_of, this_process
 from monitor.settings import Settings
 from monitor.settings.lines import LineSettings
-from monitor.sources.fetching import source_of
+from monitor.sources.fetching import source_of, stays
 from monitor.sources.source import Fate, Observation, Place, Seen
 from monitor.watching.admission import admit, rule_of
 from monitor.watching.backlog import skip_oldest
@@ -33,6 +33,9 @@ from monitor.watching.sightings import fates, last_observation, let_go, put_off
 from monitor.watching.watch import Complete, Event, State, pending, step, untold
 
 logger = logging.getLogger(__name__)
+
+_OPEN = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.FLAGGED)
+"""States that a comparison may still change."""
 
 
 class Worker(Protocol):
@@ -138,9 +141,11 @@ class LineWatch:
                 let_go(session, ensure_line(session, self.settings.name, now), gone)
 
     def queue(self, recipe_digest: str, retry_after: float) -> None:
-        """Queue what has to be compared of what lay there at the last look, and note what keeps it
-        from being queued. What failed is due again `retry_after` seconds after its first failure
-        (`monitor.watching.pairing`)."""
+        """Queue what has to be compared of `present`, and note what keeps it from being queued.
+
+        What failed is due again `retry_after` seconds after its first failure
+        (`monitor.watching.pairing`).
+        """
         if self.problem is not None:
             return
         self._queue(recipe_digest, retry_after, self._around.clock())
@@ -185,7 +190,11 @@ class LineWatch:
             self._around.report(f"{self.settings.name}: {sentence}")
 
     def present(self, session: Session) -> Iterator[Version | None]:
-        """The versions that lay there at the last look; None for a push that is none."""
+        """The versions that lay there at the last look; None for a push that is none.
+
+        Also those that are not settled and can still be opened where they were seen, though the
+        source shows newer ones instead: else nobody would come back to them.
+        """
         line = session.scalar(select(Line).filter_by(name=self.settings.name))
         if line is None:
             return
@@ -196,6 +205,11 @@ class LineWatch:
             last = seen.get(place)
             version_id = None if last is None else last.version_id
             yield None if version_id is None else known[version_id]
+        for place, last in seen.items():
+            if last.version_id is not None and place not in self.state:
+                version = known[last.version_id]
+                if version.state in _OPEN and stays(self.settings, last.locator):
+                    yield version
 
     @contextmanager
     def _problems(self) -> Iterator[None]:

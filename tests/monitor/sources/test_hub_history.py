@@ -7,14 +7,17 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from deploy.bench.made_up import write_checkpoint
-from monitor.database.schema import Observation
+from monitor.database.schema import Diff, Observation
+from monitor.jobs import diff_endings
 from monitor.sources.source import Fate
 from monitor.watching.admission import admit_named
 from monitor.watching.line_watch import LineWatch
+from monitor.watching.rounds import RETRY_SECONDS
 from monitor.watching.sightings import fates
 from tests.fakes.hub import FakeHub, Fault
 from tests.monitor.conftest import Sessions
 from tests.monitor.sources.hub_line import DAY, hub_line, name_of, push
+from tests.monitor.watching.standin import RECIPE, StandInWorker
 from tests.monitor.watching.watched import WatchedLine
 
 
@@ -217,3 +220,56 @@ def test_a_failure_that_lasts_takes_one_row(
     assert line.count(Observation) == seen
     row = line.rows()[name_of(sha)]
     assert row.seen_at == since and "download stopped at" in str(row.reason)
+
+
+def test_what_was_registered_before_a_restart_is_queued_though_newer_commits_hide_it(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    line.watch()
+    shas = [push(hub, tmp_path / "pushed", seed, (1 + seed) * DAY) for seed in (1, 2, 3)]
+    LineWatch(line.settings.lines[0], line.settings, line.around).look()  # and its process ends
+    assert [line.states()[name_of(sha)] for sha in shas] == ["new"] * 3
+    assert line.watch() == 0
+    assert [line.states()[name_of(sha)] for sha in shas] == ["passed"] * 3
+
+
+def test_a_comparison_that_failed_is_tried_again_though_newer_commits_hide_it(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    class Failing(StandInWorker):
+        def run(self, diff: Diff) -> None:
+            with self.sessions.begin() as session:
+                diff_endings.fail(session, diff.id, diff.fence, "no space left", line.clock.now)
+
+    line.watch()
+    works, line.worker = line.worker, Failing(line.sessions, line.settings)
+    line.worker.clock = works.clock
+    older = push(hub, tmp_path / "pushed", 1, 2 * DAY)
+    assert line.watch() == 3
+    line.worker = works
+    newer = push(hub, tmp_path / "pushed", 2, 3 * DAY)
+
+    def round_of_another_process() -> None:
+        watch = LineWatch(line.settings.lines[0], line.settings, line.around)
+        watch.look()
+        watch.queue(RECIPE, RETRY_SECONDS)
+        line.worker.run_queued()
+
+    round_of_another_process()
+    assert [line.states()[name_of(sha)] for sha in (older, newer)] == ["undecided", "passed"]
+    line.clock.now += RETRY_SECONDS
+    round_of_another_process()
+    assert line.states()[name_of(older)] == "passed"
+
+
+def test_what_is_undecided_counts_though_newer_commits_hide_it(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    line.configure(hub={"repo": hub.repo, "refs": ["main", "v*", "odd*"], "commits": 1})
+    hub.tags["odd-2"] = push(hub, tmp_path / "pushed", 1, 2 * DAY)
+    hub.branches["main"] = hub.tags["v1.0"]
+    assert line.watch() == 3
+    del hub.tags["odd-2"]
+    push(hub, tmp_path / "pushed", 2, 3 * DAY)
+    assert line.watch() == 3
+    assert "undecided" in line.states().values()
