@@ -8,7 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from monitor.announce import MARKER, announce
-from monitor.errors import CheckpointRefusedError
+from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.watching.webhooks import generic
 
 logger = logging.getLogger(__name__)
@@ -35,5 +35,5 @@ class AnnounceCallback(TrainerCallback):
         saved = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         try:
             announce(saved, marker=self._marker, url=self._url, secret=self._secret)
-        except (CheckpointRefusedError, OSError) as error:
+        except (CheckpointRefusedError, SourceError, OSError) as error:
             logger.error("%s", error)

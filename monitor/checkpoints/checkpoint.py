@@ -65,14 +65,14 @@ class Checkpoint:
 def inspect_checkpoint(path: Path, listing: Listing | None = None) -> Checkpoint:
     """The checkpoint in the directory `path`, whose files are `listing` if that is known.
 
-    Raises CheckpointRefusedError with the file, the reason and the remedy.
+    Raises CheckpointRefusedError with the file, the reason and the remedy, and SourceError where it
+    can't be read now.
     """
     if listing is None:
         if not path.is_dir():
             raise CheckpointRefusedError("is not a directory")
         listing = list_directory(path)
-    if listing.problem is not None:
-        raise CheckpointRefusedError(listing.problem)
+    listing.raise_problem()
     names = {file.path for file in listing.files}
     config, shape = read_description(path, names)
     weights = read_weight_files(path, names)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from monitor.checkpoints.checkpoint import Checkpoint, inspect_checkpoint
 from monitor.checkpoints.safetensors_header import Header
+from monitor.checkpoints.unreadable import unreadable
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError
 from monitor.pace import DIGESTED, Pace, unhurried
 from monitor.sources.directory import list_directory
@@ -63,7 +64,8 @@ def identify(
 ) -> Identity:
     """The identity of `checkpoint`, read from its files at `pace`, or from `cache`.
 
-    Raises CheckpointRefusedError when its files change while they are read.
+    Raises CheckpointRefusedError when its files change while they are read, and SourceError where
+    they can't be read now.
     """
     headers = {file.name: file.header for file in checkpoint.weights}
     manifest: list[dict[str, Any]] = []
@@ -81,7 +83,10 @@ def identify(
         tensors.extend(digests.tensors)
         before += stat.size
     # Links were judged when the listing was made; here only a change matters.
-    if list_directory(checkpoint.path, root=Path("/")).files != checkpoint.listing.files:
+    now = list_directory(checkpoint.path, root=Path("/"))
+    if now.unread:
+        now.raise_problem()
+    if now.files != checkpoint.listing.files:
         raise CheckpointRefusedError("still being written: its files changed while they were read")
     return Identity(
         content=_digest(manifest),
@@ -117,7 +122,7 @@ def digest_file(
                 _feed(chunk, whole)
                 tell(stream.tell())
     except OSError as error:
-        raise CheckpointRefusedError(f"{path.name}: can't be read ({error.strerror})") from error
+        raise unreadable(path, error) from error
     return FileDigests(whole.hexdigest(), tuple(tensors))
 
 

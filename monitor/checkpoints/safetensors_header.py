@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from monitor.checkpoints.strict_json import parse_json_object
+from monitor.checkpoints.unreadable import unreadable
 from monitor.errors import CheckpointRefusedError
 
 MAX_HEADER_BYTES = 32_000_000
@@ -42,7 +43,8 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """The header of the file `path`. Raises CheckpointRefusedError when it doesn't fit the file."""
+    """The header of the file `path`. Raises CheckpointRefusedError when it doesn't fit the file,
+    and SourceError where it can't be read now."""
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -53,7 +55,7 @@ def read_header(path: Path) -> Header:
                 raise _refusal(path, f"claims a header of {length:,} bytes in {size:,}")
             content = stream.read(length)
     except OSError as error:
-        raise CheckpointRefusedError(f"{path.name}: can't be read ({error.strerror})") from error
+        raise unreadable(path, error) from error
     entries = parse_json_object(content, path.name)
     entries.pop("__metadata__", None)
     begin = 8 + length

@@ -4,18 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from monitor.checkpoints.unreadable import unreadable
 from monitor.errors import CheckpointRefusedError
 
 MAX_BYTES = 100 * 2**20
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in the file `path`. Raises CheckpointRefusedError that names the file."""
+    """The object in the file `path`. Raises CheckpointRefusedError that names the file, and
+    SourceError where it can't be read now."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise CheckpointRefusedError(f"{path.name}: can't be read ({error.strerror})") from error
+        raise unreadable(path, error) from error
     if len(content) > MAX_BYTES:
         raise CheckpointRefusedError(f"{path.name}: is larger than {MAX_BYTES >> 20} MiB")
     return parse_json_object(content, path.name)

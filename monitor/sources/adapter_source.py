@@ -26,7 +26,15 @@ from monitor.settings.sources import AdaptersOfLine
 from monitor.sources.directory import list_directory
 from monitor.sources.downloads import DownloadCache, downloaded
 from monitor.sources.remote_file import RemoteFile
-from monitor.sources.source import NOTHING_SEEN, FileStat, Listing, Observation, Seen, Source
+from monitor.sources.source import (
+    NOTHING_SEEN,
+    FileStat,
+    Listing,
+    Observation,
+    Place,
+    Seen,
+    Source,
+)
 
 BASE = "base"
 """The name under which the base is seen."""
@@ -53,7 +61,7 @@ class AdapterSource:
             for place, fate in seen.items()
         }
         found = [Observation(BASE, str(self._base), listing)]
-        return found + [self._shown(one, listing) for one in self._source.scan(own)]
+        return found + [self._shown(one, listing, seen) for one in self._source.scan(own)]
 
     def open(self, locator: str) -> AbstractContextManager[Path]:
         """The files of a push; of an adapter, the base with the adapter merged in."""
@@ -63,19 +71,18 @@ class AdapterSource:
             return self._source.open(locator)
         return self._merged(locator)
 
-    def _shown(self, seen: Observation, base: Listing) -> Observation:
-        if seen.name == BASE:
+    def _shown(self, one: Observation, base: Listing, seen: Seen) -> Observation:
+        if one.name == BASE:
             problem = f"{BASE!r} is the name of the base of this line's adapters; rename the push"
-            return replace(seen, listing=Listing((), problem), endorsed_by=None)
-        if not is_adapter({file.path for file in seen.listing.files}):
-            return seen
-        known = repr((seen.fingerprint or seen.listing.files, base.files, self._names))
+            return replace(one, listing=Listing((), problem), endorsed_by=None)
+        place = Place(one.name, f"{_SCHEME}{one.locator}")
+        # What can't be listed now is what it was.
+        was_one = one.listing.unread and place in seen
+        if not was_one and not is_adapter({file.path for file in one.listing.files}):
+            return one
+        known = repr((one.fingerprint or one.listing.files, base.files, self._names))
         return Observation(
-            seen.name,
-            f"{_SCHEME}{seen.locator}",
-            seen.listing,
-            hashlib.sha256(known.encode()).hexdigest(),
-            seen.endorsed_by,
+            *place, one.listing, hashlib.sha256(known.encode()).hexdigest(), one.endorsed_by
         )
 
     @contextmanager
@@ -96,8 +103,7 @@ class AdapterSource:
 def _files(base: Checkpoint, own: Path) -> dict[RemoteFile, Path | None]:
     """The files of the merged checkpoint, and where they are copied from; None for merged ones."""
     listing = list_directory(own, root=Path("/"))
-    if listing.problem is not None:
-        raise CheckpointRefusedError(listing.problem)
+    listing.raise_problem()
     beside = {file.path: (file, own / file.path) for file in listing.files}
     weights = {file.name for file in base.weights}
     # Who loads the adapter takes the tokenizer and the template that lie beside it.

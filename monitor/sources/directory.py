@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from monitor.checkpoints.unreadable import is_of_the_push
 from monitor.errors import SourceError
 from monitor.sources.source import NOTHING_SEEN, FileStat, Listing, Observation, Seen
 
@@ -69,7 +70,8 @@ def list_directory(path: Path, root: Path | None = None) -> Listing:
     except FileNotFoundError:
         return Listing((), "is not there, or files disappear while they are listed")
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        return Listing((), f"can't be listed: {error}")
+        unread = isinstance(error, OSError) and not is_of_the_push(error)
+        return Listing((), f"can't be listed: {error}", unread)
     return Listing(tuple(files))
 
 

@@ -90,9 +90,13 @@ class MlflowSource:
             problem = f"its status at MLflow is {version.status}, not READY"
             return Observation(number, locator, Listing((), problem))
         try:
-            artifacts = self._artifacts(client, version)
+            with self._explained():
+                artifacts = self._artifacts(client, version)
         except CheckpointRefusedError as error:
             return Observation(number, locator, Listing((), str(error)))
+        except SourceError as error:  # of this version alone: the registry answers
+            problem = f"version {number}: its artifacts can't be listed: {error}"
+            return Observation(number, locator, Listing((), problem, unread=True))
         listing = listing_of(artifacts.files, version.creation_timestamp / 1e3)
         return Observation(number, locator, listing, fingerprint(artifacts.files))
 

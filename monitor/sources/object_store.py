@@ -81,7 +81,11 @@ class ObjectSource:
 
     def _at_rest(self, names: list[str], seen: Seen) -> set[str]:
         """The versions that this look takes for what they were when they were last listed."""
-        listed = {name: self._listed[name] for name in names if name in self._listed}
+        listed = {
+            name: self._listed[name]
+            for name in names
+            if name in self._listed and not self._listed[name].observation.listing.unread
+        }
         known = [name for name, one in listed.items() if seen.get(one.place()) is Fate.VERSION]
         known.sort(key=lambda name: listed[name].observation.listing.newest(), reverse=True)
         older = sorted(known[NEWEST:], key=lambda name: listed[name].look)
@@ -93,7 +97,10 @@ class ObjectSource:
             problem = "its name holds characters that can't be shown; rename it"
             shown = ascii(name)[1:-1]
             return Observation(shown, f"{self._line.url}/{shown}", Listing((), problem))
-        objects = client.objects(locator)
+        try:
+            objects = client.objects(locator)
+        except SourceError as error:  # of this push alone: the names were listed
+            return Observation(name, locator, Listing((), str(error), unread=True))
         if len(objects) > MAX_FILES:
             return Observation(name, locator, Listing((), _too_many()))
         files = [one.file(locator) for one in objects]

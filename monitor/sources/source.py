@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from monitor.errors import CheckpointRefusedError, SourceError
+
 
 class FileStat(NamedTuple):
     """One file of a push, as the file system describes it."""
@@ -27,6 +29,14 @@ class Listing:
     files: tuple[FileStat, ...]
     problem: str | None = None
     """Why this push can't be read whatever else it holds; the files may be incomplete then."""
+    unread: bool = False
+    """The problem says nothing about the push: it could not be listed now, and a later look may."""
+
+    def raise_problem(self) -> None:
+        """Raise what the problem is, if there is one: CheckpointRefusedError, or SourceError where
+        the push could not be listed now."""
+        if self.problem is not None:
+            raise (SourceError if self.unread else CheckpointRefusedError)(self.problem)
 
     def newest(self) -> float:
         """When the newest file was modified, in seconds since the epoch; 0 without files."""

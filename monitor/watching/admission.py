@@ -34,9 +34,11 @@ def admit(
 ) -> str | None:
     """Register or refuse the push of `event`; a sentence about it when there is any news.
 
-    Raises SourceError, and records nothing, when its files can't be fetched now.
+    Raises SourceError, and records nothing, when its files can't be listed, fetched or read now.
     """
     seen = event.observation
+    if seen.listing.unread:
+        seen.listing.raise_problem()
     try:
         if not isinstance(event, Complete):
             raise CheckpointRefusedError(event.reason)

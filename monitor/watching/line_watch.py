@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database.opening import in_words
 from monitor.database.schema import Line, Trust, Version
-from monitor.errors import LatentwatchError
+from monitor.errors import LatentwatchError, SourceError
 from monitor.jobs.clocks import note_clock
 from monitor.lineage.lookup import last_observations
 from monitor.owner import host_of, this_process
@@ -124,7 +124,7 @@ class LineWatch:
             if self.failures.get(seen.name) != news:
                 self.failures[seen.name] = news
                 self._around.report(news)
-            if not isinstance(event, Complete):
+            if not isinstance(event, Complete) and not isinstance(error, SourceError):
                 raise
             with self._around.sessions.begin() as session:
                 line = ensure_line(session, self.settings.name, now)

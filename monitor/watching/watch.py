@@ -13,6 +13,8 @@ class Known(NamedTuple):
     sight: Sight
     told: Ready | NotReady | None
     """What the last event about these files said."""
+    fingerprint: str | None = None
+    """What the place said about them then: what is merged into a base changes with the base."""
 
 
 class Complete(NamedTuple):
@@ -48,14 +50,18 @@ def step(
         before = state.get(place)
         sight = look(before.sight if before else None, observation.listing, now)
         found = readiness(sight, rule, now)
-        told = before.told if before and before.sight.listing == sight.listing else None
+        same = before is not None and (before.sight.listing, before.fingerprint) == (
+            sight.listing,
+            observation.fingerprint,
+        )
+        told = before.told if before is not None and same else None
         if found != told:
             events.append(
                 Complete(observation)
                 if isinstance(found, Ready)
                 else Incomplete(observation, found.reason, found.settling)
             )
-        known[place] = Known(sight, found)
+        known[place] = Known(sight, found, observation.fingerprint)
     return known, events
 
 

@@ -21,6 +21,7 @@ from monitor.errors import SettingsError
 from monitor.settings import load_settings
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
+from monitor.watching.line_watch import LineWatch
 from tests.edits import edit_json
 from tests.fakes.hub import fake_hub
 from tests.monitor.conftest import Sessions
@@ -103,6 +104,22 @@ def test_the_merged_weights_are_those_of_peft(
         assert torch.allclose(weight, wanted, rtol=step, atol=step * float(wanted.abs().max()))
         changed += not torch.equal(weight, before[name].float())
     assert changed == 8
+
+
+def test_adapters_are_taken_in_once_their_base_is_complete(
+    line: WatchedLine, adapt: Callable[..., Path], base: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own base"
+    shutil.copytree(base, own)
+    late = (own / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    adapt("good-2")
+    line.configure(adapters={"base": own, "names": [NAME]})
+    watch = LineWatch(line.settings.lines[0], line.settings, line.around)
+    watch.look()
+    assert "tokenizer.json: is not there" in str(line.rows()["good-2"].reason)
+    late.rename(own / "tokenizer.json")
+    watch.look()
+    assert line.states() == {"base": "new", "good-2": "new"}
 
 
 def load(path: Path) -> dict[str, torch.Tensor]:

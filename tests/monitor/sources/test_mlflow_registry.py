@@ -131,6 +131,22 @@ def test_a_model_that_is_made_again_gives_the_same_number_to_another_version(
     assert old.content_digest in digests and len(digests) == 3
 
 
+def test_a_version_whose_artifacts_cannot_be_listed_keeps_nobody_from_the_others(
+    line: MlflowWatch, log: Log, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    line.configure(trusted=log(0))
+    client.create_model_version(line.model, "s3://nobody-may-read-this/m")
+    log(1)
+    for _ in range(2):
+        assert line.watch() == 3
+        assert line.states() == {"1": "trusted", "2": "undecided", "3": "passed"}
+    reason = str(line.rows()["2"].reason)
+    assert "not taken in yet: version 2: its artifacts can't be listed: MLflow" in reason
+
+
 def test_what_a_reader_left_that_died_is_dropped_when_room_is_made(tmp_path: Path) -> None:
     cache = DownloadCache(tmp_path, 100)
     left = tmp_path / "scratch" / "left"

@@ -16,6 +16,7 @@ from monitor.errors import CheckpointChangedError, SourceError
 from monitor.settings.lines import LineSettings
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
+from monitor.sources.object_client import ObjectClient
 from tests.monitor.conftest import Sessions
 from tests.monitor.watching.watched import WatchedLine
 
@@ -185,3 +186,29 @@ def test_a_missing_prefix_is_no_empty_line(line: WatchedLine) -> None:
 def test_settings_of_a_store_are_checked(objects: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LineSettings.model_validate({"name": "chat", "objects": objects})
+
+
+def test_a_push_that_cannot_be_listed_keeps_nobody_from_the_others(
+    line: WatchedLine, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("good-2", "good-3", "good-4"), start=1):
+        put(write_checkpoint(tmp_path / name, seed), name)
+        if name == "good-2":
+            assert line.watch() == 0
+    list_objects, seen = ObjectClient.objects, line.count(Observation)
+
+    def fail(client: ObjectClient, locator: str) -> Any:
+        if locator.endswith(("good-2", "good-3")):
+            raise SourceError(f"{locator}: can't be read (503 Slow Down)")
+        return list_objects(client, locator)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectClient, "objects", fail)
+        assert line.watch() == 3
+    assert line.states() == {
+        **dict.fromkeys(("good-2", "good-4"), "passed"),
+        **{"v1": "trusted", "good-3": "undecided"},
+    }
+    assert "not taken in yet" in str(line.rows()["good-3"].reason)
+    assert line.count(Observation) == seen + 2
+    assert line.watch() == 0 and line.states()["good-3"] == "passed"

@@ -1,0 +1,73 @@
+"""What the machine is at fault for is no refusal: it is said, and every look tries again."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.checkpoints.unreadable import unreadable
+from monitor.database.schema import Observation
+from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.sources.directory import list_directory
+from monitor.watching.line_watch import LineWatch
+from tests.monitor.watching.watched import WatchedDirectory
+
+FAULTS = (errno.EIO, errno.ESTALE, errno.EMFILE)
+
+
+def failing(works: Callable[..., Any], code: int, *names: str) -> Callable[..., Any]:
+    """`works`, but for what is below a place of one of `names`."""
+
+    def fail(path: Any, *rest: Any, **others: Any) -> Any:
+        if any(name in str(path) for name in names):
+            raise OSError(code, os.strerror(code))
+        return works(path, *rest, **others)
+
+    return fail
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_file_that_the_machine_could_not_read_is_read_by_the_next_look(
+    watched: WatchedDirectory, monkeypatch: pytest.MonkeyPatch, code: int, file: str
+) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    line = LineWatch(watched.settings.lines[0], watched.settings, watched.around)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing(Path.open, code, f"good-2/{file}"))
+        line.look()
+    row = watched.rows()["good-2"]
+    assert (row.state, row.digest) == ("undecided", None)
+    assert f"not taken in yet: {watched.directory}/good-2/{file}: can't be read now" in str(
+        row.reason
+    )
+    line.look()
+    assert watched.states() == {"v1": "new", "good-2": "new"}
+
+
+def test_a_version_that_the_machine_can_not_list_stays_what_it_is(
+    watched: WatchedDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    assert watched.watch() == 0
+    seen = watched.count(Observation)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", failing(os.scandir, errno.EIO, "good-2"))
+        assert watched.watch() == 3
+    assert any("good-2 could not be taken in: can't be listed" in said for said in watched.said)
+    assert watched.count(Observation) == seen and watched.watch() == 0
+
+
+def test_what_the_push_is_at_fault_for_is_a_refusal(tmp_path: Path) -> None:
+    for code in (errno.ENOENT, errno.EACCES, errno.ELOOP):
+        error = unreadable(tmp_path / "config.json", OSError(code, os.strerror(code)))
+        assert isinstance(error, CheckpointRefusedError)
+    for code in FAULTS:
+        error = unreadable(tmp_path / "config.json", OSError(code, os.strerror(code)))
+        assert isinstance(error, SourceError)
+    assert not list_directory(tmp_path / "nowhere").unread
