@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Verdict
 from monitor.database.opening import open_database
-from monitor.database.schema import Diff
+from monitor.database.schema import Diff, DiffState
 from monitor.errors import LatentwatchError
 from monitor.jobs.comparison import prepare, result_of
 from monitor.settings import Settings
@@ -20,6 +20,8 @@ from workers.outcome import Outcome, write_outcome
 from workers.processes.supervisor import Ending
 from workers.progress import DiffProgress
 from workers.workplace import COMPARE_COMMAND
+
+POLL_SECONDS = 1.0
 
 
 def check_pair(
@@ -34,7 +36,8 @@ def check_pair(
 ) -> Verdict:
     """The verdict on `candidate` against `baseline`, a path or "trusted" of `line`.
 
-    A comparison that was done before is not repeated. With `out`, verdict, evidence, page and
+    Where the anchor of the line has a say, that is compared too, and it is the worse verdict. A
+    comparison that was done before is not repeated. With `out`, verdict, evidence, page and
     message are written there too. After a crash the verdict is undecided, and the same call tries
     again. Raises a LatentwatchError where nothing can be decided. `command` is of the process that
     compares.
@@ -50,11 +53,32 @@ def check_pair(
     recipe = worker.recipe_digest()
     comparison = prepare(sessions, settings, candidate, baseline, line, recipe, time.time(), take)
     if claim is not None:
-        ended = worker.run(claim)
-        if isinstance(ended, Ending) and (ended.refused or ended.elsewhere):
-            raise LatentwatchError(ended.refused or ended.elsewhere)
+        _run(worker, claim)
+    if comparison.anchored is not None and comparison.anchored.diff_id is not None:
+        second = _claimed(sessions, worker, comparison.anchored.diff_id)
+        if second is not None:
+            _run(worker, second)
     verdict = result_of(sessions, comparison)
     if out is not None:
         evidence = evidence_of(settings, verdict)
         write_outcome(out, Outcome(verdict, evidence))
     return verdict
+
+
+def _run(worker: LocalWorker, claim: Claim) -> None:
+    ended = worker.run(claim)
+    if isinstance(ended, Ending) and (ended.refused or ended.elsewhere):
+        raise LatentwatchError(ended.refused or ended.elsewhere)
+
+
+def _claimed(sessions: sessionmaker[Session], worker: LocalWorker, diff_id: int) -> Claim | None:
+    """The claim of a diff that a worker of the service may have begun meanwhile, for whom this
+    waits; None once it has ended."""
+    while True:
+        with sessions.begin() as session:
+            claim = worker.claim(session, diff_id)
+            if claim is not None:
+                return claim
+            if session.get_one(Diff, diff_id).state != DiffState.RUNNING:
+                return None
+        time.sleep(POLL_SECONDS)

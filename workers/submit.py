@@ -40,7 +40,8 @@ def submit_pair(
         sessions, settings, candidate, baseline, line, workers.recipe_digest(), begun
     )
     told = away = None
-    while comparison.diff_id is not None:
+    left = comparison.parts()
+    while left:
         try:
             workers.run_queued()
             away = None
@@ -52,13 +53,16 @@ def submit_pair(
                 )
             away = error
         with sessions() as session:
-            diff = session.get_one(Diff, comparison.diff_id)
+            diff = session.get_one(Diff, left[0].diff_id)
         where = diff.state if diff.stage is None else f"{diff.state}: {diff.stage}"
+        if left[0] is comparison.anchored:
+            where = f"with the anchor: {where}"
         if where != told:
             report(f"{candidate.name}: {where}")
             told = where
         if diff.state not in (DiffState.QUEUED, DiffState.RUNNING):
-            break
+            del left[0]
+            continue
         if time.time() - begun > wait_seconds:
             report(f"{candidate.name}: not decided within {duration(wait_seconds)}; it goes on")
             break

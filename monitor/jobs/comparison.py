@@ -3,7 +3,7 @@
 Nothing is registered before both have turned out to be complete and safe.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Checkpoint, Outcome, RecipeSummary, Verdict
 from monitor.checkpoints.checkpoint import inspect_checkpoint
-from monitor.database.schema import Diff, DiffState
+from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.errors import CancelledError, CheckpointRefusedError, SettingsError
 from monitor.jobs.diff_queue import queue_diff
 from monitor.lineage.lookup import find_line
@@ -23,7 +23,7 @@ from monitor.sources.directory import list_directory
 from monitor.sources.locate import find_files
 from monitor.watching.admission import admit_named
 from monitor.watching.intake import Push, ensure_line, identify_push, register
-from monitor.watching.pairing import trust_first
+from monitor.watching.pairing import pinned_anchor, trust_first
 
 TRUSTED = "trusted"
 """The baseline that is not a path but the trusted version of a line."""
@@ -38,6 +38,13 @@ class Comparison(NamedTuple):
     recipe_digest: str
     diff_id: int | None
     """None where both have the same content, so that there is nothing to compare."""
+    anchored: "Comparison | None" = None
+    """The comparison of the same candidate with the anchor of its line, where that decides too."""
+
+    def parts(self) -> "list[Comparison]":
+        """This one, and the one with the anchor; without those that have nothing to compare."""
+        both = (self, self.anchored)
+        return [one for one in both if one is not None and one.diff_id is not None]
 
     def verdict(self, outcome: Outcome, reason: str) -> Verdict:
         """A verdict for which nothing was measured."""
@@ -69,8 +76,10 @@ def prepare(
 ) -> Comparison:
     """Queue the comparison of `candidate` with `baseline`, a path or "trusted".
 
-    `take` is called in the transaction that queues it: what is claimed there no worker that waits
-    for messages can have claimed before.
+    Where that is a trusted version of a watched line with an anchor, the comparison with the anchor
+    is queued with it: the candidate passes by both, as if it had been pushed. `take` is called in
+    the transaction that queues it: what is claimed there no worker that waits for messages can have
+    claimed before.
     Raises a LatentwatchError, and leaves no row behind, when that can't be done.
     """
     if line_name is not None:
@@ -98,18 +107,48 @@ def prepare(
     with sessions.begin() as session:
         line = ensure_line(session, line_name or COMPARISONS, now)
         first, second = (register(session, line, side, now).version for side in (base, push))
+        anchor = _anchor(session, line, settings, first, second)
+        if anchor is not None:  # first: else the version would pass by the other one for a moment
+            comparison = comparison._replace(
+                anchored=comparison._replace(
+                    base=Checkpoint(digest=anchor.content_digest, locator=anchor.locator),
+                    diff_id=queue_diff(session, line, anchor, second, recipe_digest, now).id,
+                )
+            )
         diff = queue_diff(session, line, first, second, recipe_digest, now)
         take(session, diff)
         return comparison._replace(diff_id=diff.id)
 
 
+def _anchor(
+    session: Session, line: Line, settings: Settings, base: Version, candidate: Version
+) -> Version | None:
+    """The anchor with which `candidate` has to be compared besides `base`."""
+    watched = settings.line(line.name)
+    if watched is None or base.state != Trust.TRUSTED:
+        return None
+    anchor = pinned_anchor(session, line, watched)
+    return None if anchor is None or anchor.id in (base.id, candidate.id) else anchor
+
+
 def result_of(sessions: sessionmaker[Session], comparison: Comparison) -> Verdict:
     """The verdict on `comparison` after the worker has run; undecided where there is none.
 
-    Raises CancelledError where it was cancelled, or skipped for newer versions.
+    Of it and the one with the anchor the worse one.
+
+    Raises CancelledError where one was cancelled, or skipped for newer versions.
     """
     if comparison.diff_id is None:
         return comparison.verdict("passed", "Both have the same content: nothing has changed.")
+    return max((_result(sessions, one) for one in comparison.parts()), key=_badness)
+
+
+def _badness(verdict: Verdict) -> tuple[int, bool]:
+    order: Sequence[Outcome] = ("passed", "undecided", "flagged")
+    return order.index(verdict.verdict), verdict.severity == "critical"
+
+
+def _result(sessions: sessionmaker[Session], comparison: Comparison) -> Verdict:
     with sessions() as session:
         diff = session.get_one(Diff, comparison.diff_id)
     if diff.verdict is not None and diff.state == DiffState.DONE:

@@ -67,15 +67,24 @@ def bases(session: Session, line: Line, settings: LineSettings) -> list[Version]
     Raises NoTrustedVersionError, also when the anchor isn't trusted.
     """
     base = trusted_base(session, line)
+    anchor = pinned_anchor(session, line, settings)
+    return [base] if anchor is None or anchor.id == base.id else [base, anchor]
+
+
+def pinned_anchor(session: Session, line: Line, settings: LineSettings) -> Version | None:
+    """The version that the settings pin as the anchor, None where they name none.
+
+    Raises NoTrustedVersionError when it isn't trusted.
+    """
     if settings.anchor is None:
-        return [base]
+        return None
     anchor = find_version(session, line, settings.anchor)
     if anchor.state != Trust.TRUSTED:
         raise NoTrustedVersionError(
             f"line {line.name}: the anchor {anchor.name} is {anchor.state}; trust it, or name "
             "another one in the settings"
         )
-    return [base] if anchor.id == base.id else [base, anchor]
+    return anchor
 
 
 def queue_versions(

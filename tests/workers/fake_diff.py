@@ -5,9 +5,10 @@ stop; hang-* does not even do that, and stuck-* takes none, while its process sa
 killed-* dies as if it were out of memory, and orphans-* leaves a child behind as it does; broken-*
 raises, refused-* can't be compared, deaf-* does not stop, reaching-* tries a port of this host. Of
 wanting-* a stage fails for want of memory, and so does one of shifted-*, after it was flagged; of
-faltering-* one fails the first time. All others pass. filling-* keeps a result of 2 MiB, opening-*
-300 files, growing-* takes all the memory that it gets. Every start is noted in a file beside the
-candidate. What is kept as the features of a version is its name, and the earlier ones are told.
+faltering-* one fails the first time; drifting-* is flagged against a base called anchor. All others
+pass. filling-* keeps a result of 2 MiB, opening-* 300 files, growing-* takes all the memory that it
+gets. Every start is noted in a file beside the candidate. What is kept as the features of a version
+is its name, and the earlier ones are told.
 """
 
 import mmap
@@ -79,6 +80,8 @@ def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) 
     if kind in ("wanting", "shifted"):
         failure = "The stage train failed: OutOfMemoryError: CUDA out of memory. Tried to allocate"
         sample = samples.flagged() if kind == "shifted" else samples.undecided()
+    if kind == "drifting" and job.base.path.name == "anchor":
+        sample = samples.flagged()
     if kind == "faltering" and starts_of(candidate) == 1:
         failure, sample = "The stage train failed: OSError: no such device", samples.undecided()
     verdict = sample.model_copy(

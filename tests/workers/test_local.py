@@ -13,18 +13,22 @@ from pathlib import Path
 import psutil
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from alerts.verdict import Verdict
+from deploy.bench.made_up import write_checkpoint
 from monitor.database.opening import open_database
-from monitor.database.schema import Diff, DiffState, Line
+from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.errors import LatentwatchError
 from monitor.jobs import diff_claims
 from monitor.jobs.diff_endings import PASS_ON_SECONDS
 from monitor.jobs.status import status_of
+from monitor.lineage.trust import move
 from monitor.owner import this_process
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
 from tests.workers.conftest import Silent, changed
+from tests.workers.fake_diff import starts_of
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.check import check_pair
 from workers.claim import Claim
@@ -290,6 +294,40 @@ def test_a_check_says_how_it_ended(pushes: Pushes, tmp_path: Path, settings: Set
         assert len(pushes.starts("killed")) == tries
     with pytest.raises(LatentwatchError, match="no such architecture"):
         checked(settings, tmp_path / "refused", tmp_path / "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "state"),
+    [("good", "passed", "passed"), ("drifting", "flagged", "flagged")],
+)
+def test_a_check_with_the_trusted_version_compares_with_the_anchor_too(
+    tmp_path: Path, name: str, outcome: str, state: str
+) -> None:
+    for seed, push in enumerate(("anchor", "step", name)):
+        write_checkpoint(tmp_path / "chat" / push, seed)
+    line = {"name": "chat", "directory": tmp_path / "chat", "quiet_seconds": 0.0}
+    pinned = {**line, "trusted": "anchor", "anchor": "anchor"}
+    settings = load_settings(data_dir=tmp_path / "data", lines=[pinned])
+
+    def check(push: str) -> str:
+        candidate = tmp_path / "chat" / push
+        return check_pair(
+            candidate, "trusted", "chat", settings, None, silent, print, FAKE_DIFF
+        ).verdict
+
+    def versions(session: Session) -> dict[str, Version]:
+        return {version.name: version for version in session.scalars(select(Version))}
+
+    assert check("step") == "passed"
+    assert starts_of(tmp_path / "chat" / "step") == 1  # the anchor is the trusted version
+    sessions = open_database(settings.database_url)
+    with sessions.begin() as session:
+        step = versions(session)["step"]
+        move(session, step, Trust.TRUSTED, actor="ann", reason="small", now=time.time())
+    assert check(name) == outcome
+    assert starts_of(tmp_path / "chat" / name) == 2
+    with sessions() as session:
+        assert versions(session)[name].state == state
 
 
 def test_unusable_inputs_leave_no_row(pushes: Pushes, tmp_path: Path, settings: Settings) -> None:
