@@ -21,12 +21,12 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from monitor.database.deadline import end_after
 from monitor.database.postgres import connect, connect_reader
 from monitor.database.revisions import migrate, newest_revision, revision_of
 from monitor.database.schema import Base
 from monitor.database.url import parsed_url
 from monitor.errors import DatabaseError, LatentwatchError, NoDatabaseYetError
-from monitor.sources.deadline import end_after
 
 BUSY_SECONDS = 30.0
 
