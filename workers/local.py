@@ -64,9 +64,17 @@ class LocalWorker:
         some time later, in another call. Ctrl-C and SIGTERM have what runs save its work, give it
         back and then do what they do; the second one gives it back at once.
         """
+        while self.run_next():
+            pass
+
+    def run_next(self) -> bool:
+        """As `run_queued`, but only what comes first; False when nothing is due."""
         with self._interrupts.put_off():
-            while (claim := self._claim_after_questions()) is not None:
-                run_claimed(self._place, claim)
+            claim = self._claim_after_questions()
+            if claim is None:
+                return False
+            run_claimed(self._place, claim)
+            return True
 
     def claim(self, session: Session, diff_id: int | None = None) -> Claim | None:
         """Claim what comes first, or the diff `diff_id`, in the caller's transaction; None when

@@ -39,6 +39,11 @@ class RemoteWorker:
             time.sleep(_POLL_SECONDS)
             self._wake()  # what is tried again after a crash
 
+    def run_next(self) -> bool:
+        """Wake workers; it is they who run what is queued. Raises BrokerError as `run_queued`."""
+        self._wake()
+        return False
+
     def _wake(self) -> None:
         relay(self._sessions, lambda message: send(self._app, message), time.time())
 

@@ -49,6 +49,10 @@ class Worker(Protocol):
         """Run all queued diffs."""
         ...
 
+    def run_next(self) -> bool:
+        """Run the diff that comes first; whether there was one to run here."""
+        ...
+
 
 class Around(NamedTuple):
     """Where watching takes place."""

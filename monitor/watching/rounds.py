@@ -50,15 +50,16 @@ def watch_once(settings: Settings, around: Around) -> int:
 
 
 def watch_forever(settings: Settings, around: Around) -> None:
-    """Round after round, with a pause in between."""
+    """Round after round, of one comparison each, so that all lines are looked at between two; with
+    a pause where nothing was compared."""
     recipe = around.worker.recipe_digest()
     lines = [LineWatch(line, settings, around) for line in settings.lines]
     looks = Looks(lines)
     while True:
         for line in looks.take():
             line.queue(recipe, retry_after=RETRY_SECONDS)
-        _run(around)
-        around.sleep(settings.poll_seconds)
+        if not _run_next(around):
+            around.sleep(settings.poll_seconds)
         with suppress(LatentwatchError):  # the diffs fail with the reason until it is repaired
             recipe = around.worker.recipe_digest()
 
@@ -71,6 +72,15 @@ def _run(around: Around) -> bool:
         around.report(reason_of(error))
         return False
     return True
+
+
+def _run_next(around: Around) -> bool:
+    """Whether the worker has run a comparison."""
+    try:
+        return around.worker.run_next()
+    except Exception as error:
+        around.report(reason_of(error))
+        return False
 
 
 def _flagged(sessions: sessionmaker[Session]) -> set[int]:

@@ -51,6 +51,10 @@ class Surroundings:
     def run_queued(self) -> None:
         relay(self.sessions, self.broker.send, self.clock())
 
+    def run_next(self) -> bool:
+        self.run_queued()
+        return False
+
 
 class Watcher:
     """Looks, queues and sends in turn, as `monitor.watching.rounds.watch_forever` does."""

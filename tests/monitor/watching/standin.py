@@ -46,8 +46,14 @@ class StandInWorker:
         return diff_claims.claim_next(session, self.clock(), this_process(), 60.0, diff_id)
 
     def run_queued(self) -> None:
-        while (diff := self._claim_next()) is not None:
+        while self.run_next():
+            pass
+
+    def run_next(self) -> bool:
+        diff = self._claim_next()
+        if diff is not None:
             self.run(diff)
+        return diff is not None
 
     def _claim_next(self) -> Diff | None:
         with self.sessions.begin() as session:

@@ -208,3 +208,18 @@ def test_a_result_ends_the_row_of_failures(watched: WatchedDirectory) -> None:
         watched.clock.now += 10.0
         with watched.sessions() as session:
             assert session.scalars(select(Diff.failures)).all() == [failures]
+
+
+def test_all_lines_are_looked_at_between_two_comparisons(watched: WatchedDirectory) -> None:
+    class Pushing(StandInWorker):
+        def run(self, diff: Diff) -> None:
+            super().run(diff)
+            if len(self.ran) == 1:
+                watched.push("good-4", 4)
+
+    for seed, name in enumerate(("v1", "good-2", "good-3")):
+        watched.push(name, seed)
+    watched.worker = Pushing(watched.sessions, watched.settings)
+    watched.worker.clock = lambda: watched.clock.now + 1.0
+    start_watching(watched)  # until there is nothing to compare
+    assert len(watched.worker.ran) == 3 and watched.worker.ran[1] == "good-4"
