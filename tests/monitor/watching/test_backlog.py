@@ -2,9 +2,10 @@
 
 import os
 
+import pytest
 from sqlalchemy import select
 
-from monitor.database.schema import AlertRow, Line, Outgoing, Version
+from monitor.database.schema import AlertRow, Line, Outgoing, Trust, Version
 from monitor.jobs import diff_claims, diff_queue
 from monitor.jobs.status import status_of
 from monitor.terminal.status import status_data
@@ -65,3 +66,28 @@ def test_what_somebody_is_at_work_on_is_not_skipped(watched: WatchedDirectory) -
     line.queue(RECIPE, 0.0)
     assert sorted(watched.states().values()) == ["checking", "checking", "superseded", "trusted"]
     assert watched.states()["good-2"] == "checking"
+
+
+@pytest.mark.parametrize(("name", "state"), [("bad-3", "flagged"), ("good-3", "undecided")])
+def test_what_was_compared_with_one_of_two_bases_is_settled_by_that(
+    watched: WatchedDirectory, name: str, state: str
+) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.watch()
+    watched.decide("good-2", Trust.TRUSTED)
+    watched.configure(anchor="v1")
+    watched.push(name, 2)
+    one_waiting = watched.settings.model_copy(update={"max_waiting": 1})
+    line = LineWatch(watched.settings.lines[0], one_waiting, watched.around)
+    line.look()
+    line.queue(RECIPE, 0.0)
+    assert watched.worker.run_next()
+    watched.clock.now += 10.0
+    watched.push("good-4", 3)
+    line.look()
+    line.queue(RECIPE, 0.0)
+    assert watched.states()[name] == state
+    assert watched.states()["good-4"] == "checking"
+    line.queue(RECIPE, 0.0)  # and it does not begin anew
+    assert watched.states()[name] == state
