@@ -53,6 +53,10 @@ class RefusedPushError(UnknownVersionError):
     """A push that was named never became a version: it can't be read as it lies there."""
 
 
+class UnreadableVerdictError(LatentwatchError):
+    """A verdict in the database is damaged, or of another release."""
+
+
 class IllegalMoveError(LatentwatchError):
     """A trust state can't be changed in this way."""
 

@@ -40,7 +40,7 @@ def calibrate_line(
     base = version_to_calibrate(sessions, settings, line, version, clock())
     side = _side(find_files(sessions, base), base)
     with sessions() as session:
-        accepted = accepted_releases(session, line)
+        accepted, unreadable = accepted_releases(session, line)
     releases = [
         Release(
             f"{one.candidate.name} after {one.base.name}",
@@ -57,6 +57,7 @@ def calibrate_line(
         context = open_context(jobs[0], settings, store, shown)
         pairs = numeric_pairs(context, copies)
         history, left_out = release_pairs(context, releases)
+        left_out += unreadable
     inputs = context.inputs
     calibration = Calibration(
         schema="latentwatch.calibration/1",

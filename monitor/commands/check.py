@@ -1,17 +1,13 @@
 """The commands that compare: `check`, `watch` and `calibrate`, and `render`, which prints."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from alerts.json_file import read_json
-from alerts.pages.junit import to_junit
-from alerts.pages.markdown import to_markdown
-from alerts.pages.sarif import to_sarif
-from alerts.verdict import Severity, Verdict, exit_code, is_borne, to_json
+from alerts.verdict import Severity, Verdict, exit_code, is_borne
 from monitor.closed_memory import close_memory
 from monitor.commands.console import explained, report, show, write
 from monitor.commands.options import (
@@ -29,6 +25,7 @@ from monitor.commands.options import (
     named_path,
     settings_of,
 )
+from monitor.commands.verdict_formats import print_verdict
 from monitor.database.opening import open_database
 from monitor.errors import SettingsError
 from monitor.lineage.lookup import find_line
@@ -72,7 +69,7 @@ def check(
             verdict = check_pair(
                 candidate, baseline, line, settings, out, terminal_progress, report
             )
-    _print_verdict(verdict, format_, fail_on)
+    print_verdict(verdict, format_, fail_on)
     raise typer.Exit(_code(verdict, fail_on))
 
 
@@ -90,25 +87,9 @@ def render(
     """Print a verdict that was kept, in any format. Compares nothing and exits with 0, or as
     --fail-on says."""
     kept = read_json(verdict, Verdict)
-    _print_verdict(kept, format_, fail_on or "warning")
+    print_verdict(kept, format_, fail_on or "warning")
     if fail_on is not None:
         raise typer.Exit(_code(kept, fail_on))
-
-
-def _print_verdict(verdict: Verdict, format_: Format, fail_on: Severity) -> None:
-    if format_ is Format.JUNIT:
-        write(to_junit(verdict, fail_on))
-    elif format_ in _WRITTEN:
-        write(_WRITTEN[format_](verdict))
-    else:
-        show(tables.verdict_view(verdict))
-
-
-_WRITTEN: dict[Format, Callable[[Verdict], str]] = {
-    Format.JSON: to_json,
-    Format.MARKDOWN: to_markdown,
-    Format.SARIF: to_sarif,
-}
 
 
 def _code(verdict: Verdict, fail_on: Severity) -> int:

@@ -6,7 +6,6 @@ import time
 import typer
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.pages.markdown import to_markdown
 from monitor.commands.console import UNDECIDED, explained, report, show, write
 from monitor.commands.options import (
     Config,
@@ -19,10 +18,11 @@ from monitor.commands.options import (
     VersionName,
     settings_of,
 )
+from monitor.commands.verdict_formats import print_verdict
 from monitor.database.opening import open_database, read_database
 from monitor.database.schema import Trust
-from monitor.errors import SourceError, UnknownVersionError
-from monitor.lineage.lookup import find_line, find_version
+from monitor.errors import SourceError, UnknownVersionError, UnreadableVerdictError
+from monitor.lineage.lookup import find_current, find_line
 from monitor.lineage.overview import latest_verdict, line_rows, version_details, version_rows
 from monitor.lineage.trust import move, trusted_versions, verify_audit
 from monitor.owner import this_user
@@ -73,15 +73,21 @@ def show_version(
 ) -> None:
     """Show one version: its verdict, what it was compared with, and every decision about it."""
     with read_database(settings_of(config, data_dir).database_url)() as session:
-        found = find_version(session, find_line(session, line), version)
+        found = find_current(session, find_line(session, line), version)
         details = version_details(session, found)
-        verdict = latest_verdict(session, found)
+        try:
+            verdict = latest_verdict(session, found)
+        except UnreadableVerdictError as error:
+            if format_ not in (Format.TEXT, Format.JSON):
+                raise
+            report(str(error))
+            verdict = None
     if format_ == Format.JSON:
         write(json.dumps(details, ensure_ascii=False, indent=2))
     elif format_ == Format.TEXT:
         show(tables.version_view(details, verdict))
     elif verdict is not None:
-        write(to_markdown(verdict))
+        print_verdict(verdict, format_, "warning")
     else:
         raise UnknownVersionError(f"{version} has no verdict yet; use --format text or json")
 
@@ -122,7 +128,7 @@ def quarantine(
 def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, reason: str) -> None:
     actor = this_user()
     with sessions.begin() as session:
-        version = find_version(session, find_line(session, line), name)
+        version = find_current(session, find_line(session, line), name)
         before = version.state
         move(session, version, to, actor=actor, reason=reason, now=time.time())
         session.flush()

@@ -86,3 +86,5 @@ class Observation(Base):
     fingerprint: Mapped[str | None]
     """Of `monitor.sources.source.Observation`: what a remote place said about its files."""
     seen_at: Mapped[float]
+    gone_at: Mapped[float | None]
+    """When a look showed first that it lies there no more; None while it does."""

@@ -16,6 +16,7 @@ from monitor.database.schema import Diff, Line, StoredCalibration, Trust, Versio
 from monitor.errors import NoTrustedVersionError, SettingsError
 from monitor.jobs.comparison import trust_named_first
 from monitor.lineage.lookup import find_line, find_version
+from monitor.lineage.overview import UNREADABLE
 from monitor.lineage.trust import trusted_base
 from monitor.settings import Settings
 from monitor.settings.lines import usable_line_name
@@ -61,9 +62,10 @@ def version_to_calibrate(
     return version
 
 
-def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]:
+def accepted_releases(session: Session, line_name: str) -> tuple[list[AcceptedRelease], list[str]]:
     """Every version of the line with a verdict that is trusted now, by first verdict, beside the
-    newest version that it was compared with and the comparison said something of.
+    newest version that it was compared with and the comparison said something of; and a sentence
+    about every verdict that can't be read and does not count.
 
     One pair for each: what a release does against an anchor as well is the same release a second
     time, and the nulls of a conformal p-value may not depend on each other.
@@ -73,20 +75,26 @@ def accepted_releases(session: Session, line_name: str) -> list[AcceptedRelease]
         v.content_digest: v for v in session.scalars(select(Version).filter_by(line_id=line.id))
     }
     rows: dict[tuple[str, str], list[Behaviour]] = {}
+    unreadable: list[str] = []
     for diff in session.scalars(
         select(Diff)
         .where(Diff.line_id == line.id, Diff.verdict.is_not(None))
         .order_by(Diff.finished_at, Diff.id)
     ):
         if known[diff.candidate_digest].state == Trust.TRUSTED:
-            verdict = Verdict.model_validate_json(diff.verdict or "")
             pair = (diff.base_digest, diff.candidate_digest)
+            try:
+                verdict = Verdict.model_validate_json(diff.verdict or "")
+            except ValidationError:
+                names = [known[digest].name for digest in reversed(pair)]
+                unreadable.append(f"{' after '.join(names)}: {UNREADABLE}")
+                continue
             rows.setdefault(pair, []).extend(verdict.behaviours)
     found = dict[str, AcceptedRelease]()
     for (base, candidate), behaviours in rows.items():
         release = AcceptedRelease(known[base], known[candidate], _quiet(behaviours))
         found[candidate] = max(release, found.get(candidate, release), key=_says_most)
-    return list(found.values())
+    return list(found.values()), unreadable
 
 
 def _says_most(release: AcceptedRelease) -> tuple[bool, float, int]:

@@ -1,5 +1,7 @@
 """Finding the line and the version that a person named, and what was last seen of a line."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -24,38 +26,79 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
     Raises UnknownVersionError, also when several contents were seen under that name;
     RefusedPushError for a push that was refused for good.
     """
-    named = select(Observation.version_id).filter_by(line_id=line.id, name=wanted)
-    matches: list[ColumnElement[bool]] = [Version.id.in_(named)]
-    if len(wanted) >= _SHORTEST_PREFIX:
-        matches.append(Version.content_digest.startswith(wanted, autoescape=True))
-    found = session.scalars(
-        select(Version).where(Version.line_id == line.id, or_(*matches)).order_by(Version.id)
-    ).all()
+    found = _matching(session, line, wanted)
     exact = [version for version in found if version.content_digest == wanted]
     if len(exact or found) == 1:
         return (exact or found)[0]
     if found:
-        digests = ", ".join(version.content_digest[:12] for version in found)
-        raise UnknownVersionError(
-            f"line {line.name}: {wanted!r} was the name of several versions; name one by its "
-            f"digest: {digests}"
-        )
-    last = session.scalar(
-        select(Observation)
-        .filter_by(line_id=line.id, name=wanted)
-        .order_by(Observation.id.desc())
-        .limit(1)
-    )
-    if last is not None and last.pending:
-        raise UnknownVersionError(
-            f"line {line.name}: {wanted!r} is still to be taken in: {last.reason}"
-        )
-    if last is not None and last.reason is not None:
-        raise RefusedPushError(f"line {line.name}: {wanted!r} was refused: {last.reason}")
+        raise _ambiguous(line, wanted, found)
+    last = _lying_there(session, line, wanted)
+    if last is not None:
+        raise _no_version(line, last, [])
     raise UnknownVersionError(
         f"line {line.name}: there is no version {wanted!r}; `latentwatch versions {line.name}` "
         "lists what was seen. A new push is there after the watch's next look (poll_seconds)"
     )
+
+
+def find_current(session: Session, line: Line, wanted: str) -> Version:
+    """As `find_version`, but a name stands for what lies there now, or did last, whatever lay there
+    before: for who asks about a push.
+
+    Raises RefusedPushError also for what was refused where a version was, and UnknownVersionError
+    for what is still to be taken in.
+    """
+    last, found = _lying_there(session, line, wanted), _matching(session, line, wanted)
+    by_digest = [one for one in found if one.content_digest.startswith(wanted)]
+    if last is None or any(one.content_digest == wanted for one in found):
+        return find_version(session, line, wanted)
+    if len(wanted) >= _SHORTEST_PREFIX and any(one.id != last.version_id for one in by_digest):
+        raise _ambiguous(line, wanted, found)
+    if last.version_id is None:
+        raise _no_version(line, last, found)
+    return session.get_one(Version, last.version_id)
+
+
+def _matching(session: Session, line: Line, wanted: str) -> Sequence[Version]:
+    named = select(Observation.version_id).filter_by(line_id=line.id, name=wanted)
+    matches: list[ColumnElement[bool]] = [Version.id.in_(named)]
+    if len(wanted) >= _SHORTEST_PREFIX:
+        matches.append(Version.content_digest.startswith(wanted, autoescape=True))
+    return session.scalars(
+        select(Version).where(Version.line_id == line.id, or_(*matches)).order_by(Version.id)
+    ).all()
+
+
+def _lying_there(session: Session, line: Line, name: str) -> Observation | None:
+    """What was last seen under this name; of several places one where it still lies."""
+    at_places = last_at_places().where(Observation.line_id == line.id, Observation.name == name)
+    return session.scalar(
+        select(Observation)
+        .where(Observation.id.in_(at_places))
+        .order_by(Observation.gone_at.is_not(None), Observation.id.desc())
+        .limit(1)
+    )
+
+
+def _ambiguous(line: Line, wanted: str, found: Sequence[Version]) -> UnknownVersionError:
+    return UnknownVersionError(
+        f"line {line.name}: {wanted!r} was the name of several versions; name one by its "
+        f"digest: {_digests(found)}"
+    )
+
+
+def _no_version(line: Line, last: Observation, before: Sequence[Version]) -> UnknownVersionError:
+    """Why what was `last` seen is no version; `before` it there were these."""
+    hint = f"; what lay there before is named by its digest: {_digests(before)}" if before else ""
+    if last.pending:
+        return UnknownVersionError(
+            f"line {line.name}: {last.name!r} is still to be taken in: {last.reason}{hint}"
+        )
+    return RefusedPushError(f"line {line.name}: {last.name!r} was refused: {last.reason}{hint}")
+
+
+def _digests(versions: Sequence[Version]) -> str:
+    return ", ".join(version.content_digest[:12] for version in versions)
 
 
 def last_observations(session: Session, line: Line) -> dict[tuple[str, str], Observation]:

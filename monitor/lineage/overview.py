@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -17,9 +18,15 @@ from monitor.database.schema import (
     Trust,
     Version,
 )
+from monitor.errors import UnreadableVerdictError
 from monitor.lineage.lookup import last_observations
 from monitor.lineage.trust import trusted_versions
 
+UNREADABLE = (
+    "its verdict can't be read: it is damaged, or of another release of latentwatch; take the "
+    "version for unchecked. After an update give all processes the same release; else restore the "
+    "database, or compare it again: `latentwatch check DIRECTORY --baseline trusted --line LINE`"
+)
 _LAST_FIRST = (Diff.finished_at.desc().nulls_first(), Diff.id.desc())
 
 
@@ -43,8 +50,11 @@ class Said(NamedTuple):
     @classmethod
     def of_json(cls, text: str) -> "Said":
         """Of the JSON of a verdict."""
-        content = json.loads(text)
-        return cls(content["verdict"], content["severity"])
+        try:
+            content = json.loads(text)
+            return cls(content["verdict"], content["severity"])
+        except (ValueError, KeyError, TypeError):
+            return cls("unreadable", None)
 
 
 class VersionRow(NamedTuple):
@@ -93,7 +103,8 @@ def _calibrated_at(session: Session, line: Line, trusted: Sequence[Version]) -> 
 
 
 def version_rows(session: Session, line: Line) -> list[VersionRow]:
-    """All versions of `line` and all pushes that are refused as they lie there, oldest first."""
+    """All versions of `line` and all pushes that are none as they lie there, or lay there last,
+    oldest first."""
     names, said = _names_by_version(session, line), _said_by_digest(session, line)
     rows = [
         VersionRow(
@@ -115,11 +126,11 @@ def version_rows(session: Session, line: Line) -> list[VersionRow]:
             aliases=[],
             digest=None,
             state=Trust.UNDECIDED,
-            reason=refusal.reason,
+            reason=refusal.reason if refusal.gone_at is None else f"gone: {refusal.reason}",
             verdict=None,
             seen_at=refusal.seen_at,
         )
-        for refusal in refused_pushes(session, line)
+        for refusal in _never_versions(session, line)
     ]
     return sorted(rows, key=lambda row: row.seen_at)
 
@@ -149,11 +160,14 @@ def _said_by_digest(session: Session, line: Line) -> dict[str, Said]:
 
 
 def latest_verdict(session: Session, version: Version) -> Verdict | None:
-    """The verdict of the comparison of `version` that ended last."""
+    """The verdict of the comparison of `version` that ended last. Raises UnreadableVerdictError."""
     text = session.scalar(
         _diffs(version).with_only_columns(Diff.verdict).where(Diff.verdict.is_not(None)).limit(1)
     )
-    return None if text is None else Verdict.model_validate_json(text)
+    try:
+        return None if text is None else Verdict.model_validate_json(text)
+    except ValidationError as error:
+        raise UnreadableVerdictError(f"{version.name}: {UNREADABLE}") from error
 
 
 def version_details(session: Session, version: Version) -> dict[str, Any]:
@@ -176,7 +190,7 @@ def version_details(session: Session, version: Version) -> dict[str, Any]:
                 "base": {"name": names.get(diff.base_digest), "digest": diff.base_digest},
                 **_columns(diff, "recipe_digest", "probe_only", "state", "stage", "attempt"),
                 **_columns(diff, "failures", "error", "queued_at", "finished_at"),
-                "verdict": None if diff.verdict is None else json.loads(diff.verdict),
+                "verdict": _content(diff.verdict),
             }
             for diff in session.scalars(_diffs(version))
         ],
@@ -187,9 +201,18 @@ def version_details(session: Session, version: Version) -> dict[str, Any]:
 
 
 def refused_pushes(session: Session, line: Line) -> list[Observation]:
-    """The pushes that are no version as they lie there: the last observation of each."""
+    """The pushes that lie there and are no version: the last observation of each."""
+    return [one for one in _never_versions(session, line) if one.gone_at is None]
+
+
+def _never_versions(session: Session, line: Line) -> list[Observation]:
     seen = last_observations(session, line).values()
-    return [observation for observation in seen if observation.version_id is None]
+    newest = {one.name: one for one in seen}
+    return [
+        one
+        for one in seen
+        if one.version_id is None and (one.gone_at is None or newest[one.name] is one)
+    ]
 
 
 def _diffs(version: Version) -> Select[Diff]:
@@ -198,6 +221,14 @@ def _diffs(version: Version) -> Select[Diff]:
         .filter_by(line_id=version.line_id, candidate_digest=version.content_digest)
         .order_by(*_LAST_FIRST)
     )
+
+
+def _content(verdict: str | None) -> Any:
+    """The JSON; None where there is none, or what is there is damaged."""
+    try:
+        return None if verdict is None else json.loads(verdict)
+    except ValueError:
+        return None
 
 
 def _columns(row: Any, *names: str) -> dict[str, Any]:

@@ -88,7 +88,11 @@ def _states(session: Session) -> dict[tuple[str, str], tuple[int, float]]:
     refused = (
         select(Line.name, func.count(), func.min(Observation.seen_at))
         .join(Observation, Observation.line_id == Line.id)
-        .where(Observation.id.in_(last_at_places()), Observation.version_id.is_(None))
+        .where(
+            Observation.id.in_(last_at_places()),
+            Observation.version_id.is_(None),
+            Observation.gone_at.is_(None),
+        )
         .group_by(Line.name)
     )
     found = {(line, state): (number, at) for line, state, number, at in session.execute(versions)}

@@ -1,7 +1,9 @@
 """What an operator can set about the places where versions are published, one class per kind."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +14,14 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
+    ValidationError,
     field_validator,
 )
 
+from monitor.errors import SettingsError
 from monitor.settings.table import TABLE, Seconds
 
+PUBLIC_HUB = "https://huggingface.co"
 STORES = ("s3", "gs", "abfs", "file", "memory")
 """Schemes of object stores."""
 _SECRET_WORDS = ("secret", "key", "token", "password", "sas", "credential")
@@ -136,6 +141,16 @@ class HubSettings(_Table):
     timeout_seconds: Seconds = 30.0
     """How long it may say nothing."""
 
+    @property
+    def address(self) -> str:
+        """Where the Hub is, without a slash at its end. Raises SettingsError where HF_ENDPOINT is
+        asked for it and could not stand in the settings."""
+        chosen = self.endpoint
+        if chosen is None and (found := os.environ.get("HF_ENDPOINT")):
+            with _naming_variable("HF_ENDPOINT"):
+                chosen = HubSettings.model_validate({"endpoint": found}).endpoint
+        return str(chosen or PUBLIC_HUB).rstrip("/")
+
     @field_validator("endpoint")
     @classmethod
     def _without_secrets(cls, endpoint: HttpUrl | None) -> HttpUrl | None:
@@ -158,6 +173,16 @@ class MlflowSettings(_Table):
     tracking_uri: str | None = None
     """None takes MLFLOW_TRACKING_URI."""
 
+    @property
+    def server(self) -> str | None:
+        """Where the server is; None where nothing says so. Raises SettingsError where
+        MLFLOW_TRACKING_URI is asked for it and could not stand in the settings."""
+        found = os.environ.get("MLFLOW_TRACKING_URI")
+        if self.tracking_uri is not None or not found:
+            return self.tracking_uri
+        with _naming_variable("MLFLOW_TRACKING_URI"):
+            return MlflowSettings.model_validate({"tracking_uri": found}).tracking_uri
+
     @field_validator("tracking_uri")
     @classmethod
     def _a_server(cls, uri: str | None) -> str | None:
@@ -171,3 +196,15 @@ class MlflowSettings(_Table):
                     "MLFLOW_TRACKING_PASSWORD"
                 )
         return uri
+
+
+@contextmanager
+def _naming_variable(variable: str) -> Iterator[None]:
+    """What is wrong with its value, without the value: it may hold a password."""
+    try:
+        yield
+    except ValidationError as error:
+        said = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise SettingsError(
+            f"environment variable {variable}: {said.removeprefix('Value error, ')}"
+        ) from None

@@ -60,7 +60,7 @@ class AdapterSource:
             place._replace(locator=place.locator.removeprefix(_SCHEME)): fate
             for place, fate in seen.items()
         }
-        found = [Observation(BASE, str(self._base), listing)]
+        found = [Observation(BASE, str(self._base), listing, marked=False)]
         return found + [self._shown(one, listing, seen) for one in self._source.scan(own)]
 
     def open(self, locator: str) -> AbstractContextManager[Path]:

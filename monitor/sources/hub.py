@@ -47,7 +47,7 @@ class HubSource:
                 f"({', '.join(self._line.refs)}); correct it in the settings"
             )
         histories = self._history.commits(refs, seen)
-        found = [one for ref in refs for one in self._of_ref(ref, histories[ref])]
+        found = [one for ref in refs for one in self._of_ref(ref, histories[ref], seen)]
         found += self._still_owed(seen, {Place(one.name, one.locator) for one in found})
         needed = {commit.sha for history in histories.values() for commit in history}
         self._files = {s: f for s, f in self._files.items() if s in needed | self._owed.keys()}
@@ -72,11 +72,16 @@ class HubSource:
             self._files[sha] = self._client.files(sha)
         return self._files[sha]
 
-    def _of_ref(self, ref: Ref, history: list[Commit]) -> Iterator[Observation]:
+    def _of_ref(self, ref: Ref, history: list[Commit], seen: Seen) -> Iterator[Observation]:
+        published_anew = False
         for commit in history:
+            name = ref.name if ref.is_tag else f"{ref.name}@{commit.sha[:12]}"
+            fate = seen.get(Place(name, self._history.locator(commit)))
+            if published_anew and fate in (Fate.REFUSED, Fate.GONE):
+                continue  # whoever published it has published something better since
+            published_anew = published_anew or fate is Fate.VERSION
             # A push may be split over commits; those before its last one are no versions.
             if commit.sha == ref.commit or self._is_whole(commit):
-                name = ref.name if ref.is_tag else f"{ref.name}@{commit.sha[:12]}"
                 yield self._observation(name, commit)
 
     def _still_owed(self, seen: Seen, shown: set[Place]) -> list[Observation]:

@@ -19,7 +19,6 @@ from monitor.errors import GoneError, SourceError
 from monitor.settings.sources import HubSettings
 from monitor.sources.remote_file import MAX_FILES, RemoteFile
 
-PUBLIC_HUB = "https://huggingface.co"
 MAX_PAGES = 1000
 MAX_WAIT_SECONDS = 600.0
 """How long at most a Hub that says it is overrun is left alone."""
@@ -55,8 +54,7 @@ class HubClient:
     def __init__(
         self, repo: str, settings: HubSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        chosen = str(settings.endpoint or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB)
-        self._endpoint = chosen.rstrip("/")
+        self._endpoint = settings.address
         self._repo = repo
         token = settings.token.get_secret_value() if settings.token else os.environ.get("HF_TOKEN")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}

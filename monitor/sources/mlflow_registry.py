@@ -39,7 +39,7 @@ class MlflowSource:
 
     def __init__(self, line: MlflowLine, settings: MlflowSettings, cache: DownloadCache) -> None:
         self._line, self._cache = line, cache
-        self._uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        self._uri = settings.server
         self._known: dict[str, Artifacts] = {}
 
     def scan(self, seen: Seen = NOTHING_SEEN) -> list[Observation]:

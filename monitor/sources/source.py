@@ -64,6 +64,8 @@ class Observation:
     same line, they are the same files. None where they are local, and are read every time."""
     endorsed_by: str | None = None
     """What at the place says that this is the trusted version; None where nothing does."""
+    marked: bool = True
+    """Who publishes it knows of the line's ready marker; else the quiet period alone decides."""
 
 
 class Place(NamedTuple):
@@ -80,6 +82,8 @@ class Fate(Enum):
     REFUSED = auto()
     PENDING = auto()
     """It is still to be taken in: it was being written, or could not be fetched."""
+    GONE = auto()
+    """A later look did not show it."""
 
 
 Seen = Mapping[Place, Fate]

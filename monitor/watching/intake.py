@@ -147,7 +147,7 @@ def _see(
     What was there before is superseded where that was never checked.
     """
     last = last_observation(session, line, *place)
-    same = last is not None and last.version_id == version.id
+    same = last is not None and last.version_id == version.id and last.gone_at is None
     if same and last is not None and fingerprint in (None, last.fingerprint):
         return False
     if last is not None and last.version_id not in (None, version.id):

@@ -139,10 +139,10 @@ class LineWatch:
             self._around.report(news)
 
     def _let_go(self, seen: Seen, now: float) -> None:
-        gone = {one for one, fate in seen.items() if fate is Fate.PENDING} - self.state.keys()
+        gone = {one for one, fate in seen.items() if fate is not Fate.GONE} - self.state.keys()
         if gone:
             with self._around.sessions.begin() as session:
-                let_go(session, ensure_line(session, self.settings.name, now), gone)
+                let_go(session, ensure_line(session, self.settings.name, now), gone, now)
 
     def queue(self, recipe_digest: str, retry_after: float) -> None:
         """Queue what has to be compared of `present`, and note what keeps it from being queued.
@@ -185,7 +185,7 @@ class LineWatch:
         if last is None or last.version_id is None or seen.endorsed_by is None:
             return None
         version = session.get_one(Version, last.version_id)
-        trust_endorsed(session, version, seen.endorsed_by, self._report_once, now)
+        trust_endorsed(session, line, version, seen.endorsed_by, self._report_once, now)
         return version.content_digest
 
     def _report_once(self, sentence: str) -> None:
@@ -209,10 +209,10 @@ class LineWatch:
             last = seen.get(place)
             version_id = None if last is None else last.version_id
             yield None if version_id is None else known[version_id]
-        for place, last in seen.items():
-            if last.version_id is not None and place not in self.state:
-                version = known[last.version_id]
-                if version.state in _OPEN and stays(self.settings, last.locator):
+        for where, hidden in seen.items():
+            if hidden.version_id is not None and where not in self.state:
+                version = known[hidden.version_id]
+                if version.state in _OPEN and stays(self.settings, hidden.locator):
                     yield version
 
     @contextmanager

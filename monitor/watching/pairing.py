@@ -43,11 +43,17 @@ def trust_first(session: Session, line: Line, settings: LineSettings, now: float
 
 
 def trust_endorsed(
-    session: Session, version: Version, endorsed_by: str, report: Callable[[str], None], now: float
+    session: Session,
+    line: Line,
+    version: Version,
+    endorsed_by: str,
+    report: Callable[[str], None],
+    now: float,
 ) -> None:
     """Trust the version that its place says is trusted, as the settings of the line allow.
 
-    What was flagged or quarantined here stays so, which is reported; only a person changes that.
+    What was flagged, quarantined or skipped here stays so, which is reported; only a person changes
+    that.
     """
     if version.state == Trust.TRUSTED:
         return
@@ -55,9 +61,15 @@ def trust_endorsed(
         reason = f"{endorsed_by} names it"
         move(session, version, Trust.TRUSTED, actor=endorsed_by, reason=reason, now=now)
     elif version.state != Trust.CHECKING:
+        remedy = "decide with `latentwatch trust`"
+        if version.state == Trust.SUPERSEDED:  # which nobody can trust as it is
+            remedy = (
+                "nobody has checked it: run `latentwatch check DIRECTORY --baseline trusted --line "
+                f"{line.name}` on its files first, then `latentwatch trust`"
+            )
         report(
             f"{version.name} is {version.state} and stays so although {endorsed_by} names it; "
-            "decide with `latentwatch trust`"
+            f"{remedy}"
         )
 
 

@@ -1,6 +1,6 @@
 """What was seen at the places of a line, in rows: so no process has to remember it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -55,7 +55,7 @@ def refuse(
     It is `pending` when a later look has to take it in; of that only the newest reason is kept.
     """
     last = last_observation(session, line, *place)
-    refused = last is not None and last.version_id is None
+    refused = last is not None and last.version_id is None and last.gone_at is None
     if last is not None and refused and (last.reason, last.pending) == (reason, pending):
         return False
     if last is not None and refused and last.pending and pending:
@@ -72,12 +72,11 @@ def put_off(session: Session, line: Line, place: Place, reason: str, now: float)
         refuse(session, line, place, f"not taken in yet: {reason}", now, pending=True)
 
 
-def let_go(session: Session, line: Line, places: Iterable[Place]) -> None:
-    """Nobody waits any more for what was pending at `places`: it is gone."""
-    for place in places:
-        last = last_observation(session, line, *place)
-        if last is not None:
-            last.pending = False
+def let_go(session: Session, line: Line, places: Collection[Place], now: float) -> None:
+    """Nothing lies at `places` any more, and nobody waits for what was pending there."""
+    for place, last in last_observations(session, line).items():
+        if place in places:
+            last.pending, last.gone_at = False, now
 
 
 def fates(session: Session, line_name: str) -> dict[Place, Fate]:
@@ -93,6 +92,8 @@ def fates(session: Session, line_name: str) -> dict[Place, Fate]:
 
 
 def _fate(row: Observation) -> Fate:
+    if row.gone_at is not None:
+        return Fate.GONE
     if row.version_id is not None:
         return Fate.VERSION
     return Fate.PENDING if row.pending else Fate.REFUSED

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from monitor.database.schema import Trust
 from monitor.errors import RefusedPushError, UnknownLineError, UnknownVersionError
-from monitor.lineage.lookup import find_line, find_version
+from monitor.lineage.lookup import find_current, find_line
 from monitor.lineage.overview import version_details
 
 PATH = "/v1/versions/{line}/{version:path}"
@@ -47,7 +47,7 @@ def _look_up(
 ) -> Response:
     try:
         with sessions() as session:
-            found = find_version(session, find_line(session, line), version)
+            found = find_current(session, find_line(session, line), version)
             state, details = found.state, version_details(session, found)
     except RefusedPushError as error:
         return _response(422, "refused", {"error": str(error)}, as_word)

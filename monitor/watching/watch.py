@@ -49,7 +49,8 @@ def step(
         place = Place(observation.name, observation.locator)
         before = state.get(place)
         sight = look(before.sight if before else None, observation.listing, now)
-        found = readiness(sight, rule, now)
+        own = rule if observation.marked else rule._replace(ready_marker=None)
+        found = readiness(sight, own, now)
         same = before is not None and (before.sight.listing, before.fingerprint) == (
             sight.listing,
             observation.fingerprint,

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
 from alerts.verdict import Verdict
 from deploy.bench.made_up import write_checkpoint
 from monitor.cli import app
+from monitor.commands.options import DEFAULT_CONFIG, Format
 from monitor.database.opening import open_database
 from monitor.database.schema import Audit, Diff, Line, Observation, StoredCalibration, Version
+from monitor.settings import load_settings
 from tests.alerts import samples
 from tests.monitor.watching.standin import StandInWorker
 
@@ -265,8 +267,13 @@ def test_a_line_from_first_look_to_decision() -> None:
     shown = run("show", "chat", "bad-3").stdout
     assert f"flagged to quarantined by {user}: flatters [bold]" in shown
     assert "sycophancy" in shown
-    assert run("show", "chat", "bad-3", "--format", "markdown").stdout.startswith("## latentwatch")
-    assert run("show", "chat", "v1", "--format", "markdown").exit_code == 2
+    begins = {"markdown": "## latentwatch", "junit": "<?xml", "sarif": "{", "json": "{"}
+    for format_ in Format:
+        shown = run("show", "chat", "bad-3", "--format", format_)
+        assert shown.exit_code == 0 and shown.stdout.lstrip().startswith(begins.get(format_, ""))
+        without = run("show", "chat", "v1", "--format", format_)
+        assert without.exit_code == (0 if format_ in (Format.TEXT, Format.JSON) else 2)
+    assert json.loads(run("show", "chat", "bad-3", "--format", "sarif").stdout)["runs"]
     listed = run("lines")
     assert listed.exit_code == 0 and "good-2, v1" in listed.stdout
 
@@ -339,3 +346,19 @@ def test_a_calibration_needs_a_line_with_a_trusted_version() -> None:
     untrusted = run("calibrate", "--line", "chat")
     assert untrusted.exit_code == 2 and "latentwatch trust chat" in untrusted.stderr
     assert count(StoredCalibration) == 0
+
+
+def test_a_verdict_that_can_not_be_read_is_told_and_the_rest_is_shown() -> None:
+    watched(v1=0, bad_2=1)
+    run("watch", "--once")
+    settings = load_settings(DEFAULT_CONFIG)
+    for text in ('{"verdict": "passed", "severity": null}', "damaged"):
+        with open_database(settings.database_url).begin() as session:
+            session.execute(update(Diff).values(verdict=text))
+        for format_ in ("text", "json"):
+            shown = run("show", "chat", "bad-2", "--format", format_)
+            assert shown.exit_code == 0 and "bad-2" in shown.stdout
+            assert "its verdict can't be read" in shown.stderr
+        printed = run("show", "chat", "bad-2", "--format", "markdown")
+        assert printed.exit_code == 2 and "its verdict can't be read" in printed.stderr
+        assert run("versions", "chat").exit_code == 0

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.deciding.calibration import Calibration
 from alerts.verdict import Verdict
 from monitor.database.opening import open_database
-from monitor.database.schema import Line, Version
+from monitor.database.schema import Diff, Line, Version
 from monitor.jobs.diff_claims import claim_next
 from monitor.jobs.diff_endings import finish
 from monitor.jobs.diff_queue import queue_diff
 from monitor.lineage.calibrations import accepted_releases, keep, latest
-from monitor.lineage.overview import line_rows
+from monitor.lineage.overview import UNREADABLE, line_rows
 from tests.alerts import samples
 
 Sessions = sessionmaker[Session]
@@ -120,9 +120,13 @@ def test_a_release_is_a_null_of_what_was_measured_once_and_never_flagged(
     compared("2", release, rose=quiet, late=quiet, never=missing, floorless={"noise_floor": None})
     compared("1", undecided, calm=quiet)
     with sessions() as session:
-        (found,) = accepted_releases(session, line.name)
+        (found,), _ = accepted_releases(session, line.name)
     assert (found.base.name, found.candidate.name) == ("v1", "v2")
     assert found.quiet == {"late", "calm"}
+    with sessions.begin() as session:
+        session.execute(update(Diff).values(verdict="damaged"))
+    with sessions() as session:
+        assert accepted_releases(session, line.name) == ([], [f"v2 after v1: {UNREADABLE}"] * 2)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +153,6 @@ def test_a_release_that_was_compared_with_an_anchor_as_well_is_one_null(
             assert claim_next(session, 1.0, "host:1:1.00", 60.0, diff.id) is not None
             finish(session, diff.id, diff.fence, verdict.model_dump_json(), 2.0)
     with sessions() as session:
-        found = accepted_releases(session, line.name)
+        found, _ = accepted_releases(session, line.name)
     pairs = [(one.base.name, one.candidate.name) for one in found]
     assert pairs == [("v1", "v2"), (base_of_third, "v3")]

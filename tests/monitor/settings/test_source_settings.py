@@ -65,3 +65,22 @@ def test_a_secret_of_a_source_is_refused_in_the_file(
     with pytest.raises(SettingsError, match=message) as caught:
         load_settings(write(tmp_path, table))
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["https://ann:hunter2@server.example/x", "file:///tmp/hunter2"])
+def test_what_the_settings_would_refuse_is_refused_from_the_environment_too(
+    monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    for variable in ("HF_ENDPOINT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(variable, uri)
+    settings = load_settings()  # who asks neither need not care
+    for variable, ask in (
+        ("HF_ENDPOINT", lambda: settings.hub.address),
+        ("MLFLOW_TRACKING_URI", lambda: settings.mlflow.server),
+    ):
+        with pytest.raises(SettingsError, match=f"environment variable {variable}: ") as refused:
+            ask()
+        assert "hunter2" not in str(refused.value)
+    for variable in ("HF_ENDPOINT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(variable, "https://server.example/x")
+    assert settings.hub.address == settings.mlflow.server == "https://server.example/x"

@@ -122,6 +122,14 @@ def test_adapters_are_taken_in_once_their_base_is_complete(
     assert line.states() == {"base": "new", "good-2": "new"}
 
 
+def test_the_base_needs_no_marker(line: WatchedLine, adapt: Callable[..., Path]) -> None:
+    line.configure(ready_marker="READY")
+    (adapt("good-2") / "READY").touch()
+    adapt("good-3")
+    assert line.watch() == 3
+    assert line.states() == {"base": "trusted", "good-2": "passed", "good-3": "undecided"}
+
+
 def load(path: Path) -> dict[str, torch.Tensor]:
     return {k: v for file in path.glob("*.safetensors") for k, v in load_file(file).items()}
 

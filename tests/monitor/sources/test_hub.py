@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
+from sqlalchemy import select
 
 from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
-from monitor.database.schema import Observation
+from monitor.database.schema import Line, Observation
 from monitor.errors import SourceError
 from monitor.jobs.comparison import prepare
+from monitor.lineage.overview import refused_pushes
 from monitor.settings import load_settings
 from monitor.sources.directory import list_directory
 from monitor.sources.fetching import fetching, source_of
@@ -270,3 +272,21 @@ def test_refs_that_match_nothing_are_an_error(line: WatchedLine) -> None:
     line.configure(hub={"repo": "acme/chat", "refs": ["release/*"]})
     assert line.watch() == 3
     assert "none of its branches and tags matches hub.refs (release/*)" in line.said[-1]
+
+
+def test_a_refused_commit_counts_until_a_better_one_is_published(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    line.watch()
+    refused = hub.push({"pytorch_model.bin": b"pickle"}, 2 * DAY)
+    assert line.watch() == 3
+    del hub.commits[refused][2]["pytorch_model.bin"]
+    better = push(hub, tmp_path / "pushed", 1, 3 * DAY)
+    hub.commits[refused][2]["pytorch_model.bin"] = b"pickle"
+    assert line.watch() == 3  # it was there when this look began
+    assert line.states()[name_of(better)] == "passed"
+    assert line.watch() == 0
+    with line.sessions() as session:
+        row = session.scalars(select(Line)).one()
+        assert refused_pushes(session, row) == []
+    assert "gone: pytorch_model.bin" in str(line.rows()[name_of(refused)].reason)

@@ -2,7 +2,8 @@
 
 from sqlalchemy import select
 
-from monitor.database.schema import Diff, Trust, Version
+from monitor.database.schema import Diff, Line, Trust, Version
+from monitor.watching.pairing import trust_endorsed
 from tests.monitor.watching.watched import WatchedDirectory
 
 
@@ -65,3 +66,16 @@ def test_overwriting_the_version_that_the_settings_trust_gains_nothing(
     assert watched.watch() == 3
     with watched.sessions() as session:
         assert session.scalars(select(Version.state)).all() == ["quarantined", "new"]
+
+
+def test_what_was_skipped_is_checked_before_it_can_be_trusted(watched: WatchedDirectory) -> None:
+    watched.push("v1", 0)
+    watched.watch()
+    said: list[str] = []
+    with watched.sessions.begin() as session:
+        line = session.scalars(select(Line)).one()
+        version = session.scalars(select(Version)).one()
+        version.state = Trust.SUPERSEDED
+        trust_endorsed(session, line, version, "MLflow alias champion", said.append, 0.0)
+        version.state = Trust.TRUSTED
+    assert "latentwatch check DIRECTORY --baseline trusted --line chat" in said[0]

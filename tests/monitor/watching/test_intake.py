@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Line, Observation, Trust, Version
-from monitor.errors import CheckpointChangedError, UnknownVersionError
-from monitor.lineage.lookup import find_line, find_version
+from monitor.errors import CheckpointChangedError, RefusedPushError, UnknownVersionError
+from monitor.lineage.lookup import find_current, find_line, find_version
 from monitor.sources.locate import find_files
 from monitor.sources.source import Place
 from monitor.watching.intake import identify_push, register
-from monitor.watching.sightings import refuse
+from monitor.watching.sightings import let_go, refuse
 from tests.monitor.conftest import Sessions
 
 
@@ -106,3 +106,30 @@ def test_a_refused_name_is_explained(sessions: Sessions, line: Line) -> None:
 def test_an_unknown_line_is_answered_with_the_known_ones(sessions: Sessions, line: Line) -> None:
     with sessions() as session, pytest.raises(UnknownVersionError, match=r"lines: assistant"):
         find_line(session, "ghost")
+
+
+def test_a_name_stands_for_what_lies_there_now(
+    tmp_path: Path, sessions: Sessions, line: Line
+) -> None:
+    old = take_in(sessions, line, write_checkpoint(tmp_path / "nightly"))
+    new = take_in(sessions, line, write_checkpoint(tmp_path / "nightly", seed=1))
+    place = Place("nightly", new.locator)
+    with sessions.begin() as session:
+        assert find_current(session, line, "nightly").id == new.id
+        assert find_current(session, line, old.content_digest[:12]).id == old.id
+        refuse(session, line, place, "still being written", 6.0, pending=True)
+        with pytest.raises(UnknownVersionError, match=f"to be taken in.*{old.content_digest[:12]}"):
+            find_current(session, line, "nightly")
+        refuse(session, line, place, "pickled", 7.0)
+        with pytest.raises(RefusedPushError, match="'nightly' was refused: pickled"):
+            find_current(session, line, "nightly")
+
+
+def test_a_name_that_moved_back_stands_for_where_it_is(
+    tmp_path: Path, sessions: Sessions, line: Line
+) -> None:
+    first = take_in(sessions, line, write_checkpoint(tmp_path / "a" / "latest"))
+    second = take_in(sessions, line, write_checkpoint(tmp_path / "b" / "latest", seed=1))
+    with sessions.begin() as session:
+        let_go(session, line, {Place("latest", second.locator)}, 8.0)
+        assert find_current(session, line, "latest").id == first.id

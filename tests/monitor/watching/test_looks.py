@@ -13,6 +13,7 @@ from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.identity import FileDigests, digest_file
 from monitor.database.schema import Line, Trust
 from monitor.jobs.status import status_of
+from monitor.metrics.versions import read_versions
 from monitor.settings.lines import LineSettings
 from monitor.terminal.status import status_data
 from monitor.watching.line_watch import LineWatch
@@ -160,3 +161,23 @@ def test_status_counts_what_was_refused_and_names_lines_that_cannot_be_looked_at
         status = status_of(session, watched.clock.now)
     assert "can't be listed" in status.unread["chat"]
     assert "can't be listed" in status_data(status, 0.0)["unread"]["chat"]
+
+
+def test_a_refused_push_counts_for_as_long_as_it_lies_there(watched: WatchedDirectory) -> None:
+    def refused() -> int:
+        with watched.sessions() as session:
+            readings = read_versions(session, watched.settings.lines, watched.clock.now)
+            (number,) = [one.value for one in readings if one.name == "version_refused"]
+            assert number == status_of(session, 0.0).unchecked.get("chat", {}).get("undecided", 0)
+            return int(number)
+
+    watched.push("v1", 0)
+    (watched.push("pickled", 1) / "pytorch_model.bin").touch()
+    assert watched.watch() == 3 and refused() == 1
+    aside = shutil.move(watched.directory / "pickled", watched.directory.with_name("aside"))
+    assert watched.watch() == 0 and refused() == 0
+    assert "gone: pytorch_model.bin" in str(watched.rows()["pickled"].reason)
+    shutil.move(aside, watched.directory / "pickled")
+    assert watched.watch() == 3 and refused() == 1
+    (watched.directory / "pickled" / "pytorch_model.bin").unlink()
+    assert watched.watch() == 0 and refused() == 0 and watched.states()["pickled"] == "passed"

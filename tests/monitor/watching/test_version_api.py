@@ -120,3 +120,12 @@ def test_only_reading_is_allowed_and_unsigned_messages_are_not_taken(get: Get) -
 def test_a_token_has_to_be_usable(token: str) -> None:
     with pytest.raises(ValidationError, match="read_token"):
         WebhookSettings.model_validate({"read_token": token})
+
+
+def test_a_version_that_was_overwritten_by_a_refused_push_is_refused(
+    get: Get, sessions: Sessions, line: Line, version: Version
+) -> None:
+    see(sessions, line, None, "runs/step-1", "pickled")
+    answer = get("assistant/runs/step-1", accept="text/plain")
+    assert (answer.status_code, answer.text) == (422, "refused\n")
+    assert get(f"assistant/{version.content_digest[:12]}").status_code == 202
