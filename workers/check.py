@@ -52,12 +52,13 @@ def check_pair(
 
     recipe = worker.recipe_digest()
     comparison = prepare(sessions, settings, candidate, baseline, line, recipe, time.time(), take)
-    if claim is not None:
-        _run(worker, claim)
+    refused = None if claim is None else _run(worker, claim)
     if comparison.anchored is not None and comparison.anchored.diff_id is not None:
-        second = _claimed(sessions, worker, comparison.anchored.diff_id)
+        second = _claimed(sessions, worker, comparison.anchored.diff_id, report)
         if second is not None:
-            _run(worker, second)
+            refused = _run(worker, second) or refused
+    if refused is not None:  # after both: what is left queued would have nobody to run it
+        raise LatentwatchError(refused)
     verdict = result_of(sessions, comparison)
     if out is not None:
         evidence = evidence_of(settings, verdict)
@@ -65,15 +66,21 @@ def check_pair(
     return verdict
 
 
-def _run(worker: LocalWorker, claim: Claim) -> None:
+def _run(worker: LocalWorker, claim: Claim) -> str | None:
+    """Run it; why it can't be compared here, if so."""
     ended = worker.run(claim)
-    if isinstance(ended, Ending) and (ended.refused or ended.elsewhere):
-        raise LatentwatchError(ended.refused or ended.elsewhere)
+    return (ended.refused or ended.elsewhere) if isinstance(ended, Ending) else None
 
 
-def _claimed(sessions: sessionmaker[Session], worker: LocalWorker, diff_id: int) -> Claim | None:
+def _claimed(
+    sessions: sessionmaker[Session],
+    worker: LocalWorker,
+    diff_id: int,
+    report: Callable[[str], None],
+) -> Claim | None:
     """The claim of a diff that a worker of the service may have begun meanwhile, for whom this
     waits; None once it has ended."""
+    told = False
     while True:
         with sessions.begin() as session:
             claim = worker.claim(session, diff_id)
@@ -81,4 +88,7 @@ def _claimed(sessions: sessionmaker[Session], worker: LocalWorker, diff_id: int)
                 return claim
             if session.get_one(Diff, diff_id).state != DiffState.RUNNING:
                 return None
+        if not told:
+            report("another process compares with the anchor; this waits for it")
+            told = True
         time.sleep(POLL_SECONDS)

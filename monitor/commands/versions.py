@@ -20,9 +20,9 @@ from monitor.commands.options import (
 )
 from monitor.commands.verdict_formats import print_verdict
 from monitor.database.opening import open_database, read_database
-from monitor.database.schema import Trust
+from monitor.database.schema import Line, Trust, Version
 from monitor.errors import SourceError, UnknownVersionError, UnreadableVerdictError
-from monitor.lineage.lookup import find_current, find_line
+from monitor.lineage.lookup import find_current, find_line, find_version
 from monitor.lineage.overview import latest_verdict, line_rows, version_details, version_rows
 from monitor.lineage.trust import move, trusted_versions, verify_audit
 from monitor.owner import this_user
@@ -125,10 +125,22 @@ def quarantine(
     _decide(sessions, line, version, Trust.QUARANTINED, reason)
 
 
+def _meant(session: Session, line: Line, name: str) -> Version:
+    """The version that a decision by this name is about: where several contents were seen under it,
+    or another push lies there now, nobody can say which one was looked at."""
+    version = find_version(session, line, name)
+    if find_current(session, line, name).id != version.id:
+        raise UnknownVersionError(
+            f"line {line.name}: another push lies at {name!r} now; name the version by its digest: "
+            f"{version.content_digest[:12]}"
+        )
+    return version
+
+
 def _decide(sessions: sessionmaker[Session], line: str, name: str, to: Trust, reason: str) -> None:
     actor = this_user()
     with sessions.begin() as session:
-        version = find_current(session, find_line(session, line), name)
+        version = _meant(session, find_line(session, line), name)
         before = version.state
         move(session, version, to, actor=actor, reason=reason, now=time.time())
         session.flush()

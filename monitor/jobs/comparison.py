@@ -3,7 +3,7 @@
 Nothing is registered before both have turned out to be complete and safe.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -134,18 +134,30 @@ def _anchor(
 def result_of(sessions: sessionmaker[Session], comparison: Comparison) -> Verdict:
     """The verdict on `comparison` after the worker has run; undecided where there is none.
 
-    Of it and the one with the anchor the worse one.
+    Of it and the one with the anchor the worse one: what could not be checked goes before a
+    warning, which may be borne, and is never a pass.
 
-    Raises CancelledError where one was cancelled, or skipped for newer versions.
+    Raises CancelledError where one was cancelled, or skipped for newer versions, and the other one
+    is not flagged.
     """
     if comparison.diff_id is None:
         return comparison.verdict("passed", "Both have the same content: nothing has changed.")
-    return max((_result(sessions, one) for one in comparison.parts()), key=_badness)
+    found, cancelled = [], None
+    for one in comparison.parts():
+        try:
+            found.append(_result(sessions, one))
+        except CancelledError as error:
+            cancelled = error
+    worst = max(found, key=_badness, default=None)
+    if cancelled is not None and (worst is None or worst.verdict != "flagged"):
+        raise cancelled
+    assert worst is not None
+    return worst
 
 
-def _badness(verdict: Verdict) -> tuple[int, bool]:
-    order: Sequence[Outcome] = ("passed", "undecided", "flagged")
-    return order.index(verdict.verdict), verdict.severity == "critical"
+def _badness(verdict: Verdict) -> int:
+    order = (("passed", None), ("flagged", "warning"), ("undecided", None), ("flagged", "critical"))
+    return order.index((verdict.verdict, verdict.severity))
 
 
 def _result(sessions: sessionmaker[Session], comparison: Comparison) -> Verdict:

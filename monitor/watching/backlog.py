@@ -6,14 +6,15 @@ from sqlalchemy.orm import Session
 
 from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.jobs.diff_endings import request_cancel
+from monitor.jobs.settlement import outcome_of
 from monitor.lineage.trust import LATENTWATCH, move
 
 
 def skip_oldest(session: Session, line: Line, most: int, now: float) -> list[Version]:
     """Supersede the oldest versions of `line` that wait, so that `most` of them go on waiting.
 
-    What somebody is at work on does not wait. One that was compared with another base already is
-    not superseded: it is flagged if that was, else undecided. Who wants a skipped version checked
+    What somebody is at work on does not wait. One that another base has flagged already is not
+    superseded: it is flagged. Who wants a skipped version checked
     all the same runs `latentwatch check` on it.
     """
     diffs = (
@@ -36,7 +37,7 @@ def skip_oldest(session: Session, line: Line, most: int, now: float) -> list[Ver
 
 def _skip(session: Session, version: Version, most: int, now: float) -> None:
     reason = f"not checked: {most} newer versions were waiting"
-    if not _has_verdict(session, version):  # else what is left is settled by it, and by the cancel
+    if not _is_flagged(session, version):  # else the cancel of what is left settles it
         move(session, version, Trust.SUPERSEDED, actor=LATENTWATCH, reason=reason, now=now)
     queued = session.scalars(
         select(Diff.id).filter_by(
@@ -49,15 +50,18 @@ def _skip(session: Session, version: Version, most: int, now: float) -> None:
         request_cancel(session, diff_id, reason, now)
 
 
-def _has_verdict(session: Session, version: Version) -> bool:
-    """Whether a comparison of `version` with a trusted version has ended with a verdict."""
+def _is_flagged(session: Session, version: Version) -> bool:
+    """Whether a comparison of `version` with a trusted version has flagged it."""
     trusted = select(Version.content_digest).where(
         Version.line_id == version.line_id, Version.state == Trust.TRUSTED
     )
-    ended = select(Diff.id).where(
-        Diff.line_id == version.line_id,
-        Diff.candidate_digest == version.content_digest,
-        Diff.base_digest.in_(trusted),
-        Diff.state == DiffState.DONE,
-    )
-    return session.scalar(ended.limit(1)) is not None
+    diffs = session.scalars(
+        select(Diff).where(
+            Diff.line_id == version.line_id,
+            Diff.candidate_digest == version.content_digest,
+            Diff.base_digest.in_(trusted),
+            Diff.state == DiffState.DONE,
+        )
+    ).all()
+    outcome = outcome_of(diffs)
+    return outcome is not None and outcome.state == Trust.FLAGGED

@@ -293,6 +293,23 @@ def test_who_trusts_an_older_version_is_told_what_the_next_ones_are_compared_wit
     assert "chat: the next versions are compared with good-3 all the same" in older
 
 
+@pytest.mark.parametrize("command", ["trust", "quarantine"])
+def test_no_decision_by_a_name_at_which_another_push_lies_now(command: str) -> None:
+    watched(v1=0, good_2=1)
+    assert run("watch", "--once").exit_code == 0
+    digest = run("versions", "chat", "--format", "json").stdout
+    looked_at = {v["name"]: v["digest"] for v in json.loads(digest)}["good-2"]
+    write_checkpoint(Path("chat") / "good-2", seed=7)
+    assert run("watch", "--once").exit_code == 0
+    by_name = run(command, "chat", "good-2", "--reason", "read the verdict")
+    assert by_name.exit_code == 2 and "name one by its digest" in by_name.stderr
+    (Path("chat") / "good-2" / "config.json").write_text("{")
+    assert run("watch", "--once").exit_code == 3
+    assert run(command, "chat", "good-2", "--reason", "read it").exit_code == 2
+    by_digest = run(command, "chat", looked_at[:12], "--reason", "read the verdict")
+    assert by_digest.exit_code == 0, by_digest.stderr
+
+
 def test_a_known_version_can_be_trusted_while_its_place_is_away() -> None:
     directory = watched(v1=0, good_2=1)
     assert run("watch", "--once").exit_code == 0

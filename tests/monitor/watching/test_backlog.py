@@ -68,8 +68,8 @@ def test_what_somebody_is_at_work_on_is_not_skipped(watched: WatchedDirectory) -
     assert watched.states()["good-2"] == "checking"
 
 
-@pytest.mark.parametrize(("name", "state"), [("bad-3", "flagged"), ("good-3", "undecided")])
-def test_what_was_compared_with_one_of_two_bases_is_settled_by_that(
+@pytest.mark.parametrize(("name", "state"), [("bad-3", "flagged"), ("good-3", "superseded")])
+def test_what_one_of_two_bases_has_flagged_is_not_skipped(
     watched: WatchedDirectory, name: str, state: str
 ) -> None:
     watched.push("v1", 0)
