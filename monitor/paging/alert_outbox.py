@@ -8,7 +8,7 @@ message is in one of three states: never tried, tried with an end that nobody kn
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import (
@@ -59,20 +59,6 @@ def plan(session: Session, router: Router, places: Collection[str], now: float) 
     session.flush()
 
 
-def settle_removed(session: Session, places: Collection[str]) -> None:
-    """Take what waits for channels and destinations that the settings name no longer for settled:
-    nobody sends it, so it would be late, and an outage, for ever."""
-    session.execute(
-        update(AlertMessage)
-        .where(
-            AlertMessage.channel.not_in(places),
-            (AlertMessage.sent < AlertMessage.wanted) | AlertMessage.failing_since.is_not(None),
-        )
-        .values(sent=AlertMessage.wanted, error=None, failing_since=None)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def _plan_slack(
     session: Session, row: AlertRow, routes: Sequence[Route], places: Collection[str], now: float
 ) -> None:
@@ -80,13 +66,11 @@ def _plan_slack(
     news = _news(session, row)
     if not alert.unresolved:
         _withdraw_calls(session, row, now)
-    posted = {}
     for message in messages_of(session, row):
         if message.kind != Kind.ALERT or _withdrawn(session, row, message):
             continue
         if message.channel not in places:
             continue
-        posted[message.channel] = message
         taken = by_id.get(message.channel, [])
         aloud = first_told_at(taken, alert.severity, now)
         waits = alert.state == AlertState.OPEN or alert.proposed_by is not None
@@ -105,11 +89,18 @@ def _plan_slack(
         _release(session, message, aloud)
         _add_picture(session, row, message, now)
     if alert.unresolved:
-        for channel, taken in by_id.items():
-            if channel not in posted:
-                at = first_told_at(taken, alert.severity, now)
-                _add_alert(session, row, channel, at, now)
+        add_alerts(session, row, routes, now)
     _refresh_siblings(session, row, places)
+
+
+def add_alerts(session: Session, row: AlertRow, routes: Sequence[Route], now: float) -> None:
+    """The alert's own message in every channel to which `routes` lead and that has none of it."""
+    messages = messages_of(session, row)
+    there = {message.channel for message in messages if message.kind == Kind.ALERT}
+    for channel, taken in by_channel(routes).items():
+        if channel not in there:
+            at = first_told_at(taken, alert_of(row).severity, now)
+            _add_alert(session, row, channel, at, now)
 
 
 def _refresh_siblings(session: Session, row: AlertRow, places: Collection[str]) -> None:
@@ -140,15 +131,21 @@ def _release(session: Session, message: AlertMessage, at: float) -> None:
 
 
 def _withdrawn(session: Session, row: AlertRow, message: AlertMessage) -> bool:
-    """Take back an alert that was resolved before it was posted, with its thread, unless another
-    alert stands in that."""
+    """Take back an alert that was resolved before it was posted."""
     if alert_of(row).unresolved or not untold(message):
         return False
-    thread = session.scalars(select(AlertMessage).filter_by(thread_id=message.id)).all()
-    if any(reply.alert_id != row.id for reply in thread):
+    return take_back(session, row, message)
+
+
+def take_back(session: Session, row: AlertRow, message: AlertMessage) -> bool:
+    """Delete an alert's own message, with all that is said of the alert in its channel, unless
+    another alert stands in its thread."""
+    in_thread = select(AlertMessage).filter_by(thread_id=message.id)
+    if any(reply.alert_id != row.id for reply in session.scalars(in_thread)):
         return False
-    for reply in thread:
-        session.delete(reply)
+    for reply in messages_of(session, row):
+        if reply.channel == message.channel and reply.id != message.id:
+            session.delete(reply)
     session.flush()
     session.delete(message)
     session.flush()

@@ -29,7 +29,7 @@ from monitor.errors import AlertingError, SettingsError
 from monitor.jobs.leader import PAGER, lead
 from monitor.owner import this_process
 from monitor.paging.alert_clock import tick
-from monitor.paging.alert_outbox import plan, settle_removed
+from monitor.paging.alert_outbox import plan
 from monitor.paging.alert_view import router_of
 from monitor.paging.alerting import catch_up
 from monitor.paging.courier import Courier
@@ -37,6 +37,7 @@ from monitor.paging.destinations import alertmanager_of, destination_of
 from monitor.paging.outages import plan_outages
 from monitor.paging.poster import Poster, Results
 from monitor.paging.refresher import Refresher
+from monitor.paging.removed_places import settle_removed
 from monitor.paging.slack_desk import GroupMembers, SlackDesk
 from monitor.settings.alerts import AlertSettings, SlackSettings
 from monitor.settings.destinations import AlertmanagerSettings
@@ -100,16 +101,18 @@ class Pager:
         now, settings = self._clock(), self._settings
         with self._sessions.begin() as session:
             router = router_of(session, settings.routes)
-            if now >= self._next_tick:
+            ticks = now >= self._next_tick
+            if ticks:
                 self._leads = lead(session, PAGER, this_process(), now, LEAD_SECONDS)
                 self._next_tick = now + TICK_SECONDS
                 if self._leads:
                     tick(session, router, settings.unchecked_seconds, now)
                     after = settings.outage_seconds
                     plan_outages(session, settings.hearers, settings.places, after, now)
-                    settle_removed(session, settings.places)
             if self._leads:
                 plan(session, router, settings.places, now)
+                if ticks:
+                    settle_removed(session, router, settings.places, now)
         return self._leads
 
     def run(self, stop: Event) -> None:
