@@ -188,9 +188,11 @@ class Poster:
             case GoneError() if one.alert is None or one.alert.state not in UNRESOLVED:
                 values |= {"sent": message.wanted, "failing_since": None}
             case GoneError() if message.reference is None and message.thread_id is not None:
-                # It waits for the head of its thread, which is posted anew.
-                self._repost(message.thread_id, now)
-                values |= {"not_before": now, "failing_since": message.failing_since}
+                # It waits for the head of its thread, which is posted anew; once, since who hears
+                # the same after that would have it posted without end.
+                if message.error != str(error):
+                    self._repost(message.thread_id, one.thread, now)
+                    values["failing_since"] = message.failing_since
             case GoneError() if message.kind == Kind.ALERT:
                 values["reference"] = None
             case GoneError():
@@ -199,12 +201,16 @@ class Poster:
         if values["error"] != message.error:
             self._report(f"{message.channel}: a message about an alert could not be sent: {error}")
 
-    def _repost(self, message_id: int, now: float) -> None:
-        """Have the head of a thread posted anew, which somebody has deleted."""
+    def _repost(self, message_id: int, reference: str | None, now: float) -> None:
+        """Have the head of a thread posted anew, which somebody has deleted, unless it does not
+        stand under `reference` any more: then that was done meanwhile."""
         anew = {"reference": None, "attempted_at": None, "sent": 0, "not_before": now}
         with self._sessions.begin() as session:
-            head = update(AlertMessage).where(AlertMessage.id == message_id)
-            session.execute(head.values(anew))
+            session.execute(
+                update(AlertMessage)
+                .where(AlertMessage.id == message_id, AlertMessage.reference == reference)
+                .values(anew)
+            )
 
     def _ready(self, one: Due) -> _Ready | None:
         """The message as it is to be shown; None where there is nothing to show."""
