@@ -26,7 +26,7 @@ from alerts.routing import Route, by_channel, mentions_of
 from alerts.slack.status import calling, moment, person
 from alerts.slack.text import literal
 from monitor.database.schema import AlertMessage, AlertRow, Audit
-from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
+from monitor.paging.alert_messages import Kind, add_message, key_of, messages_of, untold
 from monitor.paging.alerting import alert_of, subject_of
 from monitor.paging.notices import plan_notices
 
@@ -64,8 +64,7 @@ def _plan_slack(
 ) -> None:
     alert, by_id = alert_of(row), by_channel(routes)
     news = _news(session, row)
-    if not alert.unresolved:
-        _withdraw_calls(session, row, now)
+    _withdraw_calls(session, row, now)
     for message in messages_of(session, row):
         if message.kind != Kind.ALERT or _withdrawn(session, row, message):
             continue
@@ -153,12 +152,25 @@ def take_back(session: Session, row: AlertRow, message: AlertMessage) -> bool:
 
 
 def _withdraw_calls(session: Session, row: AlertRow, now: float) -> None:
-    """Take back what was to be said after the quiet hours of an alert that is resolved now."""
+    """Take back what was to be said after the quiet hours: of an alert that is resolved now all,
+    else the proposals to trust it that stand no more."""
+    lapsed = _lapsed_proposals(session, row) if alert_of(row).unresolved else None
     for reply in messages_of(session, row):
         held = reply.tries == 0 and reply.not_before > now
-        if reply.kind == Kind.REPLY and held and untold(reply):
+        over = lapsed is None or reply.key in lapsed
+        if reply.kind == Kind.REPLY and held and over and untold(reply):
             session.delete(reply)
     session.flush()
+
+
+def _lapsed_proposals(session: Session, row: AlertRow) -> set[str]:
+    """The keys of the replies with a proposal, but that of the one that stands."""
+    made = [
+        key_of(row, f"r{revision}")
+        for revision, audit in enumerate(_history(session, row), start=1)
+        if _proposes(audit)
+    ]
+    return set(made if row.proposed_by is None else made[:-1])
 
 
 def add_reply(
@@ -216,6 +228,13 @@ def due(session: Session, now: float, pictures: bool) -> list[Due]:
     return [Due(*row) for row in found]
 
 
+def _history(session: Session, row: AlertRow) -> Sequence[Audit]:
+    """The audit rows of an alert: the n-th is of its n-th revision."""
+    return session.scalars(
+        select(Audit).filter_by(subject=subject_of(row)).order_by(Audit.id)
+    ).all()
+
+
 class _News(NamedTuple):
     revision: int
     text: str
@@ -224,13 +243,9 @@ class _News(NamedTuple):
 
 
 def _news(session: Session, row: AlertRow) -> list[_News]:
-    """What people did since the last plan, and that it is open again. The n-th audit row of an
-    alert is its n-th revision."""
-    rows = session.scalars(
-        select(Audit).filter_by(subject=subject_of(row)).order_by(Audit.id)
-    ).all()
+    """What people did since the last plan, and that it is open again."""
     news = []
-    for revision, audit in enumerate(rows, start=1):
+    for revision, audit in enumerate(_history(session, row), start=1):
         if revision <= row.planned:
             continue
         if audit.actor != LATENTWATCH:

@@ -77,3 +77,25 @@ def test_a_proposal_to_which_somebody_agreed_in_quiet_hours_calls_nobody_in_the_
     desk.send_all(pager)
     assert said(desk, "wants to trust it") == []
     assert any("ben trusted" in message["text"] for message in desk.thread())
+
+
+def test_a_proposal_that_lapsed_in_quiet_hours_calls_nobody_in_the_morning(desk: Desk) -> None:
+    desk.clock.now = START - START % 86_400 + 21 * 3600.0
+    mild = samples.flagged().model_copy(update={"severity": "warning"})
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", mild)
+    pager = desk.pager(routes=[{**ROUTE, "repeat_seconds": 86_400, "quiet": [NIGHTS]}])
+    desk.send_all(pager)
+    desk.clock.now += 2 * 3600.0
+    for why, recipe in (("wanted", "r2"), ("wanted again", "r3")):
+        answer(desk, Propose, why)
+        pager.step()
+        desk.clock.now += 60.0
+        desk.check(base, "v2", mild, recipe)
+        pager.step()
+    answer(desk, Propose, "wanted after all")
+    pager.step()
+    desk.clock.now += 9 * 3600.0
+    desk.send_all(pager)
+    [proposal] = said(desk, "wants to trust it")
+    assert "wanted after all" in proposal
