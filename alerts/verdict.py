@@ -271,17 +271,22 @@ class Verdict(Record):
             )
         if self.verdict != "passed" and not self.reasons:
             raise ValueError(f"verdict is {self.verdict} without reasons: give at least one")
-        flagged = [behaviour.name for behaviour in self.behaviours if behaviour.flagged]
-        if self.own_words is not None and self.own_words.flagged:
-            flagged.append("own_words")
-        if flagged and self.verdict != "flagged":
-            raise ValueError(f"verdict is {self.verdict} although {', '.join(flagged)} is flagged")
+        if self.flagged and self.verdict != "flagged":
+            flagged = ", ".join(self.flagged)
+            raise ValueError(f"verdict is {self.verdict} although {flagged} is flagged")
         names = [behaviour.name for behaviour in self.behaviours]
         if len(set(names)) < len(names):
             raise ValueError(
                 "behaviours: the same name stands twice; give each behaviour one entry"
             )
         return self
+
+    @property
+    def flagged(self) -> list[str]:
+        """The behaviours that it flags, as routes name them."""
+        names = [behaviour.name for behaviour in self.behaviours if behaviour.flagged]
+        own_words = self.own_words is not None and self.own_words.flagged
+        return [*names, "own_words"] if own_words else names
 
 
 def exit_code(verdict: Verdict) -> int:

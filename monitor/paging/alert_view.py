@@ -32,12 +32,16 @@ class AlertView(NamedTuple):
 
     @property
     def shown(self) -> Verdict:
-        """The verdict, as severe as the alert: an earlier check may have said more."""
-        alert, verdict = self.alert, self.verdict
-        if verdict.verdict != Finding.FLAGGED or verdict.severity == alert.severity:
+        """The verdict, as severe as the alert and with what else an earlier check has flagged."""
+        alert, verdict, why = self.alert, self.verdict, []
+        if not self.measured or verdict.verdict != Finding.FLAGGED:
             return verdict
-        why = f"an earlier check was {alert.severity}; this one alone is {verdict.severity}"
-        told = {"severity": alert.severity, "reasons": [why, *verdict.reasons]}
+        if verdict.severity != alert.severity:
+            alone = f"this one alone is {verdict.severity}"
+            why.append(f"an earlier check was {alert.severity}; {alone}")
+        if before := [name for name in alert.behaviours if name not in verdict.flagged]:
+            why.append(f"an earlier check also flagged {', '.join(before)}")
+        told = {"severity": alert.severity, "reasons": [*why, *verdict.reasons]}
         return verdict.model_copy(update=told)
 
 

@@ -58,3 +58,17 @@ def test_what_was_critical_stays_so_after_a_milder_check_and_says_why(desk: Desk
     assert message["text"].startswith("🔴 FLAGGED (critical)")
     why = "an earlier check was critical; this one alone is warning"
     assert why in str(message["blocks"])
+
+
+def test_what_only_an_earlier_check_flagged_is_named(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    other = samples.flagged()
+    behaviours = [
+        one.model_copy(update={"flagged": one.name == "harmful_compliance"})
+        for one in other.behaviours
+    ]
+    desk.check(base, "v2", other.model_copy(update={"behaviours": behaviours}), "r2")
+    desk.send_all(desk.pager())
+    [message] = desk.posted()
+    assert "an earlier check also flagged sycophancy" in str(message["blocks"])
