@@ -12,7 +12,7 @@ from alerts.alert import UNRESOLVED, AlertState, Finding, Measured, Woken
 from alerts.escalation import remind
 from alerts.routing import by_channel
 from alerts.wording import duration
-from monitor.database.schema import AlertMessage, AlertRow, Diff, Line, Trust, Version
+from monitor.database.schema import AlertMessage, AlertRow, Audit, Diff, Line, Trust, Version
 from monitor.jobs.questions import cancel_idle
 from monitor.lineage.trust import trusted_versions
 from monitor.paging.alert_messages import Kind, key_of
@@ -48,7 +48,8 @@ def _remind(session: Session, router: Router, now: float) -> None:
 
 def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> None:
     """An alert for every version that has waited too long, unless one about it is unresolved. What
-    is checked again, or was skipped before, waits since that was asked for."""
+    is checked again waits since that was asked for, what was skipped or overwritten before since it
+    came back."""
     limit = now - unchecked_seconds
     was_checked = (
         select(Diff.id)
@@ -59,6 +60,15 @@ def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> 
         )
         .exists()
     )
+    came_back = (
+        select(Audit.id)
+        .where(
+            Audit.version_id == Version.id,
+            Audit.from_state == Trust.SUPERSEDED,
+            Audit.at > limit,
+        )
+        .exists()
+    )
     overdue = session.execute(
         select(Line, Version)
         .join(Line, Line.id == Version.line_id)
@@ -66,7 +76,7 @@ def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> 
             Line.name != COMPARISONS,
             Version.state.in_(_WITHOUT_VERDICT),
             Version.registered_at <= limit,
-            or_(Version.state_at <= limit, ~was_checked),
+            or_(Version.state_at <= limit, ~was_checked & ~came_back),
             ~select(AlertRow.id)
             .where(
                 AlertRow.line_id == Version.line_id,

@@ -131,6 +131,20 @@ def test_a_version_that_is_skipped_raises_nothing_and_ends_what_missed_its_check
     assert ticks(desk, 24) == [("unchecked", "superseded"), ("unchecked", "superseded")]
 
 
+def test_a_version_that_was_overwritten_and_comes_back_waits_since_then(desk: Desk) -> None:
+    register(desk, "v2")
+    ticks(desk, 2)
+    for state in (Trust.SUPERSEDED, Trust.NEW):
+        with desk.sessions.begin() as session:
+            version = session.scalars(select(Version).filter_by(name="v2")).one()
+            of_watch = {"actor": LATENTWATCH, "reason": "overwritten", "now": desk.clock()}
+            move(session, version, state, **of_watch)
+        if state == Trust.SUPERSEDED:
+            assert ticks(desk, 24) == []
+    assert ticks(desk, 5) == []
+    assert ticks(desk, 1) == [("unchecked", "open")]
+
+
 def test_what_was_left_open_of_a_version_that_was_skipped_ends_at_the_start(desk: Desk) -> None:
     register(desk, "v2")
     ticks(desk, 6)
