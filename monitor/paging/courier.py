@@ -6,6 +6,7 @@ says. A destination that does not answer is left alone for a while as a whole.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -56,6 +57,10 @@ class Courier:
         self._results, self._report, self._clock = results, report, clock
         self._rests_until = 0.0
         self._failures = 0
+        self._unanswered: list[int] = []
+        """The tries since the last one that got through, by their messages."""
+        self._alone: Counter[int] = Counter()
+        """How often each message failed alone, while others got through."""
 
     def send_due(self) -> int:
         """Send what may be sent now; how many messages that was."""
@@ -63,11 +68,18 @@ class Courier:
         for message in self._due():
             if self._clock() < self._rests_until:
                 break
+            was_away = bool(self._unanswered)
             sent += self._send(message)
+            if was_away and not self._unanswered:  # it is there again: the worst goes next
+                return sent + self.send_due()
         return sent
 
     def _due(self) -> list[AlertMessage]:
-        """What failed goes last, however urgent it is: that may be its own fault."""
+        """What needs most attention first, and last what failed alone twice: that is its own fault.
+
+        While nothing gets through, what was tried least goes first, however urgent the rest is: so
+        it is found out whether the destination is away, or fails at one message.
+        """
         with self._sessions() as session:
             chosen = (
                 select(AlertMessage)
@@ -76,9 +88,12 @@ class Courier:
                     AlertMessage.sent < AlertMessage.wanted,
                     AlertMessage.not_before <= self._clock(),
                 )
-                .order_by(AlertMessage.tries, AlertMessage.rank.desc(), AlertMessage.id)
+                .order_by(AlertMessage.rank.desc(), AlertMessage.id)
             )
-            return list(session.scalars(chosen))
+            due = list(session.scalars(chosen))
+        if self._unanswered:
+            return sorted(due, key=lambda message: message.tries)
+        return sorted(due, key=lambda message: self._alone[message.id] > 1)
 
     def _send(self, before: AlertMessage) -> bool:
         try:
@@ -110,7 +125,16 @@ class Courier:
             error=None,
             failing_since=None,
         )
+        self._got_through(message)
         return True
+
+    def _got_through(self, message: AlertMessage) -> None:
+        """The destination is there: what failed once between two that got through may have itself
+        to blame; of what failed beside others, or again and again, nobody knows that."""
+        if len(self._unanswered) == 1:
+            self._alone.update(self._unanswered)
+        self._unanswered = []
+        del self._alone[message.id]
 
     def _begin(self, message_id: int) -> _Waiting | None:
         """The message with what it is to show now, noted as tried; None where it was withdrawn."""
@@ -128,6 +152,8 @@ class Courier:
         """Note what to do next; `message` is as it was before the try."""
         now = self._clock()
         wait = _backoff(message.tries)
+        if not isinstance(error, RefusedError):
+            self._unanswered.append(message.id)
         if isinstance(error, NotNowError):  # it is there, and says when it can be told
             wait = max(error.seconds, BACKOFF_SECONDS)
             self._rests_until = now + wait

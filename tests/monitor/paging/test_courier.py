@@ -46,6 +46,36 @@ def test_an_alert_that_is_answered_with_a_failure_for_good_blocks_no_other(
     assert versions_told(hook)[-1] == "v2"
 
 
+def test_several_alerts_that_are_answered_with_failures_for_good_block_no_other(
+    desk: Desk, hook: Receiver
+) -> None:
+    base = desk.add_version("v1", trusted=True)
+    for name in ("v2", "v3"):
+        desk.check(base, name, samples.flagged())
+        hook.always[desk_fingerprint(desk, name).encode()] = 500
+    for name in ("v4", "v5", "v6"):
+        desk.check(base, name, None)
+    pager = desk.pager(**direct("hook"), **webhook(hook))
+    for _ in range(60):
+        pager.step()
+        desk.clock.now += 1.0
+    assert [name for name in versions_told(hook) if name > "v3"] == ["v4", "v5", "v6"]
+
+
+def test_after_an_outage_the_worst_is_told_next(desk: Desk, hook: Receiver) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    hook.statuses = [500, 500]
+    pager = desk.pager(**direct("hook"), **webhook(hook))
+    pager.step()
+    for name in ("v3", "v4", "v5"):
+        desk.check(base, name, None)
+    for _ in range(30):
+        desk.clock.now += 1.0
+        pager.step()
+    assert versions_told(hook) == ["v2", "v3", "v4", "v2", "v3", "v5"]
+
+
 def desk_fingerprint(desk: Desk, name: str) -> str:
     with desk.sessions() as session:
         found = select(AlertRow.fingerprint).join(
