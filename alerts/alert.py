@@ -33,7 +33,8 @@ class AlertState(StrEnum):
     CLEARED = "cleared"
     """It was a missing check, and a later one passed."""
     SUPERSEDED = "superseded"
-    """Another alert about the same candidate has taken its place."""
+    """Another result has taken its place, or it was about the missing check of a version that was
+    skipped."""
 
 
 UNRESOLVED = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
@@ -103,7 +104,8 @@ class Passed(NamedTuple):
 
 
 class Replaced(NamedTuple):
-    """What it was compared with counts no more, and there is a newer result."""
+    """Another result counts in its place, or its version was skipped, so that nobody misses a check
+    any more."""
 
     reason: str
 
