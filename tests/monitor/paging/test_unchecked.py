@@ -32,7 +32,7 @@ def queue(desk: Desk, base: Version, name: str, recipe: str = "r1") -> int:
 
 def end(desk: Desk, diff_id: int, verdict: Verdict) -> None:
     with desk.sessions.begin() as session:
-        claimed = diff_claims.claim_due(session, diff_id, desk.clock(), "host:1:0", 60.0)
+        claimed = diff_claims.claim_next(session, desk.clock(), "host:1:0", 60.0, diff_id)
         assert claimed is not None
         diff_endings.finish(session, diff_id, claimed.fence, to_json(verdict), desk.clock())
 
