@@ -132,7 +132,8 @@ class LineWatch:
                 raise
             with self._around.sessions.begin() as session:
                 line = ensure_line(session, self.settings.name, now)
-                put_off(session, line, Place(seen.name, seen.locator), why, now)
+                place, listed = Place(seen.name, seen.locator), not seen.listing.unread
+                put_off(session, line, place, why, now, listed=listed)
             return
         self.failures.pop(seen.name, None)
         if news:

@@ -65,10 +65,15 @@ def refuse(
     return True
 
 
-def put_off(session: Session, line: Line, place: Place, reason: str, now: float) -> None:
-    """Record that a complete push could not be taken in now, unless a version was seen there."""
+def put_off(
+    session: Session, line: Line, place: Place, reason: str, now: float, *, listed: bool
+) -> None:
+    """Record that a push could not be taken in now.
+
+    Where a version lies and the push was not even `listed`, nothing says that it is another one.
+    """
     last = last_observation(session, line, *place)
-    if last is None or last.version_id is None:
+    if listed or last is None or last.version_id is None or last.gone_at is not None:
         refuse(session, line, place, f"not taken in yet: {reason}", now, pending=True)
 
 

@@ -2,15 +2,18 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from monitor.checkpoints.unreadable import unreadable
-from monitor.database.schema import Observation
-from monitor.errors import CheckpointRefusedError, SourceError
+from monitor.database.schema import Line, Observation, Version
+from monitor.errors import CheckpointRefusedError, SourceError, UnknownVersionError
+from monitor.lineage.lookup import find_current
 from monitor.sources.directory import list_directory
 from monitor.watching.line_watch import LineWatch
 from tests.monitor.watching.watched import WatchedDirectory
@@ -61,6 +64,33 @@ def test_a_version_that_the_machine_can_not_list_stays_what_it_is(
         assert watched.watch() == 3
     assert any("good-2 could not be taken in: can't be listed" in said for said in watched.said)
     assert watched.count(Observation) == seen and watched.watch() == 0
+
+
+@pytest.mark.parametrize("removed_between", [False, True])
+def test_a_push_in_the_place_of_a_version_that_can_not_be_read_is_not_taken_for_that_version(
+    watched: WatchedDirectory, monkeypatch: pytest.MonkeyPatch, removed_between: bool
+) -> None:
+    watched.push("v1", 0)
+    good = watched.push("good-2", 1)
+    assert watched.watch() == 0
+    if removed_between:
+        shutil.rmtree(good)
+        watched.clock.now += 1.0
+        assert watched.watch() == 0
+    watched.push("good-2", 2)
+    watched.clock.now += 1.0
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing(Path.open, errno.EIO, "good-2/model.safetensors"))
+        assert watched.watch() == 3
+    with watched.sessions() as session:
+        line = session.scalars(select(Line)).one()
+        with pytest.raises(UnknownVersionError, match="still to be taken in: not taken in yet"):
+            find_current(session, line, "good-2")
+    assert watched.watch() == 0
+    with watched.sessions() as session:
+        line = session.scalars(select(Line)).one()
+        assert find_current(session, line, "good-2").state == "passed"
+    assert watched.count(Version) == 3
 
 
 def test_what_the_push_is_at_fault_for_is_a_refusal(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_push_that_is_still_to_be_taken_in_is_waited_for(
 ) -> None:
     place = Place("late", "/models/late")
     with sessions.begin() as session:
-        put_off(session, line, place, "the Hub answers 502", 1.0)
+        put_off(session, line, place, "the Hub answers 502", 1.0, listed=True)
     waits = get("assistant/late")
     assert waits.status_code == 404 and "the Hub answers 502" in waits.json()["error"]
     with sessions.begin() as session:
