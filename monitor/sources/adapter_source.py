@@ -80,10 +80,12 @@ class AdapterSource:
         was_one = one.listing.unread and place in seen
         if not was_one and not is_adapter({file.path for file in one.listing.files}):
             return one
+        listing = one.listing
+        if base.unread:
+            listing = Listing((), f"adapters.base {self._base}: {base.problem}", unread=True)
         known = repr((one.fingerprint or one.listing.files, base.files, self._names))
-        return Observation(
-            *place, one.listing, hashlib.sha256(known.encode()).hexdigest(), one.endorsed_by
-        )
+        digest = hashlib.sha256(known.encode()).hexdigest()
+        return Observation(*place, listing, digest, one.endorsed_by, base=base)
 
     @contextmanager
     def _merged(self, locator: str) -> Iterator[Path]:

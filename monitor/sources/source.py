@@ -66,6 +66,9 @@ class Observation:
     """What at the place says that this is the trusted version; None where nothing does."""
     marked: bool = True
     """Who publishes it knows of the line's ready marker; else the quiet period alone decides."""
+    base: Listing | None = None
+    """What it is merged into when it is opened, and what has to be at rest too; no marker lies
+    there."""
 
 
 class Place(NamedTuple):

@@ -15,6 +15,8 @@ class Known(NamedTuple):
     """What the last event about these files said."""
     fingerprint: str | None = None
     """What the place said about them then: what is merged into a base changes with the base."""
+    base: Sight | None = None
+    """What is known of the base that it is merged into."""
 
 
 class Complete(NamedTuple):
@@ -51,6 +53,11 @@ def step(
         sight = look(before.sight if before else None, observation.listing, now)
         own = rule if observation.marked else rule._replace(ready_marker=None)
         found = readiness(sight, own, now)
+        base = None
+        if observation.base is not None:
+            base = look(before.base if before else None, observation.base, now)
+            if isinstance(found, Ready):
+                found = _of_base(readiness(base, rule._replace(ready_marker=None), now))
         same = before is not None and (before.sight.listing, before.fingerprint) == (
             sight.listing,
             observation.fingerprint,
@@ -62,8 +69,15 @@ def step(
                 if isinstance(found, Ready)
                 else Incomplete(observation, found.reason, found.settling)
             )
-        known[place] = Known(sight, found, observation.fingerprint)
+        known[place] = Known(sight, found, observation.fingerprint, base)
     return known, events
+
+
+def _of_base(found: Ready | NotReady) -> Ready | NotReady:
+    """What an adapter is that waits for nothing but its base, which was `found` so."""
+    if isinstance(found, Ready):
+        return found
+    return found._replace(reason=f"the base of the adapters: {found.reason}")
 
 
 def untold(state: State, observation: Observation) -> State:

@@ -1,5 +1,6 @@
 """LoRA adapters: merged as PEFT does, watched as versions, and refused where they are more."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,33 @@ def test_adapters_are_taken_in_once_their_base_is_complete(
     late.rename(own / "tokenizer.json")
     watch.look()
     assert line.states() == {"base": "new", "good-2": "new"}
+
+
+def test_adapters_are_merged_again_once_their_changed_base_is_quiet(
+    line: WatchedLine, adapt: Callable[..., Path], base: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own base"
+    shutil.copytree(base, own)
+    adapt("good-2")
+    line.configure(adapters={"base": own, "names": [NAME]}, quiet_seconds=60.0)
+    watch = LineWatch(line.settings.lines[0], line.settings, line.around)
+    watch.look()
+    assert line.states() == {"base": "new", "good-2": "new"}
+    opened: list[str] = []
+    merge = watch._source.open
+    watch._source.open = lambda at: opened.append(at) or merge(at)  # type: ignore
+    for step in (1, 2):  # a copy that goes on from look to look
+        weights = load_file(own / "model.safetensors")
+        name = next(iter(weights))
+        save_file({**weights, name: weights[name] + step}, own / "model.safetensors")
+        line.clock.now += 100.0
+        os.utime(own / "model.safetensors", (line.clock.now, line.clock.now))
+        watch.look()
+    assert opened == []
+    assert "the base of the adapters: still being written" in str(line.rows()["good-2"].reason)
+    line.clock.now += 100.0
+    watch.look()
+    assert len(opened) == 2 and line.count(Version) == 4
 
 
 def test_the_base_needs_no_marker(line: WatchedLine, adapt: Callable[..., Path]) -> None:
