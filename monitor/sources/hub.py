@@ -48,10 +48,10 @@ class HubSource:
             )
         histories = self._history.commits(refs, seen)
         found = [one for ref in refs for one in self._of_ref(ref, histories[ref], seen)]
+        found += self._history.gaps(seen)
         found += self._still_owed(seen, {Place(one.name, one.locator) for one in found})
         needed = {commit.sha for history in histories.values() for commit in history}
         self._files = {s: f for s, f in self._files.items() if s in needed | self._owed.keys()}
-        found += self._history.gaps()
         return sorted(found, key=lambda one: (one.listing.newest(), one.name))
 
     def open(self, locator: str) -> AbstractContextManager[Path]:

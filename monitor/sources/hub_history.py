@@ -1,12 +1,15 @@
 """Which commits of a branch have to be looked at: the newest ones, and all since the last look."""
 
+import re
+
 from monitor.settings.sources import HubLine
 from monitor.sources.hub_client import Commit, HubClient, Ref
-from monitor.sources.source import Listing, Observation, Seen
+from monitor.sources.source import Fate, Listing, Observation, Place, Seen
 
 _PER_PAGE = 50
 MAX_COMMITS = 1000
 """How far back commits are looked for that came to a branch between two looks."""
+_GAP = re.compile(r"(\S+) before ([0-9a-f]{12})")
 
 
 class HubHistory:
@@ -15,7 +18,7 @@ class HubHistory:
     def __init__(self, line: HubLine, client: HubClient) -> None:
         self._line, self._client = line, client
         self._commits: dict[Ref, list[Commit]] = {}
-        self._gaps: dict[Ref, Observation] = {}
+        self._gaps: dict[Ref, Place] = {}
 
     def commits(self, refs: list[Ref], seen: Seen) -> dict[Ref, list[Commit]]:
         """Of every ref the newest commits, and of a branch that was seen before all that came
@@ -24,9 +27,22 @@ class HubHistory:
         self._commits = found
         return found
 
-    def gaps(self) -> list[Observation]:
-        """One for each ref on which more came than was looked at; it says so."""
-        return [self._gaps[ref] for ref in self._commits if ref in self._gaps]
+    def gaps(self, seen: Seen) -> list[Observation]:
+        """One for each time that more came to a ref than was looked at; it says so.
+
+        It is shown again, whatever came since, for as long as the ref is there and watched.
+        """
+        own = f"hf:{self._line.repo}@"
+        told = {
+            p for p, fate in seen.items() if fate is not Fate.GONE and p.locator.startswith(own)
+        }
+        told |= {self._gaps[ref] for ref in self._commits if ref in self._gaps}
+        refs = {ref.name for ref in self._commits}
+        return [
+            _gap(place, *match.groups())
+            for place in told
+            if (match := _GAP.fullmatch(place.name)) and match[1] in refs
+        ]
 
     def locator(self, commit: Commit) -> str:
         """Where the files of `commit` are."""
@@ -46,15 +62,14 @@ class HubHistory:
         else:
             reached = True  # the first commit of all
         if not reached:
-            self._gaps[ref] = self._gap(ref, taken)
+            name = f"{ref.name} before {taken[-1].sha[:12]}"
+            self._gaps[ref] = Place(name, self.locator(taken[-1]))
         return taken
 
-    def _gap(self, ref: Ref, taken: list[Commit]) -> Observation:
-        oldest = taken[-1].sha[:12]
-        problem = (
-            f"{len(taken):,} or more commits came to {ref.name} since it was last looked at; those "
-            f"before {oldest} were not seen, so check them by hand, and look more often"
-        )
-        return Observation(
-            f"{ref.name} before {oldest}", self.locator(taken[-1]), Listing((), problem)
-        )
+
+def _gap(place: Place, ref: str, oldest: str) -> Observation:
+    problem = (
+        f"{MAX_COMMITS:,} or more commits came to {ref} between two looks; those before {oldest} "
+        "were not seen, so check them by hand, and look more often"
+    )
+    return Observation(*place, Listing((), problem))

@@ -80,9 +80,19 @@ def test_pushes_beyond_the_farthest_look_back_are_told(
     shas = [push(hub, tmp_path / "pushed", seed, (1 + seed) * DAY) for seed in range(1, 6)]
     assert line.watch() == 3
     gap = line.rows()[f"main before {shas[2][:12]}"]
-    assert "3 or more commits came to main since it was last looked at" in str(gap.reason)
+    assert "3 or more commits came to main between two looks" in str(gap.reason)
     assert any(f"those before {shas[2][:12]} were not seen" in said for said in line.said)
     assert [line.states()[name_of(sha)] for sha in shas[2:]] == ["passed"] * 3
+    watch = LineWatch(line.settings.lines[0], line.settings, line.around)
+    watch.look()  # a process that has not seen the gap
+    push(hub, tmp_path / "pushed", 6, 7 * DAY)
+    for _ in range(2):
+        line.clock.now += 1.0
+        watch.look()
+        assert line.rows()[f"main before {shas[2][:12]}"].reason == gap.reason
+    line.configure(hub={"repo": hub.repo, "refs": ["v*"], "commits": 1})
+    assert line.watch() == 0
+    assert str(line.rows()[f"main before {shas[2][:12]}"].reason).startswith("gone: ")
 
 
 def test_a_moved_branch_keeps_what_was_seen(
