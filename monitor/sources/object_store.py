@@ -19,7 +19,15 @@ from monitor.sources.directory import is_unfinished
 from monitor.sources.downloads import DownloadCache, downloaded
 from monitor.sources.object_client import ObjectClient, StoredObject
 from monitor.sources.remote_file import MAX_FILES, fingerprint
-from monitor.sources.source import NOTHING_SEEN, Fate, Listing, Observation, Place, Seen
+from monitor.sources.source import (
+    NOTHING_SEEN,
+    Fate,
+    Listing,
+    Observation,
+    Place,
+    Seen,
+    refuse_outage,
+)
 
 NEWEST = 10
 """Versions that every look lists, since their writers may not be done."""
@@ -49,6 +57,7 @@ class ObjectSource:
         asked = [name for name in names if name not in kept]
         with ThreadPoolExecutor(_AT_ONCE) as pool:  # a new watch asks for thousands
             found = list(pool.map(partial(self._observed, client), asked))
+        refuse_outage(one for one in found if one is not None)
         self._listed = {name: self._listed[name] for name in kept} | {
             name: _Listed(one, self._looks)
             for name, one in zip(asked, found, strict=True)

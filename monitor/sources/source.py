@@ -78,6 +78,13 @@ class Place(NamedTuple):
     locator: str
 
 
+def refuse_outage(asked: Iterable[Observation]) -> None:
+    """Raise SourceError where none of `asked` could be listed: that lies with the place."""
+    listings = [one.listing for one in asked]
+    if listings and all(listing.unread for listing in listings):
+        listings[0].raise_problem()
+
+
 class Fate(Enum):
     """What became of a push that was seen."""
 
@@ -101,7 +108,7 @@ class Source(Protocol):
         """What lies there now. Raises SourceError when the place can't be listed.
 
         A source that shows only the newest of what it has shows all that came since what was
-        `seen`, and of that what is pending. Pending pushes that it does not show count as gone.
+        `seen`, and of that what is pending. Pushes that it does not show count as gone.
         """
         ...
 

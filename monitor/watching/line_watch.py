@@ -91,6 +91,8 @@ class LineWatch:
             there = list(self._source.scan(seen))
             self._endorsed = [one for one in there if one.endorsed_by is not None]
             self.state, events = step(self.state, there, rule_of(self.settings), now)
+            names = {place.name for place in self.state}
+            self.failures = {name: why for name, why in self.failures.items() if name in names}
             self._take_in(events, now)
             self._let_go(seen, now)
         problem = self.problem
@@ -154,7 +156,8 @@ class LineWatch:
         if self.problem is not None:
             return
         self._queue(recipe_digest, retry_after, self._around.clock())
-        problem = self.problem
+        # Where a version lies and can't be listed, no row says so.
+        problem = self.problem or next(iter(self.failures.values()), None)
         with self._problems(), self._around.sessions.begin() as session:
             ensure_line(session, self.settings.name, self._around.clock()).look_problem = problem
 

@@ -15,6 +15,8 @@ from monitor.database.schema import Line, Observation, Version
 from monitor.errors import CheckpointRefusedError, SourceError, UnknownVersionError
 from monitor.lineage.lookup import find_current
 from monitor.sources.directory import list_directory
+from monitor.sources.source import Listing, refuse_outage
+from monitor.sources.source import Observation as Observed
 from monitor.watching.line_watch import LineWatch
 from tests.monitor.watching.watched import WatchedDirectory
 
@@ -62,8 +64,13 @@ def test_a_version_that_the_machine_can_not_list_stays_what_it_is(
     with monkeypatch.context() as patch:
         patch.setattr(os, "scandir", failing(os.scandir, errno.EIO, "good-2"))
         assert watched.watch() == 3
+        with watched.sessions() as session:
+            problem = str(session.scalars(select(Line.look_problem)).one())
+    assert "good-2 could not be taken in: can't be listed" in problem
     assert any("good-2 could not be taken in: can't be listed" in said for said in watched.said)
     assert watched.count(Observation) == seen and watched.watch() == 0
+    with watched.sessions() as session:
+        assert session.scalars(select(Line.look_problem)).one() is None
 
 
 @pytest.mark.parametrize("removed_between", [False, True])
@@ -91,6 +98,29 @@ def test_a_push_in_the_place_of_a_version_that_can_not_be_read_is_not_taken_for_
         line = session.scalars(select(Line)).one()
         assert find_current(session, line, "good-2").state == "passed"
     assert watched.count(Version) == 3
+
+
+def test_a_failure_is_told_no_more_once_its_push_is_gone(
+    watched: WatchedDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.push("v1", 0)
+    good = watched.push("good-2", 1)
+    line = LineWatch(watched.settings.lines[0], watched.settings, watched.around)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", failing(os.scandir, errno.EIO, "good-2"))
+        line.look()
+    assert line.failures.keys() == {"good-2"}
+    shutil.rmtree(good)
+    line.look()
+    assert line.failures == {}
+
+
+def test_a_place_that_lists_names_and_none_of_its_pushes_is_an_outage() -> None:
+    away = Observed("v1", "s3://b/v1", Listing((), "answers 503", unread=True))
+    refuse_outage([])
+    refuse_outage([away, Observed("v2", "s3://b/v2", Listing(()))])
+    with pytest.raises(SourceError, match="answers 503"):
+        refuse_outage([away, away])
 
 
 def test_what_the_push_is_at_fault_for_is_a_refusal(tmp_path: Path) -> None:
