@@ -78,9 +78,12 @@ def put_off(
 
 
 def let_go(session: Session, line: Line, places: Collection[Place], now: float) -> None:
-    """Nothing lies at `places` any more, and nobody waits for what was pending there."""
+    """Nothing lies at `places` any more, and nobody waits for what was pending there.
+
+    What was seen there after `now`, when the look began, that look says nothing of.
+    """
     for place, last in last_observations(session, line).items():
-        if place in places:
+        if place in places and last.seen_at <= now:
             last.pending, last.gone_at = False, now
 
 

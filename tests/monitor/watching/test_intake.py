@@ -133,3 +133,15 @@ def test_a_name_that_moved_back_stands_for_where_it_is(
     with sessions.begin() as session:
         let_go(session, line, {Place("latest", second.locator)}, 8.0)
         assert find_current(session, line, "latest").id == first.id
+
+
+def test_what_was_seen_after_a_look_began_is_not_gone_by_that_look(
+    tmp_path: Path, sessions: Sessions, line: Line
+) -> None:
+    with sessions.begin() as session:
+        place = Place("step-1", "/runs/step-1")
+        refuse(session, line, place, "pickled", 5.0)
+        let_go(session, line, {place}, 4.0)
+        assert session.scalars(select(Observation.gone_at)).one() is None
+        let_go(session, line, {place}, 6.0)
+        assert session.scalars(select(Observation.gone_at)).one() == 6.0
