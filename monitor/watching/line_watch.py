@@ -23,6 +23,7 @@ from monitor.watching.admission import admit, rule_of
 from monitor.watching.backlog import skip_oldest
 from monitor.watching.intake import ensure_line, note_look
 from monitor.watching.pairing import (
+    UNSETTLED,
     adopt_recipe,
     bases,
     queue_versions,
@@ -34,7 +35,7 @@ from monitor.watching.watch import Complete, Event, State, pending, step, untold
 
 logger = logging.getLogger(__name__)
 
-_OPEN = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED, Trust.FLAGGED)
+_OPEN = (*UNSETTLED, Trust.CHECKING)
 """States that a comparison may still change."""
 
 

@@ -21,7 +21,7 @@ LONGEST_RETRY_SECONDS = 24 * 3600.0
 """That a comparison which fails time after time waits between two failures."""
 
 _ENDORSABLE = (Trust.NEW, Trust.PASSED, Trust.UNDECIDED)
-_UNSETTLED = (Trust.NEW, Trust.UNDECIDED, Trust.FLAGGED)
+UNSETTLED = (Trust.NEW, Trust.UNDECIDED, Trust.FLAGGED)
 
 
 def trust_first(session: Session, line: Line, settings: LineSettings, now: float) -> None:
@@ -118,7 +118,7 @@ def queue_versions(
     """
     versions = session.scalars(
         select(Version)
-        .where(Version.id.in_(version_ids), Version.state.in_(_UNSETTLED))
+        .where(Version.id.in_(version_ids), Version.state.in_(UNSETTLED))
         .order_by(Version.published_at, Version.id)
     ).all()
     last = _last_diffs(session, line, [one for one in versions if one.state != Trust.NEW])
