@@ -132,7 +132,7 @@ def test_an_endpoint_without_the_package_is_told_at_the_start(
     monkeypatch.setattr(builtins, "__import__", without)
     check_traces(TraceSettings())
     asked = TraceSettings.model_validate({"endpoint": "http://collector:4318/v1/traces"})
-    with pytest.raises(SettingsError, match=r"pip install 'latentwatch\[traces\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[traces\]'"):
         check_traces(asked)
 
 

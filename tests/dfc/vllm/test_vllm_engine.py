@@ -215,5 +215,5 @@ def test_a_directory_without_safetensors_is_refused(
 
 
 def test_an_engine_without_vllm_says_how_to_get_it(tiny_checkpoint: Path) -> None:
-    with pytest.raises(ModelError, match=r"install latentwatch\[vllm\]"):
+    with pytest.raises(ModelError, match=r"install the extra 'vllm'"):
         VllmEngine(tiny_checkpoint, torch.float32)
