@@ -12,10 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import (
-    LAPSED,
-    LATENTWATCH,
-    NEWLY,
-    PROPOSED,
     UNRESOLVED,
     AlertState,
     Finding,
@@ -23,16 +19,15 @@ from alerts.alert import (
 )
 from alerts.escalation import first_told_at
 from alerts.routing import Route, by_channel, mentions_of
-from alerts.slack.status import calling, moment, person
+from alerts.slack.status import calling
 from alerts.slack.text import literal
-from monitor.database.schema import AlertMessage, AlertRow, Audit
-from monitor.paging.alert_messages import Kind, add_message, key_of, messages_of, untold
-from monitor.paging.alerting import alert_of, subject_of
+from monitor.database.schema import AlertMessage, AlertRow
+from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
+from monitor.paging.alert_news import LONGEST_REASON, lapsed_proposals, news_of
+from monitor.paging.alerting import alert_of
 from monitor.paging.notices import plan_notices
 
 Router = Callable[[AlertRow], Sequence[Route]]
-
-_REASON = 1000
 
 
 class Due(NamedTuple):
@@ -63,7 +58,7 @@ def _plan_slack(
     session: Session, row: AlertRow, routes: Sequence[Route], places: Collection[str], now: float
 ) -> None:
     alert, by_id = alert_of(row), by_channel(routes)
-    news = _news(session, row)
+    news = news_of(session, row)
     _withdraw_calls(session, row, now)
     for message in messages_of(session, row):
         if message.kind != Kind.ALERT or _withdrawn(session, row, message):
@@ -80,7 +75,9 @@ def _plan_slack(
                 at, text = (aloud, f"{one.text}{called}") if one.loud else (now, one.text)
                 add_reply(session, row, message, f"r{one.revision}", text, at, one.loud)
         if worse:
-            text = f"*It is worse now: {row.severity}.* {literal(row.found, _REASON)}{called}"
+            text = (
+                f"*It is worse now: {row.severity}.* {literal(row.found, LONGEST_REASON)}{called}"
+            )
             key = f"rank{rank(alert)}.r{row.revision}"
             add_reply(session, row, message, key, text, aloud, broadcast=True)
         message.rank = max(message.rank, rank(alert))
@@ -154,23 +151,13 @@ def take_back(session: Session, row: AlertRow, message: AlertMessage) -> bool:
 def _withdraw_calls(session: Session, row: AlertRow, now: float) -> None:
     """Take back what was to be said after the quiet hours: of an alert that is resolved now all,
     else the proposals to trust it that stand no more."""
-    lapsed = _lapsed_proposals(session, row) if alert_of(row).unresolved else None
+    lapsed = lapsed_proposals(session, row) if alert_of(row).unresolved else None
     for reply in messages_of(session, row):
         held = reply.tries == 0 and reply.not_before > now
         over = lapsed is None or reply.key in lapsed
         if reply.kind == Kind.REPLY and held and over and untold(reply):
             session.delete(reply)
     session.flush()
-
-
-def _lapsed_proposals(session: Session, row: AlertRow) -> set[str]:
-    """The keys of the replies with a proposal, but that of the one that stands."""
-    made = [
-        key_of(row, f"r{revision}")
-        for revision, audit in enumerate(_history(session, row), start=1)
-        if _proposes(audit)
-    ]
-    return set(made if row.proposed_by is None else made[:-1])
 
 
 def add_reply(
@@ -226,55 +213,6 @@ def due(session: Session, now: float, pictures: bool) -> list[Due]:
         .order_by(AlertMessage.rank.desc(), AlertMessage.id)
     )
     return [Due(*row) for row in found]
-
-
-def _history(session: Session, row: AlertRow) -> Sequence[Audit]:
-    """The audit rows of an alert: the n-th is of its n-th revision."""
-    return session.scalars(
-        select(Audit).filter_by(subject=subject_of(row)).order_by(Audit.id)
-    ).all()
-
-
-class _News(NamedTuple):
-    revision: int
-    text: str
-    loud: bool
-    """For the channel too."""
-
-
-def _news(session: Session, row: AlertRow) -> list[_News]:
-    """What people did since the last plan, and that it is open again."""
-    news = []
-    for revision, audit in enumerate(_history(session, row), start=1):
-        if revision <= row.planned:
-            continue
-        if audit.actor != LATENTWATCH:
-            # Somebody else has to agree, and will not know of it otherwise.
-            asks = _proposes(audit) and audit.actor == row.proposed_by
-            news.append(_News(revision, _deed(audit), loud=asks))
-        elif audit.to_state == AlertState.OPEN != audit.from_state:
-            why = literal(audit.reason, _REASON)
-            news.append(_News(revision, f"*Open again*: {why}", loud=True))
-        elif audit.reason.startswith(NEWLY):
-            why = literal(audit.reason, _REASON)
-            news.append(_News(revision, f"*It is worse now*: {why}", loud=True))
-        elif audit.reason.startswith(LAPSED):
-            why = literal(audit.reason.removeprefix(LAPSED), _REASON)
-            news.append(_News(revision, f"*The proposal to trust it has lapsed*: {why}", False))
-    return news
-
-
-def _proposes(audit: Audit) -> bool:
-    """Whether the first of two reviewers wants to trust the version."""
-    return audit.from_state == audit.to_state and audit.reason.startswith(PROPOSED)
-
-
-def _deed(audit: Audit) -> str:
-    """Who did what, when and why."""
-    deed, why = audit.to_state, audit.reason
-    if _proposes(audit):
-        deed, why = "wants to trust it", why.removeprefix(PROPOSED)
-    return f"{person(audit.actor)} {deed}, {moment(audit.at)}: {literal(why, _REASON)}"
 
 
 def _add_alert(
