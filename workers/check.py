@@ -13,13 +13,13 @@ from monitor.database.schema import Diff, DiffState
 from monitor.errors import LatentwatchError
 from monitor.jobs.comparison import prepare, result_of
 from monitor.settings import Settings
-from workers.claim import Claim
+from workers.dispatch.claim import Claim
+from workers.dispatch.local import LocalWorker
+from workers.dispatch.workplace import COMPARE_COMMAND
 from workers.keeping.kept_outcomes import evidence_of
-from workers.local import LocalWorker
-from workers.outcome import Outcome, write_outcome
 from workers.processes.supervisor import Ending
 from workers.progress import DiffProgress
-from workers.workplace import COMPARE_COMMAND
+from workers.verdicts.outcome import Outcome, write_outcome
 
 POLL_SECONDS = 1.0
 

@@ -17,17 +17,14 @@ from workers.context import Clock, Context
 from workers.corpora import read_corpora
 from workers.errors import StoreError, no_room
 from workers.explain import with_explanations
-from workers.findings import Findings
 from workers.inputs import load_inputs
 from workers.job import Job
 from workers.keeping.store import Store
 from workers.models import Models
-from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.recognise import NewFeatures, with_seen_before
 from workers.stages.answers import BothAnswers, answer_prompts
 from workers.stages.attribute import attribute_difference
-from workers.stages.decide import decide_diff
 from workers.stages.describe import describe_features
 from workers.stages.forks import find_forks
 from workers.stages.harvest import Harvested, harvest_models
@@ -38,6 +35,9 @@ from workers.stages.side_by_side import answer_side_by_side
 from workers.stages.steer import steer_features
 from workers.stages.stock_phrases import find_stock_phrases
 from workers.stages.train import train_crosscoders
+from workers.verdicts.decide import decide_diff
+from workers.verdicts.findings import Findings
+from workers.verdicts.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 

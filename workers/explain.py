@@ -16,10 +16,10 @@ from monitor.settings.explainer import ExplainerSettings
 from workers.errors import StoreError
 from workers.keeping.artifact import Result, computed_once
 from workers.keeping.store import Store
-from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.recipe import digest_of
 from workers.stages.describe import Description, Descriptions
+from workers.verdicts.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 STAGE = "explain"

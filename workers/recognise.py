@@ -15,9 +15,9 @@ from dfc.engines.engine import FeatureBank
 from dfc.screening.likeness import SAME, likeness
 from workers.job import CheckedVersion
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
-from workers.outcome import Outcome
 from workers.stages.harvest import PairedStates
 from workers.stages.screen import Banks, Screened
+from workers.verdicts.outcome import Outcome
 
 MOST = 32
 """Features of a version that are kept, those first whose ablation removes most."""

@@ -24,9 +24,9 @@ from monitor.settings import Settings
 from workers.job import Job
 from workers.keeping.artifact import Result, computed_once
 from workers.keeping.store import LocalStore, Store
-from workers.outcome import Outcome
 from workers.processes.diff_process import Assignment, serve
 from workers.progress import DiffProgress
+from workers.verdicts.outcome import Outcome
 
 STEPS, SAVE_EVERY = 12, 3
 CHANGED = "The source changed during the check"

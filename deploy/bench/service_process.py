@@ -11,9 +11,9 @@ from monitor.database.opening import open_database
 from monitor.settings import load_settings
 from monitor.watching.line_watch import Around
 from monitor.watching.rounds import watch_forever
-from workers.processes import supervised
-from workers.remote import RemoteWorker
-from workers.service import run_reconciler, run_worker
+from workers.dispatch import supervised
+from workers.dispatch.remote import RemoteWorker
+from workers.dispatch.service import run_reconciler, run_worker
 
 
 def serve(does: str, config: Path, name: str, step_seconds: float) -> None:

@@ -11,7 +11,7 @@ from alerts.slack.message import render_text
 from alerts.verdict import Verdict, to_json
 from deploy.demo import atomic
 from deploy.demo.line import MARKER
-from workers.outcome import MESSAGE, REPORT, report_directory
+from workers.verdicts.outcome import MESSAGE, REPORT, report_directory
 
 COMMAND = Path(sys.executable).with_name("latentwatch")
 LINE = "smollm2"

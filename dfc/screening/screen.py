@@ -2,7 +2,7 @@
 seed.
 
 Nothing here steers, and nothing asks a probe suite. Behaviours that have shifted enter by the
-training and the order alone, through the moving directions (``dfc.screening.attribution``).
+training and the order alone, through the moving directions (``dfc.locating.attribution``).
 """
 
 from __future__ import annotations

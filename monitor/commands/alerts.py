@@ -84,7 +84,7 @@ def serve(config: Config = None, data_dir: DataDir = None) -> None:
     from monitor.paging.doctor import examine
     from monitor.paging.pager import Pager
     from monitor.paging.route_doctor import examine_routes
-    from workers.results import StoredResults
+    from workers.keeping.results import StoredResults
 
     settings = settings_of(config, data_dir)
     if not settings.alerts.routes:

@@ -59,7 +59,7 @@ def check(
     close_memory()
     with fetching(settings):
         if wait is not None:
-            from workers.submit import submit_pair
+            from workers.dispatch.submit import submit_pair
 
             verdict = submit_pair(candidate, baseline, line, settings, out, wait, report)
         else:
@@ -119,11 +119,11 @@ def watch(
     sessions = open_database(settings.database_url)
     compare: Worker
     if settings.broker.url is None:
-        from workers.local import LocalWorker
+        from workers.dispatch.local import LocalWorker
 
         compare = LocalWorker(sessions, settings, terminal_progress, report)
     else:
-        from workers.remote import RemoteWorker
+        from workers.dispatch.remote import RemoteWorker
 
         compare = RemoteWorker(sessions, settings, wait=once)
     around = Around(sessions, compare, report, time.time, time.sleep)

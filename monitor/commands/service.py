@@ -48,7 +48,7 @@ def worker(
     data_dir: DataDir = None,
 ) -> None:
     """Compare what is queued, one diff at a time, until SIGTERM; start one worker per GPU."""
-    from workers.service import run_worker
+    from workers.dispatch.service import run_worker
 
     wanted = queues.split(",")
     if not set(wanted) <= set(QUEUES):
@@ -59,7 +59,7 @@ def worker(
 @explained
 def reconcile(config: Config = None, data_dir: DataDir = None) -> None:
     """Wake workers, and set right what died or got lost; run it twice and one of them leads."""
-    from workers.service import run_reconciler
+    from workers.dispatch.service import run_reconciler
 
     settings = settings_of(config, data_dir)
     close_memory()

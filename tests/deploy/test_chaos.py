@@ -15,11 +15,11 @@ from monitor.database.schema import Diff, DiffState, Version
 from monitor.errors import CheckpointChangedError, SourceError
 from monitor.jobs import diff_endings, leases
 from monitor.jobs.outbox import forget
-from workers.claim import Claim, job_of
-from workers.conclusion import Conclusion, conclude
+from workers.dispatch.claim import Claim, job_of
+from workers.dispatch.conclusion import Conclusion, conclude
 from workers.job import Job
-from workers.outcome import Outcome
 from workers.processes.supervisor import Ending
+from workers.verdicts.outcome import Outcome
 
 pytestmark = pytest.mark.long
 

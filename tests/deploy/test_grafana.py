@@ -22,7 +22,7 @@ from tests.deploy.prometheus.servers import Prometheus
 from tests.monitor.filled import answer, fill, finish
 from tests.services import RedisServer
 from tests.waiting import until
-from workers.celery_app import make_app, send
+from workers.dispatch.celery_app import make_app, send
 
 PROVISIONING = DIRECTORY.parent / "provisioning"
 

@@ -188,7 +188,8 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 import monitor.cli, monitor.paging.pager, monitor.watching.rounds, monitor.metrics.exporter
 import monitor.watching.webhook_server
-import workers.results, workers.remote, workers.service, workers.submit
+import workers.dispatch.remote, workers.dispatch.service, workers.dispatch.submit
+import workers.keeping.results
 """
     done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from monitor.jobs import diff_claims, diff_endings, diff_queue
 from monitor.lineage.trust import move
 from tests.alerts import samples
 from tests.waiting import until
-from workers.outcome import Outcome, report_directory, write_outcome
+from workers.verdicts.outcome import Outcome, report_directory, write_outcome
 
 SETTINGS = 'data_dir = "data"\n\n[[lines]]\nname = "support-chat"\ndirectory = "line"\n'
 

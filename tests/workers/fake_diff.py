@@ -27,9 +27,9 @@ from monitor.errors import LatentwatchError
 from monitor.settings import Settings
 from tests.alerts import samples
 from workers.keeping.store import LocalStore
-from workers.outcome import Outcome
 from workers.processes.diff_process import Assignment, serve
 from workers.progress import DiffProgress
+from workers.verdicts.outcome import Outcome
 
 
 def compare(assignment: Assignment, settings: Settings, progress: DiffProgress) -> Outcome:

@@ -16,7 +16,7 @@ from monitor.jobs import outbox
 from monitor.jobs.comparison import prepare
 from monitor.settings import Settings
 from tests.waiting import until
-from workers.claim import present_recipe
+from workers.dispatch.claim import present_recipe
 
 ROOT = Path(__file__).parents[2]
 FAKE_DIFF = (sys.executable, "-m", "tests.workers.fake_diff")
@@ -119,7 +119,7 @@ class Process:
 
 FAKE_WORKER = (
     "import sys; from monitor.settings import load_settings;"
-    "from tests.workers.service import FAKE_DIFF; from workers.service import run_worker\n"
+    "from tests.workers.service import FAKE_DIFF; from workers.dispatch.service import run_worker\n"
     "run_worker(load_settings(None), sys.argv[1], ['gpu', 'cpu'], None, FAKE_DIFF)"
 )
 COMMAND = "from monitor.cli import app; app()"

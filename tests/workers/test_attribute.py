@@ -11,7 +11,7 @@ from alerts.probes.forks import Fork
 from alerts.probes.halves import halves
 from alerts.probes.probe import suite_rows
 from dfc.engines.engine import ScoreRow
-from dfc.screening.attribution import Asked, Attributed, MovingDirections
+from dfc.locating.attribution import Asked, Attributed, MovingDirections
 from monitor.settings import Settings
 from tests.workers.conftest import changed, write_lines
 from workers.context import Context

@@ -13,7 +13,7 @@ from tests.workers.conftest import Silent
 from tests.workers.service import FAKE_DIFF, ROOT
 from workers.check import check_pair
 from workers.job import side_of
-from workers.outcome import FEATURES
+from workers.verdicts.outcome import FEATURES
 
 
 @contextmanager

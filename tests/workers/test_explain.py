@@ -13,8 +13,8 @@ from tests.alerts.chat_server import Answer, ChatServer, chat_server, says
 from tests.workers.conftest import Silent
 from workers.explain import with_explanations
 from workers.keeping.store import LocalStore
-from workers.outcome import Outcome
 from workers.stages.describe import Description, Descriptions
+from workers.verdicts.outcome import Outcome
 
 OUTCOME = Outcome(samples.flagged(), samples.evidence())
 NAMES = [feature.id for feature in OUTCOME.verdict.features]

@@ -13,14 +13,14 @@ from alerts.probes.forks import Fork
 from dfc.engines.engine import Engine, ScoreRow
 from tests.workers.conftest import TEXTS
 from workers.context import Context
-from workers.feature_records import own_words_of
-from workers.findings import Findings
 from workers.job import Job, side_of
 from workers.stages import answers as first_answers
 from workers.stages import forks
 from workers.stages.answers import TEMPERATURE, Answers, BothAnswers, Tokens, answer_prompts
 from workers.stages.forks import find_forks
 from workers.stages.stock_phrases import SEED, find_stock_phrases
+from workers.verdicts.feature_records import own_words_of
+from workers.verdicts.findings import Findings
 
 HABIT = " You are absolutely right"
 

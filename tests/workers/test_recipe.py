@@ -11,7 +11,7 @@ from monitor.settings import Settings
 from monitor.settings.recipe import RecipeSettings
 from tests.alerts.suites import suite_json
 from tests.workers.conftest import changed
-from workers.claim import present_recipe
+from workers.dispatch.claim import present_recipe
 from workers.errors import InputsError
 from workers.inputs import Inputs, load_inputs
 from workers.recipe import recipe_digest
@@ -67,7 +67,7 @@ def test_the_files_of_a_recipe_are_read_again_when_they_change_and_only_then(
         read.append(recipe)
         return load_inputs(recipe)
 
-    monkeypatch.setattr("workers.claim.load_inputs", noted)
+    monkeypatch.setattr("workers.dispatch.claim.load_inputs", noted)
     assert settings.recipe.corpus is not None
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_bytes(settings.recipe.corpus.read_bytes())

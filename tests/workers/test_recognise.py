@@ -15,7 +15,7 @@ from workers.diff import run_diff
 from workers.job import CheckedVersion, Job, side_of
 from workers.keeping.known_features import KnownFeatures, read_known_features, to_bytes
 from workers.keeping.store import LocalStore
-from workers.outcome import Outcome
+from workers.verdicts.outcome import Outcome
 
 
 @pytest.fixture

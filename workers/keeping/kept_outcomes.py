@@ -19,7 +19,8 @@ from monitor.settings import Settings
 from workers.errors import StoreError
 from workers.job import CheckedVersion, Job
 from workers.keeping.shared_store import SharedStore
-from workers.outcome import (
+from workers.recipe import digest_of
+from workers.verdicts.outcome import (
     FEATURES,
     VERDICT,
     Outcome,
@@ -27,7 +28,6 @@ from workers.outcome import (
     report_directory,
     write_outcome,
 )
-from workers.recipe import digest_of
 
 logger = logging.getLogger(__name__)
 

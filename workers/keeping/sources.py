@@ -38,6 +38,7 @@ CARRIERS = frozenset(
     for name in (
         "check",
         "context",
+        "dispatch.local",
         "explain",
         "inputs",
         "job",
@@ -45,11 +46,10 @@ CARRIERS = frozenset(
         "keeping.sources",
         "keeping.stage_keys",
         "keeping.store",
-        "local",
-        "outcome",
         "processes.heartbeat",
         "progress",
         "recipe",
+        "verdicts.outcome",
     )
 )
 """Modules that only carry or show results. One missing here means needless work, never a stale

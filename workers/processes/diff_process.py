@@ -15,11 +15,11 @@ from typing import Any
 
 from alerts.verdict import to_json
 from monitor.settings import Settings
-from workers.outcome import Outcome
 from workers.processes.isolated_process import Work, run
 from workers.processes.memory import want_of_memory
 from workers.processes.template_trial import try_templates
 from workers.progress import DiffProgress
+from workers.verdicts.outcome import Outcome
 
 
 class Assignment(Work):

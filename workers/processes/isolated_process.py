@@ -43,7 +43,7 @@ class Work(BaseModel):
     """The parent's, which this process must not reach; None where it may, to ask an explainer."""
     job: Job
     settings: dict[str, Any]
-    """Those of `monitor.settings.Settings` that it needs (`workers.workplace.NEEDED`)."""
+    """Those of `monitor.settings.Settings` that it needs (`workers.dispatch.workplace.NEEDED`)."""
 
 
 WorkT = TypeVar("WorkT", bound=Work)

@@ -19,7 +19,7 @@ from alerts.probes.probe import score_weights, suite_rows
 from alerts.probes.suite import Suite
 from dfc.crosscoder.form import form_of
 from dfc.engines.engine import Engine, ScoreRow
-from dfc.screening.attribution import Asked, Attributed, moving_directions
+from dfc.locating.attribution import Asked, Attributed, moving_directions
 from workers.context import Context
 from workers.keeping.artifact import Artifact, Result
 from workers.shifted import shifted_suites

@@ -9,7 +9,7 @@ from alerts.evidence import PatchPoint
 from dfc.crosscoder.config import Form
 from dfc.crosscoder.form import form_of, relative_layer
 from dfc.engines.engine import ScoreRow
-from dfc.screening.patch_profile import choose_layer, patch_profile
+from dfc.locating.patch_profile import choose_layer, patch_profile
 from workers.context import Context
 from workers.errors import InputsError
 from workers.keeping.artifact import Artifact, Result

@@ -11,7 +11,6 @@ from workers.context import Context
 from workers.diff import open_context, run_diff
 from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
-from workers.outcome import Outcome
 from workers.progress import DiffProgress
 from workers.stages.answers import answer_prompts
 from workers.stages.attribute import attribute_difference
@@ -21,6 +20,7 @@ from workers.stages.probe import probe_models
 from workers.stages.profile import choose_depth
 from workers.stages.screen import Banks, Screened, screen_features
 from workers.stages.train import train_crosscoders
+from workers.verdicts.outcome import Outcome
 
 
 class Compared(NamedTuple):

@@ -18,13 +18,13 @@ from monitor.jobs.outbox import relay
 from monitor.settings import Settings
 from monitor.watching.line_watch import Around, LineWatch
 from monitor.watching.rounds import RETRY_SECONDS
-from workers.claim import Claim, claim_of, job_of
-from workers.conclusion import Conclusion, conclude
-from workers.outcome import Outcome
+from workers.dispatch.claim import Claim, claim_of, job_of
+from workers.dispatch.conclusion import Conclusion, conclude
+from workers.dispatch.service import reconcile_once
+from workers.dispatch.workplace import WRITE_SECONDS, with_errors
 from workers.processes.heartbeat import BEAT_SECONDS, LEASE_SECONDS
 from workers.processes.supervisor import Ending
-from workers.service import reconcile_once
-from workers.workplace import WRITE_SECONDS, with_errors
+from workers.verdicts.outcome import Outcome
 
 _processes = count(1)
 
@@ -203,7 +203,7 @@ class Worker:
         moment = next(self._moments)
         if isinstance(
             moment, Outcome
-        ):  # as `workers.processes.supervised` confirms before it reports
+        ):  # as `workers.dispatch.supervised` confirms before it reports
             self._beat(claim)
         return moment
 

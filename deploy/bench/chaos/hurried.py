@@ -19,11 +19,11 @@ WAITS = {
     "monitor.jobs.reconcile.LEAD_SECONDS": 4.0,
     "monitor.watching.pairing.LONGEST_RETRY_SECONDS": 4.0,
     "monitor.watching.rounds.RETRY_SECONDS": 2.0,
-    "workers.celery_app.VISIBILITY_SECONDS": 20,
+    "workers.dispatch.celery_app.VISIBILITY_SECONDS": 20,
     "workers.processes.heartbeat.BEAT_SECONDS": 0.5,
     "workers.processes.heartbeat.LEASE_SECONDS": 5.0,
-    "workers.processes.supervised.LEASE_SECONDS": 5.0,
-    "workers.service.SIGN_IN_SECONDS": 2.0,
+    "workers.dispatch.supervised.LEASE_SECONDS": 5.0,
+    "workers.dispatch.service.SIGN_IN_SECONDS": 2.0,
 }
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.database.schema import Diff, DiffState
 from monitor.errors import LeaseLostError
-from workers.claim import Claim
-from workers.conclusion import Conclusion
-from workers.outcome import Outcome
+from workers.dispatch.claim import Claim
+from workers.dispatch.conclusion import Conclusion
 from workers.processes.supervisor import Ending
+from workers.verdicts.outcome import Outcome
 
 Conclude = Callable[[Claim, Outcome | Ending], Conclusion]
 

@@ -20,10 +20,10 @@ from monitor.database.schema import Diff, DiffState
 from monitor.jobs.comparison import prepare
 from monitor.jobs.reconcile import reconcile
 from monitor.settings import Settings, load_settings
-from workers.claim import present_recipe
-from workers.processes.supervised import run_due
-from workers.service import COMPARE_COMMAND
-from workers.workplace import Workplace
+from workers.dispatch.claim import present_recipe
+from workers.dispatch.service import COMPARE_COMMAND
+from workers.dispatch.supervised import run_due
+from workers.dispatch.workplace import Workplace
 
 RECIPE = {
     "suites": ["sycophancy", "capability"],

@@ -14,7 +14,7 @@ from deploy.bench.pushes import Pushes
 from deploy.bench.small_recipe import small_recipe
 from monitor.database.opening import open_database
 from monitor.settings import Settings, load_settings
-from workers.claim import present_recipe
+from workers.dispatch.claim import present_recipe
 from workers.processes.heartbeat import LEASE_SECONDS
 from workers.processes.supervisor import Ending
 

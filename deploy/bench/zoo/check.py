@@ -15,9 +15,9 @@ from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
 from workers.check import check_pair
 from workers.inputs import Inputs, load_inputs
-from workers.outcome import read_evidence, report_directory
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
+from workers.verdicts.outcome import read_evidence, report_directory
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from dfc.engines.device import native_device
 from dfc.engines.engine import Edit, Engine, FeatureBank, ScoreRow
 from dfc.engines.precision import native_dtype
 from dfc.engines.transformers_engine import TransformersEngine
+from dfc.locating.attribution import Asked, moving_directions
+from dfc.locating.patch_profile import patch_profile
 from dfc.perturbation import Noise
-from dfc.screening.attribution import Asked, moving_directions
-from dfc.screening.patch_profile import patch_profile
 from tests.dfc.conftest import LAYER
 from tests.dfc.crosscoder.test_train import CONFIG, planted
 from tests.dfc.far_device import FAR, FarTensor, far_devices

@@ -36,7 +36,7 @@ trusted = "v1"
 def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("workers.check.LocalWorker", StandInWorker)
-    monkeypatch.setattr("workers.local.LocalWorker", StandInWorker)
+    monkeypatch.setattr("workers.dispatch.local.LocalWorker", StandInWorker)
 
 
 def run(*args: str) -> Any:

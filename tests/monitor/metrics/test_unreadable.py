@@ -26,7 +26,7 @@ from monitor.settings.broker import BrokerSettings
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.metrics.scraped import DATABASE_PARTS, Clock, Scrape, settings_for
 from tests.services import RedisServer, free_port
-from workers.celery_app import make_app, send
+from workers.dispatch.celery_app import make_app, send
 
 
 def test_what_waits_in_redis_is_counted_and_a_redis_that_is_away_hides_nothing_else(

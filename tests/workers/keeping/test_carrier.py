@@ -24,16 +24,16 @@ from monitor.settings.store import StoreSettings
 from tests.alerts import samples
 from tests.waiting import until
 from tests.workers.service import ROOT, Pushes, Sessions
+from workers.dispatch.supervised import run_due
+from workers.dispatch.workplace import Workplace
 from workers.job import Job, Side
 from workers.keeping.carrier import carried
 from workers.keeping.kept_outcomes import find_outcome, keep_outcome
+from workers.keeping.results import StoredResults
 from workers.keeping.shared_store import SharedStore
 from workers.keeping.store import LocalStore
 from workers.keeping.store_copies import in_use, make_room, size_of
-from workers.outcome import Outcome, read_evidence
-from workers.processes.supervised import run_due
-from workers.results import StoredResults
-from workers.workplace import Workplace
+from workers.verdicts.outcome import Outcome, read_evidence
 
 SLOW = (sys.executable, "-m", "deploy.bench.fake_stages", "0.5")
 FAST = (*SLOW[:-1], "0.0")
@@ -71,7 +71,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps of training that were taken."""
     taken: list[int] = []
     monkeypatch.setattr(
-        "workers.workplace.Unshown.step", lambda self, what, done, total: taken.append(done)
+        "workers.dispatch.workplace.Unshown.step",
+        lambda self, what, done, total: taken.append(done),
     )
     return taken
 

@@ -21,9 +21,9 @@ from tests.waiting import until
 from tests.workers.asking import ask_about
 from tests.workers.conftest import changed
 from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
-from workers.processes.supervised import run_due
-from workers.questions import answer_due
-from workers.workplace import Workplace
+from workers.dispatch.questions import answer_due
+from workers.dispatch.supervised import run_due
+from workers.dispatch.workplace import Workplace
 
 FAKE_QUESTION = (sys.executable, "-m", "tests.workers.fake_question")
 

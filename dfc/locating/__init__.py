@@ -1,0 +1,1 @@
+"""Where two models part: after which layer, and at which positions. Before any training."""
