@@ -12,12 +12,12 @@ from alerts.causes.detection import detect
 from alerts.causes.explainer import NO_PATTERN, explained, question
 from alerts.causes.explanation import Explanation
 from alerts.chat_endpoint import ChatEndpoint, EndpointError, Message, ReadT
+from dfc.canonical import digest_of
 from monitor.settings.explainer import ExplainerSettings
 from workers.errors import StoreError
 from workers.keeping.artifact import Result, computed_once
 from workers.keeping.store import Store
 from workers.progress import DiffProgress
-from workers.recipe import digest_of
 from workers.stages.describe import Description, Descriptions
 from workers.verdicts.outcome import Outcome
 

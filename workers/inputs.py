@@ -11,10 +11,11 @@ from alerts.deciding.policy import Policy, policy_of
 from alerts.json_file import InvalidFileError
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.suite import Suite, bundled_suites, load_suite, suite_digest
+from dfc.canonical import digest_of
 from dfc.crosscoder.config import ScreenConfig, config_of
 from monitor.settings.recipe import RecipeSettings
 from workers.errors import InputsError
-from workers.recipe import Recipe, code_version, digest_of
+from workers.recipe import Recipe, code_version
 
 
 class Inputs(NamedTuple):

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alerts.verdict import Checkpoint
+from dfc.canonical import digest_of
 from dfc.sides import SideName
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
-from workers.recipe import digest_of
 
 
 class Side(NamedTuple):

@@ -3,12 +3,11 @@
 Free of torch: the control plane queues diffs by the recipe's digest.
 """
 
-import hashlib
-import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from dfc.canonical import digest_of
 from dfc.crosscoder.config import DfcConfig, ScreenConfig
 from workers.keeping.sources import sources_digest
 
@@ -46,12 +45,6 @@ class Recipe(BaseModel):
 def recipe_digest(recipe: Recipe) -> str:
     """SHA-256 (hex) of the recipe in canonical JSON."""
     return digest_of(recipe.model_dump(mode="json"))
-
-
-def digest_of(value: object) -> str:
-    """SHA-256 (hex) of `value` in canonical JSON."""
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def code_version() -> str:

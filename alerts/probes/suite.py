@@ -3,16 +3,15 @@
 Only the data and its rules. `alerts.probes.probe` turns a suite into rows for an engine and scores.
 """
 
-import hashlib
-import json
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from alerts.json_file import read_json
+from dfc.canonical import digest_of
 
 SCHEMA = "latentwatch.suite/1"
 
@@ -131,14 +130,9 @@ def bundled_suites() -> dict[str, Suite]:
 
 def suite_digest(suite: Suite) -> str:
     """SHA-256 (hex) of all that a verdict depends on: everything but the description."""
-    return _digest(suite.model_dump(exclude={"description"}, exclude_none=True))
+    return digest_of(suite.model_dump(exclude={"description"}, exclude_none=True))
 
 
 def items_digest(suite: Suite) -> str:
     """SHA-256 (hex) of all that a model's scores depend on, which the least effect does not."""
-    return _digest(suite.model_dump(include={"items"}, exclude_none=True))
-
-
-def _digest(content: dict[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return digest_of(suite.model_dump(include={"items"}, exclude_none=True))

@@ -5,12 +5,12 @@ over files, and tells a change of weights from a change of template, tokenizer o
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from dfc.canonical import digest_of
 from monitor.checkpoints.checkpoint import Checkpoint, inspect_checkpoint
 from monitor.checkpoints.safetensors_header import Header
 from monitor.checkpoints.unreadable import unreadable
@@ -89,9 +89,9 @@ def identify(
     if now.files != checkpoint.listing.files:
         raise CheckpointRefusedError("still being written: its files changed while they were read")
     return Identity(
-        content=_digest(manifest),
-        weights=_digest(sorted(tensors)),
-        tokenizer=_digest(_tokenization(checkpoint.tokenizer)),
+        content=digest_of(manifest),
+        weights=digest_of(sorted(tensors)),
+        tokenizer=digest_of(_tokenization(checkpoint.tokenizer)),
     )
 
 
@@ -163,8 +163,3 @@ def _told(pace: Pace, before: int, total: int, read: int) -> None:
 def _feed(chunk: bytes, *hashes: Any) -> None:
     for one in hashes:
         one.update(chunk)
-
-
-def _digest(value: Any) -> str:
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -18,7 +18,7 @@ from slack_sdk import WebClient
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.channel import RefusedError
-from alerts.pace import Pace
+from alerts.rate_limit import RateLimit
 from alerts.slack.channel import SlackChannel
 from alerts.slack.client import web_client
 from alerts.slack.clock import seconds_up
@@ -183,7 +183,7 @@ def senders_of(
     senders: dict[str, Sender] = {}
     if client is not None:
         channel = SlackChannel(client, elapsed)
-        common = (sessions, channel, Pace(), settings, results, report, clock)
+        common = (sessions, channel, RateLimit(), settings, results, report, clock)
         senders["Slack"] = Poster(*common, pictures=False)
         # To draw takes longer than to post.
         senders["Slack's pictures"] = Poster(*common, pictures=True)

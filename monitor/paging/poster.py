@@ -25,8 +25,8 @@ from alerts.channel import (
     UnclearError,
 )
 from alerts.evidence import Evidence
-from alerts.pace import Pace
 from alerts.pages.missing_evidence import NOT_HERE, is_missing
+from alerts.rate_limit import RateLimit
 from alerts.routing import by_channel, mentions_of
 from alerts.slack.message import build_message
 from alerts.slack.text import code, literal
@@ -76,20 +76,20 @@ class _Ready(NamedTuple):
 
 
 class Poster:
-    """Sends what is due, at the pace that each channel allows: pictures, or all else."""
+    """Sends what is due, as fast as each channel allows: pictures, or all else."""
 
     def __init__(
         self,
         sessions: sessionmaker[Session],
         channel: Channel,
-        pace: Pace,
+        limit: RateLimit,
         settings: AlertSettings,
         results: Results,
         report: Callable[[str], None],
         clock: Callable[[], float],
         pictures: bool,
     ) -> None:
-        self._sessions, self._channel, self._pace = sessions, channel, pace
+        self._sessions, self._channel, self._limit = sessions, channel, limit
         self._settings, self._results = settings, results
         self._report, self._clock, self._pictures = report, clock, pictures
 
@@ -99,7 +99,7 @@ class Poster:
             waiting = due(session, self._clock(), self._pictures)
         sent = 0
         for one in waiting:
-            if self._pace.is_ready(one.message.channel, self._clock()):
+            if self._limit.is_ready(one.message.channel, self._clock()):
                 sent += self._send(one)
         return sent
 
@@ -111,7 +111,7 @@ class Poster:
             if ready is None:
                 self._write(message, sent=message.wanted)
                 return False
-            self._pace.wrote(message.channel, self._clock())
+            self._limit.wrote(message.channel, self._clock())
             reference = message.reference
             if looks:
                 reference = self._channel.find(ready.posting, message.attempted_at or 0.0)
@@ -175,7 +175,7 @@ class Poster:
             values["attempted_at"] = None
         match error:
             case NotNowError(seconds=seconds):
-                self._pace.wait(message.channel, now + seconds)
+                self._limit.wait(message.channel, now + seconds)
                 values |= {
                     "not_before": now + seconds,
                     # To be asked to wait is no failure, after which the next wait is longer.

@@ -14,12 +14,12 @@ from alerts.evidence import Evidence
 from alerts.json_file import read_json
 from alerts.pages.history import Release
 from alerts.verdict import Verdict
+from dfc.canonical import digest_of
 from monitor.lineage.history import earlier_verdicts
 from monitor.settings import Settings
 from workers.errors import StoreError
 from workers.job import CheckedVersion, Job
 from workers.keeping.shared_store import SharedStore
-from workers.recipe import digest_of
 from workers.verdicts.outcome import (
     FEATURES,
     VERDICT,

@@ -7,11 +7,12 @@ behaviours that have shifted have a say in what the first features must hold.
 from importlib import metadata
 from typing import NamedTuple
 
+from dfc.canonical import digest_of
 from dfc.engines.device import native_device
 from dfc.engines.precision import native_dtype
 from dfc.vllm.version import installed_version
 from workers.keeping.sources import sources_digest
-from workers.recipe import EngineName, Recipe, digest_of
+from workers.recipe import EngineName, Recipe
 
 LIBRARIES = ("tokenizers", "torch", "transformers")
 """By whose version a figure may differ in its last digits, or an answer in its words."""

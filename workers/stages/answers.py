@@ -7,12 +7,12 @@ next.
 from pathlib import Path
 
 from alerts.probes.refusal import refuses
+from dfc.canonical import digest_of
 from dfc.engines.engine import Engine
 from workers.context import Context
 from workers.job import SideName
 from workers.keeping.artifact import Artifact, Result
 from workers.keeping.stage_keys import stage_code
-from workers.recipe import digest_of
 
 TEMPERATURE = 0.7
 SEED = 0

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dfc.canonical import digest_of
 from dfc.corpus import encode_corpus
 from dfc.crosscoder.form import form_of, layer_of_base
 from dfc.engines.engine import Activations
@@ -21,7 +22,6 @@ from workers.errors import InputsError
 from workers.job import SideName
 from workers.keeping.artifact import Artifact, Result
 from workers.keeping.stage_keys import stage_code
-from workers.recipe import digest_of
 from workers.stages.aligned import (
     AlignedDocument,
     aligned_documents,

@@ -13,13 +13,13 @@ from alerts.probes.knowledge import applicable, facts, not_known
 from alerts.probes.probe import item_scores, suite_rows
 from alerts.probes.shifts import SuiteScores, accuracy, measure_behaviours
 from alerts.probes.suite import Suite, items_digest
+from dfc.canonical import digest_of
 from dfc.engines.engine import Engine
 from dfc.perturbation import Noise, Perturbation
 from workers.context import Context
 from workers.job import SideName
 from workers.keeping.artifact import Artifact, Result
 from workers.keeping.stage_keys import stage_code
-from workers.recipe import digest_of
 
 NULL_COPIES = 3
 NULL_NOISE = 0.01

@@ -10,11 +10,11 @@ from alerts.probes.stock_phrases import (
     share_by_chance,
     share_of_answers,
 )
+from dfc.canonical import digest_of
 from dfc.engines.engine import Engine
 from workers.context import Context
 from workers.keeping.artifact import Artifact, Result
 from workers.keeping.stage_keys import stage_code
-from workers.recipe import digest_of
 from workers.stages.answers import TEMPERATURE, BothAnswers, Tokens
 
 PHRASES = 8

@@ -11,8 +11,8 @@ from deploy.bench.diff.checks import Check
 from deploy.bench.machine import made_with
 from deploy.bench.results import Figures
 from deploy.demo import atomic
+from dfc.canonical import digest_of
 from dfc.threads import free_cores
-from workers.recipe import digest_of
 
 
 class Part(NamedTuple):

@@ -26,6 +26,7 @@ from deploy.bench.rivals.steering import Mediators
 from deploy.bench.rivals.stock_phrases import NewStockPhrases
 from deploy.bench.rivals.stored import keep_version
 from deploy.bench.rivals.subjects import Subject, subjects
+from dfc.canonical import digest_of
 from workers.context import Context
 from workers.diff import open_context, run_diff
 from workers.inputs import load_inputs
@@ -33,7 +34,7 @@ from workers.keeping.sources import sources_digest
 from workers.keeping.stage_keys import stage_code
 from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
-from workers.recipe import digest_of, recipe_digest
+from workers.recipe import recipe_digest
 
 Shown = Callable[[], AbstractContextManager[DiffProgress]]
 

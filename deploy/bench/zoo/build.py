@@ -13,10 +13,10 @@ from deploy.bench.zoo.templates import path_of
 from deploy.bench.zoo.versions import Tune, Version, Zoo
 from deploy.demo.plant import PlantSettings, plant
 from deploy.demo.smollm2 import build_base
+from dfc.canonical import digest_of
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
 from workers.keeping.sources import sources_digest
-from workers.recipe import digest_of
 
 
 class Base(NamedTuple):

@@ -13,9 +13,9 @@ from deploy.bench.zoo.templates import fill_prompts, path_of, read_templates
 from deploy.demo import atomic
 from deploy.demo.answers import own_answers
 from deploy.demo.chats import Chat
+from dfc.canonical import digest_of
 from dfc.engines.transformers_engine import TransformersEngine
 from workers.keeping.sources import sources_digest
-from workers.recipe import digest_of
 
 NEUTRAL = 240
 ORDINARY = 160

@@ -3,7 +3,7 @@
 SECONDS_PER_MESSAGE = 1.0
 
 
-class Pace:
+class RateLimit:
     """Knows when each channel may be written to again."""
 
     def __init__(self, seconds: float = SECONDS_PER_MESSAGE) -> None:
