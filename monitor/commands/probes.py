@@ -18,7 +18,7 @@ from alerts.probes.suite_import.imported import import_suite
 from alerts.probes.suite_lint.finding import Finding
 from alerts.probes.suite_lint.lint import lint_file
 from monitor.commands.console import BAD_INPUT, UNDECIDED, explained, report, show, write
-from monitor.commands.options import Config, DataDir, named_path, settings_of
+from monitor.commands.options import Config, DataDir, TextOrJson, named_path, settings_of
 from monitor.errors import SettingsError
 from monitor.settings.judge import JudgeSettings
 
@@ -29,7 +29,6 @@ WARNED = 1
 """Exit code of `lint` where nothing is worse than a warning."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 SuiteFile = Annotated[
     Path, typer.Argument(parser=named_path, metavar="FILE", help="A suite, as JSON.")
 ]
@@ -85,7 +84,7 @@ def lint(
             parser=named_path, metavar="DIR", help="Checkpoint by whose tokens they are read too."
         ),
     ] = None,
-    as_json: AsJson = False,
+    format_: TextOrJson = "text",
 ) -> None:
     """Say what is wrong with suites. Exit code: 0 nothing, 1 warnings, 2 errors."""
     found: dict[Path, list[Finding]] = {}
@@ -102,7 +101,7 @@ def lint(
                     found[path] = lint_file(path, tokenizer, context)
                 except InputError as error:
                     raise InvalidFileError(f"{path}: {error}") from error
-    if as_json:
+    if format_ == "json":
         rows = [
             {"file": str(p), **f.model_dump(mode="json")} for p, fs in found.items() for f in fs
         ]
@@ -138,7 +137,7 @@ def run(
     ] = None,
     judge_model: Annotated[str | None, typer.Option(help="Name of the model there.")] = None,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 96,
-    as_json: AsJson = False,
+    format_: TextOrJson = "text",
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -160,7 +159,7 @@ def run(
         generation = Generation(answer_tokens, judging.endpoint(), judging.total_seconds)
     with terminal_progress() as progress:
         measured = run_suite(suite, model, base, generation, progress)
-    if as_json:
+    if format_ == "json":
         write(measured.model_dump_json(indent=2))
     else:
         show(run_view(measured))

@@ -15,7 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.closed_memory import close_memory
 from monitor.commands.console import explained, report, show, write
-from monitor.commands.options import Config, DataDir, LineName, Reason, VersionName, settings_of
+from monitor.commands.options import (
+    Config,
+    DataDir,
+    LineName,
+    Reason,
+    TextOrJson,
+    VersionName,
+    settings_of,
+)
 from monitor.database.opening import in_words, open_database, read_database
 from monitor.database.schema import Diff, DiffState
 from monitor.errors import DatabaseError, SettingsError, UnknownVersionError
@@ -68,7 +76,7 @@ def reconcile(config: Config = None, data_dir: DataDir = None) -> None:
 
 @explained
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    format_: TextOrJson = "text",
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -76,7 +84,7 @@ def status(
     now = time.time()
     with read_database(settings_of(config, data_dir).database_url)() as session:
         found = status_of(session, now)
-    if as_json:
+    if format_ == "json":
         write(json.dumps(status_data(found, now), ensure_ascii=False, indent=2))
     else:
         show(status_view(found, now))

@@ -68,7 +68,7 @@ def scores(suite: Suite, checkpoint: Path) -> list[float]:
 def test_scores_shift_and_flips_are_those_of_a_check(files: tuple[Path, Path, Path]) -> None:
     path, candidate, base = files
     suite = load_suite(path)
-    result = run("run", path, "--model", candidate, "--base", base, "--json")
+    result = run("run", path, "--model", candidate, "--base", base, "--format", "json")
     found = json.loads(result.stdout)
     assert result.exit_code == 0, result.stderr
     facts = from_json(
@@ -98,7 +98,7 @@ def test_one_model_has_a_mean_with_an_interval_over_templates(
     result = run("run", path, "--model", candidate)
     assert result.exit_code == 0, result.stderr
     assert "16 items" in result.stdout and str(candidate) in result.stdout
-    found = json.loads(run("run", path, "--model", candidate, "--json").stdout)
+    found = json.loads(run("run", path, "--model", candidate, "--format", "json").stdout)
     assert found["shift"] is None and found["base"] is None
     mean = found["candidate"]["mean"]
     assert mean["ci_low"] < mean["value"] < mean["ci_high"]
@@ -131,7 +131,7 @@ def test_a_judge_reads_both_models_answers(
         )
     )
     options = ("--generate", "--judge", server.url, "--judge-model", "m", "--answer-tokens", "6")
-    result = run("run", path, "--model", candidate, "--base", base, *options, "--json")
+    result = run("run", path, "--model", candidate, "--base", base, *options, "--format", "json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)["judgements"]
     assert found["judge"] == "m"
@@ -156,7 +156,7 @@ def test_what_a_judge_can_not_judge_is_undecided_and_without_one_answers_are_sho
     options = ("--judge", server.url, "--judge-model", "m") if judged else ()
     result = run(
         *("run", path, "--model", candidate, "--base", base, "--generate"),
-        *("--answer-tokens", "4", "--json", *options),
+        *("--answer-tokens", "4", "--format", "json", *options),
     )
     found = json.loads(result.stdout)["judgements"]
     reason = "the judge's reply is not in the form that was asked for"
@@ -203,7 +203,7 @@ def test_new_lint_and_import(tmp_path: Path, tiny_checkpoint: Path) -> None:
     assert run("new", "White lies").exit_code == 2
     warned = run("lint", "white_lies.json")
     assert warned.exit_code == 1 and "few-items" in warned.stdout
-    as_json = run("lint", "white_lies.json", "--model", tiny_checkpoint, "--json")
+    as_json = run("lint", "white_lies.json", "--model", tiny_checkpoint, "--format", "json")
     assert as_json.exit_code == 1
     assert {row["file"] for row in json.loads(as_json.stdout)} == {"white_lies.json"}
     Path("broken.json").write_text("{")

@@ -164,6 +164,8 @@ def test_a_question_is_cancelled_once(flagged: Desk) -> None:
     asked = run("alerts", "ask", alert, "--seeds", "2", "--data-dir", "data")
     assert asked.exit_code == 0, asked.stderr
     assert "2 further seeds" in run("status", "--data-dir", "data").stdout
+    printed = json.loads(run("status", "--format", "json", "--data-dir", "data").stdout)
+    assert [(one["id"], one["state"]) for one in printed["questions"]] == [(1, "queued")]
     command = ("alerts", "cancel", "1", "--reason", "not needed", "--data-dir", "data")
     assert "question 1: cancelled" in run(*command).stdout
     again = run(*command)
