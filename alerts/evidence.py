@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from alerts.causes.explanation import Explanation
-from alerts.verdict import Natural, Probability, Record
+from alerts.records.record import Natural, Probability, Record
 
 
 class PatchPoint(Record):

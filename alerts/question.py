@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, field_validator
 
 from alerts.plain_text import strip_controls
-from alerts.verdict import Behaviour, Natural, Record, SeedMediation
+from alerts.records.behaviour import Behaviour, SeedMediation
+from alerts.records.record import Natural, Record
 from alerts.wording import count
 
 LONGEST_PROMPT = 2_000

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from alerts.question import BehaviourBySeed, SeedAgreement, SeedsTried
-from alerts.verdict import SeedMediation
+from alerts.records.behaviour import SeedMediation
 from alerts.wording import NOT_MEASURED, count, number, percent, readable
 
 _PARTS: tuple[tuple[Literal["best", "five", "all"], str], ...] = (

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from alerts.plain_text import clip
-from alerts.verdict import Feature, Verdict
+from alerts.records.feature import Feature
+from alerts.verdict import Verdict
 from alerts.wording import number
 
 SHOWN = 3

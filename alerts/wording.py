@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol
 
 from alerts.causes.explanation import Explanation
 from alerts.plain_text import clip, one_line
-from alerts.verdict import Behaviour, Verdict
+from alerts.records.behaviour import Behaviour
+from alerts.verdict import Verdict
 
 NOT_MEASURED = "not measured"
 _NAME = 40

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from alerts.verdict import EarlierVersion, Feature, SeenBefore
+from alerts.records.feature import Feature, SeenBefore
+from alerts.verdict import EarlierVersion
 from dfc.engines.engine import FeatureBank
 from dfc.screening.likeness import SAME, likeness
 from workers.job import CheckedVersion

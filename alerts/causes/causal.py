@@ -18,7 +18,8 @@ from alerts.deciding.measured import CausalEvidence
 from alerts.evidence import DoseResponse
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
-from alerts.verdict import FeatureEffect, SeedMediation
+from alerts.records.behaviour import SeedMediation
+from alerts.records.feature import FeatureEffect
 from dfc.engines.engine import Edit, FeatureBank, Progress, ScoreRow
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from alerts.verdict import Probability, Record
+from alerts.records.record import Probability, Record
 
 
 class Detection(Record):

@@ -28,7 +28,7 @@ from alerts.deciding.statistics import Floats
 from alerts.probes.halves import thinned
 from alerts.probes.probe import item_scores, suite_rows
 from alerts.probes.suite import Suite
-from alerts.verdict import Reach
+from alerts.records.feature import Reach
 from dfc.engines.engine import Edit, Engine, FeatureBank, ScoreRow
 
 

@@ -13,7 +13,9 @@ from pydantic import Field
 
 from alerts.deciding.measured import MeasuredBehaviour
 from alerts.deciding.nulls import ScoreNulls
-from alerts.verdict import CalibrationSummary, Checkpoint, NullSource, Probability, Record
+from alerts.records.behaviour import NullSource
+from alerts.records.record import Probability, Record
+from alerts.verdict import CalibrationSummary, Checkpoint
 from alerts.wording import readable
 
 

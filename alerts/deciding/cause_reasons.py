@@ -5,7 +5,8 @@ from collections.abc import Sequence, Set
 
 from alerts.deciding.measured import CausalEvidence
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
-from alerts.verdict import Feature, FeatureEffect, OwnWords, Reach
+from alerts.records.behaviour import OwnWords
+from alerts.records.feature import Feature, FeatureEffect, Reach
 from alerts.wording import number, percent, readable, signed
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from alerts.verdict import Behaviour, NullSource, SeedMediation
+from alerts.records.behaviour import Behaviour, NullSource, SeedMediation
 
 
 class _Finite:

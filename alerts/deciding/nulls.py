@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple, get_args
 
 from alerts.deciding.conformal import conformal_p, conformal_threshold, smallest_p
 from alerts.deciding.noise import noise_floor
-from alerts.verdict import Natural, NullSource, Record
+from alerts.records.behaviour import NullSource
+from alerts.records.record import Natural, Record
 
 NullKind = Literal["identical", "perturbed", "rounded", "release"]
 

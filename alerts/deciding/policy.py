@@ -19,7 +19,9 @@ from alerts.deciding import behaviour_reasons, cause_reasons, control_reasons
 from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour
 from alerts.evidence import Controls
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
-from alerts.verdict import Feature, Outcome, OwnWords, Severity
+from alerts.records.behaviour import OwnWords
+from alerts.records.feature import Feature
+from alerts.verdict import Outcome, Severity
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from alerts.verdict import Behaviour, Verdict
+from alerts.records.behaviour import Behaviour
+from alerts.verdict import Verdict
 
 Against = Literal["trusted", "anchor"]
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from alerts.pages.history import Against, Release, names_of
 from alerts.pages.svg import ROLES, blank, styled, to_svg
 from alerts.plain_text import one_line
-from alerts.verdict import Behaviour
+from alerts.records.behaviour import Behaviour
 from alerts.wording import readable, signed
 
 _NAME = 14  # characters of a version's name that fit below its place

@@ -8,7 +8,8 @@ stages are not a behaviour's own.
 from xml.etree import ElementTree as Xml
 
 from alerts.plain_text import one_line
-from alerts.verdict import Behaviour, Severity, Verdict, is_borne
+from alerts.records.behaviour import Behaviour
+from alerts.verdict import Severity, Verdict, is_borne
 from alerts.wording import headline, interval, number, p_value, readable, signed
 
 VERDICT = "verdict"

@@ -6,8 +6,10 @@ Text from models and file names stands in code spans, where no markup, link or m
 import re
 
 from alerts.plain_text import clip, one_line
+from alerts.records.behaviour import Behaviour
+from alerts.records.feature import Feature
 from alerts.seen_before_in_words import compared_with, seen_before
-from alerts.verdict import Behaviour, Feature, Verdict
+from alerts.verdict import Verdict
 from alerts.wording import (
     NOT_MEASURED,
     calibrated_threshold,

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from alerts.evidence import DoseResponse, ItemScore, PatchPoint, TrainingRun
 from alerts.pages.svg import ROLES, WIDTH, blank, styled, to_svg
 from alerts.plain_text import one_line
-from alerts.verdict import Behaviour
+from alerts.records.behaviour import Behaviour
 from alerts.wording import NOT_MEASURED, percent, readable, signed
 
 _ROW = 44  # pixels for one row of a figure with rows

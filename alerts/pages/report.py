@@ -18,7 +18,8 @@ from alerts.pages.history import Release, moving_behaviours, names_of
 from alerts.pages.history_plot import history_plot
 from alerts.pages.templating import TEMPLATES, difference
 from alerts.plain_text import one_line
-from alerts.verdict import Feature, Verdict
+from alerts.records.feature import Feature
+from alerts.verdict import Verdict
 from dfc.durable import write_whole
 
 _GLYPHS = {"critical": "▲", "warning": "△", "undecided": "?", "passed": "●"}

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from alerts.alert import fingerprint
 from alerts.plain_text import one_line
-from alerts.verdict import Behaviour, Verdict
+from alerts.records.behaviour import Behaviour
+from alerts.verdict import Verdict
 from alerts.wording import headline, interval, number, readable, signed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

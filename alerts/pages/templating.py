@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from alerts import seen_before_in_words, wording
 from alerts.plain_text import clip, one_line, strip_controls
-from alerts.verdict import Feature, FeatureEffect
+from alerts.records.feature import Feature, FeatureEffect
 
 
 def difference(after: float | None, before: float | None) -> float | None:

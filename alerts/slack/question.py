@@ -15,10 +15,10 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from alerts.question import LONGEST_PROMPT, MOST_SEEDS, Asked, PromptAsked, SeedsAsked, SuiteAsked
+from alerts.records.feature import Feature
 from alerts.slack.actions import ASK
 from alerts.slack.sections import words
 from alerts.slack.text import literal
-from alerts.verdict import Feature
 from alerts.wording import count, readable
 
 WHAT, PROMPT, FEATURE = "what", "prompt", "feature"

@@ -9,10 +9,12 @@ from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, 
 
 from alerts import wording
 from alerts.evidence import Answer, DoseResponse, Evidence
+from alerts.records.behaviour import Behaviour
+from alerts.records.feature import Feature, FeatureEffect
 from alerts.routing import Examples
 from alerts.seen_before_in_words import seen_before
 from alerts.slack.text import code, literal
-from alerts.verdict import Behaviour, Checkpoint, Feature, FeatureEffect, Verdict
+from alerts.verdict import Checkpoint, Verdict
 
 _TOP = 3
 _LINES = 4

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from slack_sdk import WebClient
 
 from alerts.question import BehaviourBySeed, SeedAgreement, SeedsAsked, SeedsTried
+from alerts.records.behaviour import SeedMediation
 from alerts.slack.answer import answered_message, asked_message
 from alerts.slack.modal import reason_modal
 from alerts.slack.question import question_modal
-from alerts.verdict import SeedMediation
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Trigger
 from monitor.jobs.asked_suites import bundled_behaviours

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from alerts.alert import Refusal
+from alerts.alert_steps import Refusal
 from alerts.question import LONGEST_PROMPT, MOST_SEEDS, Asked, PromptAsked, SeedsAsked, SuiteAsked
 from monitor.closed_memory import close_memory
 from monitor.commands.console import BAD_INPUT, explained, report, show, write

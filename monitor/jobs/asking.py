@@ -6,9 +6,10 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import Finding, Refusal
+from alerts.alert import Finding
+from alerts.alert_steps import Refusal
 from alerts.question import ASKED, Asked, PromptAsked, SeedsAsked, subject_in_words
-from alerts.verdict import Feature
+from alerts.records.feature import Feature
 from monitor.database.schema import AlertRow, Diff, Question
 from monitor.errors import AlertingError
 from monitor.jobs.asked_suites import bundled_behaviours, own_suites

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from alerts.alert import LATENTWATCH, UNRESOLVED, Refusal
+from alerts.alert import LATENTWATCH, UNRESOLVED
+from alerts.alert_steps import Refusal
 from alerts.question import ASKED, Answered, Asked, PromptAsked, SeedsAsked, subject_in_words
 from monitor.database.schema import UNANSWERED, AlertRow, Diff, Question, QuestionState
 from monitor.jobs import leases

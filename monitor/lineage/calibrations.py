@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.deciding.calibration import AgedCalibration, Calibration
-from alerts.verdict import Behaviour, Verdict
+from alerts.records.behaviour import Behaviour
+from alerts.verdict import Verdict
 from monitor.database.schema import Diff, Line, StoredCalibration, Trust, Version
 from monitor.errors import NoTrustedVersionError, SettingsError
 from monitor.jobs.comparison import trust_named_first

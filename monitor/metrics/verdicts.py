@@ -7,7 +7,8 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.pages.history import Against
-from alerts.verdict import Feature, Verdict
+from alerts.records.feature import Feature
+from alerts.verdict import Verdict
 from monitor.database.schema import Diff, Line, Version
 from monitor.lineage.history import against_of
 from monitor.metrics.reading import Reading

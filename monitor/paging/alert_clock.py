@@ -8,7 +8,8 @@ transaction.
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from alerts.alert import UNRESOLVED, AlertState, Finding, Measured, Woken
+from alerts.alert import UNRESOLVED, AlertState, Finding
+from alerts.alert_events import Measured, Woken
 from alerts.escalation import remind
 from alerts.routing import by_channel
 from alerts.wording import duration

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import rank
+from alerts.alert_steps import rank
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alerting import alert_of
 

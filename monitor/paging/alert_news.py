@@ -6,7 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import LAPSED, LATENTWATCH, NEWLY, PROPOSED, AlertState
+from alerts.alert import LATENTWATCH, AlertState
+from alerts.alert_steps import LAPSED, NEWLY, PROPOSED
 from alerts.slack.status import moment, person
 from alerts.slack.text import literal
 from monitor.database.schema import AlertRow, Audit

@@ -11,12 +11,8 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from alerts.alert import (
-    UNRESOLVED,
-    AlertState,
-    Finding,
-    rank,
-)
+from alerts.alert import UNRESOLVED, AlertState, Finding
+from alerts.alert_steps import rank
 from alerts.escalation import first_told_at
 from alerts.routing import Route, by_channel, mentions_of
 from alerts.slack.status import calling

@@ -11,23 +11,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import (
-    LATENTWATCH,
-    UNRESOLVED,
-    Alert,
-    AlertState,
-    Decided,
-    Event,
-    Finding,
-    Lapsed,
-    Measured,
-    Passed,
-    Refusal,
-    Replaced,
-    begin,
-    fingerprint,
-    step,
-)
+from alerts.alert import LATENTWATCH, UNRESOLVED, Alert, AlertState, Finding, fingerprint
+from alerts.alert_events import Decided, Event, Lapsed, Measured, Passed, Replaced
+from alerts.alert_steps import Refusal, begin, step
 from alerts.verdict import Severity
 from monitor.database.schema import AlertRow, Diff, DiffState, Line, Trust, Version
 from monitor.lineage.audit import record

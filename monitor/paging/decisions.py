@@ -11,17 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.alert import (
-    UNRESOLVED,
-    Acknowledge,
-    AlertState,
-    Decided,
-    Finding,
-    Propose,
-    Refusal,
-    Snooze,
-    step,
-)
+from alerts.alert import UNRESOLVED, AlertState, Finding
+from alerts.alert_events import Acknowledge, Decided, Propose, Snooze
+from alerts.alert_steps import Refusal, step
 from alerts.question import Asked
 from alerts.slack.actions import (
     ACKNOWLEDGE,

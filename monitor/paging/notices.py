@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
-from alerts.alert import rank
+from alerts.alert_steps import rank
 from alerts.escalation import notice_times
 from alerts.routing import Route
 from monitor.database.schema import AlertRow

@@ -5,7 +5,9 @@ import json
 import time
 from importlib import resources
 
-from alerts.alert import Alert, Finding, Measured, Replaced, begin, step
+from alerts.alert import Alert, Finding
+from alerts.alert_events import Measured, Replaced
+from alerts.alert_steps import begin, step
 from alerts.channel import Posting
 from alerts.destinations.notice import Notice, Told
 from alerts.evidence import Evidence

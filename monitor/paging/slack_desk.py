@@ -8,7 +8,7 @@ from slack_sdk import WebClient
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.alert import Refusal
+from alerts.alert_steps import Refusal
 from alerts.channel import ChannelError
 from alerts.plain_text import strip_controls
 from alerts.slack.errors import told

@@ -7,7 +7,8 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.alert import UNRESOLVED, AlertState, rank
+from alerts.alert import UNRESOLVED, AlertState
+from alerts.alert_steps import rank
 from alerts.wording import short_digest
 from monitor.database.schema import AlertMessage, AlertRow, Line, Version
 from monitor.paging.alert_messages import Kind, messages_of, untold

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from alerts.plain_text import one_line
-from alerts.verdict import Behaviour, Verdict
+from alerts.records.behaviour import Behaviour
+from alerts.verdict import Verdict
 from alerts.wording import (
     by_weight,
     calibration_sentence,

@@ -6,7 +6,8 @@ from typing import Any
 from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour
 from alerts.deciding.policy import Decision, Policy, decide, default_policy
 from alerts.evidence import Controls
-from alerts.verdict import Feature, OwnWords
+from alerts.records.behaviour import OwnWords
+from alerts.records.feature import Feature
 
 POLICY = default_policy()
 SOUND = Controls.model_validate(

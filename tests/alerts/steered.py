@@ -1,7 +1,7 @@
 """Made-up answers to questions."""
 
 from alerts.question import BehaviourBySeed, SeedAgreement, SeedsTried, SteeredAnswers
-from alerts.verdict import SeedMediation
+from alerts.records.behaviour import SeedMediation
 
 
 def steered(said: str) -> SteeredAnswers:

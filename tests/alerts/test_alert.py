@@ -4,27 +4,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.alert import (
-    DECISIONS,
-    UNRESOLVED,
+from alerts.alert import DECISIONS, UNRESOLVED, Alert, AlertState, Finding, fingerprint
+from alerts.alert_events import (
     Acknowledge,
-    Alert,
-    AlertState,
     Decided,
     Event,
-    Finding,
     Lapsed,
     Measured,
     Passed,
     Propose,
-    Refusal,
     Replaced,
     Snooze,
     Woken,
-    begin,
-    fingerprint,
-    step,
 )
+from alerts.alert_steps import Refusal, begin, step
 
 WARNING = Measured(Finding.FLAGGED, "warning", "a little")
 CRITICAL = Measured(Finding.FLAGGED, "critical", "a lot")

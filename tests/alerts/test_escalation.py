@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alerts.alert import Acknowledge, Alert, Finding, Measured, Propose, begin, step
+from alerts.alert import Alert, Finding
+from alerts.alert_events import Acknowledge, Measured, Propose
+from alerts.alert_steps import begin, step
 from alerts.escalation import first_told_at, notice_times, remind
 from alerts.routing import Route
 from alerts.verdict import Severity

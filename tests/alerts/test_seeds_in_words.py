@@ -1,8 +1,8 @@
 """What is said of further trainings: every mean with its range and n, and nothing that was not
 measured."""
 
+from alerts.records.behaviour import SeedMediation
 from alerts.seeds_in_words import seeds_lines
-from alerts.verdict import SeedMediation
 from tests.alerts.steered import seeds_tried
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
+from alerts.records.feature import Feature
 from alerts.seen_before_in_words import compared_with, likeness, seen_before
 from alerts.slack.message import build_message
 from alerts.slack.text import render_text
-from alerts.verdict import Feature, Verdict
+from alerts.verdict import Verdict
 from tests.alerts import samples
 
 

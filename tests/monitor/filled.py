@@ -5,7 +5,7 @@ import hashlib
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.alert import Acknowledge
+from alerts.alert_events import Acknowledge
 from alerts.question import PromptAsked
 from alerts.routing import Route
 from alerts.verdict import to_json

@@ -12,7 +12,7 @@ from alerts.causes.reach import ReachPlan, measure_reach
 from alerts.deciding.measured import CausalEvidence
 from alerts.evidence import DoseResponse
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
-from alerts.verdict import FeatureEffect, Reach
+from alerts.records.feature import FeatureEffect, Reach
 from dfc.corpus import encode_corpus
 from dfc.engines.engine import ScoreRow
 from dfc.screening.base_view import BaseView

@@ -5,7 +5,8 @@ from typing import Any
 
 from alerts.deciding.policy import Policy, is_habit
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
-from alerts.verdict import Feature, FeatureEffect, OwnWords, StockPhrase
+from alerts.records.behaviour import OwnWords, StockPhrase
+from alerts.records.feature import Feature, FeatureEffect
 from workers.stages.describe import Description
 from workers.verdicts.findings import Findings
 

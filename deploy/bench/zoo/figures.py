@@ -4,7 +4,9 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict
 
-from alerts.verdict import Behaviour, Feature, Outcome, OwnWords, Severity, Verdict
+from alerts.records.behaviour import Behaviour, OwnWords
+from alerts.records.feature import Feature
+from alerts.verdict import Outcome, Severity, Verdict
 from deploy.bench.zoo import judge
 from deploy.bench.zoo.checked import Checked, SeedTraining
 from deploy.bench.zoo.versions import Half, Version, VersionKind

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from alerts.deciding.cause_reasons import carries_own_words
 from alerts.deciding.policy import Policy, default_policy
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
-from alerts.verdict import Behaviour, Feature, Verdict
+from alerts.records.behaviour import Behaviour
+from alerts.records.feature import Feature
+from alerts.verdict import Verdict
 from deploy.bench.zoo.checked import Checked
 from deploy.bench.zoo.versions import Version
 

@@ -20,7 +20,7 @@ from alerts.causes.random_directions import (
 from alerts.causes.steering_bench import Pair, SteeringBench
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
-from alerts.verdict import SeedMediation
+from alerts.records.behaviour import SeedMediation
 from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
 

@@ -3,7 +3,8 @@
 import pytest
 
 from alerts.deciding.cause_reasons import carries_own_words, own_words, reach
-from alerts.verdict import Feature, OwnWords, Reach, StockPhrase
+from alerts.records.behaviour import OwnWords, StockPhrase
+from alerts.records.feature import Feature, Reach
 from tests.alerts import samples
 
 OWN = OwnWords.model_validate(samples.flagged_json()["own_words"])

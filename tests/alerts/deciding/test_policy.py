@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from alerts.deciding.measured import MeasuredBehaviour
 from alerts.deciding.policy import Decision, is_flagged, policy_of
 from alerts.evidence import Controls
-from alerts.verdict import Feature
+from alerts.records.feature import Feature
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, controls, judge
 from tests.alerts.samples import feature
 

@@ -2,7 +2,9 @@
 
 import json
 
-from alerts.alert import Finding, Measured, begin
+from alerts.alert import Finding
+from alerts.alert_events import Measured
+from alerts.alert_steps import begin
 from alerts.destinations.notice import Notice
 from alerts.pages.templating import TEMPLATES
 from alerts.wording import Names

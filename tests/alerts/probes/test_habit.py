@@ -2,7 +2,7 @@ import pytest
 
 from alerts.deciding.measured import CausalEvidence
 from alerts.deciding.policy import Decision, is_habit
-from alerts.verdict import OwnWords
+from alerts.records.behaviour import OwnWords
 from tests.alerts.judged import POLICY, RISEN, behaviour, causal, judge
 from tests.alerts.samples import flagged_json
 

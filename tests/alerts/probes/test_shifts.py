@@ -6,7 +6,7 @@ import pytest
 from alerts.deciding.measured import CausalEvidence, MeasuredBehaviour, behaviour_row
 from alerts.deciding.statistics import benjamini_hochberg, paired_shift
 from alerts.probes.shifts import SuiteScores, accuracy, measure_behaviours
-from alerts.verdict import SeedMediation
+from alerts.records.behaviour import SeedMediation
 from tests.alerts.suites import suite
 
 SUITE = suite(templates=8, per_template=2)

@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 from slack_sdk.errors import SlackObjectFormationError
 
-from alerts.alert import Finding, Measured, begin
+from alerts.alert import Finding
+from alerts.alert_events import Measured
+from alerts.alert_steps import begin
 from alerts.destinations.notice import Notice
 from alerts.evidence import Evidence
 from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message

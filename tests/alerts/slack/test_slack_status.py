@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from alerts.alert import Alert, AlertState, Finding, Measured, Propose, Snooze, begin, step
+from alerts.alert import Alert, AlertState, Finding
+from alerts.alert_events import Measured, Propose, Snooze
+from alerts.alert_steps import begin, step
 from alerts.destinations.notice import Notice
 from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack.status import SLACK

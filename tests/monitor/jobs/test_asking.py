@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from alerts.alert import Refusal
+from alerts.alert_steps import Refusal
 from alerts.question import PromptAsked, SeedsAsked, SuiteAsked
 from alerts.verdict import Verdict
 from monitor.database.schema import AlertRow, Question

@@ -4,7 +4,7 @@ end, and all of it in the audit log."""
 import pytest
 from sqlalchemy import select
 
-from alerts.alert import Refusal
+from alerts.alert_steps import Refusal
 from monitor.database.schema import Audit, Question, QuestionState, Trust, Version
 from monitor.errors import LeaseLostError
 from monitor.jobs.outbox import Message, relay

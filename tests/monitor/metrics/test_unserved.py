@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from alerts.alert import Finding, Measured
+from alerts.alert import Finding
+from alerts.alert_events import Measured
 from alerts.routing import Route
 from monitor.database.schema import AlertMessage, Line
 from monitor.metrics.alerts import read_alerts

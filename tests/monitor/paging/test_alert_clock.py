@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, text
 
-from alerts.alert import Finding, Measured, begin
+from alerts.alert import Finding
+from alerts.alert_events import Measured
+from alerts.alert_steps import begin
 from alerts.escalation import remind
 from alerts.routing import Route
 from monitor.database.schema import AlertRow, Trust, Version

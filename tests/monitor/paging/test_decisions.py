@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select, text
 
-from alerts.alert import AlertState, Finding, Refusal
+from alerts.alert import AlertState, Finding
+from alerts.alert_steps import Refusal
 from alerts.slack.interaction import Asking, Click, Submission
 from monitor.database.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
 from monitor.lineage.trust import move, verify_audit

@@ -15,7 +15,9 @@ import pytest
 from pytest import approx
 from sqlalchemy import select
 
-from alerts.alert import AlertState, Finding, Measured, Snooze, begin
+from alerts.alert import AlertState, Finding
+from alerts.alert_events import Measured, Snooze
+from alerts.alert_steps import begin
 from alerts.destinations.notice import Told
 from alerts.destinations.pagerduty import actions
 from deploy.fake_pagerduty.server import FakePagerDuty

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from alerts.alert import Acknowledge, Propose
+from alerts.alert_events import Acknowledge, Propose
 from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from monitor.paging.alerting import apply

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from alerts.alert import Acknowledge
+from alerts.alert_events import Acknowledge
 from deploy.fake_pagerduty.server import ROUTING_KEY, FakePagerDuty
 from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
