@@ -23,7 +23,8 @@ from monitor.paging.alert_messages import Kind
 from monitor.paging.alert_view import AlertView, view_of
 from monitor.paging.alerting import subject_of
 from monitor.paging.outages import DOWN, outage_of
-from monitor.paging.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Results, report_of
+from monitor.paging.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS
+from monitor.paging.postings import Results, report_of
 
 logger = logging.getLogger(__name__)
 

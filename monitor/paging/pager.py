@@ -35,7 +35,8 @@ from monitor.paging.alerting import catch_up
 from monitor.paging.courier import Courier
 from monitor.paging.destinations import alertmanager_of, destination_of
 from monitor.paging.outages import plan_outages
-from monitor.paging.poster import Poster, Results
+from monitor.paging.poster import Poster
+from monitor.paging.postings import Postings, Results
 from monitor.paging.refresher import Refresher
 from monitor.paging.removed_places import settle_removed
 from monitor.paging.slack_desk import GroupMembers, SlackDesk
@@ -183,7 +184,8 @@ def senders_of(
     senders: dict[str, Sender] = {}
     if client is not None:
         channel = SlackChannel(client, elapsed)
-        common = (sessions, channel, RateLimit(), settings, results, report, clock)
+        postings = Postings(sessions, settings, results)
+        common = (sessions, channel, RateLimit(), postings, report, clock)
         senders["Slack"] = Poster(*common, pictures=False)
         # To draw takes longer than to post.
         senders["Slack's pictures"] = Poster(*common, pictures=True)

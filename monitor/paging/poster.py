@@ -8,38 +8,25 @@ first, after a wait in which a late request would have arrived.
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import UNRESOLVED
-from alerts.alert_title import alert_title
 from alerts.channel import (
     Channel,
     ChannelError,
     GoneError,
     NotNowError,
-    Posting,
     RefusedError,
     UnclearError,
 )
-from alerts.evidence import Evidence
-from alerts.pages.missing_evidence import NOT_HERE, is_missing
 from alerts.rate_limit import RateLimit
-from alerts.routing import by_channel, mentions_of
-from alerts.slack.message import build_message
-from alerts.slack.text import code, literal
-from alerts.verdict import Verdict
-from monitor.database.schema import AlertMessage, AlertRow
+from monitor.database.schema import AlertMessage
 from monitor.moments import doubled
 from monitor.paging.alert_messages import Kind
 from monitor.paging.alert_outbox import Due, due
-from monitor.paging.alert_token import token_of
-from monitor.paging.alert_view import AlertView, router_of, view_of
-from monitor.paging.outages import outage_of
-from monitor.paging.question_messages import question_message
-from monitor.settings.alerts import AlertSettings
+from monitor.paging.postings import Postings
 
 logger = logging.getLogger(__name__)
 
@@ -47,32 +34,6 @@ SETTLE_SECONDS = 30.0
 """After an unclear end, the wait before the channel is asked; longer than any request may take."""
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 5.0, 120.0
 """Waits double; the longest is how much later people may hear of it once the channel is back."""
-
-
-class Results(Protocol):
-    """Where the results of a check lie."""
-
-    def evidence(self, verdict: Verdict) -> Evidence:
-        """What was measured beside the verdict; empty where it can't be read."""
-        ...
-
-    def report_url(self, verdict: Verdict) -> str | None:
-        """Where a browser opens the report; None where it is not served."""
-        ...
-
-    def picture(self, verdict: Verdict, evidence: Evidence) -> bytes:
-        """The figures as PNG."""
-        ...
-
-
-def report_of(view: AlertView, results: Results) -> str | None:
-    """Where the report of an alert is served; None where there is none."""
-    return results.report_url(view.verdict) if view.measured else None
-
-
-class _Ready(NamedTuple):
-    posting: Posting
-    revision: int
 
 
 class Poster:
@@ -83,14 +44,13 @@ class Poster:
         sessions: sessionmaker[Session],
         channel: Channel,
         limit: RateLimit,
-        settings: AlertSettings,
-        results: Results,
+        postings: Postings,
         report: Callable[[str], None],
         clock: Callable[[], float],
         pictures: bool,
     ) -> None:
         self._sessions, self._channel, self._limit = sessions, channel, limit
-        self._settings, self._results = settings, results
+        self._postings = postings
         self._report, self._clock, self._pictures = report, clock, pictures
 
     def send_due(self) -> int:
@@ -107,14 +67,14 @@ class Poster:
         message = one.message
         looks = message.reference is None and message.attempted_at is not None
         try:
-            ready = self._ready(one)
-            if ready is None:
+            shown = self._postings.of(one)
+            if shown is None:
                 self._write(message, sent=message.wanted)
                 return False
             self._limit.wrote(message.channel, self._clock())
             reference = message.reference
             if looks:
-                reference = self._channel.find(ready.posting, message.attempted_at or 0.0)
+                reference = self._channel.find(shown.posting, message.attempted_at or 0.0)
                 looks = False
             if reference is not None and message.reference is None:
                 self._write(message, reference=reference, attempted_at=None, not_before=0.0)
@@ -122,9 +82,9 @@ class Poster:
             if reference is None:
                 if not self._begin(message):
                     return False
-                reference = self._channel.post(ready.posting)
+                reference = self._channel.post(shown.posting)
             elif message.kind in (Kind.ALERT, Kind.OUTAGE):
-                self._channel.update(ready.posting, reference)
+                self._channel.update(shown.posting, reference)
         except ChannelError as error:
             self._failed(one, error, looks)
             return False
@@ -138,7 +98,7 @@ class Poster:
             "error": None,
             "failing_since": None,
         }
-        self._write(message, reference=reference, attempted_at=None, sent=ready.revision, **done)
+        self._write(message, reference=reference, attempted_at=None, sent=shown.revision, **done)
         return True
 
     def _begin(self, message: AlertMessage) -> bool:
@@ -211,58 +171,6 @@ class Poster:
                 .where(AlertMessage.id == message_id, AlertMessage.reference == reference)
                 .values(anew)
             )
-
-    def _ready(self, one: Due) -> _Ready | None:
-        """The message as it is to be shown; None where there is nothing to show."""
-        message = one.message
-        base = Posting(message.channel, message.key, message.text, (), one.thread)
-        base = base._replace(broadcast=message.broadcast)
-        if message.kind == Kind.REPLY:
-            title = self._title(one) if message.broadcast else ""
-            text = f"{message.text}\n{title}".rstrip("\n")
-            return _Ready(base._replace(text=text), message.wanted)
-        if message.kind in (Kind.QUESTION, Kind.ANSWER):
-            with self._sessions() as session:
-                built = question_message(session, message, self._settings.examples)
-            posting = base._replace(text=built.text, blocks=built.blocks)
-            return _Ready(posting, message.wanted)
-        if message.kind == Kind.OUTAGE:
-            said = literal(outage_of(message.text).sentence, 600)
-            return _Ready(base._replace(text=f"⚠️ {said}"), message.wanted)
-        with self._sessions() as session:
-            row = session.get_one(AlertRow, message.alert_id)
-            view = view_of(session, row)
-            routes = by_channel(router_of(session, self._settings.routes)(row))
-        evidence = self._results.evidence(view.verdict) if view.measured else Evidence()
-        lacks = view.measured and is_missing(evidence)
-        if lacks:
-            evidence = evidence.model_copy(update={"caveats": [NOT_HERE, *evidence.caveats]})
-        if message.kind == Kind.PICTURE:
-            if not view.measured:
-                return None
-            picture = self._results.picture(view.verdict, evidence)
-            return _Ready(base._replace(text="The figures", picture=picture), message.wanted)
-        built = build_message(
-            view.shown,
-            evidence,
-            alert=view.alert,
-            alert_id=token_of(row) if self._settings.slack.takes_answers else None,
-            report_url=None if lacks else report_of(view, self._results),
-            examples=self._settings.examples,
-            mentions=mentions_of(routes.get(message.channel, [])),
-            siblings=view.siblings,
-            names=view.names,
-        )
-        posting = base._replace(text=built.text, blocks=built.blocks)
-        return _Ready(posting, view.alert.revision)
-
-    def _title(self, one: Due) -> str:
-        """Of the alert in whose thread it stands, for who reads the channel or a phone alone."""
-        if one.alert is None:
-            return ""
-        with self._sessions() as session:
-            view = view_of(session, session.get_one(AlertRow, one.alert.id))
-        return code(alert_title(view.shown, view.alert, view.names), 300)
 
     def _write(self, message: AlertMessage, **values: object) -> None:
         with self._sessions.begin() as session:

@@ -15,7 +15,7 @@ from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind
 from monitor.paging.courier import notice_of, read_alert, trouble_of
 from monitor.paging.outages import DOWN
-from monitor.paging.poster import Results
+from monitor.paging.postings import Results
 
 
 class Refresher:

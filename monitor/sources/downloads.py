@@ -19,12 +19,12 @@ from dfc.durable import flush
 from monitor.checkpoints.adapter import ADAPTER_WEIGHTS, is_adapter
 from monitor.checkpoints.checkpoint import read_description
 from monitor.checkpoints.weights import named_shards
-from monitor.errors import CheckpointRefusedError, SourceError
-from monitor.file_lock import open_lock, shared, take_alone
+from monitor.errors import SourceError
+from monitor.file_lock import open_lock, take_alone
 from monitor.pace import FETCHED, QUEUEING, Pace, unhurried
+from monitor.sources.download_room import PART, DownloadRoom, in_use, lock_file
 from monitor.sources.remote_file import RemoteFile, blob_name, fingerprint, new_hash, wanted
 
-_PART = ".part"
 _CHUNK = 1 << 22
 _LOOK_SECONDS = 0.2
 
@@ -46,8 +46,7 @@ class DownloadCache:
         self.directory = directory
         self.max_bytes = max_bytes
         self._pace = pace
-        self._blobs, self._pushes = directory / "blobs", directory / "pushes"
-        self._scratch = directory / "scratch"
+        self._room = DownloadRoom(directory, max_bytes)
 
     @contextmanager
     def fetched(self, place: str, files: Iterable[RemoteFile], read: Read) -> Iterator[Path]:
@@ -59,17 +58,17 @@ class DownloadCache:
         stays for the next call.
         """
         needed = wanted(files)
-        push = self._pushes / hashlib.sha256(place.encode()).hexdigest()
+        push = self._room.pushes / hashlib.sha256(place.encode()).hexdigest()
         with ExitStack() as stack:
             with self._locked():
-                stack.enter_context(_in_use(push))
-                self._make_room(push, needed)
+                stack.enter_context(in_use(push))
+                self._room.make(push, needed)
                 before, total = 0, sum(file.size for file in needed)
                 for file in needed:
                     if not self._is_here(file):
                         self._download(file, read, partial(self._tell, before, total))
                     before += file.size
-                    _link(push / file.path, self._blobs / blob_name(file))
+                    _link(push / file.path, self._room.blobs / blob_name(file))
                 os.utime(push)
             yield push
 
@@ -77,14 +76,14 @@ class DownloadCache:
     def scratch(self) -> Iterator[Path]:
         """A directory for what a reader has to keep for a moment; of one that died it is dropped
         when room is made."""
-        self._scratch.mkdir(exist_ok=True)
-        mine = self._scratch / secrets.token_hex(8)
-        with _in_use(mine):
+        self._room.scratch.mkdir(exist_ok=True)
+        mine = self._room.scratch / secrets.token_hex(8)
+        with in_use(mine):
             try:
                 yield mine
             finally:
                 shutil.rmtree(mine, ignore_errors=True)
-        _lock_file(mine).unlink(missing_ok=True)
+        lock_file(mine).unlink(missing_ok=True)
 
     def _tell(self, before: int, total: int, arrived: int) -> None:
         self._pace(FETCHED, before + arrived, total)
@@ -94,7 +93,7 @@ class DownloadCache:
 
         Large files are known by their size: their digests are taken when they are compared.
         """
-        blob = self._blobs / blob_name(file)
+        blob = self._room.blobs / blob_name(file)
         if not blob.exists():
             return False
         whole = blob.stat().st_size == file.size
@@ -104,7 +103,7 @@ class DownloadCache:
         return False
 
     def _download(self, file: RemoteFile, read: Read, tell: Tell) -> None:
-        part = self._blobs / f"{blob_name(file)}{_PART}"
+        part = self._room.blobs / f"{blob_name(file)}{PART}"
         with part.open("ab") as stream:
             tell(stream.tell())
             try:
@@ -139,81 +138,14 @@ class DownloadCache:
                 "differs); it was thrown away, and the next look begins anew"
             )
         flush(part)  # else a power cut may leave the name without the bytes
-        part.rename(self._blobs / blob_name(file))
-        flush(self._blobs)
-
-    def _make_room(self, push: Path, needed: list[RemoteFile]) -> None:
-        """Drop the pushes that were opened longest ago, and nobody has open, until all fits."""
-        kept = {blob_name(file): file.size for file in needed}
-        total = sum(kept.values())
-        if total > self.max_bytes:
-            raise CheckpointRefusedError(
-                f"needs {total:,} bytes, but the download cache may take {self.max_bytes:,}; "
-                "raise download_bytes or publish a smaller checkpoint"
-            )
-        if hopeless := self._disk_lacks(kept, self._used_besides(kept)):
-            raise SourceError(hopeless)  # before anything is dropped in vain
-        others = sorted(
-            (path for path in self._pushes.iterdir() if path.is_dir() and path != push),
-            key=lambda path: path.stat().st_mtime_ns,
-        )
-        droppable = [path for path in others if not _is_in_use(path)]
-        for left in self._scratch.iterdir() if self._scratch.is_dir() else ():
-            if left.is_dir() and not _is_in_use(left):
-                shutil.rmtree(left, ignore_errors=True)
-                _lock_file(left).unlink(missing_ok=True)
-        while lacks := self._lacks(kept):
-            if droppable:
-                dropped = droppable.pop(0)
-                others.remove(dropped)
-                shutil.rmtree(dropped)
-                _lock_file(dropped).unlink(missing_ok=True)
-            linked = {os.path.basename(os.readlink(link)) for p in others for link in _links(p)}
-            unneeded = [
-                blob
-                for blob in self._blobs.iterdir()
-                if blob.name.removesuffix(_PART) not in kept and blob.name not in linked
-            ]
-            for blob in unneeded:
-                blob.unlink()
-            if not droppable and not unneeded and self._lacks(kept):
-                raise SourceError(lacks)
-
-    def _lacks(self, kept: dict[str, int]) -> str | None:
-        """Why the files `kept` have no room yet; None when they have."""
-        total = sum(kept.values())
-        if self._used_besides(kept) + total > self.max_bytes:
-            return (
-                f"no room for {total:,} bytes: the rest of the download cache's "
-                f"{self.max_bytes:,} is in use; raise download_bytes, or wait for what runs"
-            )
-        return self._disk_lacks(kept, 0)
-
-    def _disk_lacks(self, kept: dict[str, int], droppable: int) -> str | None:
-        """Why the disk has no room for the files `kept`, though so many bytes may be dropped."""
-        blobs = {blob.name: blob.stat().st_size for blob in self._blobs.iterdir()}
-        arrived = sum(blobs.get(name, blobs.get(f"{name}{_PART}", 0)) for name in kept)
-        missing = sum(kept.values()) - arrived
-        free = shutil.disk_usage(self.directory).free
-        if missing <= free + droppable:
-            return None
-        return (
-            f"no room for {missing:,} bytes: {self.directory} has {free:,} left on its disk; "
-            "free some space or move data_dir"
-        )
-
-    def _used_besides(self, kept: dict[str, int]) -> int:
-        return sum(
-            blob.stat().st_size
-            for blob in self._blobs.iterdir()
-            if blob.name.removesuffix(_PART) not in kept
-        )
+        part.rename(self._room.blobs / blob_name(file))
+        flush(self._room.blobs)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self._blobs.mkdir(parents=True, exist_ok=True)
-            self._pushes.mkdir(exist_ok=True)
+            self._room.blobs.mkdir(parents=True, exist_ok=True)
+            self._room.pushes.mkdir(exist_ok=True)
             lock = open_lock(self.directory / "lock")
         except OSError as error:
             raise SourceError(f"{self.directory}: can't be used for downloads: {error}") from error
@@ -250,32 +182,12 @@ def downloaded(
             yield path
 
 
-def _lock_file(push: Path) -> Path:
-    return push.with_name(f"{push.name}.lock")
-
-
-@contextmanager
-def _in_use(push: Path) -> Iterator[None]:
-    push.mkdir(exist_ok=True)
-    with shared(_lock_file(push)):
-        yield
-
-
-def _is_in_use(path: Path) -> bool:
-    with open_lock(_lock_file(path)) as lock:
-        return not take_alone(lock)
-
-
 def _link(link: Path, blob: Path) -> None:
     target = os.path.relpath(blob, link.parent)
     if link.is_symlink() and os.readlink(link) == target:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target)
-
-
-def _links(push: Path) -> Iterator[Path]:
-    return (path for path in push.rglob("*") if path.is_symlink())
 
 
 def _has_its_digest(path: Path, file: RemoteFile, tell: Tell = lambda _: None) -> bool:
