@@ -8,7 +8,7 @@ message is in one of three states: never tried, tried with an end that nobody kn
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import UNRESOLVED, AlertState, Finding
@@ -101,16 +101,23 @@ def _refresh_siblings(session: Session, row: AlertRow, places: Collection[str]) 
         select(AlertMessage)
         .join(AlertRow, AlertRow.id == AlertMessage.alert_id)
         .where(
-            AlertRow.line_id == row.line_id,
-            AlertRow.candidate_digest == row.candidate_digest,
-            AlertRow.id != row.id,
-            AlertRow.state.in_(UNRESOLVED),
-            AlertMessage.kind == Kind.ALERT,
+            *_of_siblings(row),
             AlertMessage.channel.in_(places),
             AlertMessage.reference.is_not(None),
         )
     ).all():
         message.sent = min(message.sent, message.wanted - 1)
+
+
+def _of_siblings(row: AlertRow) -> tuple[ColumnElement[bool], ...]:
+    """The own messages of the other unresolved alerts about the same version."""
+    return (
+        AlertRow.line_id == row.line_id,
+        AlertRow.candidate_digest == row.candidate_digest,
+        AlertRow.id != row.id,
+        AlertRow.state.in_(UNRESOLVED),
+        AlertMessage.kind == Kind.ALERT,
+    )
 
 
 def _release(session: Session, message: AlertMessage, at: float) -> None:
@@ -245,12 +252,8 @@ def _waiting_rank(session: Session, row: AlertRow, channel: str) -> int:
         select(AlertRow)
         .join(AlertMessage, AlertMessage.alert_id == AlertRow.id)
         .where(
-            AlertRow.line_id == row.line_id,
-            AlertRow.candidate_digest == row.candidate_digest,
-            AlertRow.id != row.id,
-            AlertRow.state.in_(UNRESOLVED),
+            *_of_siblings(row),
             AlertMessage.channel == channel,
-            AlertMessage.kind == Kind.ALERT,
         )
     )
     return max((rank(alert_of(other)) for other in others), default=-1)
