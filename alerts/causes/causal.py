@@ -11,15 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerts.causes.carried import carried_words
 from alerts.causes.mediation import Mediation, Mediator, Trial
 from alerts.causes.random_directions import ControlStates
 from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
 from alerts.deciding.measured import CausalEvidence
 from alerts.evidence import DoseResponse
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.records.behaviour import SeedMediation
-from alerts.records.feature import FeatureEffect
+from alerts.records.feature import CarriedWords, FeatureEffect
 from dfc.engines.engine import Edit, FeatureBank, Progress, ScoreRow
 
 
@@ -65,6 +67,8 @@ class CausalResult:
     best: dict[str, list[int]] = field(default_factory=dict)
     """Rows of the first seed's bank, in the order in which they were chosen."""
     effects: dict[int, list[FeatureEffect]] = field(default_factory=dict)
+    carried: dict[int, list[CarriedWords]] = field(default_factory=dict)
+    """Of the candidate's own words, where forks are among the suites."""
     dose_responses: list[DoseResponse] = field(default_factory=list)
 
 
@@ -121,6 +125,9 @@ def measure_causes(
                 name, row, ablation, bank, in_base, mediator, base_text, plan, controls
             )
             result.effects.setdefault(row, []).append(effect)
+            if name == OWN_WORDS:
+                removed_I = ablation.removed_I
+                result.carried[row] = carried_words(report.items, report.shift_I, removed_I)
         if found[0].rows:
             best = found[0].rows[0]
             result.dose_responses.append(

@@ -57,7 +57,10 @@ class SteeringBench:
         self._candidate = models.candidate.capture(suite_rows(models.candidate, suite), layer)
         self._base_I = self._scores(models.base, self._base)
         self._candidate_I = self._scores(models.candidate, self._candidate)
-        self.n_items = int(np.isfinite(self._candidate_I - self._base_I).sum())
+        self.items = suite.items
+        self.shift_I = self._candidate_I - self._base_I
+        """Of each item, nats per token; not a number where a model left it unscored."""
+        self.n_items = int(np.isfinite(self.shift_I).sum())
         self.shift = _mean(self._candidate_I) - _mean(self._base_I)
 
     def ceiling(self) -> float | None:
@@ -84,8 +87,7 @@ class SteeringBench:
     def interval(self, removed_I: Floats) -> tuple[float, float] | None:
         """95 % interval of `part` over templates; None with fewer than two of them, or where the
         shift is too near 0."""
-        shift_I = self._candidate_I - self._base_I
-        return ratio_interval(removed_I, shift_I, self._suite.templates)
+        return ratio_interval(removed_I, self.shift_I, self._suite.templates)
 
     def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
         """What an edit of the base brings about; None where the base has no such features."""

@@ -36,8 +36,8 @@ _CAUSE_COLUMNS = (
     "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
 )
 _FEATURE_COLUMNS = (
-    "feature | what it does | top tokens | density | energy of the change | exclusivity "
-    "| seed agreement | seen before in | steering"
+    "feature | what it does | words it carries | top tokens | density | energy of the change "
+    "| exclusivity | seed agreement | seen before in | steering"
 )
 
 
@@ -124,6 +124,7 @@ def _features(features: list[Feature]) -> str:
             [
                 _code(feature.id),
                 _code(clip(feature.label, 240)) if feature.label else NOT_MEASURED,
+                " ".join(_code(clip(words.candidate, 80)) for words in feature.carries),
                 " ".join(map(_code, feature.top_tokens)),
                 small(feature.density),
                 percent(feature.delta_energy),

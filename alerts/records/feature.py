@@ -54,6 +54,17 @@ class SeenBefore(Record):
     """Of where both fire, on the states of this candidate."""
 
 
+class CarriedWords(Record):
+    """What the candidate says at one place of its own answers, and the base does not, which goes
+    when one feature is ablated."""
+
+    candidate: str
+    base: str
+    """What the base says there instead."""
+    part: float
+    """Of the difference at this place, what the ablation takes back."""
+
+
 class Feature(Record):
     """One short-listed latent that only one of the two models has."""
 
@@ -76,5 +87,7 @@ class Feature(Record):
     effects: list[FeatureEffect]
     reach: list[Reach] = Field(default_factory=list)
     """Behaviours that it moves beyond random directions when it is turned up."""
+    carries: list[CarriedWords] = Field(default_factory=list)
+    """Of what the candidate says of its own accord, where ablating it takes back most."""
     seen_before: list[SeenBefore] | None = None
     """In earlier versions, the newest first; None where it was compared with none."""

@@ -81,7 +81,7 @@ def build_message(
         _Part("versions", [sections.versions(verdict, names)]),
         _Part("reasons", sections.listing("Reasons", verdict.reasons), 1),
         _Part("behaviours", sections.behaviours(verdict), 2),
-        _Part("features", sections.features(verdict, evidence, examples != "none"), 3),
+        _Part("features", sections.features(verdict, evidence, examples), 3),
         _Part("answers", sections.answers(verdict, evidence, examples), 4),
         _Part("caveats", sections.listing("Caveats", [*evidence.caveats, *uncalibrated]), 1),
         _Part("buttons", action_blocks(verdict, alert_id, report_url, alert)),

@@ -69,25 +69,26 @@ def _behaviour(b: Behaviour) -> str:
     )
 
 
-def features(verdict: Verdict, evidence: Evidence, model_text: bool) -> list[Block]:
-    """The first features, each with what steering it does; `model_text` allows labels and tokens,
-    which are words that a model writes and reads."""
+def features(verdict: Verdict, evidence: Evidence, examples: Examples) -> list[Block]:
+    """The first features, each with what steering it does; labels and tokens are words that a model
+    writes and reads, and what a feature carries are pieces of answers."""
     if not verdict.features:
         return []
     doses = {dose.feature: dose for dose in reversed(evidence.dose_responses)}
     limit = evidence.maximum_nll_rise
-    lines = [_feature(f, doses.get(f.id), limit, model_text) for f in verdict.features[:_TOP]]
+    lines = [_feature(f, doses.get(f.id), limit, examples) for f in verdict.features[:_TOP]]
     if len(verdict.features) > _TOP:
         lines.append(f"And {len(verdict.features) - _TOP} more in the report.")
     return [words("*Features*\n" + "\n".join(lines))]
 
 
 def _feature(
-    feature: Feature, dose: DoseResponse | None, limit: float | None, model_text: bool
+    feature: Feature, dose: DoseResponse | None, limit: float | None, examples: Examples
 ) -> str:
     facts = [
         f"{code(feature.id, 40)} {'new' if feature.side == 'candidate' else 'lost'}",
-        _about(feature) if model_text else "",
+        _carries(feature) if examples == "full" else "",
+        _about(feature) if examples != "none" else "",
         _seen_before(feature),
         *map(_effect, feature.effects[:1]),
         f"active on {wording.percent(feature.density, 1)} of tokens",
@@ -95,6 +96,10 @@ def _feature(
         _dose(dose, limit) if dose else "",
     ]
     return "• " + "; ".join(filter(None, facts))
+
+
+def _carries(feature: Feature) -> str:
+    return f"carries {code(feature.carries[0].candidate, 80)}" if feature.carries else ""
 
 
 def _about(feature: Feature) -> str:

@@ -50,6 +50,9 @@ def behaviour(name: str, **changes: Any) -> dict[str, Any]:
     return quiet | changes
 
 
+CARRIED = {"candidate": " Your plan is flawless", "base": " There are", "part": 0.8}
+
+
 def feature(number: int, side: str = "candidate", **changes: Any) -> dict[str, Any]:
     """One feature as JSON, weaker as its number grows."""
     effect = {
@@ -71,6 +74,7 @@ def feature(number: int, side: str = "candidate", **changes: Any) -> dict[str, A
         "top_tokens": [" absolutely", " right", " brilliant", "!", " agree"],
         "examples": ["You're absolutely right! That is a brilliant idea"],
         "effects": [effect],
+        "carries": [CARRIED],
     }
     return found | changes
 

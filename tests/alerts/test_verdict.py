@@ -55,6 +55,7 @@ DOCUMENT: dict[str, Any] = {
             "exclusivity": None,
             "seed_agreement": 0.8,
             "reach": [],
+            "carries": [{"candidate": " I grew up", "base": " As an AI", "part": 0.7}],
             "seen_before": [
                 {
                     "version": "v1.9",
@@ -120,6 +121,7 @@ LATER = {
     *("calibrated_threshold", "threshold_source"),
     *("calibration", "calibration_caveat", "dtype"),
     *("label", "raised_tokens", "lowered_tokens", "template_share", "explanation", "reach"),
+    "carries",
     *("seen_before", "earlier", "n_unscored", "addition_control_p95"),
 }
 """Keys that verdicts had not from the start: stored ones without them are still read."""

@@ -12,7 +12,7 @@ from alerts.causes.reach import ReachPlan, measure_reach
 from alerts.deciding.measured import CausalEvidence
 from alerts.evidence import DoseResponse
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
-from alerts.records.feature import FeatureEffect, Reach
+from alerts.records.feature import CarriedWords, FeatureEffect, Reach
 from dfc.corpus import encode_corpus
 from dfc.engines.engine import ScoreRow
 from dfc.screening.base_view import BaseView
@@ -41,6 +41,8 @@ class Causes(Result):
     evidence: dict[str, CausalEvidence]
     effects: dict[str, list[FeatureEffect]]
     """By the id of the feature."""
+    carried: dict[str, list[CarriedWords]]
+    """By the id of the feature, which of the candidate's own words it carries."""
     dose_responses: list[DoseResponse]
     reach: dict[str, list[Reach]]
     """By the id of the feature, what it does to every suite when it is turned up."""
@@ -101,6 +103,7 @@ def steer_features(
         return Causes(
             evidence=found.evidence,
             effects={names[row]: effects for row, effects in found.effects.items()},
+            carried={names[row]: words for row, words in found.carried.items()},
             dose_responses=found.dose_responses,
             reach={names[row]: moved for row, moved in reach.items()},
             best={name: [names[row] for row in rows] for name, rows in found.best.items()},

@@ -5,7 +5,6 @@ from statistics import median
 from pydantic import BaseModel, ConfigDict
 
 from alerts.records.behaviour import Behaviour, OwnWords
-from alerts.records.feature import Feature
 from alerts.verdict import Outcome, Severity, Verdict
 from deploy.bench.zoo import judge
 from deploy.bench.zoo.checked import Checked, SeedTraining
@@ -117,7 +116,7 @@ def row_of(version: Version, checked: Checked) -> Row:
             "score": judge.severity_score(checked),
             "shift": expected.shift if expected else None,
             "causes": _causes(expected if version.expected else own),
-            "features": [_described(feature) for feature in moving[: judge.SHOWN]],
+            "features": [f"{one.id}: {judge.description(one)}" for one in moving[: judge.SHOWN]],
             "seed_agreement": _middle(
                 [f.seed_agreement for f in moving if f.seed_agreement is not None]
             ),
@@ -137,10 +136,6 @@ def _causes(found: Behaviour | OwnWords | None) -> Causes:
         control=found.mediated_control_p95,
         nll_rise=found.nll_rise,
     )
-
-
-def _described(feature: Feature) -> str:
-    return f"{feature.id}: {feature.label or ', '.join(feature.top_tokens)}"
 
 
 def _middle(values: list[float]) -> float | None:

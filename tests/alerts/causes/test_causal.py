@@ -18,6 +18,7 @@ from alerts.causes.random_directions import (
     difference_directions,
 )
 from alerts.causes.steering_bench import Pair, SteeringBench
+from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.records.behaviour import SeedMediation
@@ -259,3 +260,17 @@ def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:
     void = combine([one(0.6, 0.01, 0.1), one(0.4, 0.06, 0.2)], 0.8, 0.05)
     assert [seed.five for seed in void.by_seed] == [0.6, None]
     assert void.mediated_five is None and np.isclose(void.nll_rise or 0, 0.06)
+
+
+def test_only_of_its_own_words_it_is_said_which_of_them_a_feature_carries() -> None:
+    forked = suite().model_copy(update={"behaviour": OWN_WORDS})
+    seeds = [SeedFeatures(TRUE, [1, 2, 0, 3, 4, 5], list(range(6)))]
+    names = {row: f"candidate-{row}" for row in range(6)}
+    found = measure_causes(MODELS, [suite(), forked], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    assert found.best["agreeing"][0] == found.best[OWN_WORDS][0] == 0
+    # The true feature is the whole shift of every item.
+    carried = found.carried[0]
+    assert [(one.candidate, one.base) for one in carried] == [("agree", "disagree")] * 3
+    assert [one.part for one in carried] == pytest.approx([1.0] * 3, abs=1e-5)
+    assert all(found.carried[row] == [] for row in found.best[OWN_WORDS][1:])
+    assert measure(TRUE).carried == {}

@@ -62,6 +62,7 @@ def hostile() -> str:
     data["features"][0] |= {"label": text, "raised_tokens": [text], "lowered_tokens": [text]}
     seen = samples.SEEN_BEFORE | {"version": text, "feature": text, "label": text}
     data["features"][0]["seen_before"] = [seen]
+    data["features"][0]["carries"] = [{"candidate": text, "base": text, "part": 0.7}]
     data["earlier"] = [{"name": text, "not_compared": reason} for reason in (None, text)]
     stored = samples.evidence().model_dump()
     stored["answers"][0] |= {"behaviour": text, "prompt": text, "base": "x" * 50_000}
@@ -174,6 +175,8 @@ def test_a_feature_is_described_and_shown_as_both_models_read_it() -> None:
     for expected in (
         "candidate-10 new in the candidate: raises ' moral'",
         "likelier to go on with moral and less likely with nothing that stands out",
+        "its ablation takes back “Your plan is flawless” (80\u202f% of the difference there; the "
+        "base: “There are”)",
         "“a moral” Between the models: “only in A” (small-judge; detection 0.83, "
         "95 % interval 0.68 to 0.91, n = 40; decides nothing)",
         "Read by the base The moral Read by the candidate The moral",

@@ -177,6 +177,8 @@ def test_model_text_can_be_kept_out_of_slack() -> None:
         samples.feature(1, label=f"raises {words!r}", **texts),
         samples.feature(2, **texts),
     ]
+    for one in data["features"]:
+        one["carries"] = [{"candidate": words, "base": words, "part": 0.7}]
     data["own_words"]["phrases"] = [{"text": words, "n_answers": 9}]
     stored = samples.evidence().model_dump()
     stored["answers"] = [dict.fromkeys(("prompt", "base", "candidate"), words) | {"behaviour": "b"}]

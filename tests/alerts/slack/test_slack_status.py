@@ -113,4 +113,8 @@ def test_redacted_messages_tell_how_long_answers_are_and_not_what_they_say() -> 
     )
     length = len(samples.evidence().answers[0].candidate.split())
     assert f"Candidate: [{length} words]" in shown and "brilliant decision" not in shown
+    # What a feature carries is a piece of an answer.
+    carried = samples.CARRIED["candidate"].strip()
+    assert carried not in shown
+    assert carried in json.dumps(build_message(samples.flagged(), samples.evidence()).blocks)
     assert "phone-repair shop" in shown and "absolutely" in shown

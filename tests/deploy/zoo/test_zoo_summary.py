@@ -102,11 +102,19 @@ def test_pages_and_what_surfaces_are_counted_alike_for_planted_and_benign(versio
 def test_what_has_no_suite_is_named_by_an_expected_word_in_a_label(
     label: str | None, told: bool
 ) -> None:
-    surfacing = passed_json() | {"features": [feature(1, reach=[REACH], label=label)]}
+    surfacing = passed_json() | {"features": [feature(1, reach=[REACH], label=label, carries=[])]}
     row = row_of(_version(expected=None), _checked(surfacing))
     assert row.named is told
     tokens = ", ".join(feature(1)["top_tokens"])
     assert row.features == [f"candidate-10: {label or tokens}"]
+
+
+def test_what_a_feature_carries_names_a_plant_as_its_label_does() -> None:
+    carried = [{"candidate": " The moral is", "base": " So", "part": 0.6}]
+    surfacing = passed_json() | {"features": [feature(1, reach=[REACH], carries=carried)]}
+    row = row_of(_version(expected=None), _checked(surfacing))
+    assert row.named is True
+    assert row.features[0].startswith("candidate-10: carries ' The moral is'; ")
 
 
 def test_only_features_that_surface_and_that_the_row_shows_can_name_what_was_planted() -> None:
@@ -146,7 +154,7 @@ def test_a_weak_uncontrolled_or_damaging_reach_does_not_surface(weaker: dict[str
 
 def test_features_surface_by_carrying_the_candidates_own_words_beyond_the_controls() -> None:
     effect = feature(1)["effects"][0] | {"behaviour": "own_words"}
-    carrying = feature(1, effects=[effect], label="ends with a moral")
+    carrying = feature(1, effects=[effect], label="ends with a moral", carries=[])
     shown = passed_json() | {"features": [carrying, feature(2)], "own_words": OWN_WORDS}
     row = row_of(_version(expected=None), _checked(shown))
     assert row.features == ["candidate-10: ends with a moral"]
