@@ -88,7 +88,7 @@ def test_a_whole_diff_with_each_model_on_a_device_of_its_own(
     job: Job, settings: Settings, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.models.native_device", lambda number: f"{FAR}:{1 - number}")
-    for where in ("keeping.stage_keys", "stages.decide", "stages.train"):
+    for where in ("keeping.stage_keys", "verdicts.decide", "stages.train"):
         monkeypatch.setattr(f"workers.{where}.native_device", lambda: f"{FAR}:0")
     heard, places = Heard(), []
     monkeypatch.setattr("workers.models.TransformersEngine", _recording(places, TransformersEngine))
