@@ -109,7 +109,8 @@ class DfcConfig(BaseModel):
         smallest = min(self.base_exclusive, self.candidate_exclusive)
         if self.form == "tied" and self.k_exclusive > smallest:
             raise ValueError(
-                f"k_exclusive = {self.k_exclusive} exceeds an exclusive block of {smallest} latents"
+                f"k_exclusive = {self.k_exclusive} exceeds an exclusive block of {smallest} "
+                "latents; lower k_exclusive or enlarge the block"
             )
         if any(p < 1 for p in self.prefixes) or list(self.prefixes) != sorted(set(self.prefixes)):
             raise ValueError(f"prefixes must be increasing positive numbers, got {self.prefixes}")

@@ -31,12 +31,15 @@ from deploy.bench.architectures.minilm import EncoderEngine
 from deploy.bench.architectures.premise import orders_read
 from deploy.bench.architectures.recall import Explained, best_feature, variance_explained
 from deploy.bench.architectures.recipe_files import write_recipe_files
+from deploy.bench.architectures.run import FULL, recipe_of
 from dfc.corpus import read_corpus
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.train import train
 from dfc.engines.engine import Activations
 from dfc.engines.transformers_engine import TransformersEngine
+from monitor.settings import load_settings
 from tests.conftest import SENTENCES
+from workers.inputs import load_inputs
 from workers.stages.harvest import PairedStates
 
 pytestmark = pytest.mark.long
@@ -87,6 +90,8 @@ def test_the_orders_have_places_of_their_own_where_the_candidate_learns_and_nowh
 def test_the_recipe_can_be_read_by_the_product(tmp_path: Path) -> None:
     recipe = write_recipe_files(tmp_path, 30, 10)
     assert len(read_corpus(recipe["corpus"])) == 30 and len(read_corpus(recipe["prompts"])) == 10
+    settings = load_settings(data_dir=tmp_path, recipe=recipe_of(FULL) | recipe)
+    assert load_inputs(settings.recipe).recipe.dfc_across is not None
     flattery, facts = (load_suite(Path(path)) for path in recipe["suites"])
     assert (flattery.role, facts.role) == ("behaviour", "control")
     opinions = [frame for habit in language()["habits"] for frame in habit["opinions"]]

@@ -53,18 +53,18 @@ class Kind(NamedTuple):
     seed: int
     context: int = 96
     batch: int = 8
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
 
 
 def _llama(vocabulary: int) -> PreTrainedModel:
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary,
-            hidden_size=64,
-            intermediate_size=176,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=2,
+            hidden_size=256,
+            intermediate_size=688,
+            num_hidden_layers=8,
+            num_attention_heads=8,
+            num_key_value_heads=4,
             max_position_embeddings=512,
             tie_word_embeddings=True,
             bos_token_id=1,
@@ -78,10 +78,10 @@ def _neox(vocabulary: int) -> PreTrainedModel:
     return GPTNeoXForCausalLM(
         GPTNeoXConfig(
             vocab_size=vocabulary,
-            hidden_size=96,
-            intermediate_size=384,
-            num_hidden_layers=3,
-            num_attention_heads=4,
+            hidden_size=320,
+            intermediate_size=1280,
+            num_hidden_layers=5,
+            num_attention_heads=8,
             max_position_embeddings=512,
             tie_word_embeddings=True,
             bos_token_id=1,

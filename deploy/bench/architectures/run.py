@@ -29,13 +29,14 @@ class Size(NamedTuple):
     steps: int
 
 
-FULL = Size(4_000_000, 1500, 160, 60_000, 24_000, 1500)
+FULL = Size(2_000_000, 1500, 160, 60_000, 24_000, 1500)
 QUICK = Size(1_000_000, 500, 48, 20_000, 8_000, 200)
 DFC = {
     "shared": 192,
     "base_exclusive": 48,
     "candidate_exclusive": 48,
     "k": 16,
+    "k_exclusive": 16,
     "batch": 1024,
 }
 """Few latents in all, since where they are scarce dedicated ones help; with half as many for each
@@ -59,7 +60,7 @@ def run(
         models = stage.run("language models", lambda: build(work, size.model_tokens, progress.step))
         for name, built in models.items():
             print_line({"model": name, "loss": built.loss, "reused": built.reused})
-        recipe = _recipe(size) | write_recipe_files(
+        recipe = recipe_of(size) | write_recipe_files(
             work / f"recipe-{size.documents}", size.documents, size.prompts
         )
         compared = compare(
@@ -150,7 +151,8 @@ class _Stages:
         return done
 
 
-def _recipe(size: Size) -> dict[str, Any]:
+def recipe_of(size: Size) -> dict[str, Any]:
+    """The settings of the diff that are no files."""
     return {
         "tokens": size.positions,
         "max_prompts": size.prompts,
