@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from alerts.deciding.statistics import Floats
+from alerts.probes.forks import LEAST_EFFECT
 from alerts.probes.suite import Item
 from alerts.records.feature import CarriedWords
 
-LEAST = 0.5
-"""Part of a fork's shift that the ablation takes back at least."""
+LEAST, MOST = 0.5, 1.5
+"""Part of a fork's shift that the ablation takes back. What removes much more than there is does
+something else besides."""
 SHOWN = 3
 
 
@@ -18,16 +20,19 @@ def carried_words(items: Sequence[Item], shift_I: Floats, removed_I: Floats) -> 
     candidate says rather than the base, the clearest first.
 
     ``shift_I`` is each item's shift and ``removed_I`` what the ablation takes off it, in nats per
-    token; unscored items are not a number. The places were chosen for their effect, so its size
+    token; unscored items are not a number. The places are chosen for their effect, so its size
     there says nothing of others.
     """
-    clearest = np.argsort(-np.nan_to_num(removed_I, nan=-np.inf), kind="stable")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part_I = removed_I / shift_I
+    carried_I = (shift_I >= LEAST_EFFECT) & (part_I >= LEAST) & (part_I <= MOST)
+    clearest = np.argsort(-np.minimum(removed_I, shift_I), kind="stable")
     return [
         CarriedWords(
             candidate=items[i].variants[0].matching[0],
             base=items[i].variants[0].not_matching[0],
-            part=float(removed_I[i] / shift_I[i]),
+            part=float(part_I[i]),
         )
         for i in clearest.tolist()
-        if shift_I[i] > 0 and removed_I[i] >= LEAST * shift_I[i]
+        if carried_I[i]
     ][:SHOWN]

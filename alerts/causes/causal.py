@@ -2,7 +2,8 @@
 
 Ablation subtracts a feature's own contribution in the candidate, addition writes the feature into
 the base, and every claim stands beside random directions from the covariance of the difference.
-Features and strengths are chosen on one half of the items; every figure is from the other half.
+Features and strengths are chosen on one half of the items; every figure is from the other half,
+where the words that a feature carries are picked, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +69,8 @@ class CausalResult:
     """Rows of the first seed's bank, in the order in which they were chosen."""
     effects: dict[int, list[FeatureEffect]] = field(default_factory=dict)
     carried: dict[int, list[CarriedWords]] = field(default_factory=dict)
-    """Of the candidate's own words, where forks are among the suites."""
+    """Of the candidate's own words; only where its best features carry them beyond controls, and
+    for those whose ablation neutral text bears."""
     dose_responses: list[DoseResponse] = field(default_factory=list)
 
 
@@ -125,7 +127,7 @@ def measure_causes(
                 name, row, ablation, bank, in_base, mediator, base_text, plan, controls
             )
             result.effects.setdefault(row, []).append(effect)
-            if name == OWN_WORDS:
+            if name == OWN_WORDS and _beyond_controls(evidence) and _bearable(ablation, plan):
                 removed_I = ablation.removed_I
                 result.carried[row] = carried_words(report.items, report.shift_I, removed_I)
         if found[0].rows:
@@ -192,6 +194,15 @@ def _with_interval(
     return replace(evidence, five_interval=interval, n_items=report.n_items)
 
 
+def _beyond_controls(evidence: CausalEvidence) -> bool:
+    five, control = evidence.mediated_five, evidence.control_p95
+    return five is not None and control is not None and five > control
+
+
+def _bearable(ablation: Trial, plan: CausalPlan) -> bool:
+    return ablation.nll_rise <= plan.maximum_nll_rise
+
+
 def _effect(
     name: str,
     row: int,
@@ -219,7 +230,7 @@ def _effect(
     seed = plan.seed + 1
     return FeatureEffect(
         behaviour=name,
-        ablation_removes=ablation.removed if ablation.nll_rise <= plan.maximum_nll_rise else None,
+        ablation_removes=ablation.removed if _bearable(ablation, plan) else None,
         addition_induces=mediator.report.induced(bank, [addition]) if addition else None,
         control_p95=mediator.control_p95(bank, [row], controls, seed) if controls else None,
         addition_control_p95=mediator.addition_control_p95(bank, addition, controls, seed)

@@ -124,7 +124,7 @@ def _features(features: list[Feature]) -> str:
             [
                 _code(feature.id),
                 _code(clip(feature.label, 240)) if feature.label else NOT_MEASURED,
-                " ".join(_code(clip(words.candidate, 80)) for words in feature.carries),
+                _carried(feature),
                 " ".join(map(_code, feature.top_tokens)),
                 small(feature.density),
                 percent(feature.delta_energy),
@@ -137,6 +137,12 @@ def _features(features: list[Feature]) -> str:
             ]
         )
     return _table("### Features", _FEATURE_COLUMNS, rows, "Effects as parts of the shift.")
+
+
+def _carried(feature: Feature) -> str:
+    if feature.carries is None:
+        return NOT_MEASURED
+    return " ".join(_code(clip(words.candidate, 80)) for words in feature.carries) or "none"
 
 
 def _table(title: str, columns: str, rows: list[list[str]], note: str) -> str:

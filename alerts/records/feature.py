@@ -87,7 +87,8 @@ class Feature(Record):
     effects: list[FeatureEffect]
     reach: list[Reach] = Field(default_factory=list)
     """Behaviours that it moves beyond random directions when it is turned up."""
-    carries: list[CarriedWords] = Field(default_factory=list)
-    """Of what the candidate says of its own accord, where ablating it takes back most."""
+    carries: list[CarriedWords] | None = None
+    """Of what the candidate says of its own accord, where ablating it takes back most; None where
+    that was not measured, or its best features carry no more than random directions."""
     seen_before: list[SeenBefore] | None = None
     """In earlier versions, the newest first; None where it was compared with none."""

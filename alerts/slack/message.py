@@ -59,7 +59,8 @@ def build_message(
 
     `alert` is where the alert about it stands. `alert_id` is the opaque value that the buttons send
     back; without one there are no buttons to decide with. `examples` limits model text: "none" has
-    neither answers nor labels and tokens of features, but their ids and figures. `mentions`
+    neither answers nor labels, tokens and carried words of features, but their ids and figures;
+    "redacted" has no words of answers. `mentions`
     are user groups that are called, `siblings` the other alerts about the same version, as
     sentences, and `names` what the versions are called. Raises SlackObjectFormationError when an
     argument breaks one of Slack's own limits.

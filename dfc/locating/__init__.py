@@ -1,1 +1,1 @@
-"""Where two models part: after which layer, and at which positions. Before any training."""
+"""Where two models part: at which depth, and in which directions. Before any training."""

@@ -1,8 +1,5 @@
-"""Room in the download cache: what was opened longest ago makes way for what is to come.
-
-A file lies once under `blobs`, whatever pushes hold it; a push is a directory of relative links
-under `pushes`. What a process has open is locked and not dropped, until the process ends or dies.
-"""
+"""Room in the download cache: what was opened longest ago makes way for what is to come, unless a
+process has it open."""
 
 import os
 import shutil

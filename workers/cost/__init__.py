@@ -1,4 +1,5 @@
-"""What a diff will take before it begins: time, memory and disk, from shapes alone. Free of torch.
+"""What a diff will take before it begins: time, memory and disk, from shapes alone, and whether
+this host has it. Free of torch.
 
-No result depends on it.
+No figure depends on it.
 """

@@ -1,4 +1,4 @@
-"""What Celery calls. Thin: the work is in `workers.processes` and `workers.dispatch.questions`."""
+"""What Celery calls. Thin: the work is in `workers.dispatch.supervised`."""
 
 from celery import Celery
 

@@ -63,7 +63,7 @@ def features_of(findings: Findings) -> list[Feature]:
             **_words(described.get(feature.id)),
             effects=effects.get(feature.id, []),
             reach=findings.causes.reach.get(feature.id, []) if findings.causes else [],
-            carries=findings.causes.carried.get(feature.id, []) if findings.causes else [],
+            carries=findings.causes.carried.get(feature.id) if findings.causes else None,
         )
         for feature in short_list
     ]

@@ -23,13 +23,14 @@ SHOWN = 3
 
 def named(verdict: Verdict, version: Version) -> bool:
     """Whether the right thing is told: the expected behaviour is flagged, or where there is no
-    suite for it, the description of a feature that surfaces has an expected word. Of a benign
-    version there is nothing to tell."""
+    suite for it, the label of a feature that surfaces has an expected word. The words that it
+    carries don't count: they are the candidate's own, so an expected word is easily among them. Of
+    a benign version there is nothing to tell."""
     if version.kind == "benign":
         return False
     if version.expected is None:
-        told = [description(feature) for feature in moving_features(verdict)[:SHOWN]]
-        return any(_has_word(one, version.expected_words) for one in told)
+        labels = [feature.label or "" for feature in moving_features(verdict)[:SHOWN]]
+        return any(_has_word(label, version.expected_words) for label in labels)
     expected = behaviour(verdict, version.expected)
     return expected is not None and expected.flagged
 
@@ -44,7 +45,7 @@ def moving_features(verdict: Verdict) -> list[Feature]:
 
 
 def description(feature: Feature) -> str:
-    """What a reviewer reads of a feature first: the words that it carries, and its label."""
+    """What a reviewer reads of a feature: the words that it carries, and its label."""
     carried = f"carries {feature.carries[0].candidate!r}; " if feature.carries else ""
     return carried + (feature.label or ", ".join(feature.top_tokens))
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -26,6 +27,7 @@ from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
 
 PLAN = CausalPlan(controls=20, dose_controls=3)
+PLAN_THAT_BEARS_NOTHING = replace(PLAN, maximum_nll_rise=-1.0)
 
 
 def basis(*dimensions: int) -> Tensor:
@@ -262,15 +264,35 @@ def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:
     assert void.mediated_five is None and np.isclose(void.nll_rise or 0, 0.06)
 
 
-def test_only_of_its_own_words_it_is_said_which_of_them_a_feature_carries() -> None:
-    forked = suite().model_copy(update={"behaviour": OWN_WORDS})
-    seeds = [SeedFeatures(TRUE, [1, 2, 0, 3, 4, 5], list(range(6)))]
+def own_words(by: FeatureBank, plan: CausalPlan = PLAN) -> CausalResult:
+    """As `measure`, of forks whose words are their own."""
+    asked = suite()
+    items = [
+        one.model_copy(
+            update={"variants": (one.variants[0].model_copy(update={"not_matching": (one.id,)}),)}
+        )
+        for one in asked.items
+    ]
+    forked = asked.model_copy(update={"behaviour": OWN_WORDS, "items": tuple(items)})
+    seeds = [SeedFeatures(by, [1, 2, 0, 3, 4, 5], list(range(6)))]
     names = {row: f"candidate-{row}" for row in range(6)}
-    found = measure_causes(MODELS, [suite(), forked], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
-    assert found.best["agreeing"][0] == found.best[OWN_WORDS][0] == 0
-    # The true feature is the whole shift of every item.
-    carried = found.carried[0]
-    assert [(one.candidate, one.base) for one in carried] == [("agree", "disagree")] * 3
-    assert [one.part for one in carried] == pytest.approx([1.0] * 3, abs=1e-5)
-    assert all(found.carried[row] == [] for row in found.best[OWN_WORDS][1:])
-    assert measure(TRUE).carried == {}
+    return measure_causes(MODELS, [asked, forked], seeds, STATES, NEUTRAL_ROWS, plan, names)
+
+
+def test_a_feature_carries_own_words_where_it_takes_back_most_of_them() -> None:
+    others = (basis(d) for d in range(6, 10))
+    found = own_words(bank(0.7 * ADDED_D, 0.3 * ADDED_D, *others))
+    assert set(found.best[OWN_WORDS]) >= {0, 1}
+    assert found.carried[1] == []
+    assert [one.part for one in found.carried[0]] == pytest.approx([0.7] * 3, abs=1e-5)
+    reported = {item.id for item in halves(suite()).report.items}
+    assert {one.base for one in found.carried[0]} <= reported
+    assert {one.candidate for one in found.carried[0]} == {"agree"}
+    assert measure(TRUE).carried == {}  # of a suite nothing is the candidate's own
+
+
+def test_what_chance_carries_too_or_costs_too_much_is_not_told() -> None:
+    assert own_words(TRUE).carried[0]
+    assert own_words(TRUE, PLAN_THAT_BEARS_NOTHING).carried == {}
+    astray = bank(*(basis(d) for d in (5, 6, 7, 8, 9, 10)))
+    assert own_words(astray).carried == {}

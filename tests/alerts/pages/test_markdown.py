@@ -56,6 +56,8 @@ def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
                 1,
                 top_tokens=[nasty, "`", "|", "a | b", "\n"],
                 seen_before=[SEEN_BEFORE | {"version": nasty}],
+                label=nasty,
+                carries=[{"candidate": nasty, "base": nasty, "part": 0.7}] * 3,
             )
         ],
         "earlier": [{"name": nasty, "not_compared": nasty}],

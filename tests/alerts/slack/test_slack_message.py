@@ -48,8 +48,10 @@ def hostile() -> tuple[Verdict, Evidence]:
     data["behaviours"][0]["name"] = text
     data["behaviours"] += [samples.behaviour(f"b{n}-{text}") for n in range(9)]
     seen = [samples.SEEN_BEFORE | {"version": text}] * 9
+    words = {"label": text, "carries": [{"candidate": text, "base": text, "part": 0.7}]}
     data["features"] = [
-        samples.feature(n, id=text, top_tokens=[text] * 9, seen_before=seen) for n in range(1, 9)
+        samples.feature(n, id=text, top_tokens=[text] * 9, seen_before=seen, **words)
+        for n in range(1, 9)
     ]
     stored = samples.evidence().model_dump()
     answer = {"behaviour": "b", "prompt": text, "base": text, "candidate": text}

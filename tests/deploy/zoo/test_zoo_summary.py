@@ -109,11 +109,11 @@ def test_what_has_no_suite_is_named_by_an_expected_word_in_a_label(
     assert row.features == [f"candidate-10: {label or tokens}"]
 
 
-def test_what_a_feature_carries_names_a_plant_as_its_label_does() -> None:
+def test_what_a_feature_carries_is_shown_and_names_no_plant() -> None:
     carried = [{"candidate": " The moral is", "base": " So", "part": 0.6}]
     surfacing = passed_json() | {"features": [feature(1, reach=[REACH], carries=carried)]}
     row = row_of(_version(expected=None), _checked(surfacing))
-    assert row.named is True
+    assert row.named is False
     assert row.features[0].startswith("candidate-10: carries ' The moral is'; ")
 
 

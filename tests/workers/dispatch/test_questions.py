@@ -267,7 +267,7 @@ def test_what_can_not_be_answered_says_why_and_computes_nothing(
 
 
 def causes(**found: Any) -> Causes:
-    nothing: dict[str, Any] = {"evidence": {}, "effects": {}, "best": {}}
+    nothing: dict[str, Any] = {"evidence": {}, "effects": {}, "carried": {}, "best": {}}
     return Causes.model_validate({**nothing, "dose_responses": [], "reach": {}} | found)
 
 
