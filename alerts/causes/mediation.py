@@ -74,18 +74,19 @@ class Mediator:
         )
 
     def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
-        """Greedily the five, at most, that together come nearest to removing the shift, the whole
-        and no more, on the selection half.
+        """Greedily the five, at most, that together bring the items of the selection half nearest
+        to the base's scores, each by itself.
 
-        What removes more than there is does something else besides. A feature that would raise the
-        loss on neutral text beyond the limit is not taken; fewer than five come back when nothing
-        that is left in the pool brings it nearer.
+        Were the mean of all items to come nearest, what removes too much of one item and too little
+        of another would count as done, and not carry over to other items. A feature that would
+        raise the loss on neutral text beyond the limit is not taken; fewer than five come back when
+        nothing that is left in the pool brings them nearer.
         """
         chosen: list[int] = []
         left_over = math.inf
         while len(chosen) < BEST:
             found = [
-                (abs(1 - self.selection.removed(bank, ablate([*chosen, row]))), row)
+                (self.selection.left_over(bank, ablate([*chosen, row])), row)
                 for row in pool
                 if row not in chosen
             ]

@@ -80,6 +80,11 @@ class SteeringBench:
         edited_I = self._scores(self._models.candidate, self._candidate, bank, edits)
         return self._candidate_I - edited_I
 
+    def left_over(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
+        """How far an edit of the candidate leaves the items' scores from the base's: the mean
+        square, in nats per token squared."""
+        return _mean((self.shift_I - self.removed_of_items(bank, edits)) ** 2)
+
     def part(self, removed_I: Floats) -> float:
         """What was taken off the items, as a part of the shift."""
         return _mean(removed_I) / self.shift

@@ -113,6 +113,15 @@ def test_the_true_feature_mediates_the_whole_shift() -> None:
     assert evidence.n_items == 20
 
 
+def test_what_is_left_over_is_counted_item_by_item() -> None:
+    bench = SteeringBench(MODELS, suite(), TRUE.layer)
+    shift_I = bench.shift_I
+    assert bench.left_over(TRUE, [Edit(0, gain=-1.0)]) == pytest.approx(0.0, abs=1e-9)
+    assert bench.left_over(TRUE, [Edit(0, gain=-0.5)]) == pytest.approx((shift_I**2).mean() / 4)
+    # What removes nothing leaves more than the mean shift squared: items differ.
+    assert bench.left_over(TRUE, [Edit(5, gain=-1.0)]) > bench.shift**2
+
+
 def test_what_is_not_new_is_none_of_all_features() -> None:
     evidence = measure(TRUE, TRUE, new=(1, 2)).evidence["agreeing"]
     assert evidence.mediated_all == pytest.approx(0.0, abs=1e-5)
