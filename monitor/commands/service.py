@@ -8,7 +8,6 @@ import threading
 import time
 from typing import Annotated
 
-import redis
 import typer
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,7 +31,6 @@ from monitor.jobs.health import Process, what_ails
 from monitor.jobs.outbox import QUEUES
 from monitor.jobs.status import status_of
 from monitor.lineage.lookup import find_line, find_version
-from monitor.metrics.broker import read_broker
 from monitor.owner import this_user
 from monitor.terminal.status import status_data, status_view
 
@@ -113,6 +111,10 @@ def healthy(
         report(f"{process}: can't be asked: {in_words(error)}")
         return
     if ails is not None and process == "worker":
+        import redis
+
+        from monitor.metrics.broker import read_broker
+
         try:
             list(read_broker(settings.broker))
         except (redis.RedisError, OSError) as error:

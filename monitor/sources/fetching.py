@@ -1,7 +1,7 @@
 """From a line's settings to its source, and from a locator to files on this machine.
 
 A comparison may run on another machine than the watch: it knows a version's line and locators, and
-opens them itself.
+opens them itself. Every command begins here, so what only some lines need is imported for those.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,12 +14,8 @@ from monitor.pace import Pace, unhurried
 from monitor.settings import Settings
 from monitor.settings.lines import LineSettings
 from monitor.settings.sources import HubLine, MlflowLine, ObjectsLine
-from monitor.sources.adapter_source import AdapterSource
 from monitor.sources.directory import DirectorySource
 from monitor.sources.downloads import DownloadCache
-from monitor.sources.hub import HubSource
-from monitor.sources.mlflow_registry import MlflowSource
-from monitor.sources.object_store import ObjectSource
 from monitor.sources.source import Source
 
 
@@ -27,7 +23,11 @@ def source_of(line: LineSettings, settings: Settings, pace: Pace = unhurried) ->
     """Where the versions of `line` appear; what it downloads goes at `pace`."""
     cache = DownloadCache(settings.data_dir / "downloads", settings.download_bytes, pace)
     source = _place_of(line, settings, cache)
-    return source if line.adapters is None else AdapterSource(source, line.adapters, cache)
+    if line.adapters is None:
+        return source
+    from monitor.sources.adapter_source import AdapterSource
+
+    return AdapterSource(source, line.adapters, cache)
 
 
 def _place_of(line: LineSettings, settings: Settings, cache: DownloadCache) -> Source:
@@ -35,10 +35,16 @@ def _place_of(line: LineSettings, settings: Settings, cache: DownloadCache) -> S
         case Path() as directory:
             return DirectorySource(directory, line.include)
         case HubLine() as repository:
+            from monitor.sources.hub import HubSource
+
             return HubSource(repository, settings.hub, cache)
         case ObjectsLine() as prefix:
+            from monitor.sources.object_store import ObjectSource
+
             return ObjectSource(prefix, line.include, cache)
         case MlflowLine() as model:
+            from monitor.sources.mlflow_registry import MlflowSource
+
             return MlflowSource(model, settings.mlflow, cache)
 
 

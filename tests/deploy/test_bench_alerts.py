@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.bench.alerts import command
-from deploy.bench.alerts.command import Sent
+from deploy.bench.alerts.figures import Sent, floor
 
 
 def test_what_is_raised_at_once_is_in_slack_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,4 +18,4 @@ def test_what_is_raised_at_once_is_in_slack_once(capsys: pytest.CaptureFixture[s
 
 def test_the_floor_is_a_message_a_second_in_each_channel() -> None:
     sent = [Sent(channel, "warning", 10.0, None) for channel in ("a", "a", "b", "a")]
-    assert command._floor(sent) == [0.0, 1.0, 0.0, 2.0]
+    assert floor(sent) == [0.0, 1.0, 0.0, 2.0]

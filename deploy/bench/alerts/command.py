@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from deploy.bench.alerts.figures import count, counted, sent_alerts, times
 from deploy.bench.alerts.random_faults import RandomFaults
 from deploy.bench.bars import progress_bars
 from deploy.bench.results import keep, print_line
@@ -28,7 +28,6 @@ from monitor.database.opening import open_database
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind
 
-Figures = dict[str, Any]
 ROOT = Path(__file__).parents[3]
 
 
@@ -44,15 +43,6 @@ class Size(NamedTuple):
 
 
 FULL = Size(1000, 10, 0.08, 3, 3600.0)
-
-
-class Sent(NamedTuple):
-    """One alert: when its verdict was there, and when its message."""
-
-    channel: str
-    severity: str
-    decided_at: float
-    posted_at: float | None
 
 
 def run(size: Size, out: Path | None, work: Path | None = None) -> bool:
@@ -79,17 +69,17 @@ def run(size: Size, out: Path | None, work: Path | None = None) -> bool:
             raised = time.monotonic() - began
             _wait(sessions, size)
         seconds = time.monotonic() - began
-        sent = _sent(sessions, workspace)
-        counted = _counted(sessions, workspace)
+        sent = sent_alerts(sessions, workspace)
+        counts = counted(sessions, workspace)
         sessions.kw["bind"].dispose()
     for severity in ("critical", "warning"):
-        figures = _times([one for one in sent if one.severity == severity])
+        figures = times([one for one in sent if one.severity == severity])
         print_line({"benchmark": "alerts", "severity": severity, **figures})
-    line = {"benchmark": "alerts", **_times(sent), "channels": size.channels, **counted}
+    line = {"benchmark": "alerts", **times(sent), "channels": size.channels, **counts}
     line |= {"kills": len(kills), "faults": sum(faults.happened.values())}
     if out is not None:
         by_severity = {
-            s: _times([o for o in sent if o.severity == s]) for s in ("critical", "warning")
+            s: times([o for o in sent if o.severity == s]) for s in ("critical", "warning")
         }
         details = {
             "by_severity": by_severity,
@@ -167,85 +157,11 @@ def _wait(sessions: sessionmaker[Session], size: Size) -> None:
         task = bars.add_task("sent", total=size.alerts)
         while time.monotonic() < gives_up_at:
             with sessions() as session:
-                unplanned = _count(session, select(AlertRow).where(AlertRow.planned == 0))
+                unplanned = count(session, select(AlertRow).where(AlertRow.planned == 0))
                 unsent = AlertMessage.sent < AlertMessage.wanted
-                left = _count(session, select(AlertMessage).where(unsent))
-                alerts = _count(session, select(AlertMessage).filter_by(kind=Kind.ALERT))
+                left = count(session, select(AlertMessage).where(unsent))
+                alerts = count(session, select(AlertMessage).filter_by(kind=Kind.ALERT))
             bars.update(task, completed=max(0, alerts - left))
             if not unplanned and not left and alerts >= size.alerts:
                 return
             time.sleep(1.0)
-
-
-def _count(session: Session, rows: Any) -> int:
-    return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
-
-
-def _sent(sessions: sessionmaker[Session], workspace: Workspace) -> list[Sent]:
-    posted: dict[str, float] = {}
-    for messages in workspace.messages.values():
-        for message in messages:
-            posted.setdefault(_key(message) or "", float(message["ts"]))
-    with sessions() as session:
-        rows = session.execute(
-            select(AlertMessage.channel, AlertRow.severity, AlertRow.opened_at, AlertMessage.key)
-            .join(AlertRow, AlertRow.id == AlertMessage.alert_id)
-            .where(AlertMessage.kind == Kind.ALERT)
-        ).all()
-    return [Sent(channel, severity, at, posted.get(key)) for channel, severity, at, key in rows]
-
-
-def _counted(sessions: sessionmaker[Session], workspace: Workspace) -> Figures:
-    """What there should be, messages and pictures, against what there is in Slack."""
-    there = Counter(
-        key
-        for messages in workspace.messages.values()
-        for message in messages
-        for key in (_key(message), *(file["name"].removesuffix(".png") for file in _files(message)))
-        if key is not None
-    )
-    with sessions() as session:
-        wanted = set(session.scalars(select(AlertMessage.key)))
-        pictures = _count(session, select(AlertMessage).filter_by(kind=Kind.PICTURE))
-    return {
-        "messages": len(wanted),
-        "pictures": pictures,
-        "lost": len(wanted - set(there)),
-        "doubled": sum(number - 1 for number in there.values()),
-        "unknown": len(set(there) - wanted),
-    }
-
-
-def _key(message: dict[str, Any]) -> str | None:
-    payload = (message.get("metadata") or {}).get("event_payload") or {}
-    return payload.get("key")
-
-
-def _files(message: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(message.get("files", []))
-
-
-def _times(sent: Sequence[Sent]) -> Figures:
-    """Seconds from verdict to message, and of a sender that never fails and may write a message a
-    second to each channel, in the order of the verdicts."""
-    waits = [one.posted_at - one.decided_at for one in sent if one.posted_at is not None]
-    return {
-        "alerts": len(sent),
-        **{f"p{percent}_s": _percentile(waits, percent) for percent in (50, 99)},
-        "max_s": _percentile(waits, 100),
-        **{f"floor_p{percent}_s": _percentile(_floor(sent), percent) for percent in (50, 99)},
-    }
-
-
-def _floor(sent: Sequence[Sent]) -> list[float]:
-    free: dict[str, float] = {}
-    waits = []
-    for one in sorted(sent, key=lambda one: one.decided_at):
-        at = max(one.decided_at, free.get(one.channel, 0.0))
-        free[one.channel] = at + 1.0
-        waits.append(at - one.decided_at)
-    return waits
-
-
-def _percentile(values: Sequence[float], percent: float) -> float | None:
-    return round(float(np.percentile(values, percent)), 1) if values else None

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.fake_pagerduty.server import ROUTING_KEY, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import FakeSlack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN
 from monitor.owner import this_user
 from monitor.paging import sample_alert
 from tests.alerts import samples
+from tests.fakes.pagerduty import ROUTING_KEY, fake_pagerduty
 from tests.monitor.commands.running import MAIL, run
 from tests.monitor.jobs.questions import FEATURE, give_answer
 from tests.monitor.paging.alerting import ALERTS, Desk, desk

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.fake_pagerduty.server import FakePagerDuty, PagerDuty, fake_pagerduty
+from tests.fakes.pagerduty import FakePagerDuty, PagerDuty, fake_pagerduty
 from tests.monitor.paging.alerting import Desk, desk
 from tests.monitor.paging.destinations import Receiver, receiver
 

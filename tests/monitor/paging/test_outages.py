@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select
 
 from alerts.slack import socket as slack_socket
-from deploy.fake_pagerduty.server import PagerDuty, fake_pagerduty
 from deploy.fake_slack.faults import Fault
 from deploy.fake_slack.server import fake_slack
 from monitor.database.schema import AlertMessage
@@ -18,6 +17,7 @@ from monitor.metrics.alerts import read_alerts
 from monitor.paging.doctor import examine, undelivered
 from monitor.paging.outages import Outage, changed, failing
 from tests.alerts import samples
+from tests.fakes.pagerduty import PagerDuty, fake_pagerduty
 from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings
 from tests.monitor.paging.destinations import receiver
 from tests.monitor.paging.test_destinations import direct, flagged, oncall, webhook

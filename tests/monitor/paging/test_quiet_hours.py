@@ -1,8 +1,8 @@
 """Warnings wait for the end of quiet hours; what is critical never does."""
 
-from deploy.fake_pagerduty.server import FakePagerDuty
 from monitor.metrics.alerts import read_alerts
 from tests.alerts import samples
+from tests.fakes.pagerduty import FakePagerDuty
 from tests.monitor.paging.alerting import ALERTS, START, Desk
 from tests.monitor.paging.destinations import Receiver
 from tests.monitor.paging.told import NIGHTS, direct, flagged, oncall, quarantine, webhook

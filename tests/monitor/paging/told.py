@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import select
 
 from alerts.alert_events import Acknowledge
-from deploy.fake_pagerduty.server import ROUTING_KEY, FakePagerDuty
 from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from monitor.paging.alerting import apply
 from tests.alerts import samples
+from tests.fakes.pagerduty import ROUTING_KEY, FakePagerDuty
 from tests.monitor.paging.alerting import ALERTS, Desk
 from tests.monitor.paging.destinations import Receiver
 

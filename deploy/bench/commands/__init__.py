@@ -1,0 +1,1 @@
+"""The commands of `latentwatch bench`: arguments in, one function called."""

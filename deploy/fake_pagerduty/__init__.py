@@ -1,1 +1,0 @@
-"""A server that stands in for PagerDuty's Events API."""
