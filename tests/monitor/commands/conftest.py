@@ -1,4 +1,4 @@
-"""A fake Slack with settings for it in the directory of the test."""
+"""Commands in a directory of their own: with a fake Slack, or with a stand-in for what compares."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN
 from tests.monitor.commands.running import routed
+from tests.monitor.watching.standin import StandInWorker
 
 
 @pytest.fixture
@@ -19,3 +20,10 @@ def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlack
         monkeypatch.setenv("LATENTWATCH_ALERTS__SLACK__API_URL", running.api_url)
         routed()
         yield running
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("workers.check.LocalWorker", StandInWorker)
+    monkeypatch.setattr("workers.dispatch.local.LocalWorker", StandInWorker)

@@ -110,6 +110,11 @@ class Desk:
         first = self.posted(channel)[0]
         return self.workspace.thread(channel, first["ts"])
 
+    def errors(self) -> list[str]:
+        """What the channels have said of messages that are not there yet."""
+        with self.sessions() as session:
+            return [m.error for m in session.scalars(select(AlertMessage)) if m.error is not None]
+
 
 @pytest.fixture
 def desk(sessions: Sessions, line: Line, add_version: AddVersion) -> Iterator[Desk]:
