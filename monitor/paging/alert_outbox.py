@@ -19,9 +19,10 @@ from alerts.slack.status import calling
 from alerts.slack.text import literal
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
-from monitor.paging.alert_news import LONGEST_REASON, lapsed_proposals, news_of
+from monitor.paging.alert_news import LONGEST_REASON, news_of
 from monitor.paging.alerting import alert_of
 from monitor.paging.notices import plan_notices
+from monitor.paging.withdrawals import withdraw_calls, withdrawn
 
 Router = Callable[[AlertRow], Sequence[Route]]
 
@@ -55,9 +56,9 @@ def _plan_slack(
 ) -> None:
     alert, by_id = alert_of(row), by_channel(routes)
     news = news_of(session, row)
-    _withdraw_calls(session, row, now)
+    withdraw_calls(session, row, now)
     for message in messages_of(session, row):
-        if message.kind != Kind.ALERT or _withdrawn(session, row, message):
+        if message.kind != Kind.ALERT or withdrawn(session, row, message):
             continue
         if message.channel not in places:
             continue
@@ -127,40 +128,6 @@ def _release(session: Session, message: AlertMessage, at: float) -> None:
     for held in (message, head):
         if held is not None and untold(held):
             held.not_before = min(held.not_before, at)
-
-
-def _withdrawn(session: Session, row: AlertRow, message: AlertMessage) -> bool:
-    """Take back an alert that was resolved before it was posted."""
-    if alert_of(row).unresolved or not untold(message):
-        return False
-    return take_back(session, row, message)
-
-
-def take_back(session: Session, row: AlertRow, message: AlertMessage) -> bool:
-    """Delete an alert's own message, with all that is said of the alert in its channel, unless
-    another alert stands in its thread."""
-    in_thread = select(AlertMessage).filter_by(thread_id=message.id)
-    if any(reply.alert_id != row.id for reply in session.scalars(in_thread)):
-        return False
-    for reply in messages_of(session, row):
-        if reply.channel == message.channel and reply.id != message.id:
-            session.delete(reply)
-    session.flush()
-    session.delete(message)
-    session.flush()
-    return True
-
-
-def _withdraw_calls(session: Session, row: AlertRow, now: float) -> None:
-    """Take back what was to be said after the quiet hours: of an alert that is resolved now all,
-    else the proposals to trust it that stand no more."""
-    lapsed = lapsed_proposals(session, row) if alert_of(row).unresolved else None
-    for reply in messages_of(session, row):
-        held = reply.tries == 0 and reply.not_before > now
-        over = lapsed is None or reply.key in lapsed
-        if reply.kind == Kind.REPLY and held and over and untold(reply):
-            session.delete(reply)
-    session.flush()
 
 
 def add_reply(

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from alerts.alert import UNRESOLVED
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind, untold
-from monitor.paging.alert_outbox import Router, add_alerts, take_back
+from monitor.paging.alert_outbox import Router, add_alerts
 from monitor.paging.notices import plan_notices
+from monitor.paging.withdrawals import take_back
 
 
 def settle_removed(session: Session, router: Router, places: Collection[str], now: float) -> None:
