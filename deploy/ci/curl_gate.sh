@@ -32,12 +32,12 @@ end=$(($(date +%s) + 60 * minutes))
 # The token goes through standard input: arguments can be seen by every user of the machine.
 ask() {
   printf 'header = "Authorization: Bearer %s"\n' "$GATE_TOKEN" |
-    curl --config - --silent --show-error --max-time 30 "$@" "$address"
+    curl --config - --silent --show-error --max-time 30 "$@"
 }
 
-while :; do
-  # The state, and on a line of its own the code of the answer: 000 where there was none.
-  answer=$(ask --header "Accept: text/plain" --write-out '\n%{http_code}')
+# The word at an address, and the code of the answer: 000 where there was none.
+look_up() {
+  answer=$(ask --header "Accept: text/plain" --write-out '\n%{http_code}' "$1")
   code=${answer##*
 }
   state=${answer%%
@@ -46,13 +46,27 @@ while :; do
     401 | 403) echo "no answer of latentwatch ($code): is the token right?" >&2; exit 2 ;;
     000 | 429 | 5??) state=unreachable ;; # a proxy answers so while the watch restarts
   esac
+}
+
+# A name may have been used before: what was seen there until now is no answer. The time is that of
+# the watch, whose clock may differ from the one here.
+since=
+while :; do
+  if [ -z "$since" ]; then
+    look_up "$root/v1/time"
+    case "$state" in
+      "" | *[!0-9.]*) ;;
+      *) since=$state ;;
+    esac
+  fi
+  if [ -n "$since" ]; then look_up "$address?since=$since"; fi
   case "$state" in
     new | checking | unknown | unreachable) ;;
     *) break ;;
   esac
   if [ "$(date +%s)" -ge "$end" ]; then
     echo "$1: $2 is $state; not decided in time" >&2
-    ask >&2 # says why it is not known, where that is so
+    ask "$address?since=$since" >&2 # says why it is not known, where that is so
     exit 3
   fi
   sleep "${GATE_POLL_SECONDS:-10}"
@@ -63,9 +77,9 @@ case "$state" in
   refused) verdict=2 ;;
   superseded) verdict=4 ;;
   undecided) verdict=3 ;;
-  "no line") ask >&2; exit 2 ;; # says which lines there are
+  "no line") ask "$address" >&2; exit 2 ;; # says which lines there are
   *) echo "no answer of latentwatch ($code): is the address right?" >&2; exit 2 ;;
 esac
-ask --output latentwatch.json
+ask --output latentwatch.json "$address?since=$since"
 echo "$1: $2 is $state"
 exit "$verdict"

@@ -108,7 +108,7 @@ def watch(
     Exit code of --once: 0 all is decided and nothing was newly flagged, 1 something was flagged, 3
     something could not be decided.
     """
-    from monitor.watching.version_api import version_route
+    from monitor.watching.version_api import version_routes
     from monitor.watching.webhook_server import Alarm, listening
     from workers.progress import terminal_progress
 
@@ -131,7 +131,7 @@ def watch(
         alarm = Alarm()
         token = settings.webhooks.read_token
         names = [line.name for line in settings.lines]
-        read = [] if token is None else [version_route(sessions, names, token.get_secret_value())]
+        read = [] if token is None else version_routes(sessions, names, token.get_secret_value())
         with listening(settings.webhooks, alarm.ring, read) as port:
             if port is not None:
                 report(f"messages are taken at port {port} of {settings.webhooks.host}")

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from monitor.database.schema import Line, Observation, Version
 from monitor.errors import RefusedPushError, UnknownLineError, UnknownVersionError
+from monitor.sources.source import never_changes
 
 _SHORTEST_PREFIX = 7
 
@@ -41,12 +42,13 @@ def find_version(session: Session, line: Line, wanted: str) -> Version:
     )
 
 
-def find_current(session: Session, line: Line, wanted: str) -> Version:
+def find_current(session: Session, line: Line, wanted: str, since: float | None = None) -> Version:
     """As `find_version`, but a name stands for what lies there now, or did last, whatever lay there
-    before: for who asks about a push.
+    before: for who asks about a push. With `since` (seconds since the epoch), for what was found
+    there by a look that began then or later.
 
     Raises RefusedPushError also for what was refused where a version was, and UnknownVersionError
-    for what is still to be taken in.
+    for what is still to be taken in, or looked at.
     """
     last, found = _lying_there(session, line, wanted), _matching(session, line, wanted)
     by_digest = [one for one in found if one.content_digest.startswith(wanted)]
@@ -54,6 +56,8 @@ def find_current(session: Session, line: Line, wanted: str) -> Version:
         return find_version(session, line, wanted)
     if len(wanted) >= _SHORTEST_PREFIX and any(one.id != last.version_id for one in by_digest):
         raise _ambiguous(line, wanted, found)
+    if since is not None and not by_digest:
+        _refuse_older(line, last, since)
     if last.version_id is None:
         raise _no_version(line, last, found)
     return session.get_one(Version, last.version_id)
@@ -78,6 +82,19 @@ def _lying_there(session: Session, line: Line, name: str) -> Observation | None:
         .order_by(Observation.gone_at.is_not(None), Observation.id.desc())
         .limit(1)
     )
+
+
+def _refuse_older(line: Line, last: Observation, since: float) -> None:
+    if not line.looked_at or line.looked_at < since:
+        raise UnknownVersionError(
+            f"line {line.name}: {last.name!r} was not looked at since then; it is at the watch's "
+            "next look (poll_seconds)"
+        )
+    if last.gone_at is not None and not never_changes(last.locator):
+        raise UnknownVersionError(
+            f"line {line.name}: {last.name!r} lies there no more; publish it again, or name a "
+            "version by its digest"
+        )
 
 
 def _ambiguous(line: Line, wanted: str, found: Sequence[Version]) -> UnknownVersionError:

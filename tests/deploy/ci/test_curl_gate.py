@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,13 +13,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from sqlalchemy import select
 
 from monitor.database.opening import open_database
-from monitor.database.schema import Line, Trust
+from monitor.database.schema import Line, Trust, Version
 from monitor.lineage.trust import LATENTWATCH, move
 from monitor.settings.environment import ENV_PREFIX
 from monitor.settings.webhooks import WebhookSettings
-from monitor.watching.version_api import version_route
+from monitor.sources.source import Place
+from monitor.watching.intake import note_look
+from monitor.watching.sightings import observe
+from monitor.watching.version_api import version_routes
 from monitor.watching.webhook_server import listening
 from tests.monitor.filled import new_version
 from tests.services import program
@@ -47,7 +52,7 @@ def url(tmp_path: Path) -> Iterator[str]:
             for state in states:
                 move(session, row, state, actor=LATENTWATCH, reason="because", now=1.0)
     settings = WebhookSettings.model_validate({"host": "127.0.0.1", "port": 0, "read_token": TOKEN})
-    with listening(settings, lambda: None, [version_route(sessions, ["coming"], TOKEN)]) as port:
+    with listening(settings, lambda: None, version_routes(sessions, ["coming"], TOKEN)) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -103,6 +108,20 @@ def test_a_line_that_was_not_looked_at_yet_is_waited_for(tmp_path: Path, url: st
     assert code == 3 and "not decided in time" in said
 
 
+def test_what_lay_under_the_name_before_is_no_answer(tmp_path: Path, url: str) -> None:
+    sessions = open_database(f"sqlite:///{tmp_path}/latentwatch.db")
+    with sessions.begin() as session:
+        [version] = session.scalars(select(Version).filter_by(state=Trust.PASSED))
+        line = session.get_one(Line, version.line_id)
+        observe(session, line, Place("step-1", "/models/step-1"), 1.0, version_id=version.id)
+        note_look(session, "chat", None, time.time())
+    code, said = gate(tmp_path, url, "step-1")
+    assert code == 3 and "was not looked at since then" in said
+    with sessions.begin() as session:
+        note_look(session, "chat", None, time.time() + 60.0)
+    assert gate(tmp_path, url, "step-1")[0] == 0
+
+
 def test_slashes_at_the_end_of_the_address_change_nothing(tmp_path: Path, url: str) -> None:
     assert gate(tmp_path, f"{url}//", digest("passed"))[0] == 0
 
@@ -152,10 +171,12 @@ def answering(answers: list[tuple[int, str]]) -> Iterator[tuple[str, list[str]]]
 
 def test_it_waits_while_a_proxy_has_nobody_behind_it(tmp_path: Path) -> None:
     away = [(502, "<html>Bad Gateway"), (429, "slower"), (503, "")]
-    with answering([*away, (202, "checking\n"), (200, "passed\n")]) as (url, asked):
+    decided = [(202, "checking\n"), (200, "passed\n")]
+    with answering([*away, (200, "5.0\n"), *away, *decided]) as (url, asked):
         code, said = gate(tmp_path, url, "step-1", minutes="1")
     assert code == 0, said
-    assert len(asked) == 6
+    assert asked[:4] == ["/v1/time"] * 4
+    assert [unquote(path) for path in asked[4:]] == ["/v1/versions/chat/step-1?since=5.0"] * 6
 
 
 def test_no_variable_of_the_scripts_is_taken_for_a_setting() -> None:
@@ -164,9 +185,9 @@ def test_no_variable_of_the_scripts_is_taken_for_a_setting() -> None:
 
 
 def test_a_version_is_asked_for_by_its_whole_name(tmp_path: Path) -> None:
-    with answering([(200, "passed\n")]) as (url, asked):
+    with answering([(200, "5.0\n"), (200, "passed\n")]) as (url, asked):
         assert gate(tmp_path, url, "step 1#a?é")[0] == 0
-    assert unquote(asked[0]) == "/v1/versions/chat/step 1#a?é"
+    assert unquote(asked[1]) == "/v1/versions/chat/step 1#a?é?since=5.0"
 
 
 @pytest.mark.parametrize("minutes", ["2h", "-1", "99999"])
