@@ -1,7 +1,7 @@
 """When warnings wait: hours of the week, in the time zone of those who read them."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
@@ -52,16 +52,29 @@ class QuietHours(BaseModel):
 
 
 def end_of_quiet(hours: Sequence[QuietHours], at: float) -> float:
-    """The first time from `at` on that lies in none of `hours`: `at` itself where it isn't quiet.
+    """The first time from `at` on that lies in none of `hours`: `at` itself where it isn't quiet,
+    and where they never end: to be told at a bad time is better than never."""
+    found = _first_free(hours, at)
+    return at if found is None else found
 
-    Raises ValueError where they leave no time of the week free.
-    """
+
+def refuse_endless(hours: Sequence[QuietHours]) -> None:
+    """Raises ValueError where `hours` leave no time of a week free in any season: zones go over to
+    summer time on different days, or never."""
+    for month in range(1, 13):
+        for day in (1, 15, 28):
+            if _first_free(hours, datetime(2026, month, day, tzinfo=UTC).timestamp()) is None:
+                when = f"{date(2026, month, day):%B}"
+                raise ValueError(f"the quiet hours leave no time of the week free in {when}")
+
+
+def _first_free(hours: Sequence[QuietHours], at: float) -> float | None:
     for _ in range(2 * _WEEK * len(hours) + 1):
         ends = [end for one in hours if (end := one.end_if_quiet(at)) is not None]
         if not ends:
             return at
         at = max(ends)
-    raise ValueError("the quiet hours leave no time of the week free")
+    return None
 
 
 def _moment(day: date, clock: time, zone: ZoneInfo) -> float:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from alerts.quiet_hours import QuietHours, end_of_quiet
+from alerts.quiet_hours import QuietHours, refuse_endless
 from alerts.verdict import Severity
 
 CHANNEL = r"[CG][A-Z0-9]{2,}"
@@ -103,7 +103,7 @@ class Route(BaseModel):
         mentions = self.mention is not None or any(rung.mention for rung in self.ladder)
         if self.channel is None and mentions:
             raise ValueError("a mention is made in a channel of Slack: give the route a channel")
-        end_of_quiet(self.quiet, 0.0)  # raises where there is never time to tell anything
+        refuse_endless(self.quiet)
         return self
 
     @property

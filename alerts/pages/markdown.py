@@ -27,6 +27,7 @@ from alerts.wording import (
 )
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
 _LONGEST = 120
 _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
@@ -164,5 +165,7 @@ def _code(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """`text` as plain words: markup escaped, and no mention of anybody."""
-    return _MARKUP.sub(r"\\\1", one_line(text)).replace("@", "@\u200b")
+    """`text` as plain words: markup escaped, no mention of anybody, and no address that becomes a
+    link by itself."""
+    escaped = _MARKUP.sub(r"\\\1", one_line(text))
+    return _LIVE.sub("\\g<0>\u200b", escaped)

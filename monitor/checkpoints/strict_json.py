@@ -1,4 +1,5 @@
-"""JSON from an untrusted file: limited in size and depth, an object, without ambiguous keys."""
+"""JSON from an untrusted file: limited in size, depth and number of values, an object, without
+ambiguous keys."""
 
 import json
 from pathlib import Path
@@ -8,6 +9,9 @@ from monitor.checkpoints.unreadable import unreadable
 from monitor.errors import CheckpointRefusedError
 
 MAX_BYTES = 100 * 2**20
+MAX_VALUES = 5_000_000
+"""The tokenizer with the largest vocabulary holds less than half of that. Small values need a
+hundred times the memory of their text, and who reads this reads the pushes of all lines."""
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -25,6 +29,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 def parse_json_object(content: bytes, name: str) -> dict[str, Any]:
     """The object in `content`, which comes from the file called `name`."""
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise CheckpointRefusedError(f"{name}: holds more than {MAX_VALUES:,} values")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_distinct)
     except RecursionError as error:

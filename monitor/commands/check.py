@@ -13,6 +13,7 @@ from monitor.commands.console import explained, report, show, write
 from monitor.commands.options import (
     COPIES,
     DEFAULT_CONFIG,
+    Baseline,
     Candidate,
     Config,
     Copies,
@@ -39,9 +40,7 @@ from monitor.watching.rounds import watch_forever, watch_once
 @explained
 def check(
     candidate: Candidate,
-    baseline: Annotated[
-        str, typer.Option(help='Directory to compare it with, or "trusted" for that of the line.')
-    ],
+    baseline: Baseline,
     line: Annotated[str | None, typer.Option(help="Line that the candidate belongs to.")] = None,
     format_: OutputFormat = Format.TEXT,
     out: Out = None,

@@ -33,6 +33,11 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
+def named_baseline(text: str) -> str:
+    """A directory, or the word `trusted`."""
+    return str(named_path(text)) if text != "trusted" else text
+
+
 def given_reason(text: str) -> str:
     """A reason that says something."""
     if not text.strip():
@@ -43,6 +48,14 @@ def given_reason(text: str) -> str:
 Candidate = Annotated[
     Path,
     typer.Argument(parser=named_path, help="Directory of the checkpoint to check."),
+]
+Baseline = Annotated[
+    str,
+    typer.Option(
+        parser=named_baseline,
+        metavar="DIRECTORY",
+        help='What to compare it with; "trusted" is the trusted version of the line.',
+    ),
 ]
 Config = Annotated[
     Path | None,

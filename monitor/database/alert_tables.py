@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monitor.database.mapped import Base, Claimable
@@ -63,12 +63,20 @@ class AlertMessage(Base):
     the outbox of the alerts."""
 
     __tablename__ = "alert_messages"
-    __table_args__ = (UniqueConstraint("channel", "key"),)
+    __table_args__ = (
+        UniqueConstraint("channel", "key"),
+        Index(
+            "ix_alert_messages_unsent",
+            "channel",
+            sqlite_where=text("sent < wanted"),
+            postgresql_where=text("sent < wanted"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    alert_id: Mapped[int | None] = mapped_column(ForeignKey("alerts.id"))
+    alert_id: Mapped[int | None] = mapped_column(ForeignKey("alerts.id"), index=True)
     """None where it tells of an outage."""
-    thread_id: Mapped[int | None] = mapped_column(ForeignKey("alert_messages.id"))
+    thread_id: Mapped[int | None] = mapped_column(ForeignKey("alert_messages.id"), index=True)
     """The message in whose thread it stands; None where it stands in the channel."""
     channel: Mapped[str]
     """Id of a channel of Slack, or the name of a destination."""

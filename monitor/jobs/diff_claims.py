@@ -40,11 +40,18 @@ def claim_next(
 
 
 def claim_due(
-    session: Session, diff_id: int, now: float, owner: str, lease_seconds: float
+    session: Session,
+    diff_id: int,
+    now: float,
+    owner: str,
+    lease_seconds: float,
+    recipe_digest: str | None = None,
 ) -> Diff | None:
     """Claim what comes first in the queue of the diff `diff_id`; None when nothing there is due.
 
     For who was woken by a message: each wakes one worker, and which diff it names does not matter.
+    What was queued under another recipe than `recipe_digest`, that of the worker, comes last: it
+    could only pass it on, again and again.
     """
     queue = select(Diff.probe_only).where(Diff.id == diff_id).scalar_subquery()
     due = and_(
@@ -52,12 +59,18 @@ def claim_due(
         Diff.state == DiffState.QUEUED,
         leases.is_due(Diff, now),
     )
-    return _claim_first(session, due, now, owner, lease_seconds)
+    return _claim_first(session, due, now, owner, lease_seconds, recipe_digest)
 
 
 def _claim_first(
-    session: Session, wanted: ColumnElement[bool], now: float, owner: str, lease_seconds: float
+    session: Session,
+    wanted: ColumnElement[bool],
+    now: float,
+    owner: str,
+    lease_seconds: float,
+    recipe_digest: str | None = None,
 ) -> Diff | None:
+    own_first = () if recipe_digest is None else (Diff.recipe_digest != recipe_digest,)
     newest_first = func.dense_rank().over(
         partition_by=Diff.line_id, order_by=(Version.published_at.desc(), Version.id.desc())
     )
@@ -68,7 +81,7 @@ def _claim_first(
             and_(Version.line_id == Diff.line_id, Version.content_digest == Diff.candidate_digest),
         )
         .where(wanted)
-        .order_by(newest_first, Diff.queued_at, Diff.id)
+        .order_by(*own_first, newest_first, Diff.queued_at, Diff.id)
         .limit(1)
     )
     return leases.claim(session, Diff, first.scalar_subquery(), now, owner, lease_seconds)

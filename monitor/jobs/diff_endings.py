@@ -9,6 +9,7 @@ import json
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.wording import duration
 from monitor.database.schema import Diff, DiffState, Trust
 from monitor.jobs import leases
 from monitor.jobs.outbox import forget, wake
@@ -18,7 +19,7 @@ from monitor.paging.alerting import diff_ended
 MAX_ATTEMPTS = 5
 """Tries that ended by a crash after which a diff is given up, until it is queued again or asked
 for."""
-PASS_ON_SECONDS = 30.0
+PASS_ON_SECONDS, NOBODY_SECONDS = 30.0, 86_400.0
 
 ACTIVE = (DiffState.QUEUED, DiffState.RUNNING)
 """States in which a diff has not ended."""
@@ -35,7 +36,13 @@ def release(session: Session, diff_id: int, fence: int, now: float) -> None:
 
 def pass_on(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:
     """As `release`, for who can't work on it: others may begin in PASS_ON_SECONDS. `reason` is
-    shown until then. Raises LeaseLostError."""
+    shown until then. What was queued NOBODY_SECONDS ago fails with it: nobody else will come.
+    Raises LeaseLostError."""
+    diff = session.get_one(Diff, diff_id, populate_existing=True)
+    if now - diff.queued_at > NOBODY_SECONDS and diff.cancel_reason is None:
+        waited = duration(NOBODY_SECONDS)
+        fail(session, diff_id, fence, f"no worker could take it for {waited}: {reason}", now)
+        return
     _requeue(
         session,
         diff_id,

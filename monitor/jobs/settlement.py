@@ -56,7 +56,9 @@ def outcome_of(diffs: Sequence[Diff]) -> Outcome | None:
         return None
     latest: dict[str, Diff] = {}
     for diff in sorted(diffs, key=lambda diff: (diff.finished_at or 0.0, diff.id)):
-        latest[diff.base_digest] = diff
+        # That somebody wanted no further verdict takes nothing from the one that is there.
+        if diff.state != DiffState.CANCELLED or diff.base_digest not in latest:
+            latest[diff.base_digest] = diff
     if not latest:
         return Outcome(Trust.UNDECIDED, "the version it was compared with is no longer trusted")
     outcomes = [_outcome(diff) for diff in latest.values()]

@@ -80,6 +80,12 @@ _METRICS = (
         "Pushes that can't be read as they lie there: incomplete or unsafe.",
     ),
     Metric("jobs", "gauge", ("queue", "state"), "Diffs in this state."),
+    Metric(
+        "jobs_undecided",
+        "gauge",
+        ("queue",),
+        "Failed diffs of versions that are undecided or flagged, without a later verdict.",
+    ),
     Metric("job_attempts", "counter", ("queue",), "Tries of all diffs."),
     Metric(
         "job_oldest_due_seconds",

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
-from sqlalchemy import case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.orm import Session, aliased
 
 from alerts.verdict import Verdict
-from monitor.database.schema import Diff, DiffState, HostClock, Outgoing, WorkerRow
+from monitor.database.schema import Diff, DiffState, HostClock, Outgoing, Trust, Version, WorkerRow
 from monitor.jobs.leases import held
 from monitor.jobs.outbox import CPU, QUEUES, queue_of
 from monitor.jobs.roster import SILENT_AFTER_SECONDS
@@ -34,9 +34,11 @@ def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Readin
     ):
         counts[queue_of(probe_only), state] += number
         attempts[queue_of(probe_only)] += tries or 0
+    undecided = {queue_of(row.probe_only): row.number for row in session.execute(_undecided())}
     for queue in QUEUES:
         for state in DiffState:
             yield Reading("jobs", (queue, state), counts[queue, state])
+        yield Reading("jobs_undecided", (queue,), undecided.get(queue, 0))
         yield Reading("job_attempts", (queue,), attempts[queue])
         since = session.scalar(
             select(func.min(DUE_SINCE)).where(
@@ -51,6 +53,32 @@ def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Readin
         yield Reading("host_clock_ahead_seconds", (clock.host,), clock.ahead)
     if has_broker:
         yield from _workers(session, now)
+
+
+def _undecided() -> Select[bool, int]:
+    """Failed diffs of versions that somebody has still to decide about, and of which no later one
+    has given a verdict."""
+    later = aliased(Diff)
+    answered = select(later.id).where(
+        later.line_id == Diff.line_id,
+        later.base_digest == Diff.base_digest,
+        later.candidate_digest == Diff.candidate_digest,
+        later.state == DiffState.DONE,
+        later.finished_at >= Diff.finished_at,
+    )
+    return (
+        select(Diff.probe_only, func.count().label("number"))
+        .join(
+            Version,
+            (Version.line_id == Diff.line_id) & (Version.content_digest == Diff.candidate_digest),
+        )
+        .where(
+            Diff.state == DiffState.FAILED,
+            Version.state.in_((Trust.UNDECIDED, Trust.FLAGGED)),
+            ~answered.exists(),
+        )
+        .group_by(Diff.probe_only)
+    )
 
 
 def _workers(session: Session, now: float) -> Iterator[Reading]:

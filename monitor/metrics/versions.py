@@ -32,10 +32,11 @@ def read_versions(
     """How many versions are in which state, and how long the oldest has waited.
 
     Only lines of the settings are watched: of one that has been taken out, or that `check` made,
-    nobody looks at the place.
+    nobody looks at the place, and nobody is waited for.
     """
     lines = {line.name: line for line in session.scalars(select(Line).order_by(Line.name))}
-    for name in sorted(one.name for one in watched):
+    names = sorted(one.name for one in watched)
+    for name in names:
         seen = lines.get(name)
         looked_at = 0.0 if seen is None else seen.looked_at or 0.0
         problem = seen is not None and seen.look_problem is not None
@@ -48,6 +49,7 @@ def read_versions(
         yield Reading("versions_skipped", (name,), skipped.get(name, 0))
         for state in Trust:
             yield Reading("version_state", (name, state), states.get((name, state), (0, now))[0])
+    for name in (name for name in names if name in lines):
         yield Reading("version_refused", (name,), states.get((name, REFUSED), (0, now))[0])
         for where in (*UNCHECKED, REFUSED):
             _, since = states.get((name, where), (0, now))
@@ -57,7 +59,7 @@ def read_versions(
         yield Reading("version_info", (*which, row.state), 1)
         yield Reading("version_seen_timestamp_seconds", which, row.registered_at)
         yield Reading("version_state_timestamp_seconds", (*which, row.state), row.state_at)
-    for name, calibrated_at in session.execute(_calibrated()):
+    for name, calibrated_at in session.execute(_calibrated().where(Line.name.in_(names))):
         yield Reading("line_calibration_age_seconds", (name,), now - calibrated_at)
 
 

@@ -5,6 +5,8 @@ When who hears of it is decided by `alerts.escalation`; this reads rows and writ
 transaction.
 """
 
+from collections.abc import Collection
+
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
@@ -17,34 +19,50 @@ from monitor.database.schema import AlertMessage, AlertRow, Audit, Diff, Line, T
 from monitor.jobs.questions import cancel_idle
 from monitor.lineage.trust import trusted_versions
 from monitor.paging.alert_messages import Kind, key_of
-from monitor.paging.alert_outbox import Router, add_reply
+from monitor.paging.alert_outbox import Router, add_alerts, add_reply
 from monitor.paging.alerting import alert_of, apply, raise_alert
+from monitor.paging.notices import plan_notices
 from monitor.settings.lines import COMPARISONS
 
 _WITHOUT_VERDICT = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED)
 
 
-def tick(session: Session, router: Router, unchecked_seconds: float, now: float) -> None:
-    """Do whatever is due at the time `now`, in seconds since the epoch."""
+def tick(
+    session: Session, router: Router, places: Collection[str], unchecked_seconds: float, now: float
+) -> None:
+    """Do whatever is due at the time `now`, in seconds since the epoch; `places` are the channels
+    and destinations of the settings."""
     _raise_unchecked(session, unchecked_seconds, now)
     _wake(session, now)
-    _remind(session, router, now)
+    _remind(session, router, places, now)
     cancel_idle(session, now)
 
 
-def _remind(session: Session, router: Router, now: float) -> None:
-    """The reminders that are due and were not said. However many alerts are open, they are read by
+def _remind(session: Session, router: Router, places: Collection[str], now: float) -> None:
+    """The reminders that are due and were not said; where an alert does not stand in the channel to
+    which its route leads by now, the alert itself. However many alerts are open, they are read by
     two statements: transactions run one after the other, and whoever sends would wait."""
     of_open = select(AlertRow, AlertMessage).join(AlertRow, AlertRow.id == AlertMessage.alert_id)
     waits = (AlertRow.state == AlertState.OPEN) | AlertRow.proposed_by.is_not(None)
     of_open = of_open.where(waits).order_by(AlertMessage.id)
     replies = of_open.with_only_columns(AlertMessage.channel, AlertMessage.key)
     said = {tuple(row) for row in session.execute(replies.filter(AlertMessage.kind == Kind.REPLY))}
-    for row, message in session.execute(of_open.where(AlertMessage.kind == Kind.ALERT)).all():
-        routes = by_channel(router(row)).get(message.channel)
-        for key, text in remind(routes, alert_of(row), now) if routes else ():
-            if (message.channel, key_of(row, key)) not in said:
-                add_reply(session, row, message, key, text, now, broadcast=True)
+    heads: dict[AlertRow, dict[str, AlertMessage]] = {}
+    for row, head in session.execute(of_open.where(AlertMessage.kind == Kind.ALERT)).all():
+        heads.setdefault(row, {})[head.channel] = head
+    for row, by_place in heads.items():
+        routes, moved = router(row), False
+        for channel, taken in by_channel(routes).items():
+            due = remind(taken, alert_of(row), now)
+            if channel not in by_place:
+                moved = moved or bool(due)
+                continue
+            for key, text in due:
+                if (channel, key_of(row, key)) not in said:
+                    add_reply(session, row, by_place[channel], key, text, now, broadcast=True)
+        if moved:
+            add_alerts(session, row, routes, now)
+            plan_notices(session, row, routes, places, now)
 
 
 def _raise_unchecked(session: Session, unchecked_seconds: float, now: float) -> None:

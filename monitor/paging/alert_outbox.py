@@ -8,7 +8,7 @@ message is in one of three states: never tried, tried with an end that nobody kn
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from alerts.alert import UNRESOLVED, AlertState, Finding
@@ -18,6 +18,7 @@ from alerts.routing import Route, by_channel, mentions_of
 from alerts.slack.status import calling
 from alerts.slack.text import literal
 from monitor.database.schema import AlertMessage, AlertRow
+from monitor.moments import SKEW_SECONDS
 from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
 from monitor.paging.alert_news import LONGEST_REASON, news_of
 from monitor.paging.alerting import alert_of
@@ -35,6 +36,17 @@ class Due(NamedTuple):
     """None where it is about no alert, as an outage is."""
     thread: str | None
     """Reference of the message in whose thread it stands."""
+
+
+def wait_no_longer(session: Session, back: float, now: float) -> None:
+    """Have what waits go on waiting for as long as was meant, where the clock was set back by
+    `back` seconds to the time `now`."""
+    if back > SKEW_SECONDS:
+        session.execute(
+            update(AlertMessage)
+            .where(AlertMessage.not_before > now)
+            .values(not_before=AlertMessage.not_before - back)
+        )
 
 
 def plan(session: Session, router: Router, places: Collection[str], now: float) -> None:
@@ -154,10 +166,20 @@ def add_reply(
 
 
 def due(session: Session, now: float, pictures: bool) -> list[Due]:
-    """What is to be sent to Slack, pictures or all else, what needs most attention first; the rest
-    of a thread waits for its beginning, and a picture for all else in its channel: nobody is paged
-    later because of it."""
-    thread, other = aliased(AlertMessage), aliased(AlertMessage)
+    """What is to be sent to Slack, pictures or all else, what needs most attention first, and with
+    it the beginning of its thread; the rest of a thread waits for that, and a picture for all else
+    in its channel: nobody is paged later because of it."""
+    thread, other, reply = aliased(AlertMessage), aliased(AlertMessage), aliased(AlertMessage)
+    in_thread = (
+        select(func.max(reply.rank))
+        .where(
+            reply.thread_id == AlertMessage.id,
+            reply.sent < reply.wanted,
+            reply.not_before <= now,
+        )
+        .scalar_subquery()
+    )
+    most = case((in_thread > AlertMessage.rank, in_thread), else_=AlertMessage.rank)
     goes_first = (
         select(other.id)
         .where(
@@ -173,14 +195,14 @@ def due(session: Session, now: float, pictures: bool) -> list[Due]:
         .outerjoin(AlertRow, AlertRow.id == AlertMessage.alert_id)
         .outerjoin(thread, thread.id == AlertMessage.thread_id)
         .where(
-            AlertMessage.channel.regexp_match("^[A-Z]"),  # the name of a destination is small
             AlertMessage.sent < AlertMessage.wanted,
+            AlertMessage.channel.regexp_match("^[A-Z]"),  # the name of a destination is small
             AlertMessage.not_before <= now,
             AlertMessage.kind == Kind.PICTURE if pictures else AlertMessage.kind != Kind.PICTURE,
             *([~goes_first] if pictures else []),
             AlertMessage.thread_id.is_(None) | thread.reference.is_not(None),
         )
-        .order_by(AlertMessage.rank.desc(), AlertMessage.id)
+        .order_by(most.desc(), AlertMessage.id)
     )
     return [Due(*row) for row in found]
 
@@ -207,8 +229,6 @@ def _add_alert(
     worse = group is not None and rank(alert_of(row)) > _waiting_rank(session, row, channel)
     parent = add_message(session, row, channel, Kind.ALERT, "", not_before, group, broadcast=worse)
     _release(session, parent, not_before)
-    if group is not None:
-        group.rank = max(group.rank, parent.rank)
     _add_picture(session, row, parent, now)
 
 

@@ -31,6 +31,8 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
     )
     if base is None or base.state != Trust.TRUSTED or candidate is None:
         return
+    if diff.state == DiffState.CANCELLED and _has_verdict(session, diff):
+        return  # that nobody wanted another one takes nothing from it
     found = finding_of(diff)
     if found is None:
         passed = f"the check against {base.name} has passed"
@@ -47,7 +49,10 @@ def diff_ended(session: Session, diff: Diff, now: float) -> None:
         row = raise_alert(session, line, diff.base_digest, candidate, found, now, diff)
         for other in alerts_of(session, candidate):
             unchecked = other.finding == Finding.UNCHECKED
-            if other.id != row.id and (unchecked or not _counts(session, line, other)):
+            # What was flagged is no better for a check that failed.
+            answered = other.finding != Finding.FLAGGED or found.finding == Finding.FLAGGED
+            over = unchecked or (answered and not _counts(session, line, other))
+            if other.id != row.id and over:
                 apply(session, other, Replaced(f"compared with {base.name} since"), now)
 
 
@@ -151,6 +156,13 @@ def raise_alert(
     if diff is not None and (row.diff_id is None or row.finding == found.finding):
         row.diff_id = diff.id
     return row
+
+
+def _has_verdict(session: Session, diff: Diff) -> bool:
+    """Whether the same two versions were compared to an end, by any recipe."""
+    pair = {name: getattr(diff, name) for name in ("line_id", "base_digest", "candidate_digest")}
+    done = select(Diff.id).filter_by(**pair, state=DiffState.DONE).limit(1)
+    return session.scalar(done) is not None
 
 
 def _lapse(session: Session, candidate: Version, why: str, now: float) -> None:

@@ -8,9 +8,10 @@ says. A destination that does not answer is left alone for a while as a whole.
 import logging
 from collections import Counter
 from collections.abc import Callable
+from threading import Lock
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import case, literal, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.alert import AlertState
@@ -53,10 +54,14 @@ class Courier:
         results: Results,
         report: Callable[[str], None],
         clock: Callable[[], float],
+        elapsed: Callable[[], float],
+        telling: Lock,
     ) -> None:
+        """`elapsed` is a clock that nobody sets; `telling` is held while something is told."""
         self._sessions, self._name, self._destination = sessions, name, destination
         self._results, self._report, self._clock = results, report, clock
-        self._rests_until = 0.0
+        self._elapsed, self._telling = elapsed, telling
+        self._rests_until = float("-inf")
         self._failures = 0
         self._unanswered: list[int] = []
         """The tries since the last one that got through, by their messages."""
@@ -67,10 +72,11 @@ class Courier:
         """Send what may be sent now; how many messages that was."""
         sent = 0
         for message in self._due():
-            if self._clock() < self._rests_until:
+            if self._elapsed() < self._rests_until:
                 break
             was_away = bool(self._unanswered)
-            sent += self._send(message)
+            with self._telling:
+                sent += self._send(message)
             if was_away and not self._unanswered:  # it is there again: the worst goes next
                 return sent + self.send_due()
         return sent
@@ -157,9 +163,9 @@ class Courier:
             self._unanswered.append(message.id)
         if isinstance(error, NotNowError):  # it is there, and says when it can be told
             wait = max(error.seconds, BACKOFF_SECONDS)
-            self._rests_until = now + wait
+            self._rests_until = self._elapsed() + wait
         elif not isinstance(error, RefusedError):
-            self._rests_until = now + _backoff(self._failures)
+            self._rests_until = self._elapsed() + _backoff(self._failures)
             self._failures += 1
         values: dict[str, object] = {
             "error": str(error),
@@ -174,6 +180,12 @@ class Courier:
             self._report(f"{self._name}: an alert could not be sent: {error}")
 
     def _write(self, message: AlertMessage, **values: object) -> None:
+        """Note the end of a try with `message`. When it is to be told next stays as it is where the
+        alert has changed meanwhile: what waits for the end of quiet hours goes on waiting."""
+        if "not_before" in values:
+            as_tried = AlertMessage.wanted == message.wanted
+            given = literal(values["not_before"])
+            values["not_before"] = case((as_tried, given), else_=AlertMessage.not_before)
         with self._sessions.begin() as session:
             session.execute(
                 update(AlertMessage).where(AlertMessage.id == message.id).values(**values)

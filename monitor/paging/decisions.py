@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert import UNRESOLVED, AlertState, Finding
 from alerts.alert_events import Acknowledge, Decided, Propose, Snooze
 from alerts.alert_steps import Refusal, step
+from alerts.channel import ChannelError
 from alerts.question import Asked
 from alerts.slack.actions import (
     ACKNOWLEDGE,
@@ -144,10 +145,20 @@ def cancel_asked(
 
 
 def may_answer(settings: AlertSettings, members: Members, user: str) -> bool:
-    """Whether `user` is one of the reviewers, by name or as a member of a group."""
-    return user in settings.reviewers or any(
-        user in members(group) for group in settings.reviewers if group.startswith("S")
-    )
+    """Whether `user` is one of the reviewers, by name or as a member of a group. Raises
+    ChannelError where a group can't be read that alone could say so."""
+    if user in settings.reviewers:
+        return True
+    unread: ChannelError | None = None
+    for group in settings.reviewers:
+        try:
+            if group.startswith("S") and user in members(group):
+                return True
+        except ChannelError as error:
+            unread = error
+    if unread is not None:
+        raise unread
+    return False
 
 
 def _alert(session: Session, token: Token | None) -> AlertRow | None:

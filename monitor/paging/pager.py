@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from socketserver import ThreadingMixIn
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -29,7 +29,7 @@ from monitor.errors import AlertingError, SettingsError
 from monitor.jobs.leader import PAGER, lead
 from monitor.owner import this_process
 from monitor.paging.alert_clock import tick
-from monitor.paging.alert_outbox import plan
+from monitor.paging.alert_outbox import plan, wait_no_longer
 from monitor.paging.alert_view import router_of
 from monitor.paging.alerting import catch_up
 from monitor.paging.courier import Courier
@@ -83,13 +83,14 @@ class Pager:
         elapsed: Callable[[], float] = seconds_up,
     ) -> None:
         """`suites` are the entries of recipe.suites, each of which can be asked for."""
-        self._sessions, self._settings, self._clock = sessions, settings, clock
+        self._sessions, self._settings = sessions, settings
+        self._clock, self._elapsed = clock, elapsed
         self._report, self._suites = report, suites
         self._client = slack_client(settings.slack) if settings.slack_channels else None
         self._senders = senders_of(
             sessions, settings, self._client, results, report, clock, elapsed
         )
-        self._next_tick = 0.0
+        self._next_tick = self._planned_at = float("-inf")
         self._leads = False
         self._wake = Event()
 
@@ -102,12 +103,15 @@ class Pager:
         now, settings = self._clock(), self._settings
         with self._sessions.begin() as session:
             router = router_of(session, settings.routes)
-            ticks = now >= self._next_tick
+            wait_no_longer(session, self._planned_at - now, now)
+            self._planned_at = now
+            ticks = self._elapsed() >= self._next_tick
             if ticks:
                 self._leads = lead(session, PAGER, this_process(), now, LEAD_SECONDS)
-                self._next_tick = now + TICK_SECONDS
+                self._next_tick = self._elapsed() + TICK_SECONDS
                 if self._leads:
-                    tick(session, router, settings.unchecked_seconds, now)
+                    places, limit = settings.places, settings.unchecked_seconds
+                    tick(session, router, places, limit, now)
                     after = settings.outage_seconds
                     plan_outages(session, settings.hearers, settings.places, after, now)
             if self._leads:
@@ -185,16 +189,17 @@ def senders_of(
     if client is not None:
         channel = SlackChannel(client, elapsed)
         postings = Postings(sessions, settings, results)
-        common = (sessions, channel, RateLimit(), postings, report, clock)
+        common = (sessions, channel, RateLimit(elapsed), postings, report, clock)
         senders["Slack"] = Poster(*common, pictures=False)
         # To draw takes longer than to post.
         senders["Slack's pictures"] = Poster(*common, pictures=True)
     for name, given in settings.destinations.items():
         destination = destination_of(name, given)
-        senders[name] = Courier(sessions, name, destination, results, report, clock)
+        clocks = (clock, elapsed, Lock())
+        senders[name] = Courier(sessions, name, destination, results, report, *clocks)
         if isinstance(given, AlertmanagerSettings):
             senders[f"{name}, again"] = Refresher(
-                sessions, name, alertmanager_of(given), given.repeat_seconds, results, clock
+                sessions, name, alertmanager_of(given), given.repeat_seconds, results, *clocks
             )
     return senders
 

@@ -59,7 +59,7 @@ class Poster:
             waiting = due(session, self._clock(), self._pictures)
         sent = 0
         for one in waiting:
-            if self._limit.is_ready(one.message.channel, self._clock()):
+            if self._limit.is_ready(one.message.channel):
                 sent += self._send(one)
         return sent
 
@@ -69,9 +69,9 @@ class Poster:
         try:
             shown = self._postings.of(one)
             if shown is None:
-                self._write(message, sent=message.wanted)
+                self._write(message, sent=message.wanted, error=None, failing_since=None)
                 return False
-            self._limit.wrote(message.channel, self._clock())
+            self._limit.wrote(message.channel)
             reference = message.reference
             if looks:
                 reference = self._channel.find(shown.posting, message.attempted_at or 0.0)
@@ -135,7 +135,7 @@ class Poster:
             values["attempted_at"] = None
         match error:
             case NotNowError(seconds=seconds):
-                self._limit.wait(message.channel, now + seconds)
+                self._limit.wait(message.channel, seconds)
                 values |= {
                     "not_before": now + seconds,
                     # To be asked to wait is no failure, after which the next wait is longer.

@@ -3,7 +3,8 @@
 When it was told last is not kept: after a restart everything is told again at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert import UNRESOLVED
 from alerts.channel import ChannelError
 from alerts.destinations.alertmanager import Alertmanager
+from alerts.destinations.notice import Notice
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.paging.alert_messages import Kind
 from monitor.paging.courier import notice_of, read_alert, trouble_of
@@ -29,26 +31,44 @@ class Refresher:
         seconds: float,
         results: Results,
         clock: Callable[[], float],
+        elapsed: Callable[[], float],
+        telling: Lock,
     ) -> None:
+        """`elapsed` is a clock that nobody sets; `telling` is held while something is told."""
         self._sessions, self._name, self._alertmanager = sessions, name, alertmanager
         self._seconds, self._results, self._clock = seconds, results, clock
-        self._next = 0.0
+        self._elapsed, self._telling = elapsed, telling
+        self._next = float("-inf")
 
     def send_due(self) -> int:
         """Tell again what is due; how many alerts that was. A failure is noted with what could not
         be told, and tried again next time."""
-        now = self._clock()
-        if now < self._next:
+        if self._elapsed() < self._next:
             return 0
-        self._next = now + self._seconds
+        self._next = self._elapsed() + self._seconds
+        now = self._clock()
         with self._sessions() as session:
             told = list(session.scalars(_unresolved(self._name, now)))
-            read = [read_alert(session, one) for one in told if one.kind == Kind.NOTICE]
-        notices = [notice_of(one, self._results) for one in read]
+            read = {m.id: read_alert(session, m) for m in told if m.kind == Kind.NOTICE}
+        notices = {message_id: notice_of(one, self._results) for message_id, one in read.items()}
+        with self._telling:
+            # What was told otherwise while evidence was read, such as that it is over, is not to be
+            # told as it was before: nothing would tell it once more.
+            with self._sessions() as session:
+                as_read = {(one.id, one.sent, one.wanted) for one in told}
+                still = [
+                    one
+                    for one in session.scalars(_unresolved(self._name, now))
+                    if (one.id, one.sent, one.wanted) in as_read
+                ]
+            return self._tell(still, notices, now)
+
+    def _tell(self, told: Sequence[AlertMessage], notices: Mapping[int, Notice], now: float) -> int:
         troubles = [trouble_of(message) for message in told if message.kind == Kind.OUTAGE]
+        again = [notices[message.id] for message in told if message.kind == Kind.NOTICE]
         try:
-            if notices:
-                self._alertmanager.tell_all(notices, now)
+            if again:
+                self._alertmanager.tell_all(again, now)
             for trouble in troubles:
                 self._alertmanager.tell_trouble(trouble, now)
         except ChannelError as error:

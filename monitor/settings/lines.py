@@ -42,7 +42,7 @@ class LineSettings(BaseModel):
     adapters: AdaptersOfLine | None = None
     """Without it adapters are refused."""
     include: str = Field(default="*", min_length=1)
-    """Glob for the names of versions."""
+    """Glob for the names of versions in a directory or an object store."""
     ready_marker: PlainName | None = None
     """File that the publisher writes last; without it a push is ready after the quiet period."""
     quiet_seconds: float = Field(default=60.0, ge=0)
@@ -68,6 +68,12 @@ class LineSettings(BaseModel):
             raise ValueError(
                 f"line {self.name}: names {found} as its source; name exactly one of "
                 f"{', '.join(places)}"
+            )
+        if self.include != "*" and named[0] in ("hub", "mlflow"):
+            remedy = "name branches and tags in hub.refs" if self.hub else "every version is seen"
+            raise ValueError(
+                f"line {self.name}: include is for a directory or an object store, and {named[0]} "
+                f"has none; remove it ({remedy})"
             )
         return self
 

@@ -151,6 +151,16 @@ class HubSettings(_Table):
                 chosen = HubSettings.model_validate({"endpoint": found}).endpoint
         return str(chosen or PUBLIC_HUB).rstrip("/")
 
+    @property
+    def bearer(self) -> str | None:
+        """The token, None where there is none. Raises SettingsError, which does not show it, where
+        HF_TOKEN is taken for it and could not stand in the settings."""
+        chosen = self.token
+        if chosen is None and (found := os.environ.get("HF_TOKEN", "").strip()):
+            with _naming_variable("HF_TOKEN"):
+                chosen = HubSettings.model_validate({"token": found}).token
+        return None if chosen is None else chosen.get_secret_value()
+
     @field_validator("endpoint")
     @classmethod
     def _without_secrets(cls, endpoint: HttpUrl | None) -> HttpUrl | None:

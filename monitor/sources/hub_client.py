@@ -5,7 +5,6 @@ waits out rate limits by sleeping while the other lines wait too. Here a request
 the next look at the line is the next try.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,8 +55,8 @@ class HubClient:
     ) -> None:
         self._endpoint = settings.address
         self._repo = repo
-        token = settings.token.get_secret_value() if settings.token else os.environ.get("HF_TOKEN")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        token = settings.bearer
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # Follows to where large files lie; the token stays with the Hub's own host.
         self._client = httpx2.Client(timeout=settings.timeout_seconds, follow_redirects=True)
         self._clock = clock

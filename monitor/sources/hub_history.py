@@ -23,9 +23,11 @@ class HubHistory:
     def commits(self, refs: list[Ref], seen: Seen) -> dict[Ref, list[Commit]]:
         """Of every ref the newest commits, and of a branch that was seen before all that came
         since, the newest first. Asks nothing about a ref that has not moved."""
-        found = {ref: self._commits.get(ref) or self._walk(ref, seen) for ref in refs}
-        self._commits = found
-        return found
+        for ref in refs:
+            # Kept one by one: the Hub may say at any of hundreds of refs that it was asked enough.
+            self._commits[ref] = self._commits.get(ref) or self._walk(ref, seen)
+        self._commits = {ref: self._commits[ref] for ref in refs}
+        return self._commits
 
     def gaps(self, seen: Seen) -> list[Observation]:
         """One for each time that more came to a ref than was looked at; it says so.

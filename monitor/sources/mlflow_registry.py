@@ -30,6 +30,7 @@ _CLIENT_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+_SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 _PARTS = ("model/", "components/tokenizer/")
 """Where MLflow's own transformers flavour puts the files of a checkpoint."""
 
@@ -138,7 +139,7 @@ class MlflowSource:
                 "of the store with the artifacts"
             ) from error
         except Exception as error:  # MLflow's own, and those of each store of artifacts
-            detail = str(error) or type(error).__name__
+            detail = _without_secrets(str(error)) or type(error).__name__
             raise SourceError(
                 f"MLflow: {self._line.model}: {detail[:300]}; check mlflow.tracking_uri, "
                 "mlflow.model, and MLFLOW_TRACKING_* in the environment"
@@ -184,6 +185,15 @@ class Artifacts:
     def download(self, file: RemoteFile, directory: str) -> str:
         """The path of a copy of `file` in `directory`."""
         return str(self._repository.download_artifacts(self._places[file], directory))
+
+
+def _without_secrets(text: str) -> str:
+    """`text` without the credentials of the environment: an HTTP client shows a header that it
+    refuses, such as one that a newline at the end of a token has broken."""
+    for name in _SECRETS:
+        if found := os.environ.get(name, "").strip():
+            text = text.replace(found, f"({name})")
+    return text
 
 
 def _client(uri: str | None) -> Any:

@@ -15,8 +15,11 @@ from monitor.sources.remote_file import MAX_FILES, RemoteFile
 from monitor.sources.source import FileStat
 
 _CHUNK = 1 << 23
-_TAGS = ("ETag", "etag", "VersionId", "generation", "md5Hash", "ino")
+# What a store says of an object in a listing and of the object by itself: S3 tells the version of
+# one only where that is asked for, and its time there in whole seconds.
+_TAGS = ("ETag", "etag", "generation", "md5Hash", "ino")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+_IN_SECONDS = ("LastModified",)
 
 
 class StoredObject(NamedTuple):
@@ -34,12 +37,13 @@ class StoredObject(NamedTuple):
     def of(cls, path: str, info: dict[str, Any], linked: bool = False) -> Self:
         """From what fsspec says of it."""
         times = {name: _seconds(info[name]) for name in _TIMES if info.get(name) is not None}
+        told = {name: int(at) if name in _IN_SECONDS else at for name, at in times.items()}
         tags = {name: str(info[name]) for name in _TAGS if info.get(name) is not None}
         return cls(
             path,
             int(info["size"]),
             next(iter(times.values()), 0.0),
-            json.dumps([times, tags], sort_keys=True),
+            json.dumps([told, tags], sort_keys=True),
             f"{path!r} is behind a symbolic link; put a copy in its place" if linked else None,
         )
 

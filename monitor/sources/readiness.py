@@ -7,6 +7,7 @@ Whether the files then make up a checkpoint (all shards there, none truncated) i
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from monitor.checkpoints.checkpoint import may_count
 from monitor.sources.directory import is_unfinished
 from monitor.sources.source import Listing
 
@@ -69,13 +70,15 @@ def _by_marker(sight: Sight, rule: Rule, name: str, now: float) -> Ready | NotRe
     marker = next((file for file in listing.files if file.path == name), None)
     if marker is None:
         return NotReady(f"still being written: its marker {name!r} is not there")
-    for file in listing.files:
+    # The state of a trainer's other processes, or what an evaluation leaves, may come after it.
+    counting = [file for file in listing.files if may_count(file.path)]
+    for file in counting:
         if file.mtime_ns > marker.mtime_ns:
             return NotReady(
                 f"still being written: {file.path!r} is newer than the marker {name!r}, "
                 "which may be left over from an earlier push"
             )
-    if any(file.ctime_ns > marker.ctime_ns for file in listing.files):
+    if any(file.ctime_ns > marker.ctime_ns for file in counting):
         # A copy that keeps the times of what it is made of may bring the marker before the rest.
         return _by_quiet(sight, rule, now)
     return Ready()

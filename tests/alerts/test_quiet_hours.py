@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from alerts.quiet_hours import QuietHours, end_of_quiet
+from alerts.quiet_hours import QuietHours, end_of_quiet, refuse_endless
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WORKDAYS = ["mon", "tue", "wed", "thu"]
@@ -20,6 +20,8 @@ WEEKEND = [
 SUNDAY = QuietHours.model_validate(
     {"zone": "Europe/Berlin", "start": "00:00", "end": "07:00", "days": ["sun"]}
 )
+
+KEYS = ("zone", "start", "end")
 
 
 def at(text: str) -> float:
@@ -70,5 +72,24 @@ def test_what_can_not_be_meant_is_refused(wrong: dict[str, object], message: str
 
 def test_a_week_that_is_quiet_throughout_is_refused() -> None:
     always = QuietHours.model_validate({"zone": "UTC", "start": "00:00", "end": "00:00"})
-    with pytest.raises(ValueError, match="leave no time of the week free"):
-        end_of_quiet([always], 0.0)
+    with pytest.raises(ValueError, match="leave no time of the week free in January"):
+        refuse_endless([always])
+    assert end_of_quiet([always], 5.0) == 5.0  # whoever is told then is at least told
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        (("America/New_York", "00:00", "12:00"), ("UTC", "16:00", "04:00")),
+        (("Europe/London", "18:00", "09:00"), ("America/Los_Angeles", "01:00", "10:00")),
+    ],
+)
+def test_hours_that_leave_no_time_free_in_one_season_are_refused(
+    first: tuple[str, str, str], second: tuple[str, str, str]
+) -> None:
+    hours = [
+        QuietHours.model_validate(dict(zip(KEYS, one, strict=True))) for one in (first, second)
+    ]
+    refuse_endless(hours[:1])
+    with pytest.raises(ValueError, match="leave no time of the week free in"):
+        refuse_endless(hours)

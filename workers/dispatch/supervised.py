@@ -22,7 +22,7 @@ from monitor.lineage.history import line_history
 from monitor.owner import this_process
 from monitor.sources.fetching import fetching
 from workers.cost.room import refuse_what_cannot_fit
-from workers.dispatch.claim import Claim, calibration_of, claim_of, job_of
+from workers.dispatch.claim import Claim, calibration_of, claim_of, job_of, present_recipe
 from workers.dispatch.conclusion import conclude
 from workers.dispatch.questions import answer_due
 from workers.dispatch.traces import Trace, traced
@@ -33,6 +33,7 @@ from workers.dispatch.workplace import (
     work_apart,
     write_result,
 )
+from workers.errors import InputsError
 from workers.job import Job
 from workers.keeping.carrier import carried
 from workers.keeping.kept_outcomes import earlier_versions, keep_outcome
@@ -60,8 +61,15 @@ def run_due(place: Workplace, diff_id: int) -> None:
         probe_only = session.scalar(select(Diff.probe_only).where(Diff.id == diff_id))
     if probe_only is not None and answer_due(place, queue_of(probe_only)):
         return
+    try:
+        own_recipe = present_recipe(place.settings)
+    except InputsError:
+        own_recipe = None  # told of the diff that is claimed
     with place.sessions.begin() as session:
-        diff = diff_claims.claim_due(session, diff_id, place.clock(), this_process(), LEASE_SECONDS)
+        owner = this_process()
+        diff = diff_claims.claim_due(
+            session, diff_id, place.clock(), owner, LEASE_SECONDS, own_recipe
+        )
         claim = None if diff is None else claim_of(session, diff)
     if claim is None:
         logger.info("diff %d is not due: a message came twice or late", diff_id)

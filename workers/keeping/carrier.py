@@ -122,8 +122,9 @@ class _Carrier:
             if not (place.is_dir() and _text(origin) == manifest.id):
                 with self._local.scratch() as scratch:
                     self._shared.fetch(name, manifest, scratch / "work")
-                    shutil.rmtree(place, ignore_errors=True)
                     place.parent.mkdir(parents=True, exist_ok=True)
+                    with suppress(FileNotFoundError):
+                        place.rename(scratch / "before")
                     (scratch / "work").rename(place)
                 _note(origin, manifest.id)
                 brought = _fingerprint(place)

@@ -74,11 +74,13 @@ class SharedStore:
         with self._opened() as (store, root):
             found = store.find(f"{root}/{below}")
         paths = [path.removeprefix(f"{root}/") for path in found]
-        return [
+        names = [
             path.removesuffix(f"/{MANIFEST}")
             for path in paths
             if path.endswith(f"/{MANIFEST}") and f"/{_CONTENT}" not in path
         ]
+        # A bundle is put where its name says: one that leads elsewhere was written by nobody here.
+        return [name for name in names if _PATH.fullmatch(name)]
 
     def manifest(self, name: str) -> Manifest | None:
         """What the bundle holds; None where there is none. Raises DamagedBundleError."""

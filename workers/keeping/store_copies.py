@@ -5,13 +5,13 @@ use is locked until its process ends or dies; of the others those used longest a
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from monitor.file_lock import open_lock, shared, take_alone
 from workers.job import Job
+from workers.keeping.store import LocalStore
 
 _OF_SUBJECT = ("artifacts/diffs/{}", "artifacts/shared/*/{}", "work/diffs/{}", "origins/diffs/{}")
 _LOCKS = "subjects"
@@ -36,7 +36,7 @@ def in_use(root: Path, subjects: Sequence[str]) -> Iterator[None]:
 def make_room(root: Path, most_bytes: int) -> None:
     """Drop what nobody uses from the store at `root` until it takes `most_bytes` or less."""
     (root / _LOCKS).mkdir(parents=True, exist_ok=True)
-    left = size_of(root)
+    left, store = size_of(root), LocalStore(root)
     for subject in sorted(_subjects(root), key=lambda one: _used_at(root, one)):
         if left <= most_bytes:
             return
@@ -45,7 +45,14 @@ def make_room(root: Path, most_bytes: int) -> None:
                 continue
             for place in _places(root, subject):
                 left -= size_of(place)
-                shutil.rmtree(place, ignore_errors=True)
+                _drop(store, place)
+
+
+def _drop(store: LocalStore, place: Path) -> None:
+    """Remove a directory as a whole: what is left of one whose removal was cut off would be taken
+    for a result."""
+    with suppress(FileNotFoundError), store.scratch() as scratch:
+        place.rename(scratch / place.name)
 
 
 def size_of(root: Path) -> int:

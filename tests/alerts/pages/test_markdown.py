@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from alerts.pages.markdown import to_markdown
 from alerts.verdict import Verdict
 from tests.alerts.samples import (
@@ -69,3 +71,12 @@ def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
     reason = next(line for line in markdown.splitlines() if line.startswith("- "))
     assert "\\<script\\>" in reason
     assert "@everyone" not in reason and "@\u200beveryone" in reason
+
+
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/a", "ftp://evil.example", "WWW.evil.example"]
+)
+def test_no_address_in_a_reason_becomes_a_link(address: str) -> None:
+    markdown = to_markdown(undecided().model_copy(update={"reasons": [f"Approve at {address}"]}))
+    assert "Approve at" in markdown and address not in markdown
+    assert address in markdown.replace("\u200b", "")

@@ -20,10 +20,11 @@ method = words[words.index("--method") + 1] if "--method" in words else "GET"
 (path,) = [word for word in words if word.startswith("repos/org/models/issues/")]
 if method == "GET":
     assert path.endswith("/issues/7/comments") and "--paginate" in words
-    mark = re.fullmatch(r'\.\[\] \| select\(\.body \| startswith\("(.*)"\)\) \| \.id',
-                        words[words.index("--jq") + 1])[1]
+    chosen = r'\.user\.type == "Bot" and \(\.body \| startswith\("(.*)"\)\)'
+    asked = rf"\.\[\] \| select\({{chosen}}\) \| \.id"
+    mark = re.fullmatch(asked, words[words.index("--jq") + 1])[1]
     for one in comments:
-        if one["body"].startswith(mark):
+        if one["user"]["type"] == "Bot" and one["body"].startswith(mark):
             print(one["id"])
 else:
     name, _, file = words[words.index("-F") + 1].partition("=@")
@@ -31,7 +32,8 @@ else:
     body = Path(file).read_text()
     if method == "POST":
         assert path.endswith("/issues/7/comments")
-        comments.append({{"id": 100 + len(comments), "body": body}})
+        bot = {{"type": "Bot"}}
+        comments.append({{"id": 100 + len(comments), "user": bot, "body": body}})
     else:
         (one,) = [one for one in comments if path.endswith("/issues/comments/" + str(one["id"]))]
         one["body"] = body
@@ -66,7 +68,16 @@ def test_each_check_keeps_a_comment_of_its_own_and_no_other_is_touched(place: Pa
     comment(place, "trusted --line chat", "first")
     comment(place, "trusted --line code", "of code")
     comments = json.loads((place / "comments.json").read_text())
-    comments.append({"id": 999, "body": "of another tool with the same token"})
-    (place / "comments.json").write_text(json.dumps(comments))
+    other = {"id": 999, "user": {"type": "Bot"}, "body": "of another tool with the same token"}
+    (place / "comments.json").write_text(json.dumps([*comments, other]))
     comment(place, "trusted --line chat", "second")
     assert bodies(place) == ["second", "of code", "of another tool with the same token"]
+
+
+def test_who_copies_the_mark_first_gets_no_verdict_into_a_comment_of_theirs(place: Path) -> None:
+    comment(place, "trusted --line chat", "first")
+    [own] = json.loads((place / "comments.json").read_text())
+    theirs = {"id": 99, "user": {"type": "User"}, "body": own["body"]}
+    (place / "comments.json").write_text(json.dumps([theirs, own]))
+    comment(place, "trusted --line chat", "second")
+    assert bodies(place) == ["first", "second"]

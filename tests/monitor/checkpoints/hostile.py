@@ -235,6 +235,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: (p / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000),
         "nested too deeply",
     ),
+    "values without end in the tokenizer's configuration": (
+        lambda p: (p / "tokenizer_config.json").write_text('{"a":[0' + ",0" * 5_000_000 + "]}"),
+        "tokenizer_config.json: holds more than 5,000,000 values",
+    ),
     "header larger than the file": (
         lambda p: (p / "model.safetensors").write_bytes(struct.pack("<Q", 2**63) + b"{}"),
         "truncated",

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("directory")
         (["lines", "--config", ""], "must not be empty"),
         (["check", "", "--baseline", "v"], "must not be empty"),
         (["check", "v", "--baseline", "v", "--out", ""], "must not be empty"),
+        (["check", "v", "--baseline", ""], "must not be empty"),
     ],
 )
 def test_wrong_usage_is_two(args: list[str], message: str) -> None:

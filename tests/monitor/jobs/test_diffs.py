@@ -7,7 +7,7 @@ import sys
 import pytest
 from sqlalchemy import select
 
-from monitor.database.schema import Diff, DiffState, Line, Trust, Version
+from monitor.database.schema import AlertRow, Diff, DiffState, Line, Trust, Version
 from monitor.errors import LeaseLostError
 from monitor.jobs import diff_claims, diff_endings, diff_queue
 from monitor.lineage.trust import move
@@ -277,3 +277,51 @@ def test_what_is_no_verdict_is_not_stored(
     assert claimed is not None
     with pytest.raises(ValueError, match="verdict"), sessions.begin() as session:
         diff_endings.finish(session, diff.id, claimed.fence, verdict_json, 30.0)
+
+
+def test_what_waits_under_another_recipe_comes_last(
+    sessions: Sessions, line: Line, add_version: AddVersion
+) -> None:
+    base = add_version("v1", trusted=True)
+    stale = queue(sessions, line, base, add_version("v2"), recipe="older")
+    own = queue(sessions, line, base, add_version("v3"), recipe="recipe")
+    with sessions.begin() as session:
+        session.get_one(Diff, stale.id).queued_at = 1.0  # has waited for longer
+    for now, expected in ((20.0, own.id), (30.0, stale.id)):
+        with sessions.begin() as session:
+            found = diff_claims.claim_due(session, stale.id, now, ELSEWHERE, 900.0, "recipe")
+            assert found is not None and found.id == expected
+
+
+def test_what_nobody_can_take_for_a_day_fails_with_the_reason(
+    sessions: Sessions, diff: Diff
+) -> None:
+    day = diff_endings.NOBODY_SECONDS
+    for now, state in ((10.0 + day, DiffState.QUEUED), (11.0 + day, DiffState.FAILED)):
+        with sessions.begin() as session:
+            session.get_one(Diff, diff.id).not_before = 0.0
+        claimed = claim(sessions, now)
+        assert claimed is not None
+        with sessions.begin() as session:
+            diff_endings.pass_on(session, diff.id, claimed.fence, "another recipe", now)
+        with sessions() as session:
+            assert session.get_one(Diff, diff.id).state == state
+    assert state_of(sessions, "v2") == (
+        Trust.UNDECIDED,
+        "no worker could take it for 24 h 0 min: another recipe",
+    )
+
+
+def test_a_cancelled_diff_takes_nothing_from_a_verdict(
+    sessions: Sessions, line: Line, diff: Diff
+) -> None:
+    finish_next(sessions, "passed", 20.0)
+    with sessions() as session:
+        base, candidate = session.scalars(select(Version).order_by(Version.name)).all()
+    other = queue(sessions, line, base, candidate, recipe="other")
+    assert state_of(sessions, "v2")[0] == Trust.CHECKING
+    with sessions.begin() as session:
+        diff_endings.request_cancel(session, other.id, "asked for under another recipe", 30.0)
+    assert state_of(sessions, "v2")[0] == Trust.PASSED
+    with sessions() as session:
+        assert session.scalars(select(AlertRow)).all() == []

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from alerts.verdict import Verdict, to_json
 from monitor.cli import app
-from monitor.database.schema import Line, Observation, Trust, Version
+from monitor.database.schema import Diff, DiffState, Line, Observation, Trust, Version
 from monitor.jobs import diff_claims, diff_endings, diff_queue
 from monitor.lineage.trust import LATENTWATCH, move
 from monitor.metrics.catalogue import METRICS, PREFIX
@@ -153,6 +153,33 @@ def test_what_was_skipped_or_refused_is_not_told_as_waiting(
         for state in ("new", "checking", "undecided", "superseded", "refused")
     }
     assert ages == {"new": 0, "checking": 1000, "undecided": 0, "superseded": 1000, "refused": 50}
+
+
+def test_a_failure_counts_until_its_version_is_decided(
+    filled: Settings, sessions: Sessions, clock: Clock
+) -> None:
+    def undecided() -> float | None:
+        exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+        try:
+            return Scrape(exporter.port).value("jobs_undecided", queue="gpu")
+        finally:
+            exporter.close()
+
+    assert undecided() == 0
+    with sessions.begin() as session:
+        [diff] = session.scalars(select(Diff).filter_by(state=DiffState.RUNNING))
+        diff_endings.fail(session, diff.id, diff.fence, "no space left", clock.now)
+        version = session.scalars(
+            select(Version).filter_by(content_digest=diff.candidate_digest)
+        ).one()
+        version.state = Trust.UNDECIDED  # nothing else is under way
+    clock.now += 60.0
+    assert undecided() == 1
+    with sessions.begin() as session:
+        row = session.get_one(Version, version.id)
+        move(session, row, Trust.QUARANTINED, actor="ann", reason="leaks", now=clock.now)
+    clock.now += 60.0
+    assert undecided() == 0
 
 
 def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:

@@ -1,14 +1,14 @@
 """Readings of lines and versions, of one line and of many."""
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
 
 from monitor.database.schema import Line, Observation, StoredCalibration, Trust
 from monitor.lineage.trust import LATENTWATCH, move
 from monitor.metrics.reading import Reading
 from monitor.metrics.versions import NEWEST, REFUSED, read_versions
-from monitor.settings.lines import LineSettings
+from monitor.settings.lines import COMPARISONS, LineSettings
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.filled import new_version
 
@@ -54,8 +54,10 @@ def read(sessions: Sessions) -> tuple[list[Reading], int]:
     event.listen(Engine, "before_cursor_execute", tell)
     try:
         with sessions() as session:
-            watched = LineSettings.model_validate({"name": "line-0", "directory": "/m"})
-            return list(read_versions(session, [watched], NOW)), len(told)
+            names = session.scalars(select(Line.name).where(Line.name != COMPARISONS)).all()
+            told.clear()
+            watched = [LineSettings.model_validate({"name": n, "directory": "/m"}) for n in names]
+            return list(read_versions(session, watched, NOW)), len(told)
     finally:
         event.remove(Engine, "before_cursor_execute", tell)
 
@@ -115,3 +117,12 @@ def test_the_calibration_is_that_of_the_version_that_is_compared_with(
             )
     ages = [o.value for o in read(sessions)[0] if o.name == "line_calibration_age_seconds"]
     assert ages == [age]
+
+
+def test_nobody_waits_for_what_was_compared_by_hand(sessions: Sessions) -> None:
+    fill(sessions, COMPARISONS)
+    waited = {one.labels[0] for one in read(sessions)[0] if "unchecked" in one.name}
+    assert waited == set()
+    fill(sessions, "line-0")
+    waited = {one.labels[0] for one in read(sessions)[0] if "unchecked" in one.name}
+    assert waited == {"line-0"}

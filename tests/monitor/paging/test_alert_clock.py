@@ -6,16 +6,19 @@ import pytest
 from sqlalchemy import event, select, text
 
 from alerts.alert import Finding
-from alerts.alert_events import Measured
+from alerts.alert_events import Acknowledge, Measured
 from alerts.alert_steps import begin
 from alerts.escalation import remind
 from alerts.routing import Route
-from monitor.database.schema import AlertRow, Trust, Version
+from deploy.fake_slack.workspace import Channel
+from monitor.database.schema import AlertMessage, AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from monitor.paging.alert_clock import tick
 from monitor.paging.alert_view import router_of
+from monitor.paging.alerting import apply
+from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, START, Desk
+from tests.monitor.paging.alerting import ALERTS, START, Desk, SampleResults, alert_settings
 
 ROUTE = Route.model_validate(
     {
@@ -125,7 +128,7 @@ def test_a_tick_asks_the_same_of_the_database_however_many_alerts_are_open(desk:
             router = router_of(session, [ROUTE])
             event.listen(engine, "before_cursor_execute", note)
             statements.clear()
-            tick(session, router, 86_400.0, desk.clock())
+            tick(session, router, ["C0ALERTS"], 86_400.0, desk.clock())
             event.remove(engine, "before_cursor_execute", note)
         return len(statements)
 
@@ -174,14 +177,58 @@ def test_an_alert_in_the_thread_of_one_that_has_ended_stands_in_the_channel_too(
     desk.check(first, "v2", samples.flagged())
     desk.send_all(pager)
     decide(desk, "v1", Trust.QUARANTINED)
-    desk.check(anchor, "v2", None)  # what it was flagged against counts no more
+    desk.check(anchor, "v2", samples.flagged())  # what it was flagged against counts no more
     assert [row.state for row in alerts(desk)] == ["superseded", "open"]
     desk.send_all(pager)
     ended, waits = desk.posted()
-    assert waits["text"].startswith("⚪ UNDECIDED") and waits["thread_ts"] == ended["ts"]
+    assert waits["text"].startswith("🔴 FLAGGED") and waits["thread_ts"] == ended["ts"]
     desk.check(desk.add_version("v3", trusted=True), "v2", None)
     desk.send_all(pager)
     assert len(desk.posted()) == 2  # no worse than what waits there
+
+
+def test_a_check_that_fails_ends_no_page(desk: Desk) -> None:
+    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
+    desk.check(first, "v2", samples.flagged())
+    decide(desk, "v1", Trust.QUARANTINED)
+    desk.check(anchor, "v2", None)
+    assert [(row.finding, row.state) for row in alerts(desk)] == [
+        ("flagged", "open"),
+        ("undecided", "open"),
+    ]
+
+
+def test_what_gets_worse_is_said_though_something_as_bad_stands_in_its_thread(desk: Desk) -> None:
+    first, anchor = desk.add_version("v1", trusted=True), desk.add_version("v0", trusted=True)
+    pager = desk.pager()
+    desk.check(first, "v2", samples.flagged().model_copy(update={"severity": "warning"}))
+    desk.send_all(pager)
+    desk.check(anchor, "v2", samples.flagged())
+    desk.send_all(pager)
+    acknowledge_one(desk, anchor)
+    desk.check(first, "v2", samples.flagged(), recipe="r2")
+    desk.send_all(pager)
+    assert [m["text"] for m in desk.posted() if "*It is worse now: critical.*" in m["text"]]
+
+
+def acknowledge_one(desk: Desk, base: Version) -> None:
+    with desk.sessions.begin() as session:
+        row = session.scalars(select(AlertRow).filter_by(base_digest=base.content_digest)).one()
+        assert apply(session, row, Acknowledge("slack:U0ADA", row.revision), desk.clock()) is None
+
+
+def test_an_open_alert_is_shown_where_its_route_leads_when_a_reminder_is_due(desk: Desk) -> None:
+    desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
+    desk.send_all(desk.pager())
+    desk.workspace.channels["C0NEW"] = Channel("C0NEW", "new")
+    desk.workspace.messages["C0NEW"] = []
+    moved = desk.pager(routes=[{"channel": "C0NEW", "repeat_seconds": 3600.0}])
+    moved.step()
+    assert desk.posted("C0NEW") == []  # nobody is told of all that is open again
+    desk.clock.now += 3600.0
+    desk.send_all(moved)
+    [shown] = desk.posted("C0NEW")
+    assert shown["text"].startswith("🔴 FLAGGED")
 
 
 def decide(desk: Desk, name: str, to: Trust) -> None:
@@ -235,3 +282,28 @@ def test_without_a_way_to_answer_there_are_no_buttons_but_the_link(desk: Desk) -
     [message] = desk.posted()
     elements: list[Any] = message["blocks"][-1]["elements"]
     assert [element["action_id"] for element in elements] == ["open"]
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_from_hearing(desk: Desk) -> None:
+    """As on a machine that has begun two hours ahead until the time servers answered."""
+    offset = [7200.0]
+    pager = Pager(
+        *(desk.sessions, alert_settings(desk.slack), SampleResults(), desk.reports.append, []),
+        clock=lambda: desk.clock() + offset[0],
+        elapsed=desk.clock,
+    )
+    base = desk.add_version("v1", trusted=True)
+    desk.check(base, "v2", samples.flagged())
+    pager.step()
+    assert len(desk.posted()) == 1
+    with desk.sessions.begin() as session:
+        [message] = session.scalars(select(AlertMessage).filter_by(kind="alert"))
+        message.wanted, message.not_before = message.wanted + 1, desk.clock() + 7205.0
+    desk.check(base, "v3", samples.flagged())
+    offset[0] = 0.0
+    desk.clock.now += 5.0
+    pager.step()
+    assert len(desk.posted()) == 2
+    with desk.sessions() as session:
+        [message] = session.scalars(select(AlertMessage).filter_by(id=message.id))
+        assert message.sent == message.wanted

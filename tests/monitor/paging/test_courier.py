@@ -1,6 +1,7 @@
 """A message that fails takes nothing else with it, and nobody waits for slow results."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -169,3 +170,53 @@ def test_a_warning_that_changes_in_quiet_hours_goes_on_firing_at_an_alertmanager
     with desk.sessions() as session:
         [notice] = session.scalars(select(AlertMessage).filter_by(channel="am"))
         assert notice.sent < notice.wanted and notice.failing_since == desk.clock.now
+
+
+def test_what_changes_while_it_is_told_waits_for_the_end_of_quiet_hours_all_the_same(
+    desk: Desk, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.clock.now = START - START % 86_400 + 23.5 * 3600.0
+    pager = desk.pager(**direct("hook", quiet=[NIGHTS]), **webhook(hook))
+    flagged(desk)
+    pager.step()
+    quarantine(desk)
+    morning = desk.clock.now + 7.5 * 3600.0
+
+    def changes(self: SampleResults, verdict: Verdict) -> Evidence:
+        with desk.sessions.begin() as session:
+            [notice] = session.scalars(select(AlertMessage).filter_by(channel="hook"))
+            notice.wanted, notice.not_before = notice.wanted + 1, morning
+        return samples.evidence()
+
+    monkeypatch.setattr(SampleResults, "evidence", changes)
+    told = len(hook.requests)
+    pager.step()
+    desk.clock.now = morning - 1.0
+    pager.step()
+    assert len(hook.requests) == told + 1
+    monkeypatch.undo()
+    desk.clock.now = morning
+    pager.step()
+    assert len(hook.requests) == told + 2
+
+
+def test_what_is_over_is_not_told_again_as_it_was(
+    desk: Desk, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reviewer decides while the evidence of what is to be told again is read."""
+    pager = desk.pager(**direct("am"), **alertmanager(hook))
+    flagged(desk)
+    desk.send_all(pager)
+    refresher, teller = pager._senders["am, again"], pager._senders["am"]
+
+    def decided(self: SampleResults, verdict: Verdict) -> Evidence:
+        monkeypatch.undo()
+        quarantine(desk)
+        assert pager.plan() and teller.send_due() == 1
+        return samples.evidence()
+
+    monkeypatch.setattr(SampleResults, "evidence", decided)
+    desk.clock.now += 60.0
+    assert refresher.send_due() == 0
+    [last] = json.loads(hook.requests[-1].body)
+    assert datetime.fromisoformat(last["endsAt"]).timestamp() <= desk.clock.now

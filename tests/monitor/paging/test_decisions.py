@@ -7,11 +7,13 @@ from sqlalchemy import select, text
 
 from alerts.alert import AlertState, Finding
 from alerts.alert_steps import Refusal
+from alerts.channel import RefusedError
 from alerts.slack.interaction import Asking, Click, Submission
 from monitor.database.schema import AlertRow, Audit, Question, QuestionState, Trust, Version
 from monitor.lineage.trust import move, verify_audit
 from monitor.paging.alert_token import token_of
-from monitor.paging.decisions import Answer, Ask, Done, answer, cancel_asked
+from monitor.paging.decisions import Answer, Ask, Done, answer, cancel_asked, may_answer
+from monitor.settings.alerts import AlertSettings
 from tests.alerts import samples
 from tests.monitor.jobs.questions import put_prompt
 from tests.monitor.paging.alerting import START, Desk, alert_settings
@@ -80,6 +82,21 @@ def test_who_is_no_reviewer_changes_nothing(flagged: Desk) -> None:
         assert isinstance(refused, Refusal) and "not a reviewer" in refused.reason
     assert flagged.alert().revision == 1
     assert state_of(flagged, "v2")[0] == Trust.FLAGGED
+
+
+def test_a_group_that_can_not_be_read_locks_out_nobody_of_another() -> None:
+    settings = AlertSettings.model_validate(
+        {"reviewers": ["S0OLD", "S0SAFETY"], "routes": [{"channel": "C0ALERTS"}]}
+    )
+
+    def some(group: str) -> frozenset[str]:
+        if group == "S0OLD":
+            raise RefusedError("no_such_subteam")
+        return members(group)
+
+    assert may_answer(settings, some, ADA)
+    with pytest.raises(RefusedError, match="no_such_subteam"):
+        may_answer(settings, some, CLEO)
 
 
 def test_the_second_of_two_is_told_who_was_first(flagged: Desk) -> None:

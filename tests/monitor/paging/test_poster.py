@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import update
 
 from alerts.evidence import Evidence
+from alerts.verdict import to_json
 from deploy.fake_slack.faults import Fault
 from monitor.database.schema import Diff
 from monitor.paging import poster
+from monitor.paging.outages import failing
 from tests.alerts import samples
 from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults
 
@@ -165,3 +167,19 @@ def test_evidence_that_is_elsewhere_is_said_to_be_and_no_report_is_offered(
     assert "The evidence is not on the host that sends this" in str(message["blocks"])
     assert "side by side" not in str(message["blocks"])
     assert "open" not in [element["action_id"] for element in message["blocks"][-1]["elements"]]
+
+
+def test_a_picture_that_there_is_no_more_keeps_no_channel_away(desk: Desk) -> None:
+    base = desk.add_version("v1", trusted=True)
+    desk.workspace.faults.add(Fault("files.getUploadURLExternal", "broken"))
+    desk.check(base, "v2", samples.flagged())
+    pager = desk.pager()
+    pager.step()
+    with desk.sessions() as session:
+        assert list(failing(session)) == [ALERTS]
+    with desk.sessions.begin() as session:
+        session.execute(update(Diff).values(verdict=to_json(samples.passed())))
+    desk.clock.now += 600.0
+    desk.send_all(pager)
+    with desk.sessions() as session:
+        assert failing(session) == {}

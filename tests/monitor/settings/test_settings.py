@@ -205,6 +205,14 @@ def test_an_error_repeats_no_secret_wherever_it_lies(tmp_path: Path, table: str)
             r"limits\.training_processes: 3 processes can't take equal parts of a batch of 2048",
         ),
         ('[[lines]]\nname = "a"\ndirectory = "d"\ninclude = ""', r"line a: lines\.0\.include"),
+        (
+            '[[lines]]\nname = "a"\nhub = {repo = "a/b"}\ninclude = "v*"',
+            "line a: include is for a directory or an object store.*hub.refs",
+        ),
+        (
+            '[[lines]]\nname = "a"\nmlflow = {model = "m"}\ninclude = "v*"',
+            "line a: include is for a directory or an object store, and mlflow has none",
+        ),
     ],
 )
 def test_a_value_that_can_only_be_a_slip_is_refused(tmp_path: Path, table: str, key: str) -> None:

@@ -67,6 +67,20 @@ def test_a_secret_of_a_source_is_refused_in_the_file(
     assert KEY not in str(caught.value)
 
 
+def test_a_token_from_the_environment_is_taken_without_its_line_end_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load_settings()
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert settings.hub.bearer is None
+    monkeypatch.setenv("HF_TOKEN", f"{KEY}\n")  # as a secret that was made with echo
+    assert settings.hub.bearer == KEY
+    monkeypatch.setenv("HF_TOKEN", f"{KEY}\n{KEY}")
+    with pytest.raises(SettingsError, match="environment variable HF_TOKEN: ") as refused:
+        assert settings.hub.bearer
+    assert KEY not in str(refused.value)
+
+
 @pytest.mark.parametrize("uri", ["https://ann:hunter2@server.example/x", "file:///tmp/hunter2"])
 def test_what_the_settings_would_refuse_is_refused_from_the_environment_too(
     monkeypatch: pytest.MonkeyPatch, uri: str

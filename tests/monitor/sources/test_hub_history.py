@@ -8,7 +8,9 @@ from sqlalchemy.exc import OperationalError
 
 from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Diff, Observation
+from monitor.errors import SourceError
 from monitor.jobs import diff_endings
+from monitor.sources.fetching import source_of
 from monitor.sources.source import Fate
 from monitor.watching.admission import admit_named
 from monitor.watching.line_watch import LineWatch
@@ -93,6 +95,25 @@ def test_pushes_beyond_the_farthest_look_back_are_told(
     line.configure(hub={"repo": hub.repo, "refs": ["v*"], "commits": 1})
     assert line.watch() == 0
     assert str(line.rows()[f"main before {shas[2][:12]}"].reason).startswith("gone: ")
+
+
+def test_what_was_asked_before_the_hub_had_enough_is_not_asked_again(
+    hub: FakeHub, line: WatchedLine, tmp_path: Path
+) -> None:
+    for number in range(4):
+        sha = push(hub, tmp_path / "pushed", number, (1 + number) * DAY)
+        hub.branches[f"step{number}"] = sha
+    line.configure(hub={"repo": hub.repo, "refs": ["step*"], "commits": 1})
+    source = source_of(line.settings.lines[0], line.settings)
+    for number in range(4):  # one request succeeds in each look
+        hub.faults = [Fault(f"/commits/{hub.branches[f'step{n}']}", 502) for n in range(number, 4)]
+        with pytest.raises(SourceError, match="502"):
+            list(source.scan())
+    hub.faults, hub.requests = [], []
+    found = [one.name.partition("@")[0] for one in source.scan()]
+    assert found == [f"step{number}" for number in range(4)]
+    asked = [path for _, path, _ in hub.requests if "/commits/" in path]
+    assert len(asked) == 1 and hub.branches["step3"] in asked[0]
 
 
 def test_a_moved_branch_keeps_what_was_seen(

@@ -204,6 +204,16 @@ def test_an_absent_model_or_server_is_named(line: MlflowWatch, log: Log) -> None
     assert "check mlflow.tracking_uri" in line.said[-1]
 
 
+def test_a_token_that_no_header_can_hold_is_shown_nowhere(
+    line: MlflowWatch, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(0)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "mlf_hunter2\n")  # a secret that echo has made
+    assert line.watch() == 3
+    assert "(MLFLOW_TRACKING_TOKEN)" in "".join(line.said)
+    assert "hunter2" not in "".join(line.said)
+
+
 def test_a_line_needs_a_server(line: MlflowWatch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     line.ask(None)

@@ -16,7 +16,7 @@ from monitor.errors import CheckpointChangedError, SourceError
 from monitor.settings.lines import LineSettings
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.locate import find_files
-from monitor.sources.object_client import ObjectClient
+from monitor.sources.object_client import ObjectClient, StoredObject
 from tests.monitor.conftest import Sessions
 from tests.monitor.watching.watched import WatchedLine
 
@@ -38,6 +38,7 @@ def objects(
 
 
 S3 = pytest.mark.parametrize("objects", ["s3"], indirect=True)
+VERSIONED = {"Status": "Enabled"}
 Put = Callable[[Path, str], None]
 
 
@@ -143,6 +144,27 @@ def test_an_object_overwritten_in_the_middle_is_thrown_away(
     with source.open(seen.locator) as path:
         copy = (path / "model.safetensors").read_bytes()
     assert copy == (tmp_path / "other" / "model.safetensors").read_bytes()
+
+
+@S3
+def test_a_bucket_with_versions_of_objects_is_read(
+    line: WatchedLine, put: Put, objects: dict[str, Any], tmp_path: Path
+) -> None:
+    store = fsspec.filesystem("s3", **objects["options"])
+    bucket = objects["url"].split("/")[2]
+    store.call_s3("put_bucket_versioning", Bucket=bucket, VersioningConfiguration=VERSIONED)
+    put(write_checkpoint(tmp_path / "good-2", 1), "good-2")
+    assert line.watch() == 0
+    assert line.states()["good-2"] == "passed"
+
+
+def test_a_time_is_the_same_in_a_listing_and_of_the_object_itself() -> None:
+    """MinIO lists milliseconds; the object's own header has whole seconds."""
+    listed = {"size": 1, "ETag": "a", "LastModified": "2026-01-02T03:04:05.678+00:00"}
+    itself = {"size": 1, "ETag": "a", "LastModified": "2026-01-02T03:04:05+00:00"}
+    assert StoredObject.of("a", listed).tag == StoredObject.of("a", itself).tag
+    later = {**itself, "LastModified": "2026-01-02T03:04:06+00:00"}
+    assert StoredObject.of("a", listed).tag != StoredObject.of("a", later).tag
 
 
 @S3

@@ -80,7 +80,7 @@ def test_a_marker_that_is_newest_makes_a_push_ready_at_once() -> None:
 def test_a_marker_that_a_copy_brings_before_the_rest_makes_no_push_ready() -> None:
     """As rsync does, which keeps the times of what it copies."""
     marker = FileStat("READY", 1, int(5e9), int(100e9), 1)
-    late = FileStat("a", 1, int(4e9), int(103e9), 1)
+    late = FileStat("a.safetensors", 1, int(4e9), int(103e9), 1)
     sight = look(None, Listing((marker, late)), 110.0)
     assert "within the last 60 s" in reason(sight, MARKED, 110.0)
     assert readiness(sight, MARKED, 163.0) == Ready()
@@ -93,8 +93,16 @@ def test_a_missing_marker_is_waited_for_however_quiet_it_is() -> None:
 
 
 def test_a_marker_left_over_from_an_earlier_push_does_not_count() -> None:
-    sight = look(None, listing(READY=5.0, a=4.0, b=6.0), 5.0)
-    assert "'b' is newer than the marker" in reason(sight, MARKED, 1e6)
+    sight = look(None, listing(READY=5.0, config_DOT_json=4.0, b_DOT_safetensors=6.0), 5.0)
+    assert "'b.safetensors' is newer than the marker" in reason(sight, MARKED, 1e6)
+
+
+@pytest.mark.parametrize("name", ["rng_state_7.pth", "eval_results.json", "optimizer.pt"])
+def test_what_counts_for_nothing_may_come_after_the_marker(name: str) -> None:
+    """As a rank that saves its state a moment after rank 0 has set the marker."""
+    files = listing(READY=5.0, a_DOT_safetensors=4.0).files
+    late = FileStat(name, 1, int(6e9), int(6e9), 1)
+    assert readiness(look(None, Listing((*files, late)), 6.0), MARKED, 6.0) == Ready()
 
 
 def test_a_marker_in_a_subdirectory_is_no_marker() -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -252,6 +253,27 @@ def test_copies_take_no_more_than_they_may(tmp_path: Path) -> None:
     assert size_of(tmp_path) == 1000
     make_room(tmp_path, 0)
     assert size_of(tmp_path) == 0
+
+
+def test_a_kill_while_room_is_made_leaves_no_half_of_a_result(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    with store.put("diffs/a/x/1") as directory:
+        (directory / "result.json").write_text("{}")
+        (directory / "tensors").write_text("")
+    killed = """if True:
+        import os, shutil, signal, sys
+        from pathlib import Path
+        from workers.keeping import store_copies
+        def torn(path, **_):
+            next(Path(path).rglob("tensors")).unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        shutil.rmtree = torn
+        store_copies.make_room(Path(sys.argv[1]), 0)
+    """
+    done = subprocess.run([sys.executable, "-c", killed, str(tmp_path)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert LocalStore(tmp_path).get("diffs/a/x/1") is None
+    assert size_of(tmp_path) == 0  # what was left is swept away
 
 
 def test_results_of_a_host_alone_make_room_for_newer_ones(tmp_path: Path) -> None:

@@ -195,6 +195,17 @@ def test_a_manifest_leads_nowhere_else(
     assert shared.manifest(NAME) is not None
 
 
+@pytest.mark.parametrize("settings", ["file"], indirect=True)
+def test_a_name_leads_nowhere_else(
+    settings: StoreSettings, shared: SharedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store may hold any name, whoever wrote it there."""
+    store, root = opened(settings)
+    there = [f"{root}/pair/work/{name}/manifest.json" for name in ("../../x", ".hidden", "x/1")]
+    monkeypatch.setattr(store, "find", lambda _: there)
+    assert shared.names("pair") == ["pair/work/x/1"]
+
+
 @S3
 def test_a_store_that_is_not_there_is_named(settings: StoreSettings) -> None:
     away = settings.model_copy(update={"url": "s3://no-such-bucket-here/x"})
