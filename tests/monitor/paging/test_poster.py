@@ -175,6 +175,8 @@ def test_a_picture_that_there_is_no_more_keeps_no_channel_away(desk: Desk) -> No
     desk.check(base, "v2", samples.flagged())
     pager = desk.pager()
     pager.step()
+    desk.clock.now += 2.0
+    pager.step()
     with desk.sessions() as session:
         assert list(failing(session)) == [ALERTS]
     with desk.sessions.begin() as session:
