@@ -16,7 +16,7 @@ import pytest
 from pydantic import HttpUrl, SecretStr
 
 from monitor.database.opening import open_database
-from monitor.database.schema import DiffState
+from monitor.database.schema import Diff, DiffState
 from monitor.jobs import diff_claims, diff_endings
 from monitor.jobs.diff_endings import PASS_ON_SECONDS
 from monitor.jobs.readings import Readings
@@ -133,6 +133,18 @@ def test_a_worker_that_cannot_compare_leaves_the_diff_and_the_next_messages_to_o
     assert ("gone.jsonl" if broken == "corpus" else "queued under the recipe") in row.error
     assert time.time() + 20.0 < row.not_before < time.time() + 2 * PASS_ON_SECONDS
     assert pushes.starts("good") == []
+
+
+def test_what_another_recipe_asks_for_keeps_nothing_from_this_worker(
+    pushes: Pushes, sessions: Sessions, settings: Settings
+) -> None:
+    stale, own = pushes.queue("good"), pushes.queue("good-2")
+    with sessions.begin() as session:
+        row = session.get_one(Diff, stale)
+        row.recipe_digest, row.queued_at = "of an earlier version", 0.0
+    run_due(place(sessions, settings), stale)
+    assert pushes.row(own).state == DiffState.DONE
+    assert pushes.row(stale).state == DiffState.QUEUED and pushes.starts("good") == []
 
 
 @pytest.mark.parametrize(
