@@ -138,13 +138,13 @@ def test_a_worker_that_cannot_compare_leaves_the_diff_and_the_next_messages_to_o
 def test_what_another_recipe_asks_for_keeps_nothing_from_this_worker(
     pushes: Pushes, sessions: Sessions, settings: Settings
 ) -> None:
-    stale, own = pushes.queue("good"), pushes.queue("good-2")
+    own, stale = pushes.queue("good"), pushes.queue("good-2")
     with sessions.begin() as session:
         row = session.get_one(Diff, stale)
         row.recipe_digest, row.queued_at = "of an earlier version", 0.0
     run_due(place(sessions, settings), stale)
     assert pushes.row(own).state == DiffState.DONE
-    assert pushes.row(stale).state == DiffState.QUEUED and pushes.starts("good") == []
+    assert pushes.row(stale).state == DiffState.QUEUED and pushes.starts("good-2") == []
 
 
 @pytest.mark.parametrize(
