@@ -26,8 +26,8 @@ from alerts.wording import (
     verdict_word,
 )
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
-_LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_LIVE = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
 _LONGEST = 120
 _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "

@@ -49,8 +49,9 @@ look_up() {
 }
 
 # A name may have been used before: what was seen there until now is no answer. The time is that of
-# the watch, whose clock may differ from the one here.
-since=
+# the watch, whose clock may differ from the one here; GATE_SINCE, seconds since the epoch, is that
+# of a push that was made before.
+since=${GATE_SINCE:-}
 while :; do
   if [ -z "$since" ]; then
     look_up "$root/v1/time"
@@ -66,7 +67,7 @@ while :; do
   esac
   if [ "$(date +%s)" -ge "$end" ]; then
     echo "$1: $2 is $state; not decided in time" >&2
-    ask "$address?since=$since" >&2 # says why it is not known, where that is so
+    ask "$address${since:+?since=$since}" >&2 # says why it is not known, where that is so
     exit 3
   fi
   sleep "${GATE_POLL_SECONDS:-10}"

@@ -37,6 +37,8 @@ class Diff(Claimable, Base):
     verdict: Mapped[str | None]
     """JSON of `latentwatch.verdict/1`."""
     queued_at: Mapped[float]
+    passed_on_at: Mapped[float | None]
+    """Since when every worker that claims it has to leave it to others."""
     progress: Mapped[str | None]
     """JSON of `monitor.jobs.progress.Step` while it runs."""
     readings: Mapped[str | None]

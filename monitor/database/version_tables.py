@@ -88,3 +88,5 @@ class Observation(Base):
     seen_at: Mapped[float]
     gone_at: Mapped[float | None]
     """When a look showed first that it lies there no more; None while it does."""
+    unread_at: Mapped[float | None]
+    """When the place could not be listed; None where the version was found there since."""

@@ -31,15 +31,16 @@ def release(session: Session, diff_id: int, fence: int, now: float) -> None:
 
     For who stops of its own accord: only tries that crashed count as attempts.
     """
-    _requeue(session, diff_id, fence, now, attempt=Diff.attempt - 1)
+    _requeue(session, diff_id, fence, now, attempt=Diff.attempt - 1, passed_on_at=None)
 
 
 def pass_on(session: Session, diff_id: int, fence: int, reason: str, now: float) -> None:
     """As `release`, for who can't work on it: others may begin in PASS_ON_SECONDS. `reason` is
-    shown until then. What was queued NOBODY_SECONDS ago fails with it: nobody else will come.
-    Raises LeaseLostError."""
+    shown until then. What all have passed on for NOBODY_SECONDS fails with it: nobody else will
+    come. Raises LeaseLostError."""
     diff = session.get_one(Diff, diff_id, populate_existing=True)
-    if now - diff.queued_at > NOBODY_SECONDS and diff.cancel_reason is None:
+    since = now if diff.passed_on_at is None else diff.passed_on_at
+    if now - since > NOBODY_SECONDS and diff.cancel_reason is None:
         waited = duration(NOBODY_SECONDS)
         fail(session, diff_id, fence, f"no worker could take it for {waited}: {reason}", now)
         return
@@ -51,6 +52,7 @@ def pass_on(session: Session, diff_id: int, fence: int, reason: str, now: float)
         attempt=Diff.attempt - 1,
         error=reason,
         not_before=now + PASS_ON_SECONDS,
+        passed_on_at=since,
     )
 
 
@@ -64,7 +66,8 @@ def retry_later(session: Session, diff_id: int, fence: int, reason: str, now: fl
         fail(session, diff_id, fence, f"given up after {diff.attempt} tries: {reason}", now)
     else:
         wait = leases.wait_after(diff.attempt)
-        _requeue(session, diff_id, fence, now, error=reason, not_before=now + wait)
+        later = {"not_before": now + wait, "passed_on_at": None}
+        _requeue(session, diff_id, fence, now, error=reason, **later)
 
 
 def request_cancel(session: Session, diff_id: int, reason: str, now: float) -> None:

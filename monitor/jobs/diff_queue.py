@@ -48,7 +48,7 @@ def queue_diff(
     if is_retriable(diff) or diff.state == DiffState.CANCELLED:
         # A verdict of what was measured before the failure stays until there is another one.
         diff.state, diff.attempt, diff.error, diff.queued_at = DiffState.QUEUED, 0, None, now
-        diff.not_before, diff.cancel_reason = now, None
+        diff.not_before, diff.cancel_reason, diff.passed_on_at = now, None, None
         session.flush()
         wake(session, diff)
     if base.state == Trust.TRUSTED:

@@ -56,7 +56,7 @@ def find_current(session: Session, line: Line, wanted: str, since: float | None 
         return find_version(session, line, wanted)
     if len(wanted) >= _SHORTEST_PREFIX and any(one.id != last.version_id for one in by_digest):
         raise _ambiguous(line, wanted, found)
-    if since is not None and not by_digest:
+    if since is not None and not (len(wanted) >= _SHORTEST_PREFIX and by_digest):
         _refuse_older(line, last, since)
     if last.version_id is None:
         raise _no_version(line, last, found)
@@ -88,9 +88,14 @@ def _refuse_older(line: Line, last: Observation, since: float) -> None:
     if not line.looked_at or line.looked_at < since:
         raise UnknownVersionError(
             f"line {line.name}: {last.name!r} was not looked at since then; it is at the watch's "
-            "next look (poll_seconds)"
+            "next look (poll_seconds, or after the comparison that a watch without workers is at)"
         )
-    if last.gone_at is not None and not never_changes(last.locator):
+    if last.unread_at is not None:
+        raise UnknownVersionError(
+            f"line {line.name}: {last.name!r} could not be listed when it was last looked at; the "
+            "next look tries again"
+        )
+    if last.gone_at is not None and last.seen_at < since and not never_changes(last.locator):
         raise UnknownVersionError(
             f"line {line.name}: {last.name!r} lies there no more; publish it again, or name a "
             "version by its digest"

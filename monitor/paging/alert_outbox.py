@@ -39,12 +39,13 @@ class Due(NamedTuple):
 
 
 def wait_no_longer(session: Session, back: float, now: float) -> None:
-    """Have what waits go on waiting for as long as was meant, where the clock was set back by
-    `back` seconds to the time `now`."""
+    """Have what was due, or waits for another try, wait no longer than was meant where the clock
+    was set back by `back` seconds to the time `now`. The end of quiet hours is when it is."""
     if back > SKEW_SECONDS:
+        was_due = AlertMessage.not_before <= now + back
         session.execute(
             update(AlertMessage)
-            .where(AlertMessage.not_before > now)
+            .where(AlertMessage.not_before > now, was_due | (AlertMessage.tries > 0))
             .values(not_before=AlertMessage.not_before - back)
         )
 

@@ -103,8 +103,8 @@ class Pager:
         now, settings = self._clock(), self._settings
         with self._sessions.begin() as session:
             router = router_of(session, settings.routes)
-            wait_no_longer(session, self._planned_at - now, now)
-            self._planned_at = now
+            if self._leads:
+                wait_no_longer(session, self._planned_at - now, now)
             ticks = self._elapsed() >= self._next_tick
             if ticks:
                 self._leads = lead(session, PAGER, this_process(), now, LEAD_SECONDS)
@@ -118,6 +118,7 @@ class Pager:
                 plan(session, router, settings.places, now)
                 if ticks:
                     settle_removed(session, router, settings.places, now)
+        self._planned_at = now
         return self._leads
 
     def run(self, stop: Event) -> None:

@@ -125,4 +125,4 @@ class Source(Protocol):
 def never_changes(locator: str) -> bool:
     """Whether what lay at `locator` is what lies there for good: a commit on the Hub, which a line
     shows no more once newer ones have come."""
-    return locator.startswith("hf:")
+    return locator.removeprefix("lora:").startswith("hf:")

@@ -148,6 +148,8 @@ def _see(
     """
     last = last_observation(session, line, *place)
     same = last is not None and last.version_id == version.id and last.gone_at is None
+    if last is not None:
+        last.unread_at = None
     if same and last is not None and fingerprint in (None, last.fingerprint):
         return False
     if last is not None and last.version_id not in (None, version.id):

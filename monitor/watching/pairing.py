@@ -158,6 +158,7 @@ def adopt_recipe(session: Session, line: Line, recipe_digest: str, now: float) -
         known = select(Diff.id).filter_by(line_id=line.id, recipe_digest=recipe_digest, **pair)
         if session.scalar(known) is None:
             diff.recipe_digest, diff.error, diff.failures = recipe_digest, None, 0
+            diff.passed_on_at = None
             continue
         request_cancel(session, diff.id, "asked for under another recipe since", now)
         base, candidate = (

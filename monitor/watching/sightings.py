@@ -70,10 +70,13 @@ def put_off(
 ) -> None:
     """Record that a push could not be taken in now.
 
-    Where a version lies and the push was not even `listed`, nothing says that it is another one.
+    Where a version lies and the push was not even `listed`, nothing says that it is another one,
+    and nothing that it is not.
     """
     last = last_observation(session, line, *place)
-    if listed or last is None or last.version_id is None or last.gone_at is not None:
+    if last is not None and last.version_id is not None and last.gone_at is None and not listed:
+        last.unread_at = now
+    else:
         refuse(session, line, place, f"not taken in yet: {reason}", now, pending=True)
 
 

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
@@ -74,6 +75,8 @@ class _Asked(NamedTuple):
 def _look_up(sessions: sessionmaker[Session], watched: Collection[str], asked: _Asked) -> Response:
     try:
         since = None if asked.since is None else float(asked.since)
+        if since is not None and not math.isfinite(since):
+            raise ValueError
     except ValueError:
         error = f"since must be seconds since the epoch, as {CLOCK} tells them"
         return _response(400, "bad request", {"error": error}, asked.as_word)

@@ -5,11 +5,13 @@ use is locked until its process ends or dies; of the others those used longest a
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from monitor.file_lock import open_lock, shared, take_alone
+from workers.errors import StoreError
 from workers.job import Job
 from workers.keeping.store import LocalStore
 
@@ -51,8 +53,13 @@ def make_room(root: Path, most_bytes: int) -> None:
 def _drop(store: LocalStore, place: Path) -> None:
     """Remove a directory as a whole: what is left of one whose removal was cut off would be taken
     for a result."""
-    with suppress(FileNotFoundError), store.scratch() as scratch:
-        place.rename(scratch / place.name)
+    try:
+        with store.scratch() as scratch:
+            place.rename(scratch / place.name)
+    except FileNotFoundError:
+        return
+    except (OSError, StoreError):  # no room for a directory more, or another disk
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def size_of(root: Path) -> int:

@@ -74,9 +74,10 @@ def test_hostile_text_stays_inside_its_cell_and_calls_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["https://evil.example/a", "ftp://evil.example", "WWW.evil.example"]
+    "address", ["https://evil.example/a", "ftp://evil.example", "my_www.evil.example"]
 )
 def test_no_address_in_a_reason_becomes_a_link(address: str) -> None:
     markdown = to_markdown(undecided().model_copy(update={"reasons": [f"Approve at {address}"]}))
-    assert "Approve at" in markdown and address not in markdown
-    assert address in markdown.replace("\u200b", "")
+    shown = markdown.replace("\\_", "_")
+    assert "Approve at" in shown and address not in shown
+    assert address in shown.replace("\u200b", "")

@@ -47,6 +47,15 @@ def test_wrong_usage_is_two(args: list[str], message: str) -> None:
     assert message in result.stderr
 
 
+def test_only_the_word_itself_stands_for_the_trusted_version() -> None:
+    watched(v1=0)
+    write_checkpoint(Path("trusted"), seed=0)
+    write_checkpoint(Path("good"), seed=1)
+    result = run("check", "good", "--baseline", "./trusted", "--line", "chat", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    assert run("check", "good", "--baseline", "trusted").exit_code == 2  # names no line
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     result = run("--version")
     assert result.exit_code == 0

@@ -297,7 +297,12 @@ def test_what_nobody_can_take_for_a_day_fails_with_the_reason(
     sessions: Sessions, diff: Diff
 ) -> None:
     day = diff_endings.NOBODY_SECONDS
-    for now, state in ((10.0 + day, DiffState.QUEUED), (11.0 + day, DiffState.FAILED)):
+    begun = 10.0 + 3 * day  # however long it had waited for its turn
+    for now, state in (
+        (begun, DiffState.QUEUED),
+        (begun + day, DiffState.QUEUED),
+        (begun + day + 1.0, DiffState.FAILED),
+    ):
         with sessions.begin() as session:
             session.get_one(Diff, diff.id).not_before = 0.0
         claimed = claim(sessions, now)

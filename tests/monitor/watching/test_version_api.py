@@ -10,6 +10,7 @@ from monitor.database.schema import Line, Observation, Trust, Version
 from monitor.lineage.trust import LATENTWATCH, move
 from monitor.settings.webhooks import WebhookSettings
 from monitor.sources.source import Place
+from monitor.watching import intake
 from monitor.watching.intake import note_look
 from monitor.watching.sightings import let_go, observe, put_off, refuse
 from monitor.watching.version_api import version_routes
@@ -168,6 +169,34 @@ def test_what_a_repository_shows_no_more_is_what_it_was(
     assert get(f"versions/assistant/{name}?since=3").status_code == 202
 
 
-def test_since_is_a_time(get: Get, version: Version) -> None:
-    answer = get("versions/assistant/runs/step-1?since=yesterday")
+@pytest.mark.parametrize("since", ["yesterday", "nan", "inf"])
+def test_since_is_a_time(get: Get, version: Version, since: str) -> None:
+    answer = get(f"versions/assistant/runs/step-1?since={since}")
     assert answer.status_code == 400 and "/v1/time" in answer.json()["error"]
+
+
+def test_a_push_that_could_not_be_listed_is_not_taken_for_what_lay_there(
+    get: Get, sessions: Sessions, line: Line, version: Version
+) -> None:
+    place = Place("runs/step-1", "/models/runs/step-1")
+    with sessions.begin() as session:
+        put_off(session, session.merge(line), place, "the mount is away", 5.0, listed=False)
+        note_look(session, line.name, None, 5.0)
+    asked = "versions/assistant/runs/step-1?since=5"
+    unread = get(asked)
+    assert unread.status_code == 404 and "could not be listed" in unread.json()["error"]
+    with sessions.begin() as session:
+        seen = session.merge(version)
+        intake._see(session, session.merge(line), seen, place, None, 6.0)
+    assert get(asked).status_code == 202
+
+
+def test_a_short_name_is_no_digest(
+    get: Get, sessions: Sessions, line: Line, version: Version
+) -> None:
+    name = version.content_digest[:2]
+    see(sessions, line, version, name)
+    with sessions.begin() as session:
+        note_look(session, line.name, None, 5.0)
+    assert get(f"versions/assistant/{name}?since=6").status_code == 404
+    assert get(f"versions/assistant/{name}?since=5").status_code == 202
