@@ -24,7 +24,6 @@ from monitor.jobs.progress import Step
 from monitor.jobs.readings import Readings
 from monitor.jobs.roster import SILENT_AFTER_SECONDS
 from monitor.lineage.overview import line_rows, refused_pushes
-from monitor.settings.lines import COMPARISONS
 
 
 class QueueRow(NamedTuple):
@@ -207,7 +206,7 @@ def _oldest(session: Session) -> Unchecked | None:
     waiting = (
         select(Line.name, Version.name, Version.state, Version.registered_at)
         .join(Line, Line.id == Version.line_id)
-        .where(Version.state.in_(UNCHECKED), Line.name != COMPARISONS)
+        .where(Version.state.in_(UNCHECKED))
         .order_by(Version.registered_at)
         .limit(1)
     )
