@@ -52,6 +52,9 @@ look_up() {
 # the watch, whose clock may differ from the one here; GATE_SINCE, seconds since the epoch, is that
 # of a push that was made before.
 since=${GATE_SINCE:-}
+case "$since" in
+  *[!0-9.]*) echo "GATE_SINCE must be seconds since the epoch, not '$since'" >&2; exit 2 ;;
+esac
 while :; do
   if [ -z "$since" ]; then
     look_up "$root/v1/time"

@@ -190,6 +190,12 @@ def test_a_version_is_asked_for_by_its_whole_name(tmp_path: Path) -> None:
     assert unquote(asked[1]) == "/v1/versions/chat/step 1#a?é?since=5.0"
 
 
+def test_a_time_that_is_none_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE_SINCE", "yesterday")
+    code, said = gate(tmp_path, "http://127.0.0.1:1", "step-1")
+    assert code == 2 and "GATE_SINCE must be seconds since the epoch, not 'yesterday'" in said
+
+
 @pytest.mark.parametrize("minutes", ["2h", "-1", "99999"])
 def test_minutes_that_are_no_number_are_bad_input(tmp_path: Path, minutes: str) -> None:
     code, said = gate(tmp_path, "http://127.0.0.1:1", "step-1", minutes=minutes)
