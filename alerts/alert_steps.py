@@ -171,7 +171,10 @@ def _change(
 def _too_late(alert: Alert, seen: int) -> Refusal | None:
     if alert.revision == seen and alert.unresolved:
         return None
-    what = "changed" if alert.state == AlertState.OPEN else str(alert.state)
     if alert.proposed_by is not None and alert.unresolved:
-        what = "proposed for trust"
+        # When that was is not kept, since the alert may have changed after it.
+        return Refusal("already proposed for trust", alert.proposed_by)
+    if alert.unresolved and alert.answered_by is not None:
+        return Refusal(f"already {alert.state}", alert.answered_by, alert.answered_at)
+    what = "changed" if alert.state == AlertState.OPEN else str(alert.state)
     return Refusal(f"already {what}", alert.changed_by, alert.changed_at)

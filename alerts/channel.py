@@ -18,6 +18,8 @@ class Posting(NamedTuple):
     """It stands in a thread and in the channel too."""
     picture: bytes | None = None
     """A PNG; then the text is its title."""
+    picture_in_words: str = ""
+    """For who does not see it."""
 
 
 class Channel(Protocol):

@@ -59,7 +59,7 @@ def remind(routes: Sequence[Route], alert: Alert, now: float) -> Sequence[Remind
         Reminder(
             f"rung{rung.after_seconds:g}.{rung.mention}.{alert.opened_at:.0f}",
             f"{group(rung.mention)} nobody has acknowledged this for "
-            f"{duration(rung.after_seconds)}.",
+            f"{duration(now - alert.opened_at)}.",
         )
         for route in routes
         if alert.state == AlertState.OPEN and told_at(route, alert.severity, now) <= now

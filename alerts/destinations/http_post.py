@@ -59,8 +59,10 @@ def _send(
     if answer.is_success:
         return content
     said = one_line(content.decode(errors="replace"))
-    if secret:
-        said = said.replace(secret, "[secret]")
+    path = httpx2.URL(url).path  # refusals often name it
+    for hidden, name in ((secret, "[secret]"), (path.rstrip("/"), "[path]")):
+        if hidden:
+            said = said.replace(hidden, name)
     reason = f"answered {status} {clip(said, 200)}".strip()
     if status == 429:
         wait = retry_after(answer.headers.get("Retry-After"), now)

@@ -1,5 +1,6 @@
 """The versions of a line one after the other: what was found in each, and what became of it."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -33,10 +34,6 @@ class Release(NamedTuple):
         return sum(feature.side == side for feature in self.verdict.features)
 
     @property
-    def flagged(self) -> list[str]:
-        return [behaviour.name for behaviour in self.verdict.behaviours if behaviour.flagged]
-
-    @property
     def steered_most(self) -> float | None:
         """Largest part of a shift that ablating one feature removes, if any was."""
         removed = [
@@ -57,8 +54,17 @@ def moving_behaviours(releases: Sequence[Release]) -> list[str]:
     """The behaviours worth drawing: those that left their noise floor most, in any version."""
     furthest: dict[str, float] = {}
     for behaviour in (b for release in releases for b in release.verdict.behaviours):
-        if behaviour.shift is not None and behaviour.noise_floor:
-            ratio = abs(behaviour.shift) / behaviour.noise_floor
+        if behaviour.shift is not None and behaviour.noise_floor is not None:
+            shift, floor = abs(behaviour.shift), behaviour.noise_floor
+            ratio = shift / floor if floor else math.inf if shift else 0.0
             furthest[behaviour.name] = max(ratio, furthest.get(behaviour.name, 0.0))
     beyond = [name for name, ratio in furthest.items() if ratio > 1.0]
     return sorted(beyond, key=lambda name: -furthest[name])[:DRAWN]
+
+
+def all_measured(releases: Sequence[Release]) -> bool:
+    """Whether in every version every behaviour has a shift and a noise floor, and there are any."""
+    measured = [release.verdict.behaviours for release in releases]
+    return all(measured) and all(
+        b.shift is not None and b.noise_floor is not None for one in measured for b in one
+    )

@@ -1,8 +1,8 @@
 """A verdict as JUnit XML, which every CI system shows: one test case per behaviour.
 
 A behaviour that was not measured is a skipped case; a verdict that is undecided is an error of the
-case called verdict, so that no viewer counts it as a pass. That case has the time of all; the
-stages are not a behaviour's own.
+case called verdict, and of its other cases none passes either, so that no viewer counts it as a
+pass. That case has the time of all; the stages are not a behaviour's own.
 """
 
 from xml.etree import ElementTree as Xml
@@ -13,6 +13,7 @@ from alerts.verdict import Severity, Verdict, is_borne
 from alerts.wording import headline, interval, number, p_value, readable, signed
 
 VERDICT = "verdict"
+UNDECIDED = "undecided, see the case called verdict"
 
 
 def to_junit(verdict: Verdict, fail_on: Severity = "warning") -> str:
@@ -23,12 +24,15 @@ def to_junit(verdict: Verdict, fail_on: Severity = "warning") -> str:
     seconds = f"{sum(verdict.timings.values()):.3f}"
     suite = Xml.Element("testsuite", name="latentwatch", time=seconds)
     _verdict(suite, verdict, seconds)
+    decided = verdict.verdict != "undecided"
     for behaviour in verdict.behaviours:
-        _behaviour(suite, behaviour)
+        _behaviour(suite, behaviour, decided)
     if verdict.own_words is not None:
         case = _case(suite, "own words")
         if verdict.own_words.flagged:
             _say(case, "failure", "The candidate has a new habit of speech, see the verdict.")
+        elif not decided:
+            _say(case, "skipped", UNDECIDED)
     if is_borne(verdict, fail_on):
         _bear(suite)
     for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
@@ -59,7 +63,7 @@ def _verdict(suite: Xml.Element, verdict: Verdict, seconds: str) -> None:
         _say(case, "failure", headline(verdict), reasons)
 
 
-def _behaviour(suite: Xml.Element, behaviour: Behaviour) -> None:
+def _behaviour(suite: Xml.Element, behaviour: Behaviour, decided: bool) -> None:
     case = _case(suite, readable(behaviour.name))
     figures = (
         f"shift {signed(behaviour.shift)} nats per token "
@@ -70,6 +74,8 @@ def _behaviour(suite: Xml.Element, behaviour: Behaviour) -> None:
         _say(case, "failure", figures)
     elif behaviour.shift is None:
         _say(case, "skipped", "not measured")
+    elif not decided:
+        _say(case, "skipped", UNDECIDED, figures)
     else:
         Xml.SubElement(case, "system-out").text = figures
 

@@ -33,9 +33,7 @@ _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
     "| conformal p, uncorrected | calibrated threshold | flagged"
 )
-_CAUSE_COLUMNS = (
-    "behaviour | ceiling | best | best five | all | random, 95th percentile | loss on neutral text"
-)
+_CAUSE_COLUMNS = "behaviour | ceiling | best | best five | all | control | loss on neutral text"
 _FEATURE_COLUMNS = (
     "feature | what it does | words it carries | top tokens | density | energy of the change "
     "| exclusivity | seed agreement | seen before in | steering"
@@ -49,7 +47,7 @@ def to_markdown(verdict: Verdict) -> str:
         _versions(verdict),
         "\n".join(f"- {_prose(reason)}" for reason in verdict.reasons),
         recommended_action(verdict),
-        _behaviours(verdict.behaviours),
+        _behaviours(verdict),
         _prose(calibration_sentence(verdict)),
         _causes(verdict.behaviours),
         _features(verdict.features),
@@ -67,7 +65,8 @@ def _versions(verdict: Verdict) -> str:
     )
 
 
-def _behaviours(behaviours: list[Behaviour]) -> str:
+def _behaviours(verdict: Verdict) -> str:
+    unflagged = "undecided" if verdict.verdict == "undecided" else "no"
     return _table(
         "### Behaviours",
         _BEHAVIOUR_COLUMNS,
@@ -83,9 +82,9 @@ def _behaviours(behaviours: list[Behaviour]) -> str:
                 number(b.noise_floor),
                 conformal(b),
                 calibrated_threshold(b),
-                "**yes**" if b.flagged else "no",
+                "**yes**" if b.flagged else unflagged if b.shift is not None else NOT_MEASURED,
             ]
-            for b in behaviours
+            for b in verdict.behaviours
         ],
         "Scores, shift, interval and noise floor in nats per token.",
     )
@@ -108,7 +107,8 @@ def _causes(behaviours: list[Behaviour]) -> str:
             for b in behaviours
             if b.flagged
         ],
-        "Parts of the shift; loss in nats per token.",
+        "Parts of the shift; the control is the 95th percentile of random directions of the same "
+        "size, or what the same edit takes off the base, if that is more; loss in nats per token.",
     )
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from alerts.evidence import Evidence
 from alerts.pages.plots import draw_dose, draw_shifts
 from alerts.pages.svg import ROLES, STYLE
-from alerts.plain_text import one_line
+from alerts.plain_text import clip, one_line
 from alerts.verdict import Verdict
 from alerts.wording import by_weight, headline, readable
 
@@ -51,7 +51,8 @@ def evidence_picture(verdict: Verdict, evidence: Evidence) -> bytes:
                 (0, 1.19),
                 xycoords="axes fraction",
             ).set_in_layout(False)
-        figure.suptitle(f"{one_line(headline(verdict))[:100]}\n", ha="left", x=0.01, weight="bold")
+        title = clip(one_line(headline(verdict)), 100)
+        figure.suptitle(f"{title}\n", ha="left", x=0.01, weight="bold")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from alerts.evidence import DoseResponse, ItemScore, PatchPoint, TrainingRun
+from alerts.figures_in_words import random_directions
 from alerts.pages.svg import ROLES, WIDTH, blank, styled, to_svg
 from alerts.plain_text import one_line
 from alerts.records.behaviour import Behaviour
@@ -103,7 +104,10 @@ def patch_plot(points: Sequence[PatchPoint], layer: int | None, name: str) -> Ma
     axes.yaxis.set_major_formatter(lambda value, _: percent(value))
     _unit(axes, "part of the divergence")
     axes.set_xlabel("state exchanged after layer")
-    told = "; ".join(f"layer {p.layer}: {percent(p.removed)} removed" for p in ordered)
+    told = "; ".join(
+        f"layer {p.layer}: {percent(p.removed)} removed, {percent(p.induced)} induced"
+        for p in ordered
+    )
     return to_svg(figure, name, "Patch profile over the layers", f"{told}.")
 
 
@@ -116,8 +120,11 @@ def dose_plot(dose: DoseResponse, maximum_nll_rise: float | None, name: str) -> 
     figure = blank(330)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     draw_dose(upper, lower, dose, maximum_nll_rise, ROLES)
+    points = zip(dose.strengths, dose.effects, dose.control_effects, dose.nll_rises, strict=True)
     told = "; ".join(
-        f"at {signed(s, 1)} {signed(e)}" for s, e in zip(dose.strengths, dose.effects, strict=True)
+        f"at {signed(strength, 1)} {signed(effect)}, {random_directions(controls)}, "
+        f"loss on neutral text {signed(rise, 3)}"
+        for strength, effect, controls, rise in points
     )
     title = f"Dose-response of {one_line(dose.feature)} on {readable(one_line(dose.behaviour))}"
     return to_svg(figure, name, title, f"{told}.")

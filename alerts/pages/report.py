@@ -14,7 +14,7 @@ from markupsafe import Markup
 from alerts import wording
 from alerts.evidence import Evidence, ItemScore
 from alerts.pages import plots
-from alerts.pages.history import Release, moving_behaviours, names_of
+from alerts.pages.history import Release, all_measured, moving_behaviours, names_of
 from alerts.pages.history_plot import history_plot
 from alerts.pages.templating import TEMPLATES, difference
 from alerts.plain_text import one_line
@@ -116,6 +116,7 @@ def _history(releases: Sequence[Release]) -> dict[str, Any]:
             _Drawn(_name(name), history_plot(releases, name, f"history-{number}"))
             for number, name in enumerate(moving_behaviours(releases))
         ],
+        "history_measured": all_measured(releases),
     }
 
 

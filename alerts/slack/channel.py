@@ -96,7 +96,7 @@ class SlackChannel:
                 content=posting.picture,
                 filename=_filename(posting),
                 title=posting.text,
-                alt_txt=posting.text,
+                alt_txt=posting.picture_in_words,
             )
         )
         return str(done["file"]["id"])

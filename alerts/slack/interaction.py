@@ -24,6 +24,8 @@ class Click(NamedTuple):
     """Opens a dialog for the user within three seconds."""
     option: str | None
     """What was chosen in a menu."""
+    thread: str | None = None
+    """Timestamp of the first message of the thread in which alone the alert stands, if in one."""
 
 
 class Submission(NamedTuple):
@@ -58,7 +60,7 @@ def read_interaction(payload: dict[str, Any]) -> Interaction | None:
             return _click(payload)
         if payload["type"] == "view_submission":
             return _submission(payload)
-    except (KeyError, TypeError, IndexError, ValueError):
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError):
         pass
     return None
 
@@ -72,10 +74,25 @@ def _click(payload: dict[str, Any]) -> Click | None:
     if option is not None and option not in SNOOZES:
         return None
     token = action["block_id"] if name == SNOOZE else action["value"]
-    where = payload["channel"]["id"]
     return Click(
-        str(payload["user"]["id"]), str(where), name, str(token), str(payload["trigger_id"]), option
+        str(payload["user"]["id"]),
+        str(payload["channel"]["id"]),
+        name,
+        str(token),
+        str(payload["trigger_id"]),
+        option,
+        _thread(payload),
     )
+
+
+def _thread(payload: dict[str, Any]) -> str | None:
+    """The thread in which alone an alert is read: its first message, and what was broadcast from
+    it, stand in the channel too."""
+    container, subtype = payload.get("container", {}), payload.get("message", {}).get("subtype")
+    thread = container.get("thread_ts")
+    if thread is None or thread == container["message_ts"] or subtype == "thread_broadcast":
+        return None
+    return str(thread)
 
 
 def _submission(payload: dict[str, Any]) -> Submission | Asking | None:

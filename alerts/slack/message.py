@@ -66,7 +66,7 @@ def build_message(
     argument breaks one of Slack's own limits.
     """
     evidence = evidence or Evidence()
-    shows = bool(evidence.answers) or report_url is not None
+    shows = (bool(evidence.answers) and examples == "full") or report_url is not None
     act = wording.recommended_action(verdict) if shows else action_without_answers(verdict)
     title = alert_title(verdict, alert, names)
     if alert is not None:

@@ -9,6 +9,7 @@ from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, 
 
 from alerts import wording
 from alerts.evidence import Answer, DoseResponse, Evidence
+from alerts.figures_in_words import random_directions
 from alerts.records.behaviour import Behaviour
 from alerts.records.feature import Feature, FeatureEffect
 from alerts.routing import Examples
@@ -57,7 +58,8 @@ def _behaviour(b: Behaviour) -> str:
     arrow = "▲" if b.shift > 0 else "▼"
     conformal = "" if b.conformal_p is None else f", uncorrected conformal p {wording.conformal(b)}"
     removed = (
-        f"\n    removed by its best features, five at most, {wording.percent(b.mediated_five)}, by "
+        f"\n    removed by its best features, five at most, {wording.percent(b.mediated_five)}"
+        f"{_over_items(b)}, by "
         f"controls up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
         f"{wording.percent(b.ceiling)}"
     )
@@ -67,6 +69,13 @@ def _behaviour(b: Behaviour) -> str:
         f"{wording.number(b.candidate_score)}, n = {b.n_scored}, {wording.times_noise(b)}, "
         f"{wording.p_value(b.p_corrected)}{conformal}{removed if b.flagged else ''}"
     )
+
+
+def _over_items(b: Behaviour) -> str:
+    if b.mediated_five_low is None or b.mediated_five_high is None:
+        return ""
+    low, high = wording.percent(b.mediated_five_low), wording.percent(b.mediated_five_high)
+    return f" [{low} to {high}, n = {b.n_steered}]"
 
 
 def features(verdict: Verdict, evidence: Evidence, examples: Examples) -> list[Block]:
@@ -141,18 +150,11 @@ def _dose(dose: DoseResponse, limit: float | None) -> str:
     ends = {min(borne, key=lambda point: point[0])[0], max(borne, key=lambda point: point[0])[0]}
     points = [
         f"{wording.signed(strength, 1)} × its own part → {wording.signed(effect)} nats per token"
-        f"{_by_chance(controls)}"
+        f" ({random_directions(controls)})"
         for strength, effect, controls, _ in sorted(borne, key=lambda point: point[0])
         if strength in ends
     ]
     return f"steering {name}: {', '.join(points)}"
-
-
-def _by_chance(controls: Sequence[float]) -> str:
-    if not controls:
-        return " (random directions not measured)"
-    low, high = wording.signed(min(controls)), wording.signed(max(controls))
-    return f" (random directions {low} to {high})"
 
 
 def answers(verdict: Verdict, evidence: Evidence, examples: Examples) -> list[Block]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from alerts.plain_text import one_line, strip_controls
+from alerts.plain_text import one_line, strip_controls, whole_words
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MENTION = re.compile(r"@(?=\S)")
@@ -19,7 +19,8 @@ _BOLD = re.compile(r"\*([^*\n]+)\*")
 def literal(text: str, limit: int) -> str:
     """`text` as one line that Slack shows as it stands, at most `limit` characters as sent.
 
-    What does not fit is cut between whole characters, and the cut says how much is missing.
+    What does not fit is cut between words where that is possible, else between whole characters,
+    and the cut says how much is missing.
     """
     line = _MENTION.sub(_DEFUSED, one_line(text))
     pieces = [_ESCAPES.get(character, character) for character in line]
@@ -30,6 +31,7 @@ def literal(text: str, limit: int) -> str:
     while used + len(pieces[kept]) <= room:
         used += len(pieces[kept])
         kept += 1
+    kept = whole_words(line, kept)
     return f"{''.join(pieces[:kept])} … [+{len(line) - kept} characters]"
 
 

@@ -72,9 +72,12 @@ class Interactions:
             block, element = _element(message or {}, action_id)
             trigger = workspace.new_id("trigger")
             workspace.triggers[trigger] = Trigger(user, workspace.clock())
+            container = {"type": "message", "message_ts": ts, "channel_id": channel}
+            if message is not None and "thread_ts" in message:
+                container["thread_ts"] = message["thread_ts"]
             payload = self._from(user, "block_actions") | {
                 "trigger_id": trigger,
-                "container": {"type": "message", "message_ts": ts, "channel_id": channel},
+                "container": container,
                 "channel": {"id": channel, "name": workspace.channels[channel].name},
                 "message": message,
                 "actions": [_action(block, element, option)],

@@ -100,7 +100,12 @@ def info(workspace: Workspace, given: Arguments, host: str) -> dict[str, Any]:
 
 def upload_url(workspace: Workspace, given: Arguments, host: str) -> dict[str, Any]:
     file = workspace.new_id("F")
-    workspace.files[file] = {"id": file, "name": given["filename"], "length": int(given["length"])}
+    workspace.files[file] = {
+        "id": file,
+        "name": given["filename"],
+        "length": int(given["length"]),
+        "alt_txt": given.get("alt_txt") or "",
+    }
     return {"upload_url": f"http://{host}/upload/{file}", "file_id": file}
 
 
@@ -112,7 +117,7 @@ def complete_upload(workspace: Workspace, given: Arguments, host: str) -> dict[s
         if file is None or "content" not in file:
             raise NotTakenError("file_not_found")
         file["title"] = entry.get("title") or file["name"]
-        done.append({"id": file["id"], "title": file["title"], "name": file["name"]})
+        done.append({name: file[name] for name in ("id", "title", "name", "alt_txt")})
     message = {
         "type": "message",
         "user": BOT,
@@ -159,7 +164,9 @@ def open_view(workspace: Workspace, given: Arguments, host: str) -> dict[str, An
 
 
 def open_connection(workspace: Workspace, given: Arguments, host: str) -> dict[str, Any]:
-    return {"url": f"ws://{host}/socket/{workspace.new_id('W')}"}
+    ticket = workspace.new_id("W")
+    workspace.tickets.add(ticket)
+    return {"url": f"ws://{host}/socket/{ticket}"}
 
 
 METHODS: dict[str, Method] = {

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from deploy.fake_slack.workspace import Workspace
 
 _SPECIAL = re.compile(r"<([^<>\n]+)>")
-_KEPT = re.compile("\ue000(\\d+)\ue001")
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_KEPT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _EMOJI = {
     "🔴": ("●", "#d0021b"),
     "🟠": ("●", "#e8912d"),
@@ -41,9 +42,10 @@ def to_html(part: dict[str, Any], workspace: Workspace) -> Markup:
 
     def keep(match: re.Match[str]) -> str:
         kept.append(_special(match[1], workspace))
-        return f"\ue000{len(kept) - 1}\ue001"
+        return f"{_OPEN}{len(kept) - 1}{_CLOSE}"
 
-    text = escape(unescape(_SPECIAL.sub(keep, part["text"])))
+    own = part["text"].replace(_OPEN, "").replace(_CLOSE, "")  # nobody else's marks
+    text = escape(unescape(_SPECIAL.sub(keep, own)))
     for pattern, html in _STYLES:
         text = pattern.sub(html, text)
     return _lines(_KEPT.sub(lambda match: kept[int(match[1])], text))

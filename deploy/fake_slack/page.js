@@ -10,6 +10,8 @@ async function refresh() {
   if (text === shown) return;
   const typed = [...content.querySelectorAll("[data-block]")].map((field) => field.value);
   const open = content.querySelector("#view")?.dataset.view;
+  const at = [...content.querySelectorAll("[data-block]")].indexOf(document.activeElement);
+  const caret = at < 0 ? null : document.activeElement.selectionStart;
   const scrolled = [...content.querySelectorAll(".stream")].map((s) => s.scrollTop);
   const begun = shown !== null;
   shown = text;
@@ -17,7 +19,11 @@ async function refresh() {
   content.querySelectorAll(".stream").forEach((s, i) => { if (begun) s.scrollTop = scrolled[i] ?? 0; });
   const view = content.querySelector("#view");
   const fields = content.querySelectorAll("[data-block]");
-  if (view && view.dataset.view === open) fields.forEach((field, i) => { field.value = typed[i] ?? field.value; });
+  if (view && view.dataset.view === open) {
+    fields.forEach((field, i) => { field.value = typed[i] ?? field.value; });
+    fields[at]?.focus();
+    if (caret != null) fields[at]?.setSelectionRange(caret, caret);
+  }
   if (view && view.dataset.view !== open) (fields[0] ?? view.querySelector("button")).focus();
 }
 
@@ -68,6 +74,10 @@ content.addEventListener("submit", async (event) => {
   const told = await send("/act/submit", { values });
   for (const [block, message] of Object.entries(told.errors ?? {}))
     content.querySelector(`[data-error="${block}"]`).textContent = message;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && content.querySelector("#view")) send("/act/close", {});
 });
 
 setInterval(refresh, 700);

@@ -44,7 +44,8 @@ def _render(name: str, workspace: Workspace, channel: str, user: str, thread: st
             messages=[_message(workspace, channel, m) for m in workspace.in_channel(channel)],
             thread=[_message(workspace, channel, m) for m in replies],
             thread_ts=thread if parent else None,
-            only_you=seen[-1:],
+            only_you=[m for m in seen if not m.get("thread_ts")][-1:],
+            only_you_in_thread=[m for m in seen if m.get("thread_ts") == thread][-1:],
             view=workspace.views.get(user),
             html=partial(to_html, workspace=workspace),
         )

@@ -20,6 +20,9 @@ from deploy.fake_slack.websocket import WebSocket, accept_key
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Workspace
 
 LARGEST_BODY = 20_000_000
+OWN_HOSTS = ("127.0.0.1", "localhost")
+"""Names of this machine under which people see the page: another name may be a site's that has it
+point here."""
 
 
 class FakeSlack(NamedTuple):
@@ -71,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         workspace, parts = self.server.workspace, path.strip("/").split("/")
         user = query.get("as", next(iter(workspace.users)))
         if parts[0] == "socket" and "Sec-WebSocket-Key" in self.headers:
-            self._upgrade()
+            self._upgrade(parts[-1])
+        elif not self._is_own_host():
+            self._send(403, b"open this page as http://127.0.0.1")
         elif path in ASSETS:
             self._send(200, asset(path), ASSETS[path])
         elif path == "/":
@@ -164,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _act(self, name: str, body: bytes) -> None:
         """What a person does on the page; other sites may not do it for them."""
-        if self.headers.get("Origin") != f"http://{self.headers.get('Host')}":
+        own = f"http://{self.headers.get('Host')}"
+        if not self._is_own_host() or self.headers.get("Origin") != own:
             return self._send(403, b'{"error": "another site asked for this"}')
         given, interactions = json.loads(body), self.server.interactions
         status, answer = 200, dict[str, Any]()
@@ -183,7 +189,16 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 504, {"error": str(error)}
         self._send(status, json.dumps(answer).encode(), "application/json")
 
-    def _upgrade(self) -> None:
+    def _is_own_host(self) -> bool:
+        return self.headers.get("Host", "").rpartition(":")[0] in OWN_HOSTS
+
+    def _upgrade(self, ticket: str) -> None:
+        """Open the connection that `ticket` was given for, once, to an app and to no browser."""
+        with self.server.workspace.lock:
+            tickets = self.server.workspace.tickets
+            if "Origin" in self.headers or ticket not in tickets:
+                return self._send(403)
+            tickets.remove(ticket)
         self.send_response(101)
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
@@ -207,8 +222,13 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         self.send_response_only(status)
         date = formatdate(self.server.workspace.clock(), usegmt=True)
-        sizes = {"Content-Type": kind, "Content-Length": str(len(body)), "Date": date}
-        for name, value in {**sizes, **(headers or {})}.items():
+        always = {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Date": date,
+            "X-Frame-Options": "DENY",
+        }
+        for name, value in {**always, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

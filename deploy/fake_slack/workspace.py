@@ -82,6 +82,8 @@ class Workspace:
         self.views: dict[str, dict[str, Any]] = {}
         """The open dialog of each user."""
         self.triggers: dict[str, Trigger] = {}
+        self.tickets: set[str] = set()
+        """Of Socket Mode connections that were asked for; each opens one."""
         self.calls: list[str] = []
         """Methods that were called, in order, whatever came of it."""
         self._last_ts = 0

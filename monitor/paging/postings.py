@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from alerts.alert_title import alert_title
 from alerts.channel import Posting
 from alerts.evidence import Evidence
+from alerts.figures_in_words import shifts_in_words
 from alerts.pages.missing_evidence import NOT_HERE, is_missing
 from alerts.routing import by_channel, mentions_of
 from alerts.slack.message import build_message
@@ -88,7 +89,9 @@ class Postings:
             if not view.measured:
                 return None
             picture = self._results.picture(view.verdict, evidence)
-            return Shown(base._replace(text="The figures", picture=picture), message.wanted)
+            words = shifts_in_words(view.verdict)
+            posting = base._replace(text="The figures", picture=picture, picture_in_words=words)
+            return Shown(posting, message.wanted)
         built = build_message(
             view.shown,
             evidence,

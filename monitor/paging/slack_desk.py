@@ -90,7 +90,10 @@ class SlackDesk:
             elif isinstance(result, str):
                 told(
                     lambda: self._client.chat_postEphemeral(
-                        channel=click.channel, user=click.user, text=result
+                        channel=click.channel,
+                        user=click.user,
+                        text=result,
+                        thread_ts=click.thread,
                     )
                 )
         except ChannelError as error:

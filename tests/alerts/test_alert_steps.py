@@ -202,3 +202,14 @@ def test_whatever_happens_every_change_is_a_revision_and_every_snooze_ends(
         if now.state == AlertState.QUARANTINED:
             assert isinstance(event, Decided)
         now = changed
+
+
+def test_who_comes_too_late_is_told_who_was_first_whatever_changed_after_it() -> None:
+    proposed = after(alert(), Propose("ada", 4, "wanted"), 30.0)
+    seen_too = after(proposed, Acknowledge("ben", 5), 40.0)
+    late = step(seen_too, Decided("cleo", AlertState.QUARANTINED, "no", 4), 50.0)
+    assert late == Refusal("already proposed for trust", "ada")
+    acknowledged = after(alert(), Acknowledge("ada", 4), 30.0)
+    found_again = after(acknowledged, WARNING._replace(reason="a little more"), 40.0)
+    late = step(found_again, Decided("ben", AlertState.QUARANTINED, "no", 4), 50.0)
+    assert late == Refusal("already acknowledged", "ada", 30.0)

@@ -98,6 +98,14 @@ def test_two_rungs_at_one_time_and_two_routes_to_one_channel_lose_no_mention() -
     assert first_told_at([other], "warning", MONDAY_22) == MORNING
 
 
+def test_a_reminder_says_for_how_long_nobody_has_answered() -> None:
+    alert = opened("warning", MONDAY_22 + 600.0)
+    [reminder] = remind([route(quiet=[NIGHTS])], alert, MORNING + 900.0)
+    assert "nobody has acknowledged this for 9 h 5 min" in reminder.text
+    later = remind([route()], alert, MONDAY_22 + 600.0 + 3600.0)
+    assert "nobody has acknowledged this for 1 h 0 min" in later[0].text
+
+
 def test_a_proposal_is_repeated_whoever_is_at_work_and_climbs_no_ladder() -> None:
     alert: Alert = opened("critical", 1000.0)
     for event in (Acknowledge("ann", 1), Propose("ann", 2, "wanted")):

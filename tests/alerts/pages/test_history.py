@@ -65,7 +65,31 @@ def test_what_left_its_noise_floor_is_drawn_and_told() -> None:
 def test_a_behaviour_without_a_noise_floor_or_a_shift_is_not_drawn() -> None:
     silent = [release(1, 5.0, noise_floor=None), release(2, 0.0, shift=None)]
     assert moving_behaviours(silent) == []
-    assert "No behaviour has left its noise floor." in page(silent).text
+    assert "No behaviour is known to have left its noise floor" in page(silent).text
+
+
+def test_what_was_not_measured_is_no_sign_that_nothing_moved() -> None:
+    still = [release(1, 0.05), release(2, 0.04)]
+    assert "No behaviour has left its noise floor." in page(still).text
+    nothing = samples.undecided().model_copy(update={"behaviours": []})
+    unknown = Release("step-300", 3 * DAY, "new", "step-0", "trusted", nothing)
+    assert "No behaviour has left its noise floor." not in page([*still, unknown]).text
+    assert "step-300 1970-01-04 step-0 Undecided undecided new" in page([*still, unknown]).text
+
+
+def test_a_version_that_is_flagged_for_its_own_words_has_them_in_its_row() -> None:
+    data = release(3, 0.0).verdict.model_dump() | {"severity": "warning", "verdict": "flagged"}
+    data |= {
+        "own_words": samples.flagged_json()["own_words"] | {"flagged": True},
+        "reasons": ["it moralises"],
+    }
+    spoken = release(3, 0.0)._replace(verdict=Verdict.model_validate(data))
+    assert "Flagged (warning) own words" in page([*LINE, spoken]).text
+
+
+def test_a_shift_beyond_a_floor_of_nothing_is_drawn() -> None:
+    assert moving_behaviours([release(1, 0.5, noise_floor=0.0)]) == ["sycophancy"]
+    assert moving_behaviours([release(1, 0.0, noise_floor=0.0)]) == []
 
 
 def test_the_first_version_of_a_line_has_no_history() -> None:

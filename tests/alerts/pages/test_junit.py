@@ -76,6 +76,14 @@ def test_an_undecided_verdict_is_an_error_also_where_nothing_was_measured() -> N
         assert counts(verdict)["errors"] == "1"
 
 
+def test_of_an_undecided_verdict_no_case_passes() -> None:
+    moved = flagged_json()["behaviours"][1] | {"flagged": False}
+    spoken = flagged_json()["own_words"]
+    data = undecided().model_dump() | {"behaviours": [moved], "own_words": spoken}
+    found = cases(Verdict.model_validate(data))
+    assert len(found) == 3 and all(found.values()), found
+
+
 def test_what_was_not_measured_is_skipped() -> None:
     data = flagged_json()
     quiet = data["behaviours"][1]

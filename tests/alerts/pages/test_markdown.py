@@ -40,6 +40,14 @@ def test_a_flagged_verdict_shows_reasons_figures_and_causes() -> None:
     assert len(rows(markdown, "Features")) == 4
 
 
+def test_what_is_not_known_is_not_told_as_unflagged() -> None:
+    bare = flagged_json()["behaviours"][1]
+    unmeasured = bare | {"shift": None, "ci_low": None, "ci_high": None, "p_corrected": None}
+    data = undecided().model_dump() | {"behaviours": [bare, unmeasured | {"name": "other"}]}
+    told = rows(to_markdown(Verdict.model_validate(data)), "Behaviours")
+    assert [row[-1] for row in told] == ["undecided", "not measured"]
+
+
 def test_empty_parts_are_left_out() -> None:
     for verdict in (passed(), undecided()):
         markdown = to_markdown(verdict)

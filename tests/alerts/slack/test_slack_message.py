@@ -1,6 +1,7 @@
 """The page that wakes a reviewer: complete, within Slack's limits, and safe with hostile text."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from alerts.alert_events import Measured
 from alerts.alert_steps import begin
 from alerts.destinations.notice import Notice
 from alerts.evidence import Evidence
+from alerts.plain_text import clip
 from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack.text import code, literal, render_text
 from alerts.verdict import Verdict
@@ -117,6 +119,11 @@ def test_a_dose_that_neutral_text_does_not_bear_is_not_quoted() -> None:
 def test_without_the_answers_nobody_is_told_to_read_them() -> None:
     sent = build_message(samples.flagged(), Evidence())
     assert "answers side by side" not in json.dumps(sent.blocks) + sent.text
+    for examples in ("none", "redacted"):
+        kept_back = build_message(samples.flagged(), samples.evidence(), examples=examples)
+        assert "answers side by side" not in json.dumps(kept_back.blocks) + kept_back.text
+    shown = build_message(samples.flagged(), samples.evidence())
+    assert "answers side by side" in shown.text
     notice = Notice(
         "f" * 32, begin(Measured(Finding.FLAGGED, "critical", "r"), 0.0), samples.flagged(), None
     )
@@ -245,6 +252,15 @@ def test_literal_never_exceeds_its_limit_or_cuts_an_entity(text: str, limit: int
     assert len(cut) <= limit
     assert "more" in cut or "+" in cut
     assert cut.replace("&amp;", "").count("&") == 0
+
+
+@pytest.mark.parametrize("cut", [literal, clip])
+def test_a_cut_leaves_numbers_and_words_whole(cut: Callable[[str, int], str]) -> None:
+    finding = "chat @ v2: Sycophancy +12.34, over refusal +1.20 against base v1"
+    for limit in range(40, len(finding)):
+        kept = cut(finding, limit).partition(" … ")[0]
+        assert finding.startswith(f"{kept} "), kept
+    assert cut("x" * 100, 40).startswith("xxxx")
 
 
 def test_short_text_is_kept_and_code_cannot_be_closed() -> None:

@@ -245,6 +245,35 @@ def test_other_sites_can_not_act_on_the_page(slack: FakeSlack) -> None:
             urllib.request.urlopen(request)
 
 
+def test_the_page_is_for_this_machine_by_its_own_name(slack: FakeSlack) -> None:
+    for path, body in ((f"/channels/{CHANNEL}", None), ("/act/close", b'{"user": "U0ADA"}')):
+        request = urllib.request.Request(f"{slack.url}{path}", body)
+        request.add_header("Host", "evil.example:80")  # which its owner has point here
+        request.add_header("Origin", "http://evil.example:80")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request)
+    with urllib.request.urlopen(f"{slack.url}/channels/{CHANNEL}") as response:
+        assert response.headers["X-Frame-Options"] == "DENY"
+
+
+def test_a_socket_is_opened_once_by_who_asked_for_it_and_by_no_browser(
+    slack: FakeSlack, client: WebClient
+) -> None:
+    def opened(url: str, **headers: str) -> int:
+        asked = {"Sec-WebSocket-Key": "a2V5", **headers}
+        request = urllib.request.Request(url.replace("ws://", "http://"), headers=asked)
+        with pytest.raises(urllib.error.HTTPError) as answered:
+            urllib.request.urlopen(request, timeout=5)
+        return answered.value.code
+
+    assert opened(f"{slack.url}/socket/W0GUESSED") == 403
+    url = client.apps_connections_open(app_token=APP_TOKEN)["url"]
+    assert opened(url, Origin="http://evil.example") == 403
+    assert slack.interactions.connected == 0
+    assert opened(url) == 101
+    assert opened(url) == 403
+
+
 HOSTILE = '<script>alert(1)</script> <https://evil.example|x> <!channel> *b* `c` "q"'
 
 
@@ -267,6 +296,7 @@ def test_the_page_shows_foreign_text_as_text(client: WebClient, slack: FakeSlack
         ("<!subteam^S0SAFETY>", '<span class="mention">@safety-reviewers</span>'),
         ("<!date^0^{date}|then>", "Jan 1, 1970, 00:00 UTC"),
         ("<javascript:alert(1)|x>", "&lt;javascript:alert(1)|x&gt;"),
+        ("`\ue0007\ue001` <@U0ADA>", '<code>7</code> <span class="mention">@Ada</span>'),
     ],
 )
 def test_formatted_text_reads_as_slack_shows_it(text: str, html: str) -> None:

@@ -168,7 +168,8 @@ def test_alerts_about_one_candidate_share_a_thread(desk: Desk) -> None:
     parent, worse = desk.posted()
     assert parent["text"].startswith("⚪ UNDECIDED")
     assert worse["text"].startswith("🔴 FLAGGED") and worse["thread_ts"] == parent["ts"]
-    assert any(message.get("files") for message in desk.thread())
+    [picture] = [message["files"][0] for message in desk.thread() if message.get("files")]
+    assert "Sycophancy rose by 3.45 nats per token" in picture["alt_txt"]
 
 
 def test_an_alert_in_the_thread_of_one_that_has_ended_stands_in_the_channel_too(desk: Desk) -> None:

@@ -53,6 +53,25 @@ def test_an_acknowledged_alert_says_so_and_a_stranger_is_told_no(answering: Desk
     until(lambda: answering.alert().state == "snoozed")
 
 
+def test_who_is_refused_in_a_thread_is_told_in_it(answering: Desk) -> None:
+    [parent] = answering.posted()
+    answering.check(answering.add_version("v0", trusted=True), "v2", samples.flagged())
+
+    def others() -> list[dict[str, Any]]:
+        answering.clock.now += 1.0  # the channel takes a message a second
+        return [message for message in answering.thread() if len(message["blocks"]) > 3]
+
+    until(others)
+    [other] = others()
+    answering.clock.now += 2.0
+    answering.slack.interactions.click("U0CLEO", ALERTS, other["ts"], "acknowledge")
+    until(lambda: len(answering.workspace.ephemeral) == 1)
+    assert answering.workspace.ephemeral[0]["thread_ts"] == parent["ts"]
+    use(answering, "U0CLEO", "acknowledge")  # of the first message, which stands in the channel
+    until(lambda: len(answering.workspace.ephemeral) == 2)
+    assert "thread_ts" not in answering.workspace.ephemeral[1]
+
+
 def test_a_lost_socket_is_opened_again(desk: Desk) -> None:
     desk.slack.interactions.answer_seconds = 60.0
     desk.check(desk.add_version("v1", trusted=True), "v2", samples.flagged())
