@@ -37,6 +37,8 @@ class Diff(Claimable, Base):
     verdict: Mapped[str | None]
     """JSON of `latentwatch.verdict/1`."""
     queued_at: Mapped[float]
+    passed_on: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often it was claimed by who then could not take it."""
     passed_on_at: Mapped[float | None]
     """Since when every worker that claims it has to leave it to others."""
     progress: Mapped[str | None]

@@ -37,6 +37,8 @@ class Line(Base):
     """When the watcher last saw what lies there."""
     look_problem: Mapped[str | None]
     """What kept it from looking, or from queueing what it saw, the last time it tried."""
+    taking_in_since: Mapped[float | None]
+    """Since when the watcher fetches and digests a push; None where it does not."""
     endorsed_digest: Mapped[str | None]
     """Content digest of the version that its place names as the trusted one, where it names one."""
 

@@ -5,6 +5,7 @@ over what is still worked on: no verdict is doubled by that, but work is.
 """
 
 import logging
+from collections.abc import Sequence
 
 from sqlalchemy import delete, extract, func, select
 from sqlalchemy.orm import Session
@@ -15,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 WRONG_SECONDS = 10.0
 """A clock that is off by more is told."""
+SILENT_SECONDS = 900.0
+"""A host that has not been heard of for longer may be gone, and its clock with it."""
 FORGOTTEN_SECONDS = 86_400.0
 
 
@@ -35,10 +38,15 @@ def note_clock(session: Session, host: str, now: float) -> None:
     session.merge(HostClock(host=host, ahead=ahead, measured_at=measured_at))
 
 
-def wrong_clocks(session: Session) -> dict[str, float]:
+def clocks(session: Session, now: float) -> Sequence[HostClock]:
+    """The clocks of the hosts that are at work at the time `now`, by name."""
+    here = HostClock.measured_at >= now - SILENT_SECONDS
+    return session.scalars(select(HostClock).where(here).order_by(HostClock.host)).all()
+
+
+def wrong_clocks(session: Session, now: float) -> dict[str, float]:
     """The hosts whose clocks are wrong, and by how many seconds they are ahead of the database."""
-    rows = session.scalars(select(HostClock).order_by(HostClock.host))
-    return {row.host: row.ahead for row in rows if _is_wrong(row.ahead)}
+    return {row.host: row.ahead for row in clocks(session, now) if _is_wrong(row.ahead)}
 
 
 def in_words(host: str, ahead: float) -> str:

@@ -53,6 +53,7 @@ def pass_on(session: Session, diff_id: int, fence: int, reason: str, now: float)
         error=reason,
         not_before=now + PASS_ON_SECONDS,
         passed_on_at=since,
+        passed_on=Diff.passed_on + 1,
     )
 
 

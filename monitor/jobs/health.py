@@ -21,6 +21,9 @@ Process = Literal["watch", "reconcile", "alerts", "worker"]
 LOOK_SECONDS = 600.0
 """A line that was not looked at for longer has no watch."""
 
+TAKING_IN_SECONDS = 3600.0
+"""Who fetches and digests one push for longer hangs; until then nobody looks at the line."""
+
 LEADERS = {"reconcile": RECONCILER, "alerts": PAGER}
 
 
@@ -60,11 +63,14 @@ def _compares(session: Session, name: str, now: float) -> bool:
 
 
 def _unwatched(session: Session, lines: Sequence[str], now: float) -> str | None:
-    looks = dict(session.execute(select(Line.name, Line.looked_at)).all())
-    for line in lines:
-        looked_at = looks.get(line)
-        if looked_at is None:
-            return f"line {line} was never looked at"
-        if now - looked_at > LOOK_SECONDS:
-            return f"line {line} was not looked at for {duration(now - looked_at)}"
+    found = {line.name: line for line in session.scalars(select(Line))}
+    for name in lines:
+        line = found.get(name)
+        since = line and line.taking_in_since
+        if since is not None and now - since <= TAKING_IN_SECONDS:
+            continue
+        if line is None or line.looked_at is None:
+            return f"line {name} was never looked at"
+        if now - line.looked_at > LOOK_SECONDS:
+            return f"line {name} was not looked at for {duration(now - line.looked_at)}"
     return None

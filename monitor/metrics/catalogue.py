@@ -31,6 +31,12 @@ _METRICS = (
         "When the watcher last saw what lies there; 0 where it never did.",
     ),
     Metric(
+        "watcher_taking_in_seconds",
+        "gauge",
+        ("line",),
+        "For how long the watcher has fetched and digested one push; 0 where it does not.",
+    ),
+    Metric(
         "watcher_problem",
         "gauge",
         ("line",),

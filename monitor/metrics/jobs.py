@@ -8,7 +8,8 @@ from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.verdict import Verdict
-from monitor.database.schema import Diff, DiffState, HostClock, Outgoing, Trust, Version, WorkerRow
+from monitor.database.schema import Diff, DiffState, Outgoing, Trust, Version, WorkerRow
+from monitor.jobs.clocks import clocks
 from monitor.jobs.leases import held
 from monitor.jobs.outbox import CPU, QUEUES, queue_of
 from monitor.jobs.roster import SILENT_AFTER_SECONDS
@@ -28,9 +29,9 @@ def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Readin
     counts: Counter[tuple[str, str]] = Counter()
     attempts: Counter[str] = Counter()  # by the fence: the number of a try begins anew
     for probe_only, state, number, tries in session.execute(
-        select(Diff.probe_only, Diff.state, func.count(), func.sum(Diff.fence)).group_by(
-            Diff.probe_only, Diff.state
-        )
+        select(
+            Diff.probe_only, Diff.state, func.count(), func.sum(Diff.fence - Diff.passed_on)
+        ).group_by(Diff.probe_only, Diff.state)
     ):
         counts[queue_of(probe_only), state] += number
         attempts[queue_of(probe_only)] += tries or 0
@@ -49,7 +50,7 @@ def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Readin
         )
         yield Reading("job_oldest_due_seconds", (queue,), 0.0 if since is None else now - since)
     yield Reading("claims_held", (), held(session, now))
-    for clock in session.scalars(select(HostClock).order_by(HostClock.host)):
+    for clock in clocks(session, now):
         yield Reading("host_clock_ahead_seconds", (clock.host,), clock.ahead)
     if has_broker:
         yield from _workers(session, now)

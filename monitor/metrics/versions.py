@@ -39,8 +39,10 @@ def read_versions(
     for name in names:
         seen = lines.get(name)
         looked_at = 0.0 if seen is None else seen.looked_at or 0.0
+        since = None if seen is None else seen.taking_in_since
         problem = seen is not None and seen.look_problem is not None
         yield Reading("watcher_last_success_timestamp_seconds", (name,), looked_at)
+        yield Reading("watcher_taking_in_seconds", (name,), 0.0 if since is None else now - since)
         yield Reading("watcher_problem", (name,), problem)
     observed, skipped = _numbers(session, _observed()), _numbers(session, _skipped())
     states = _states(session)

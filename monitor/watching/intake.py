@@ -78,6 +78,7 @@ def note_look(session: Session, name: str, problem: str | None, now: float) -> N
     Who looks and can't queue what is there has a problem too: it stays until that is tried again.
     """
     line = ensure_line(session, name, now)
+    line.taking_in_since = None
     if problem is None:
         line.looked_at = now
     else:

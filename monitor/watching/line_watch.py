@@ -121,6 +121,10 @@ class LineWatch:
 
     def _admit(self, event: Event, now: float) -> None:
         seen = event.observation
+        if isinstance(event, Complete):  # of many gigabytes, perhaps from far away
+            with self._around.sessions.begin() as session:
+                line = ensure_line(session, self.settings.name, now)
+                line.taking_in_since = self._around.clock()
         try:
             news = admit(self._around.sessions, self.settings.name, self._source, event, now)
         except Exception as error:

@@ -76,6 +76,13 @@ def test_systemd_hands_out_what_is_used_and_settings_are_read_from_it(
     assert given(settings) == USED[name]
 
 
+def test_those_that_are_random_are_made_alone(tmp_path: Path) -> None:
+    subprocess.run([DEPLOY / "compose/secrets.sh", "--random", tmp_path], check=True)
+    made = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert made.keys() == {"LATENTWATCH_WEBHOOKS__SECRET", "LATENTWATCH_WEBHOOKS__READ_TOKEN"}
+    assert {len(secret) for secret in made.values()} == {48} and len(set(made.values())) == 2
+
+
 def given(settings: Settings) -> set[str]:
     """Which of the secrets are set."""
     slack, webhooks = settings.alerts.slack, settings.webhooks

@@ -131,9 +131,15 @@ def test_a_worker_with_a_gpu_says_which_and_its_liveness_asks_after_its_name() -
     assert '--gpu "${CUDA_VISIBLE_DEVICES:-0}"' in (DEPLOY / "slurm/worker.sbatch").read_text()
 
 
-def test_what_a_worker_leaves_behind_is_reaped() -> None:
-    image = (DEPLOY / "images/worker.Dockerfile").read_text()
-    assert 'ENTRYPOINT ["tini", "--", "latentwatch"]' in image
+def test_a_service_of_any_name_is_no_setting() -> None:
+    for overlay in OVERLAYS:
+        assert {pod["enableServiceLinks"] for pod in pods(overlay).values()} == {False}
+
+
+def test_signals_are_passed_on_and_what_is_left_behind_is_reaped() -> None:
+    for name in ("control", "worker"):
+        image = (DEPLOY / f"images/{name}.Dockerfile").read_text()
+        assert 'ENTRYPOINT ["tini", "--", "latentwatch"]' in image
     composed = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())["services"]
     assert {n: s["init"] for n, s in composed.items() if n.startswith("worker")} == {
         "worker-cpu": False,

@@ -11,9 +11,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from threading import Thread
 from typing import Any, NamedTuple
 
 from workers.processes.isolated_process import STOPPED
+
+OUT_OF_MEMORY = "the process was killed, most likely for want of memory (SIGKILL)"
 
 _TICK_SECONDS = 0.2
 
@@ -85,13 +88,12 @@ def _until_it_ends(
     must_stop: Callable[[], bool],
     limits: Limits,
 ) -> Ending:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin as stream:
-        stream.write(assignment.encode())
+    # Beside the loop: who hangs before it reads a long one has to be ended, too.
+    Thread(target=_hand_over, args=(process, assignment), daemon=True).start()
     heard = moved = time.monotonic()
     ends_at = heard + limits.deadline - limits.spent
     asked: float | None = None
-    stopping, why = False, ""
+    stopping, why, killed = False, "", False
     last: dict[str, Any] = {}
     for line in _lines(process):
         now = time.monotonic()
@@ -111,26 +113,36 @@ def _until_it_ends(
             # Not its children: it would take their end for a failure of the checkpoint.
             process.send_signal(signal.SIGTERM)
         elif asked is not None and now > asked + limits.grace:
+            killed = True
             os.killpg(process.pid, signal.SIGKILL)
         elif now > heard + limits.silence:
-            why = f"said nothing for {limits.silence:.0f} seconds"
+            why, killed = f"said nothing for {limits.silence:.0f} seconds", True
             os.killpg(process.pid, signal.SIGKILL)
-    return _ending(process.wait(), last, why, stopping)
+    return _ending(process.wait(), last, why, stopping, killed)
 
 
-def _ending(code: int, last: dict[str, Any], why: str, stopping: bool) -> Ending:
+def _hand_over(process: subprocess.Popen[bytes], assignment: str) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stream:
+        stream.write(assignment.encode())
+
+
+def _ending(code: int, last: dict[str, Any], why: str, stopping: bool, killed: bool) -> Ending:
+    """How it ended: `why` it was asked to, whether for our own end, and whether we `killed` it."""
     if last.get("event") == "outcome":
         return Ending(outcome=last)
     if last.get("event") == "refused":
         return Ending(refused=last["reason"])
     if why and not stopping:
         return Ending(crashed=f"the process {why}")
+    if stopping and code == -signal.SIGKILL and not killed:
+        return Ending(crashed=OUT_OF_MEMORY)  # and what killed it may have us stop as well
     if stopping or code in (STOPPED, -signal.SIGTERM):
         return Ending(stopped=True)
     if last.get("event") == "crashed":
         return Ending(crashed=last["reason"])
     if code == -signal.SIGKILL:
-        return Ending(crashed="the process was killed, most likely for want of memory (SIGKILL)")
+        return Ending(crashed=OUT_OF_MEMORY)
     if code < 0:
         return Ending(crashed=f"the process crashed ({signal.Signals(-code).name})")
     return Ending(crashed=f"the process ended without an outcome (exit code {code})")

@@ -65,9 +65,7 @@ def test_a_restored_database_has_all_that_was_decided_and_is_guarded_as_before(
     answer(sessions, time.time())  # which happened after the backup
     assert everything(sessions) != before
     sessions.kw["bind"].dispose()
-    if kind == "postgresql":
-        run("dropdb latentwatch")
-    run(commands("createdb" if kind == "postgresql" else "cp latentwatch.copy"))
+    run(commands("pg_restore" if kind == "postgresql" else "cp latentwatch.copy"))
 
     restored = open_database(url)
     assert everything(restored) == before

@@ -9,7 +9,13 @@ from rich.console import Console
 from sqlalchemy import select, text
 
 from monitor.database.schema import HostClock
-from monitor.jobs.clocks import FORGOTTEN_SECONDS, WRONG_SECONDS, note_clock, wrong_clocks
+from monitor.jobs.clocks import (
+    FORGOTTEN_SECONDS,
+    SILENT_SECONDS,
+    WRONG_SECONDS,
+    note_clock,
+    wrong_clocks,
+)
 from monitor.jobs.leader import lead
 from monitor.jobs.status import status_of
 from monitor.terminal.status import status_data, status_view
@@ -57,7 +63,9 @@ def test_a_wrong_clock_is_told_by_whoever_holds_a_lease(
     assert "the clock of late is 75 s behind that of the database" in " ".join(shown.get().split())
     hold(sessions, "worker gpu-1", "late:1:1", 0.0)
     with sessions() as session:
-        assert wrong_clocks(session).keys() == {"early"}
+        assert wrong_clocks(session, time.time()).keys() == {"early"}
+        gone = time.time() + SILENT_SECONDS + 60.0  # nobody has heard of its host since
+        assert wrong_clocks(session, gone) == {}
 
 
 @POSTGRESQL
@@ -70,7 +78,7 @@ def test_waiting_for_the_others_is_not_taken_for_a_wrong_clock(
         session.execute(text("SELECT pg_sleep(1)"))
         note_clock(session, "before", before)
         note_clock(session, "after", time.time())
-        assert wrong_clocks(session) == {}
+        assert wrong_clocks(session, time.time()) == {}
 
 
 @POSTGRESQL

@@ -68,6 +68,13 @@ def test_the_watch_is_well_while_every_line_is_looked_at(sessions: Sessions, ail
     assert ails("watch", 701.0) == "line chat was not looked at for 10 min 1 s"
 
 
+def test_a_watch_that_takes_in_a_push_is_well_for_an_hour(sessions: Sessions, ails: Ails) -> None:
+    with sessions.begin() as session:
+        session.add(Line(name="chat", created_at=0.0, looked_at=100.0, taking_in_since=600.0))
+    assert ails("watch", 4199.0) is None
+    assert ails("watch", 4201.0) == "line chat was not looked at for 1 h 8 min"
+
+
 def test_a_watch_without_workers_is_well_while_it_compares(sessions: Sessions) -> None:
     fill(sessions, 1000.0)  # a diff runs, and has a lease until 1060
     for alone, now, well in [(True, 1055.0, True), (True, 1061.0, False), (False, 1055.0, False)]:

@@ -182,6 +182,23 @@ def test_a_failure_counts_until_its_version_is_decided(
     assert undecided() == 0
 
 
+def test_who_passes_a_diff_on_has_not_tried(
+    filled: Settings, sessions: Sessions, clock: Clock
+) -> None:
+    with sessions.begin() as session:
+        for _ in range(3):
+            clock.now += diff_endings.PASS_ON_SECONDS + 1.0
+            [diff] = session.scalars(select(Diff).where(Diff.state == DiffState.QUEUED))
+            claimed = diff_claims.claim_next(session, clock.now, "host:1:0.0", 60.0, diff.id)
+            assert claimed is not None
+            diff_endings.pass_on(session, claimed.id, claimed.fence, "another recipe", clock.now)
+    exporter = serve_metrics(filled, "127.0.0.1", 0, clock)
+    try:
+        assert Scrape(exporter.port).value("job_attempts_total", queue="gpu") == 3
+    finally:
+        exporter.close()
+
+
 def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:
     promtool = program("promtool", "prometheus")
     checked = subprocess.run(

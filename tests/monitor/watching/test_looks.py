@@ -57,12 +57,17 @@ def test_a_push_that_takes_long_to_read_keeps_no_other_line_from_being_watched(
     class StoppedError(Exception):
         pass
 
+    def taken_in_since() -> dict[str, float | None]:
+        with watched.sessions() as session:
+            return dict(session.execute(select(Line.name, Line.taking_in_since)).all())
+
     def sleep(seconds: float) -> None:
         nonlocal rounds
         rounds += 1
         watched.clock.sleep(seconds)
         if rounds == 8:
             assert watched.worker.ran == ["good-2"]
+            assert [name for name, since in taken_in_since().items() if since] == ["slow"]
             released.set()
         if rounds > 8:
             time.sleep(0.1)
@@ -73,6 +78,7 @@ def test_a_push_that_takes_long_to_read_keeps_no_other_line_from_being_watched(
     with pytest.raises(StoppedError):
         watch_forever(watched.settings, watched.around._replace(sleep=sleep))
     assert watched.worker.ran == ["good-2", "slow-good-2"]
+    assert taken_in_since() == {"chat": None, "slow": None}
 
 
 @pytest.mark.parametrize("kind", ["good", "bad", "odd", "broken"])
