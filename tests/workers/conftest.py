@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,11 @@ class Silent:
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         pass
+
+
+@contextmanager
+def silent() -> Iterator[Silent]:
+    yield Silent()
 
 
 @pytest.fixture(autouse=True)

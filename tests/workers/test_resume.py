@@ -12,8 +12,7 @@ import pytest
 
 from alerts.verdict import Verdict
 from monitor.settings import Settings, load_settings
-from tests.workers.conftest import DFC
-from tests.workers.dispatch.test_local import silent
+from tests.workers.conftest import DFC, silent
 from workers.check import check_pair
 
 pytestmark = pytest.mark.long

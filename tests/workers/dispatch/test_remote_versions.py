@@ -69,11 +69,6 @@ def settings(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 
 @pytest.fixture
-def sessions(settings: Settings) -> Sessions:
-    return open_database(settings.database_url)
-
-
-@pytest.fixture
 def diff_id(settings: Settings, sessions: Sessions, tmp_path: Path) -> int:
     """The queued diff of the second commit, seen by a watch with a disk of its own."""
     watch = WatchedLine(tmp_path / "watch", sessions, {"directory": tmp_path})

@@ -43,16 +43,6 @@ POSTGRESQL = pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def sessions(settings: Settings) -> Sessions:
-    return open_database(settings.database_url)
-
-
-@pytest.fixture
-def pushes(tmp_path: Path, sessions: Sessions, settings: Settings) -> Pushes:
-    return Pushes(tmp_path, sessions, settings)
-
-
-@pytest.fixture
 def start(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts a process by its script; all are gone when the test ends."""
     started: list[Process] = []

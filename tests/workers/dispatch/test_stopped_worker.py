@@ -14,8 +14,7 @@ from monitor.database.schema import Diff, DiffState
 from monitor.jobs.comparison import prepare
 from monitor.settings import Settings
 from monitor.settings.store import StoreSettings
-from tests.workers.conftest import changed
-from tests.workers.dispatch.test_local import silent
+from tests.workers.conftest import changed, silent
 from tests.workers.service import ROOT
 from workers.check import check_pair
 from workers.dispatch.claim import present_recipe

@@ -1,116 +1,40 @@
 """A diff in a process of its own: whatever becomes of the process, the row says what happened."""
 
 import os
-import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from pydantic import HttpUrl, SecretStr
 
-from monitor.database.opening import open_database
 from monitor.database.schema import Diff, DiffState
 from monitor.jobs import diff_claims, diff_endings
 from monitor.jobs.diff_endings import PASS_ON_SECONDS
 from monitor.jobs.readings import Readings
-from monitor.settings import Settings, load_settings
-from monitor.settings.explainer import ExplainerSettings
-from monitor.settings.limits import LimitSettings
+from monitor.settings import Settings
 from tests.waiting import until
 from tests.workers.conftest import changed
-from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
+from tests.workers.dispatch.supervising import impatient, limited, place
+from tests.workers.service import ROOT, Pushes, Sessions
 from workers.dispatch.supervised import run_due
-from workers.dispatch.workplace import Unshown, Workplace, work_apart
+from workers.dispatch.workplace import Unshown, work_apart
 from workers.job import Job, Side
 from workers.processes.attempt import Attempt
 from workers.processes.heartbeat import Heartbeat
 from workers.processes.isolated_process import Work
-from workers.processes.isolation import without_network
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    broker = {"deadline_seconds": 30.0, "silence_seconds": 20.0, "grace_seconds": 5.0}
-    return load_settings(data_dir=tmp_path / "data", broker=broker)
-
-
-@pytest.fixture
-def sessions(settings: Settings) -> Sessions:
-    return open_database(settings.database_url)
-
-
-@pytest.fixture
-def pushes(tmp_path: Path, sessions: Sessions, settings: Settings) -> Pushes:
-    return Pushes(tmp_path, sessions, settings)
+    return impatient(tmp_path)
 
 
 @pytest.fixture(autouse=True)
-def _found_by_children(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("LATENTWATCH_DATABASE_URL", "postgresql://watch:secret@db/watch")
-    monkeypatch.setenv("LATENTWATCH_BROKER__URL", "redis://:secret@redis/0")
-    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-
-
-def place(sessions: Sessions, settings: Settings, **changes: Any) -> Workplace:
-    return Workplace(sessions, settings, FAKE_DIFF, lambda: False, "gpu-0")._replace(**changes)
-
-
-def limited(settings: Settings, **limits: float) -> Settings:
-    return settings.model_copy(update={"broker": settings.broker.model_copy(update=limits)})
-
-
-def test_a_verdict_is_written_and_no_secret_reaches_the_process(
-    pushes: Pushes, sessions: Sessions, settings: Settings
-) -> None:
-    diff_id = pushes.queue("good")
-    run_due(place(sessions, settings), diff_id)
-    run_due(place(sessions, settings), diff_id)  # the message came twice
-    row = pushes.row(diff_id)
-    assert (row.state, row.attempt, row.owner, row.error) == (DiffState.DONE, 1, None, None)
-    assert row.verdict is not None and '"passed"' in row.verdict
-    assert len(list(settings.data_dir.glob("reports/*/*/verdict.json"))) == 1
-    (start,) = (pushes.root / "good.starts").read_text().splitlines()
-    assert "PYTHONPATH" in start
-    assert not any(word in start for word in ("SLACK", "LATENTWATCH", "AWS"))
-
-
-def test_no_setting_of_another_process_reaches_it_or_keeps_it_from_comparing(
-    pushes: Pushes, sessions: Sessions, settings: Settings, tmp_path: Path
-) -> None:
-    filled = load_settings(
-        data_dir=settings.data_dir,
-        broker=settings.broker.model_dump() | {"url": "redis://:secret@redis/0"},
-        lines=[{"name": "chat", "directory": tmp_path}],
-        hub={"token": "hf_secret"},
-        webhooks={"host": "127.0.0.1", "secret": "a-secret-of-webhooks"},
-        traces={"endpoint": "http://127.0.0.1:9/v1/traces"},
-        alerts={
-            "slack": {"bot_token": "xoxb-secret"},
-            "destinations": {"duty": {"kind": "pagerduty", "routing_key": "0" * 32}},
-            "routes": [
-                {"lines": ["chat"], "channel": "C0CHAT"},
-                {"channel": "C0ALL", "destinations": ["duty"]},
-            ],
-        },
-    )
-    told = tmp_path / "told"
-    script = f"import sys; open({str(told)!r}, 'w').write(sys.stdin.read())"
-    diff_id = pushes.queue("first")
-    command = (sys.executable, "-c", script)
-    run_due(place(sessions, filled, command=command), diff_id)
-    assert "secret" not in told.read_text() and "C0CHAT" not in told.read_text()
-    diff_id = pushes.queue("good")
-    run_due(place(sessions, filled), diff_id)
-    assert pushes.row(diff_id).state == DiffState.DONE
 
 
 @pytest.mark.parametrize("broken", ["seeds", "corpus"])
@@ -170,33 +94,6 @@ def test_what_went_wrong_is_a_reason(
     assert len(pushes.starts(name)) == 1
 
 
-@pytest.mark.parametrize(
-    "name, limits, reason",
-    [
-        ("filling", {"file_bytes": 1 << 20}, "larger than limits.file_bytes allows (1,048,576)"),
-        ("opening", {"open_files": 256}, "opened than limits.open_files allows (256)"),
-        ("growing", {"memory_bytes": 4 << 30}, "limits.memory_bytes allows 4,294,967,296"),
-    ],
-)
-def test_who_wants_more_than_the_limits_allow_ends_with_the_reason(
-    pushes: Pushes,
-    sessions: Sessions,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    limits: dict[str, int],
-    reason: str,
-) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    settings = settings.model_copy(update={"limits": LimitSettings.model_validate(limits)})
-    diff_id = pushes.queue(name)
-    run_due(place(sessions, settings), diff_id)
-    row = pushes.row(diff_id)
-    assert row.error is not None and reason in row.error
-    assert row.verdict is None
-    assert row.state == (DiffState.FAILED if name == "filling" else DiffState.QUEUED)
-
-
 def test_what_was_flagged_before_memory_was_wanting_is_told_at_once(
     pushes: Pushes, sessions: Sessions, settings: Settings
 ) -> None:
@@ -205,50 +102,6 @@ def test_what_was_flagged_before_memory_was_wanting_is_told_at_once(
     row = pushes.row(diff_id)
     assert row.state == DiffState.DONE and '"flagged"' in str(row.verdict)
     assert row.error is not None and "CUDA out of memory" in row.error
-
-
-@pytest.mark.parametrize(
-    "how, result",
-    [
-        ("own network", "Network is unreachable; core 0"),
-        ("refused sockets", "has no network: no name is looked up; core 0"),
-        ("explainer", "connected; core 0"),
-    ],
-)
-def test_it_reaches_no_network_unless_an_explainer_is_to_be_asked(
-    pushes: Pushes,
-    sessions: Sessions,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    how: str,
-    result: str,
-) -> None:
-    if how == "own network" and not without_network():
-        how, result = "refused sockets", "no name is looked up; core 0"
-    if how == "refused sockets":
-        monkeypatch.setattr("workers.engines.without_network", lambda: ())
-    if how == "explainer":
-        explainer = ExplainerSettings(base_url=HttpUrl("http://localhost:1/v1"), model="any")
-        settings = settings.model_copy(update={"explainer": explainer})
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        (pushes.root / "port").write_text(str(server.getsockname()[1]))
-        diff_id = pushes.queue("reaching")
-        run_due(place(sessions, settings), diff_id)
-    assert (pushes.root / "reached").read_text().endswith(result)
-    assert pushes.row(diff_id).state == DiffState.DONE
-
-
-def test_the_key_of_the_explainer_reaches_it_wherever_it_was_read(
-    pushes: Pushes, sessions: Sessions, settings: Settings
-) -> None:
-    explainer = ExplainerSettings(
-        base_url=HttpUrl("http://localhost:1/v1"), model="any", api_key=SecretStr("sk-secret")
-    )
-    diff_id = pushes.queue("good")
-    run_due(place(sessions, settings.model_copy(update={"explainer": explainer})), diff_id)
-    assert pushes.row(diff_id).state == DiffState.DONE
-    (start,) = (pushes.root / "good.starts").read_text().splitlines()
-    assert "'LATENTWATCH_EXPLAINER__API_KEY'" in start and start.count("LATENTWATCH") == 1
 
 
 @pytest.mark.parametrize(
@@ -376,29 +229,3 @@ def test_who_has_no_right_to_go_on_kills_the_process_and_writes_no_verdict(
     row = pushes.row(diff_id)
     assert row.verdict is None
     assert row.owner == (None if how == "cancelled" else "elsewhere:1:1")
-
-
-def test_the_process_dies_with_its_parent(
-    pushes: Pushes, sessions: Sessions, settings: Settings
-) -> None:
-    diff_id = pushes.queue("slow")
-    child = os.fork()
-    if child == 0:
-        sessions.kw["bind"].dispose(close=False)
-        run_due(place(sessions, settings), diff_id)
-        os._exit(0)
-    until(lambda: pushes.starts("slow"))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    until(lambda: not psutil.pid_exists(pushes.starts("slow")[0]))
-    assert pushes.row(diff_id).state == DiffState.RUNNING  # until the reconciler looks
-
-
-def test_neither_workers_nor_who_watches_them_import_torch_or_scipy() -> None:
-    script = (
-        "import sys, workers.check, workers.processes.diff_process\n"
-        "import workers.dispatch.local, workers.dispatch.remote, workers.dispatch.service\n"
-        "assert not {'torch', 'transformers', 'matplotlib', 'scipy'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
