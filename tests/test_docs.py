@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.main import get_command
 
+from monitor.checkpoints.model_config import ARCHITECTURES
 from monitor.cli import app
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
@@ -84,3 +85,9 @@ def _problem(written: str) -> str | None:
 
 def _docstring(module: Path) -> str | None:
     return ast.get_docstring(ast.parse(module.read_text()))
+
+
+def test_the_supported_architectures_are_listed() -> None:
+    listed = re.sub(r"[^a-z0-9]", "", Path("README.md").read_text().split("## Limits")[1].lower())
+    for model_type in ARCHITECTURES.values():
+        assert model_type.removesuffix("_text").replace("_", "") in listed, model_type

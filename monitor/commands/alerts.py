@@ -154,7 +154,9 @@ def ask(
 @alerts.command()
 @explained
 def cancel(
-    question: Annotated[int, typer.Argument(metavar="QUESTION", help="Its number.")],
+    question: Annotated[
+        int, typer.Argument(metavar="QUESTION", min=1, max=2**31 - 1, help="Its number.")
+    ],
     reason: Reason,
     config: Config = None,
     data_dir: DataDir = None,

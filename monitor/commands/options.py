@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from monitor.errors import SettingsError
 from monitor.settings import Settings, load_settings
 from monitor.settings.environment import CONFIG
 
@@ -112,7 +113,11 @@ OutputFormat = Annotated[Format, typer.Option("--format", help="How the result i
 def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
     """The settings that a command runs with. Raises SettingsError."""
     if config is None and CONFIG in os.environ:
-        config = named_path(os.environ[CONFIG])
+        if not os.environ[CONFIG]:
+            raise SettingsError(
+                f"environment variable {CONFIG}: is empty; name the settings file, or unset it"
+            )
+        config = Path(os.environ[CONFIG])
     if config is None and DEFAULT_CONFIG.exists():
         config = DEFAULT_CONFIG
     return load_settings(config, data_dir=data_dir)

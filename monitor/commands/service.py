@@ -79,13 +79,13 @@ def status(
     data_dir: DataDir = None,
 ) -> None:
     """Show the queue, what runs and how far it is, the workers, and what is unchecked longest."""
-    now = time.time()
-    with read_database(settings_of(config, data_dir).database_url)() as session:
+    now, settings = time.time(), settings_of(config, data_dir)
+    with read_database(settings.database_url)() as session:
         found = status_of(session, now)
     if format_ == "json":
         write(json.dumps(status_data(found, now), ensure_ascii=False, indent=2))
     else:
-        show(status_view(found, now))
+        show(status_view(found, now, has_broker=settings.broker.url is not None))
 
 
 @explained

@@ -66,7 +66,7 @@ def _unwatched(session: Session, lines: Sequence[str], now: float) -> str | None
     found = {line.name: line for line in session.scalars(select(Line))}
     for name in lines:
         line = found.get(name)
-        since = line and line.taking_in_since
+        since = None if line is None else line.taking_in_since
         if since is not None and now - since <= TAKING_IN_SECONDS:
             continue
         if line is None or line.looked_at is None:

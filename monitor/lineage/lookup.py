@@ -17,7 +17,10 @@ def find_line(session: Session, name: str) -> Line:
     line = session.scalar(select(Line).filter_by(name=name))
     if line is None:
         known = ", ".join(session.scalars(select(Line.name).order_by(Line.name))) or "none yet"
-        raise UnknownLineError(f"there is no line {name!r} in the database (lines: {known})")
+        raise UnknownLineError(
+            f"there is no line {name!r} in the database (lines: {known}); one of the settings is "
+            "there from the first look of `latentwatch watch` on"
+        )
     return line
 
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def examine(settings: AlertSettings, clock: Callable[[], float]) -> list[Finding]:
     """Look at Slack where it is used, and at every destination.
 
-    Raises SettingsError where Slack is used without a token, or not a single destination is there.
+    Slack without a token is a finding, and so is that there is not a single destination.
     """
     uses_slack = settings.slack_channels or not settings.destinations
     return [*(_slack(settings, clock) if uses_slack else ()), *_destinations(settings, clock())]
@@ -37,8 +37,8 @@ def undelivered(sessions: sessionmaker[Session], now: float) -> list[Finding]:
 def _slack(settings: AlertSettings, clock: Callable[[], float]) -> list[Finding]:
     try:
         return examine_slack(settings, clock)
-    except SettingsError:
-        raise
+    except SettingsError as error:
+        return [Finding(False, "Slack", str(error))]
     except Exception as error:
         return [_unexpected("Slack", error)]
 

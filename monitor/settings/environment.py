@@ -13,6 +13,8 @@ CONFIG = f"{ENV_PREFIX}CONFIG"
 """Variable that names the settings file where no option does."""
 NO_SETTINGS = frozenset({SECRETS_DIR, CONFIG})
 
+_LET_IT_READ = "let the user as whom this runs read it"
+
 
 def variable_of(key: str) -> str:
     """The environment variable that sets `key`."""
@@ -49,6 +51,21 @@ def refuse_unknown_variables(fields: set[str]) -> None:
 
 
 def secret_files() -> list[Path]:
-    """The files of secrets; none where no directory is named."""
+    """The files of secrets; none where no directory is named. Raises SettingsError."""
     directory = secrets_directory()
-    return [] if directory is None else sorted(directory.iterdir())
+    try:
+        return [] if directory is None else sorted(directory.iterdir())
+    except OSError as error:
+        raise SettingsError(f"{directory}: can't be read: {error}; {_LET_IT_READ}") from error
+
+
+def refuse_unreadable_secrets() -> None:
+    """Raise SettingsError for a file of secrets of ours that is not text that may be read."""
+    for file in secret_files():
+        if file.name.upper().startswith(ENV_PREFIX) and file.is_file():
+            try:
+                file.read_text("utf-8")
+            except OSError as error:
+                raise SettingsError(f"{file}: can't be read: {error}; {_LET_IT_READ}") from error
+            except UnicodeDecodeError as error:
+                raise SettingsError(f"{file}: is not UTF-8: {error}; write it anew") from error

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.errors import SettingsError
-from monitor.settings.environment import variable_of
+from monitor.settings.environment import CONFIG, variable_of
 from monitor.settings.secrets import DESTINATION_SECRETS, NOT_IN_A_FILE, SLACK_SECRETS
 
 
@@ -13,8 +13,13 @@ def read_settings_file(config: Path) -> dict[str, Any]:
     """The values of a TOML file, with relative paths made relative to the file's directory."""
     try:
         values = tomllib.loads(config.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{config}: can't be read: {error}; check --config") from error
+    except OSError as error:
+        remedy = f"check --config, or the environment variable {CONFIG}"
+        raise SettingsError(f"{config}: can't be read: {error}; {remedy}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{config}: is not UTF-8: {error}; save it as UTF-8") from error
+    except RecursionError as error:
+        raise SettingsError(f"{config}: is nested too deeply; correct it there") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{config}: is not valid TOML: {error}; correct it there") from error
     base = config.resolve().parent

@@ -15,7 +15,7 @@ from monitor.settings.sources import (
     VersionName,
     plain_name,
 )
-from monitor.settings.table import TABLE
+from monitor.settings.table import TABLE, YEAR
 
 COMPARISONS = "comparisons"
 """The line in which `latentwatch check` keeps what it compared outside any watched line."""
@@ -45,7 +45,7 @@ class LineSettings(BaseModel):
     """Glob for the names of versions in a directory or an object store."""
     ready_marker: PlainName | None = None
     """File that the publisher writes last; without it a push is ready after the quiet period."""
-    quiet_seconds: float = Field(default=60.0, ge=0)
+    quiet_seconds: float = Field(default=60.0, ge=0, le=YEAR)
     """How long no file of a push may have changed."""
     quiet_polls: int = Field(default=2, ge=1)
     """Over how many polls that has to be seen, unless the files' times say it already."""

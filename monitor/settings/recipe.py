@@ -36,7 +36,7 @@ class RecipeSettings(BaseModel):
     """Names of bundled probe suites, or paths that end in .json."""
     layer: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
     """Residual stream after this block (0-based)."""
-    seeds: list[int] = Field(default=[0, 1], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0, 1], min_length=1)
     """One crosscoder is trained per seed."""
     tokens: int = Field(default=200_000, ge=1)
     """Positions on which the crosscoder is trained, at most."""

@@ -28,6 +28,7 @@ from monitor.settings.broker import BrokerSettings
 from monitor.settings.environment import (
     ENV_PREFIX,
     refuse_unknown_variables,
+    refuse_unreadable_secrets,
     secrets_directory,
 )
 from monitor.settings.errors import explained
@@ -163,6 +164,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     from_file = {} if config is None else read_settings_file(config)
     given = {key: value for key, value in overrides.items() if value is not None}
     refuse_unknown_variables(set(Settings.model_fields))
+    refuse_unreadable_secrets()
     secrets_dir = secrets_directory()
 
     class Layered(Settings):

@@ -41,6 +41,8 @@ class NotReady(NamedTuple):
     reason: str
     settling: bool = False
     """Only time is missing: nothing but the quiet period stands in the way."""
+    unfinished: bool = False
+    """Its publisher is not done with it, as far as can be seen."""
 
 
 def look(previous: Sight | None, listing: Listing, now: float) -> Sight:
@@ -56,10 +58,10 @@ def readiness(sight: Sight, rule: Rule, now: float) -> Ready | NotReady:
     if listing.problem is not None:
         return NotReady(listing.problem)
     if not listing.files:
-        return NotReady("is empty, or its first file is still to come")
+        return NotReady("is empty, or its first file is still to come", unfinished=True)
     for file in listing.files:
         if any(is_unfinished(part) for part in file.path.split("/")):
-            return NotReady(f"still being written: {file.path!r} is there")
+            return NotReady(f"still being written: {file.path!r} is there", unfinished=True)
     if rule.ready_marker is not None:
         return _by_marker(sight, rule, rule.ready_marker, now)
     return _by_quiet(sight, rule, now)
@@ -69,14 +71,16 @@ def _by_marker(sight: Sight, rule: Rule, name: str, now: float) -> Ready | NotRe
     listing = sight.listing
     marker = next((file for file in listing.files if file.path == name), None)
     if marker is None:
-        return NotReady(f"still being written: its marker {name!r} is not there")
+        reason = f"still being written: its marker {name!r} is not there"
+        return NotReady(reason, unfinished=True)
     # The state of a trainer's other processes, or what an evaluation leaves, may come after it.
     counting = [file for file in listing.files if may_count(file.path)]
     for file in counting:
         if file.mtime_ns > marker.mtime_ns:
             return NotReady(
                 f"still being written: {file.path!r} is newer than the marker {name!r}, "
-                "which may be left over from an earlier push"
+                "which may be left over from an earlier push",
+                unfinished=True,
             )
     if any(file.ctime_ns > marker.ctime_ns for file in counting):
         # A copy that keeps the times of what it is made of may bring the marker before the rest.

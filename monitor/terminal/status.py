@@ -46,8 +46,8 @@ def status_data(status: Status, now: float) -> dict[str, Any]:
     }
 
 
-def status_view(status: Status, now: float) -> RenderableType:
-    """The status as tables for the terminal."""
+def status_view(status: Status, now: float, *, has_broker: bool) -> RenderableType:
+    """The status as tables for the terminal. Without a broker the watch compares."""
     queues = new_table("queue", "due", "waiting for another try")
     for queue in status.queues:
         add_row(queues, queue.name, str(queue.due), str(queue.delayed))
@@ -74,9 +74,10 @@ def status_view(status: Status, now: float) -> RenderableType:
     }
     for queue in status.queues:
         if queue.due and queue.name not in alive:
-            parts.append(
-                plain(f"no worker takes {queue.name}: start one with `latentwatch worker`")
-            )
+            remedy = "start one with `latentwatch worker`"
+            if not has_broker:
+                remedy = "`latentwatch watch` compares, one after the other, while it runs"
+            parts.append(plain(f"no worker takes {queue.name}: {remedy}"))
     for reason, count in status.delayed.items():
         parts.append(plain(f"waiting: {count} for another try: {reason}"))
     for host, ahead in status.wrong_clocks.items():

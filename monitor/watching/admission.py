@@ -46,7 +46,7 @@ def admit(
     except CheckpointRefusedError as error:
         with sessions.begin() as session:
             line = ensure_line(session, line_name, now)
-            pending = isinstance(event, Incomplete) and event.settling
+            pending = isinstance(event, Incomplete) and (event.settling or event.unfinished)
             place = Place(seen.name, seen.locator)
             news = refuse(session, line, place, str(error), now, pending=pending)
         return f"{line_name}: {seen.name} is not checked: {error}" if news else None

@@ -32,6 +32,8 @@ class Incomplete(NamedTuple):
     reason: str
     settling: bool = False
     """Nothing but the quiet period stands in the way."""
+    unfinished: bool = False
+    """Its publisher is not done with it."""
 
 
 Event = Complete | Incomplete
@@ -67,7 +69,7 @@ def step(
             events.append(
                 Complete(observation)
                 if isinstance(found, Ready)
-                else Incomplete(observation, found.reason, found.settling)
+                else Incomplete(observation, *found)
             )
         known[place] = Known(sight, found, observation.fingerprint, base)
     return known, events

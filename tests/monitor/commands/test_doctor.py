@@ -27,6 +27,16 @@ def test_the_doctor_finds_nothing_where_all_is_set_up(slack: FakeSlack) -> None:
         assert told in result.stdout
 
 
+def test_a_missing_token_hides_nothing_else(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LATENTWATCH_ALERTS__SLACK__BOT_TOKEN")
+    result = run("doctor")
+    assert result.exit_code == 2
+    assert "PROBLEM Slack: alerts.slack.bot_token: is not set; set LATENTWATCH" in result.stdout
+    assert "route 1: has no ladder" in result.stdout
+
+
 def test_the_doctor_names_everything_that_is_missing(
     slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

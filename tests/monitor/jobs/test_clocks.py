@@ -59,7 +59,7 @@ def test_a_wrong_clock_is_told_by_whoever_holds_a_lease(
     assert status_data(status, 0.0)["wrong_clocks"].keys() == {"early", "late"}
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(status_view(status, time.time()))
+        console.print(status_view(status, time.time(), has_broker=True))
     assert "the clock of late is 75 s behind that of the database" in " ".join(shown.get().split())
     hold(sessions, "worker gpu-1", "late:1:1", 0.0)
     with sessions() as session:

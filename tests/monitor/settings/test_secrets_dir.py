@@ -1,6 +1,7 @@
 """Secrets as files, as Docker, Kubernetes and systemd mount them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,29 @@ def test_a_mistake_names_the_file_and_not_the_secret(secrets: Path) -> None:
 def test_a_file_that_sets_nothing_is_refused(secrets: Path) -> None:
     (secrets / "LATENTWATCH_DATABSE_URL").write_text("x")
     with pytest.raises(SettingsError, match=r"LATENTWATCH_DATABSE_URL: there is no such setting"):
+        load_settings()
+
+
+def test_a_file_that_is_no_text_is_named(secrets: Path) -> None:
+    (secrets / "LATENTWATCH_HUB__TOKEN").write_bytes(b"hf_\xff")
+    with pytest.raises(SettingsError, match=r"LATENTWATCH_HUB__TOKEN: is not UTF-8"):
+        load_settings()
+
+
+def test_a_file_that_may_not_be_read_is_named(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = secrets / "LATENTWATCH_HUB__TOKEN"
+    file.write_text("hf_abc")
+    read_text = Path.read_text
+
+    def closed(path: Path, *given: Any, **named: Any) -> str:  # root may read everything
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_text(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(SettingsError, match=r"HUB__TOKEN: can't be read: .*let the user"):
         load_settings()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.commands.options import settings_of
 from monitor.database.opening import open_database
 from monitor.errors import DatabaseError, SettingsError
 from monitor.settings import Settings, load_settings
@@ -224,6 +225,31 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     file = tmp_path / "latentwatch.toml"
     file.write_text("poll_seconds = 7\n", encoding="utf-8-sig")
     assert load_settings(file).poll_seconds == 7
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b'data_dir = "\xff"', "is not UTF-8: .*save it as UTF-8"),
+        (b"a = " + b"[" * 100_000, "is nested too deeply"),
+    ],
+)
+def test_a_file_that_can_not_be_taken_apart_is_named(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    file = tmp_path / "latentwatch.toml"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"latentwatch.toml: {said}"):
+        load_settings(file)
+
+
+def test_a_variable_that_names_no_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENTWATCH_CONFIG", "")
+    with pytest.raises(SettingsError, match="variable LATENTWATCH_CONFIG: is empty"):
+        settings_of(None, None)
+    monkeypatch.setenv("LATENTWATCH_CONFIG", "/nowhere.toml")
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: .*variable LATENTWATCH_CONFIG"):
+        settings_of(None, None)
 
 
 def test_the_database_s_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,10 @@
 
 import os
 
+import pytest
+
+from monitor.errors import RefusedPushError, UnknownVersionError
+from monitor.lineage.lookup import find_current, find_line
 from monitor.watching.rounds import watch_once
 from tests.monitor.watching.watched import WatchedDirectory
 
@@ -42,11 +46,15 @@ def test_a_push_that_does_not_come_to_rest_is_undecided(watched: WatchedDirector
 
 
 def test_a_marker_decides_without_waiting(watched: WatchedDirectory) -> None:
-    watched.configure(ready_marker="READY", quiet_seconds=9e9)
+    watched.configure(ready_marker="READY", quiet_seconds=1e7)
     (watched.push("v1", 0) / "READY").touch()
     watched.push("good-2", 1)
     assert watched.watch() == 3
     assert "marker 'READY' is not there" in str(watched.rows()["good-2"].reason)
+    with watched.sessions() as session, pytest.raises(UnknownVersionError) as told:
+        find_current(session, find_line(session, "chat"), "good-2")
+    assert "still to be taken in" in str(told.value)
+    assert not isinstance(told.value, RefusedPushError)  # for which a gate would not wait
     (watched.directory / "good-2" / "READY").touch()
     assert watched.watch() == 0
     assert watched.clock.slept == []
