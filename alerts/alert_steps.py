@@ -77,12 +77,12 @@ def step(alert: Alert, event: Event, now: float) -> Alert | Refusal:
         case Passed() | Replaced() | Woken() | Lapsed():
             return alert
         case Acknowledge(by, seen):
-            if late := _too_late(alert, seen):
+            if late := _too_late(alert, by, seen):
                 return late
             answered = alert._replace(answered_by=by, answered_at=now)
             return _change(answered, by, "seen", now, state=AlertState.ACKNOWLEDGED)
         case Snooze(by, seen, until, until_next, reason):
-            if late := _too_late(alert, seen):
+            if late := _too_late(alert, by, seen):
                 return late
             snoozed = alert._replace(
                 answered_by=by,
@@ -93,14 +93,14 @@ def step(alert: Alert, event: Event, now: float) -> Alert | Refusal:
             )
             return _change(snoozed, by, reason, now, state=AlertState.SNOOZED)
         case Propose(by, seen, reason):
-            if late := _too_late(alert, seen):
+            if late := _too_late(alert, by, seen):
                 return late
             if by == alert.proposed_by:
                 return Refusal("you have proposed this already; somebody else has to agree")
             proposed = alert._replace(proposed_by=by, proposal=reason)
             return _change(proposed, by, f"{PROPOSED}{reason}", now)
         case Decided(by, to, reason, seen):
-            if seen is not None and (late := _too_late(alert, seen)):
+            if seen is not None and (late := _too_late(alert, by, seen)):
                 return late
             if alert.state == to or alert.state == AlertState.SUPERSEDED:
                 return alert
@@ -168,13 +168,13 @@ def _change(
     )
 
 
-def _too_late(alert: Alert, seen: int) -> Refusal | None:
+def _too_late(alert: Alert, by: str, seen: int) -> Refusal | None:
     if alert.revision == seen and alert.unresolved:
         return None
-    if alert.proposed_by is not None and alert.unresolved:
+    if alert.unresolved and alert.proposed_by not in (None, by):
         # When that was is not kept, since the alert may have changed after it.
         return Refusal("already proposed for trust", alert.proposed_by)
-    if alert.unresolved and alert.answered_by is not None:
+    if alert.unresolved and alert.answered_by not in (None, by):
         return Refusal(f"already {alert.state}", alert.answered_by, alert.answered_at)
     what = "changed" if alert.state == AlertState.OPEN else str(alert.state)
     return Refusal(f"already {what}", alert.changed_by, alert.changed_at)

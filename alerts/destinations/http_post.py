@@ -59,10 +59,10 @@ def _send(
     if answer.is_success:
         return content
     said = one_line(content.decode(errors="replace"))
-    path = httpx2.URL(url).path  # refusals often name it
-    for hidden, name in ((secret, "[secret]"), (path.rstrip("/"), "[path]")):
-        if hidden:
-            said = said.replace(hidden, name)
+    asked = httpx2.URL(url)  # refusals often name it
+    paths = (asked.raw_path.decode(), asked.path, asked.query.decode())
+    for hidden in filter(None, (secret, *(path.rstrip("/") for path in paths))):
+        said = said.replace(hidden, "[hidden]")
     reason = f"answered {status} {clip(said, 200)}".strip()
     if status == 429:
         wait = retry_after(answer.headers.get("Retry-After"), now)

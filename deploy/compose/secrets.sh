@@ -1,7 +1,8 @@
 #!/bin/sh
 # secrets.sh [--random] [DIRECTORY]: makes the secrets of compose.yaml in a directory, by default
-# secrets/ beside this file; with --random only those that are. What is there already stays. The tokens of Slack are taken from SLACK_BOT_TOKEN and SLACK_APP_TOKEN;
-# without them they are those of the fake Slack.
+# secrets/ beside this file; with --random only those that are. What is there already stays. The
+# tokens of Slack are taken from SLACK_BOT_TOKEN and SLACK_APP_TOKEN; without them they are those of
+# the fake Slack.
 set -eu
 only_random=
 if [ "${1:-}" = --random ]; then

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 WRONG_SECONDS = 10.0
 """A clock that is off by more is told."""
-SILENT_SECONDS = 900.0
+SILENT_SECONDS = 3600.0
 """A host that has not been heard of for longer may be gone, and its clock with it."""
 FORGOTTEN_SECONDS = 86_400.0
 
@@ -38,15 +38,18 @@ def note_clock(session: Session, host: str, now: float) -> None:
     session.merge(HostClock(host=host, ahead=ahead, measured_at=measured_at))
 
 
-def clocks(session: Session, now: float) -> Sequence[HostClock]:
-    """The clocks of the hosts that are at work at the time `now`, by name."""
-    here = HostClock.measured_at >= now - SILENT_SECONDS
-    return session.scalars(select(HostClock).where(here).order_by(HostClock.host)).all()
+def clocks(session: Session) -> Sequence[HostClock]:
+    """The clocks of the hosts that are at work, by name."""
+    known = select(HostClock).order_by(HostClock.host)
+    if session.get_bind().dialect.name == "postgresql":
+        now = extract("epoch", func.clock_timestamp())  # not that of the host that asks
+        known = known.where(HostClock.measured_at >= now - SILENT_SECONDS)
+    return session.scalars(known).all()
 
 
-def wrong_clocks(session: Session, now: float) -> dict[str, float]:
+def wrong_clocks(session: Session) -> dict[str, float]:
     """The hosts whose clocks are wrong, and by how many seconds they are ahead of the database."""
-    return {row.host: row.ahead for row in clocks(session, now) if _is_wrong(row.ahead)}
+    return {row.host: row.ahead for row in clocks(session) if _is_wrong(row.ahead)}
 
 
 def in_words(host: str, ahead: float) -> str:

@@ -99,7 +99,7 @@ def status_of(session: Session, now: float) -> Status:
             for line in session.scalars(select(Line).order_by(Line.name))
             if line.look_problem is not None
         },
-        wrong_clocks(session, now),
+        wrong_clocks(session),
     )
 
 

@@ -92,7 +92,12 @@ _METRICS = (
         ("queue",),
         "Failed diffs of versions that are undecided or flagged, without a later verdict.",
     ),
-    Metric("job_attempts", "counter", ("queue",), "Tries of all diffs."),
+    Metric(
+        "job_attempts",
+        "counter",
+        ("queue",),
+        "Tries of all diffs that have ended; who passes one on has not tried.",
+    ),
     Metric(
         "job_oldest_due_seconds",
         "gauge",

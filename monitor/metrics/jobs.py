@@ -27,14 +27,17 @@ def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Readin
     """Diffs by state, what is due and worked on, and by which clocks; with a broker also who has
     signed in, and what the outbox has not sent."""
     counts: Counter[tuple[str, str]] = Counter()
-    attempts: Counter[str] = Counter()  # by the fence: the number of a try begins anew
+    # By the fence, since the number of a try begins anew, and when they end: only then it is known
+    # whether one was passed on, and a counter never falls.
+    attempts: Counter[str] = Counter()
     for probe_only, state, number, tries in session.execute(
         select(
             Diff.probe_only, Diff.state, func.count(), func.sum(Diff.fence - Diff.passed_on)
         ).group_by(Diff.probe_only, Diff.state)
     ):
         counts[queue_of(probe_only), state] += number
-        attempts[queue_of(probe_only)] += tries or 0
+        under_way = number if state == DiffState.RUNNING else 0
+        attempts[queue_of(probe_only)] += (tries or 0) - under_way
     undecided = {queue_of(row.probe_only): row.number for row in session.execute(_undecided())}
     for queue in QUEUES:
         for state in DiffState:
@@ -50,7 +53,7 @@ def read_jobs(session: Session, now: float, has_broker: bool) -> Iterator[Readin
         )
         yield Reading("job_oldest_due_seconds", (queue,), 0.0 if since is None else now - since)
     yield Reading("claims_held", (), held(session, now))
-    for clock in clocks(session, now):
+    for clock in clocks(session):
         yield Reading("host_clock_ahead_seconds", (clock.host,), clock.ahead)
     if has_broker:
         yield from _workers(session, now)

@@ -10,7 +10,7 @@ from monitor.settings import Settings
 from monitor.settings.lines import LineSettings
 from monitor.sources.fetching import source_of
 from monitor.sources.readiness import Rule
-from monitor.sources.source import Observation, Place, Source
+from monitor.sources.source import Observation, Place, Source, never_changes
 from monitor.watching.intake import (
     Push,
     Registered,
@@ -46,7 +46,9 @@ def admit(
     except CheckpointRefusedError as error:
         with sessions.begin() as session:
             line = ensure_line(session, line_name, now)
-            pending = isinstance(event, Incomplete) and (event.settling or event.unfinished)
+            pending = isinstance(event, Incomplete) and (
+                event.settling or (event.unfinished and not never_changes(seen.locator))
+            )
             place = Place(seen.name, seen.locator)
             news = refuse(session, line, place, str(error), now, pending=pending)
         return f"{line_name}: {seen.name} is not checked: {error}" if news else None

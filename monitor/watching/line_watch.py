@@ -39,6 +39,10 @@ _OPEN = (*UNSETTLED, Trust.CHECKING)
 """States that a comparison may still change."""
 
 
+NOTED_SECONDS = 60.0
+"""How far what is noted of pushes that are fetched and digested may be behind."""
+
+
 class Worker(Protocol):
     """Whatever compares versions."""
 
@@ -82,11 +86,12 @@ class LineWatch:
         self._endorsed: list[Observation] = []
         self._told: set[str] = set()
         self._reported: str | None = None
+        self._noted_at: float | None = None
 
     def look(self) -> None:
         """Register what is complete, and record what is not."""
         now = self._around.clock()
-        self.problem = None
+        self.problem, self._noted_at = None, None
         with self._problems():
             seen = self._seen()
             there = list(self._source.scan(seen))
@@ -121,10 +126,8 @@ class LineWatch:
 
     def _admit(self, event: Event, now: float) -> None:
         seen = event.observation
-        if isinstance(event, Complete):  # of many gigabytes, perhaps from far away
-            with self._around.sessions.begin() as session:
-                line = ensure_line(session, self.settings.name, now)
-                line.taking_in_since = self._around.clock()
+        if self._noted_at is None:
+            self._note_taking_in(anew=False)
         try:
             news = admit(self._around.sessions, self.settings.name, self._source, event, now)
         except Exception as error:
@@ -145,6 +148,17 @@ class LineWatch:
         self.failures.pop(seen.name, None)
         if news:
             self._around.report(news)
+        if self._around.clock() - (self._noted_at or 0.0) > NOTED_SECONDS:
+            self._note_taking_in(anew=True)
+
+    def _note_taking_in(self, *, anew: bool) -> None:
+        """Note that pushes are fetched and digested; `anew` when one is done and the next begins.
+        Where a watch has died of one, the time of that stays: nobody is told else."""
+        self._noted_at = self._around.clock()
+        with self._around.sessions.begin() as session:
+            line = ensure_line(session, self.settings.name, self._noted_at)
+            if anew or line.taking_in_since is None:
+                line.taking_in_since = self._noted_at
 
     def _let_go(self, seen: Seen, now: float) -> None:
         gone = {one for one, fate in seen.items() if fate is not Fate.GONE} - self.state.keys()

@@ -213,3 +213,5 @@ def test_who_comes_too_late_is_told_who_was_first_whatever_changed_after_it() ->
     found_again = after(acknowledged, WARNING._replace(reason="a little more"), 40.0)
     late = step(found_again, Decided("ben", AlertState.QUARANTINED, "no", 4), 50.0)
     assert late == Refusal("already acknowledged", "ada", 30.0)
+    own = step(found_again, Decided("ada", AlertState.QUARANTINED, "no", 4), 50.0)
+    assert own == Refusal("already acknowledged", "latentwatch", 40.0)  # not by herself

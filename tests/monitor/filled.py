@@ -1,6 +1,7 @@
 """A database with something of everything that the exporter shows."""
 
 import hashlib
+import time
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -78,7 +79,7 @@ def fill(sessions: sessionmaker[Session], now: float) -> int:
         versions = (session.merge(version) for version in (base, waiting))
         diff = diff_queue.queue_diff(session, line, *versions, "r", now - 900)
         sign_in(session, "host-0", ["gpu", "cpu"], "0", 0.0, now=now - 10)
-        session.add(HostClock(host="host", ahead=0.25, measured_at=now))
+        session.add(HostClock(host="host", ahead=0.25, measured_at=time.time()))
         sign_in(session, "host-1", ["gpu"], "1", 0.0, now=now - 900)
         session.add(
             StoredCalibration(

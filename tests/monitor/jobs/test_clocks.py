@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from monitor.database.schema import HostClock
 from monitor.jobs.clocks import (
@@ -63,9 +63,10 @@ def test_a_wrong_clock_is_told_by_whoever_holds_a_lease(
     assert "the clock of late is 75 s behind that of the database" in " ".join(shown.get().split())
     hold(sessions, "worker gpu-1", "late:1:1", 0.0)
     with sessions() as session:
-        assert wrong_clocks(session, time.time()).keys() == {"early"}
-        gone = time.time() + SILENT_SECONDS + 60.0  # nobody has heard of its host since
-        assert wrong_clocks(session, gone) == {}
+        assert wrong_clocks(session).keys() == {"early"}
+        before = HostClock.measured_at - SILENT_SECONDS - 60.0
+        session.execute(update(HostClock).values(measured_at=before))
+        assert wrong_clocks(session) == {}  # nobody has heard of that host since
 
 
 @POSTGRESQL
@@ -78,7 +79,7 @@ def test_waiting_for_the_others_is_not_taken_for_a_wrong_clock(
         session.execute(text("SELECT pg_sleep(1)"))
         note_clock(session, "before", before)
         note_clock(session, "after", time.time())
-        assert wrong_clocks(session, time.time()) == {}
+        assert wrong_clocks(session) == {}
 
 
 @POSTGRESQL
