@@ -11,10 +11,16 @@ import pytest
 from monitor.database.opening import open_database
 from monitor.settings import Settings
 from tests.workers.conftest import Silent, silent
-from tests.workers.service import FAKE_DIFF, Pushes, Sessions
+from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
 from workers.dispatch.local import LocalWorker
 
 Shown = Callable[[], AbstractContextManager[Silent]]
+
+
+@pytest.fixture
+def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
 @pytest.fixture

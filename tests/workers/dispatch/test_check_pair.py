@@ -19,7 +19,7 @@ from monitor.owner import this_process
 from monitor.settings import Settings, load_settings
 from tests.workers.conftest import changed, silent
 from tests.workers.fake_diff import starts_of
-from tests.workers.service import FAKE_DIFF, ROOT, Pushes, Sessions
+from tests.workers.service import FAKE_DIFF, Pushes, Sessions
 from workers.check import check_pair
 from workers.dispatch.claim import Claim
 from workers.dispatch.local import LocalWorker
@@ -27,11 +27,7 @@ from workers.errors import InputsError
 from workers.processes.heartbeat import LEASE_SECONDS
 from workers.verdicts.outcome import MESSAGE, REPORT, VERDICT
 
-
-@pytest.fixture(autouse=True)
-def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+pytestmark = pytest.mark.usefixtures("_found_by_children")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from monitor.jobs.diff_endings import PASS_ON_SECONDS
 from monitor.jobs.status import status_of
 from monitor.settings import Settings, load_settings
 from tests.workers.conftest import Silent, changed
-from tests.workers.service import ROOT, Pushes, Sessions
+from tests.workers.service import Pushes, Sessions
 from workers.dispatch.local import LocalWorker
 from workers.processes.heartbeat import LEASE_SECONDS
 from workers.verdicts.outcome import MESSAGE, REPORT, VERDICT, report_directory
@@ -24,10 +24,7 @@ from workers.verdicts.outcome import MESSAGE, REPORT, VERDICT, report_directory
 Shown = Callable[[], AbstractContextManager[Silent]]
 
 
-@pytest.fixture(autouse=True)
-def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+pytestmark = pytest.mark.usefixtures("_found_by_children")
 
 
 @pytest.fixture

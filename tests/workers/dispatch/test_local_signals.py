@@ -12,14 +12,10 @@ import pytest
 from monitor.database.schema import DiffState
 from monitor.settings import Settings, load_settings
 from tests.waiting import until
-from tests.workers.service import ROOT, Pushes
+from tests.workers.service import Pushes
 from workers.dispatch.local import LocalWorker
 
-
-@pytest.fixture(autouse=True)
-def _found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+pytestmark = pytest.mark.usefixtures("_found_by_children")
 
 
 @pytest.fixture
