@@ -7,13 +7,14 @@ where the words that a feature carries are picked, too.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
 from alerts.causes.carried import carried_words
-from alerts.causes.mediation import Mediation, Mediator, Trial
+from alerts.causes.combine import combine
+from alerts.causes.feature_experiments import FeatureExperiments
+from alerts.causes.mediation import Mediator
+from alerts.causes.plan import CausalPlan
 from alerts.causes.random_directions import ControlStates
 from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
 from alerts.deciding.measured import CausalEvidence
@@ -21,33 +22,8 @@ from alerts.evidence import DoseResponse
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
-from alerts.records.behaviour import SeedMediation
 from alerts.records.feature import CarriedWords, FeatureEffect
-from dfc.engines.engine import Edit, FeatureBank, Progress, ScoreRow
-
-
-@dataclass(frozen=True)
-class CausalPlan:
-    """How much is tried. More controls make a finer percentile, a larger pool a better choice."""
-
-    controls: int = 20
-    """Draws of random directions behind a 95th percentile."""
-    pool: int = 6
-    """Features per seed from which the best five are chosen."""
-    selection_items: int = 16
-    """Items on which features and strengths are chosen, at most."""
-    strengths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5)
-    """Additions to the base, in units of a feature's natural maximum."""
-    doses: tuple[float, ...] = (-1.0, -0.5, 0.5, 1.0, 2.0)
-    """Gains on the best feature's own contribution in the candidate."""
-    report_items: int = 24
-    """Items on which effects are reported, at most."""
-    dose_controls: int = 3
-    """Random directions per dose."""
-    maximum_nll_rise: float = 0.05
-    """An edit that raises the loss on neutral text by more is void, nats per token."""
-    seed: int = 0
-    """Of the random directions."""
+from dfc.engines.engine import FeatureBank, Progress, ScoreRow
 
 
 class SeedFeatures(NamedTuple):
@@ -100,7 +76,6 @@ def measure_causes(
         (neutral if base_neutral is None else base_neutral)[::2],
         models.base_layer(layer),
     )
-    in_base = models.in_base(seeds[0].bank)
     result = CausalResult()
     for done, suite in enumerate(suites):
         half = halves(suite)
@@ -116,144 +91,30 @@ def measure_causes(
             for one in seeds
         ]
         name = suite.behaviour
-        evidence = combine(found, report.ceiling(), plan.maximum_nll_rise)
-        result.evidence[name] = _with_interval(evidence, found, report)
+        evidence = combine(found, report, plan.maximum_nll_rise)
+        result.evidence[name] = evidence
         result.best[name] = found[0].rows
+        single = FeatureExperiments(
+            name, seeds[0].bank, models.in_base(seeds[0].bank), mediator, base_text, plan
+        )
         for rank, row in enumerate(found[0].rows):
-            first, bank = rank == 0, seeds[0].bank
-            ablation = found[0].best if first else mediator.trial(bank, [row])
-            controls = plan.controls if first else 0
-            effect = _effect(
-                name, row, ablation, bank, in_base, mediator, base_text, plan, controls
-            )
-            result.effects.setdefault(row, []).append(effect)
-            if name == OWN_WORDS and _beyond_controls(evidence) and _bearable(ablation, plan):
-                removed_I = ablation.removed_I
-                result.carried[row] = carried_words(report.items, report.shift_I, removed_I)
+            first = rank == 0
+            ablation = found[0].best if first else mediator.trial(single.bank, [row])
+            draws = [one.first() for one in found[0].draws] if first else []
+            result.effects.setdefault(row, []).append(single.effect(row, ablation, draws))
+            bearable = ablation.nll_rise <= plan.maximum_nll_rise
+            if name == OWN_WORDS and _beyond_controls(evidence) and bearable:
+                result.carried[row] = carried_words(
+                    report.items, report.shift_I, ablation.removed_I
+                )
         if found[0].rows:
             best = found[0].rows[0]
-            result.dose_responses.append(
-                _dose_response(name, best, names[best], seeds[0].bank, mediator, plan)
-            )
+            result.dose_responses.append(single.dose_response(best, names[best]))
         if progress is not None:
             progress(done + 1, len(suites))
     return result
 
 
-def combine(
-    found: Sequence[Mediation], ceiling: float | None, maximum_nll_rise: float
-) -> CausalEvidence:
-    """Means over the seeds; the worst of them for controls and costs.
-
-    An edit that costs too much on neutral text in any seed is void: None, not a smaller number.
-    """
-
-    def mean(trials: list[Trial]) -> float | None:
-        if any(trial.nll_rise > maximum_nll_rise for trial in trials):
-            return None
-        return float(np.mean([trial.removed for trial in trials]))
-
-    def borne(trial: Trial) -> float | None:
-        return None if trial.nll_rise > maximum_nll_rise else trial.removed
-
-    complete = all(one.rows for one in found)
-    controls = [one.control for one in found if one.control is not None]
-    controlled = complete and len(controls) == len(found)
-    return CausalEvidence(
-        ceiling=ceiling,
-        mediated_best=mean([one.best for one in found]) if complete else None,
-        mediated_five=mean([one.five for one in found]) if complete else None,
-        mediated_all=mean([one.everything for one in found]),
-        control_p95=max(controls) if controlled else None,
-        nll_rise=max(one.five.nll_rise for one in found) if complete else None,
-        seeds_agree=all(
-            one.five.removed > control for one, control in zip(found, controls, strict=True)
-        )
-        if controlled and len(found) > 1
-        else None,
-        by_seed=tuple(
-            SeedMediation(
-                best=borne(one.best) if one.rows else None,
-                five=borne(one.five) if one.rows else None,
-                all=borne(one.everything),
-                control_p95=one.control,
-            )
-            for one in found
-        ),
-    )
-
-
-def _with_interval(
-    evidence: CausalEvidence, found: Sequence[Mediation], report: SteeringBench
-) -> CausalEvidence:
-    """The interval of the best five's part over the items, each item's removal averaged over the
-    seeds: it holds for these features, which were chosen on other items."""
-    interval = None
-    if evidence.mediated_five is not None:
-        interval = report.interval(np.mean([one.five.removed_I for one in found], axis=0))
-    return replace(evidence, five_interval=interval, n_items=report.n_items)
-
-
 def _beyond_controls(evidence: CausalEvidence) -> bool:
     five, control = evidence.mediated_five, evidence.control_p95
     return five is not None and control is not None and five > control
-
-
-def _bearable(ablation: Trial, plan: CausalPlan) -> bool:
-    return ablation.nll_rise <= plan.maximum_nll_rise
-
-
-def _effect(
-    name: str,
-    row: int,
-    ablation: Trial,
-    bank: FeatureBank,
-    in_base: FeatureBank | None,
-    mediator: Mediator,
-    base_text: NeutralText,
-    plan: CausalPlan,
-    controls: int,
-) -> FeatureEffect:
-    """Both directions of one feature: its ``ablation`` in the candidate, and added to the base (as
-    it stands ``in_base``, None where the base can't be edited alike).
-
-    Without ``controls`` both effects stand without a percentile of random directions.
-    """
-    bearable = [
-        (induced, edit)
-        for edit in (Edit(row, offset=strength) for strength in plan.strengths)
-        if in_base is not None
-        and base_text.nll_rise(in_base, [edit]) <= plan.maximum_nll_rise
-        and (induced := mediator.selection.induced(bank, [edit])) is not None
-    ]
-    _, addition = max(bearable, default=(None, None))
-    seed = plan.seed + 1
-    return FeatureEffect(
-        behaviour=name,
-        ablation_removes=ablation.removed if _bearable(ablation, plan) else None,
-        addition_induces=mediator.report.induced(bank, [addition]) if addition else None,
-        control_p95=mediator.control_p95(bank, [row], controls, seed) if controls else None,
-        addition_control_p95=mediator.addition_control_p95(bank, addition, controls, seed)
-        if addition and controls
-        else None,
-        nll_rise=ablation.nll_rise,
-        strength=addition.offset if addition else None,
-    )
-
-
-def _dose_response(
-    name: str, row: int, feature: str, bank: FeatureBank, mediator: Mediator, plan: CausalPlan
-) -> DoseResponse:
-    """The candidate's score as its best feature is turned down and up, beside random directions."""
-    controls = list(mediator.controls(bank, [row], plan.dose_controls, plan.seed + 2))
-    edits = [[Edit(row, gain=dose)] for dose in plan.doses]
-    return DoseResponse(
-        behaviour=name,
-        feature=feature,
-        strengths=list(plan.doses),
-        effects=[mediator.report.effect(bank, edit) for edit in edits],
-        control_effects=[
-            [mediator.report.effect(control, edit) for control in controls] for edit in edits
-        ],
-        nll_rises=[mediator.reported_text.nll_rise(bank, edit) for edit in edits],
-    )

@@ -1,18 +1,14 @@
-"""What removes a shift: the best five features, all new ones, and as many random directions."""
+"""What removes a shift: the best five features, all new ones, and random directions."""
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from alerts.causes.choice import Choice, choose
+from alerts.causes.chosen_controls import Drawn, chosen_draws, most_removed
 from alerts.causes.random_directions import ControlStates, control_banks
-from alerts.causes.steering_bench import NeutralText, SteeringBench
+from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
 from alerts.deciding.statistics import Floats
 from dfc.engines.engine import Edit, FeatureBank
-
-BEST = 5
-"""Features in the set whose effect the verdict names."""
 
 
 class Trial(NamedTuple):
@@ -28,15 +24,19 @@ class Mediation(NamedTuple):
     """What one seed's features remove of one shift, on the items that chose nothing."""
 
     rows: list[int]
-    """Bank rows of the best five, in the order in which they were chosen."""
+    """Bank rows of the best five, in the order in which they were chosen; none where no feature
+    brings the items nearer to the base, or none does at a bearable cost."""
+    tried: bool
+    """There were features to choose from, and their cost forbade none that would have helped."""
     best: Trial
     five: Trial
     everything: Trial
     """All features that are new."""
     control: float | None
-    """What five features must remove more than to be the cause: the 95th percentile of what five
-    random directions remove, or, if larger, what ablating the five takes off the base itself. None
-    where none were chosen, or the base can't be edited alike."""
+    """What the best five must remove more than to be the cause: the most that any draw of random
+    directions removes (`chosen_controls`), or, if larger, what ablating the five takes off the base
+    itself. None where none were tried, or the base can't be edited alike."""
+    draws: list[Drawn]
 
 
 class Mediator:
@@ -59,48 +59,30 @@ class Mediator:
         self, bank: FeatureBank, pool: Sequence[int], new: Sequence[int], controls: int, seed: int
     ) -> Mediation:
         """Choose the best five of the bank's rows in ``pool``, and measure what they mediate and
-        what all ``new`` ones do."""
+        what all ``new`` ones do, beside ``controls`` draws of random directions."""
         chosen = self.choose(bank, pool)
-        best = self.trial(bank, chosen[:1])
-        taken = self.report.taken_from_base(bank, ablate(chosen)) if chosen else None
+        tried = bool(pool) and not chosen.unbearable
+        best = self.trial(bank, chosen.rows[:1])
+        taken = self.report.taken_from_base(bank, ablate(chosen.rows)) if tried else None
+        draws = chosen_draws(self.selection, bank, pool, controls, seed, self.states)
         return Mediation(
-            rows=chosen,
+            rows=chosen.rows,
+            tried=tried,
             best=best,
-            five=best if len(chosen) == 1 else self.trial(bank, chosen),
+            five=best if len(chosen.rows) <= 1 else self.trial(bank, chosen.rows),
             everything=self.trial(bank, new),
-            control=None
-            if taken is None
-            else max(self.control_p95(bank, chosen, controls, seed), taken),
+            control=None if taken is None else max(self.most_removed(bank, draws), taken),
+            draws=draws,
         )
 
-    def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
-        """Greedily the five, at most, that together bring the items of the selection half nearest
-        to the base's scores, each by itself.
-
-        Were the mean of all items to come nearest, what removes too much of one item and too little
-        of another would count as done, and not carry over to other items. A feature that would
-        raise the loss on neutral text beyond the limit is not taken; fewer than five come back when
-        nothing that is left in the pool brings them nearer.
-        """
-        chosen: list[int] = []
-        left_over = math.inf
-        while len(chosen) < BEST:
-            found = [
-                (self.selection.left_over(bank, ablate([*chosen, row])), row)
-                for row in pool
-                if row not in chosen
-            ]
-            nearer = (
-                (distance, row)
-                for distance, row in sorted(found)
-                if distance < left_over and self._bearable(bank, [*chosen, row])
-            )
-            distance, row = next(nearer, (math.inf, None))
-            if row is None:
-                break
-            chosen.append(row)
-            left_over = distance
-        return chosen
+    def choose(self, bank: FeatureBank, pool: Sequence[int]) -> Choice:
+        """At most five that together bring the items of the selection half nearest to the base's
+        scores, at a bearable cost on neutral text."""
+        return choose(
+            pool,
+            lambda rows: self.selection.left_over(bank, ablate(rows)),
+            lambda rows: self.choosing_text.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise,
+        )
 
     def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:
         """Ablate ``rows`` together, on the report half."""
@@ -109,43 +91,24 @@ class Mediator:
         cost = self.reported_text.nll_rise(bank, edits)
         return Trial(self.report.part(removed_I), cost, removed_I)
 
-    def control_p95(
-        self, bank: FeatureBank, rows: Sequence[int], controls: int, seed: int
-    ) -> float:
-        """95th percentile of what random directions remove in the place of ``rows``, at least
-        0: what adds to a shift removes none of it."""
-        return _p95(
-            self.report.removed(control, ablate(rows))
-            for control in self.controls(bank, rows, controls, seed)
-        )
+    def most_removed(self, bank: FeatureBank, draws: Sequence[Drawn]) -> float:
+        """The most that any of the draws removes on the report half, at least 0."""
+        return most_removed(self.report, bank, draws, self.states)
 
-    def addition_control_p95(
+    def most_induced(
         self, bank: FeatureBank, addition: Edit, controls: int, seed: int
     ) -> float | None:
-        """95th percentile of what random directions induce in the base, at least 0: each is
-        added in the place of the edit's feature and as strongly. None where the base can't be
-        edited alike."""
+        """The most that any random direction induces in the base, at least 0: each is added in the
+        place of the edit's feature and as strongly. None where the base can't be edited alike."""
         induced = [
             self.report.induced(control, [addition])
             for control in self.controls(bank, [addition.feature], controls, seed)
         ]
         known = [one for one in induced if one is not None]
-        return _p95(known) if known else None
+        return max([0.0, *known]) if known else None
 
     def controls(
         self, bank: FeatureBank, rows: Sequence[int], count: int, seed: int
     ) -> Iterator[FeatureBank]:
         """``count`` banks with random directions in the place of ``rows``."""
         return control_banks(bank, rows, count, seed, self.states)
-
-    def _bearable(self, bank: FeatureBank, rows: Sequence[int]) -> bool:
-        return self.choosing_text.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise
-
-
-def _p95(effects: Iterable[float]) -> float:
-    return max(float(np.percentile(list(effects), 95)), 0.0)
-
-
-def ablate(rows: Sequence[int]) -> list[Edit]:
-    """Take each feature's own contribution away where it fires; no direction is projected out."""
-    return [Edit(row, gain=-1.0) for row in rows]

@@ -61,7 +61,7 @@ class SteeringBench:
         self.shift_I = self._candidate_I - self._base_I
         """Of each item, nats per token; not a number where a model left it unscored."""
         self.n_items = int(np.isfinite(self.shift_I).sum())
-        self.shift = _mean(self._candidate_I) - _mean(self._base_I)
+        self.shift = mean(self._candidate_I) - mean(self._base_I)
 
     def ceiling(self) -> float | None:
         """What the base's whole state in the candidate removes: no feature can remove more. None
@@ -69,7 +69,7 @@ class SteeringBench:
         if self._models.view is not None:
             return None
         patched_I = self._scores(self._models.candidate, self._base)
-        return (_mean(self._candidate_I) - _mean(patched_I)) / self.shift
+        return (mean(self._candidate_I) - mean(patched_I)) / self.shift
 
     def removed(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """What an edit of the candidate removes."""
@@ -83,11 +83,11 @@ class SteeringBench:
     def left_over(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """How far an edit of the candidate leaves the items' scores from the base's: the mean
         square, in nats per token squared."""
-        return _mean((self.shift_I - self.removed_of_items(bank, edits)) ** 2)
+        return mean((self.shift_I - self.removed_of_items(bank, edits)) ** 2)
 
     def part(self, removed_I: Floats) -> float:
         """What was taken off the items, as a part of the shift."""
-        return _mean(removed_I) / self.shift
+        return mean(removed_I) / self.shift
 
     def interval(self, removed_I: Floats) -> tuple[float, float] | None:
         """95 % interval of `part` over templates; None with fewer than two of them, or where the
@@ -100,7 +100,7 @@ class SteeringBench:
         if in_base is None:
             return None
         edited_I = self._scores(self._models.base, self._base, in_base, edits)
-        return (_mean(edited_I) - _mean(self._base_I)) / self.shift
+        return (mean(edited_I) - mean(self._base_I)) / self.shift
 
     def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
         """What the same edit takes off the base's score: that much is not about the update."""
@@ -109,7 +109,7 @@ class SteeringBench:
 
     def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """Change of the candidate's mean score under an edit, in nats per token."""
-        return -_mean(self.removed_of_items(bank, edits))
+        return -mean(self.removed_of_items(bank, edits))
 
     def _scores(
         self,
@@ -121,5 +121,11 @@ class SteeringBench:
         return item_scores(self._suite, engine.score_from(replay, bank=bank, edits=edits))
 
 
-def _mean(score_I: Floats) -> float:
+def mean(score_I: Floats) -> float:
+    """Over the items that have a score."""
     return float(np.nanmean(score_I))
+
+
+def ablate(rows: Sequence[int]) -> list[Edit]:
+    """Take each feature's own contribution away where it fires; no direction is projected out."""
+    return [Edit(row, gain=-1.0) for row in rows]

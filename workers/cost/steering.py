@@ -39,7 +39,7 @@ class Readings(NamedTuple):
 def readings(seeds: int) -> Readings:
     """In both models together: an edit of the base costs what one of the candidate does."""
     best = EFFORT.best
-    tried = sum(EFFORT.pool - taken for taken in range(best))
+    tried = 1 + sum(EFFORT.pool - taken for taken in range(best)) + EFFORT.measured_directions
     doses = EFFORT.doses * (1 + EFFORT.dose_controls)
     singly = 2 * best - 1  # the first one's ablation is known by then
     controls = (seeds + 2) * EFFORT.controls  # of the sets, of the best one, of its addition

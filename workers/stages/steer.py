@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from alerts.causes import steering_bench
-from alerts.causes.causal import CausalPlan, SeedFeatures, measure_causes
+from alerts.causes.causal import SeedFeatures, measure_causes
+from alerts.causes.plan import CausalPlan
 from alerts.causes.random_directions import ControlStates
 from alerts.causes.reach import ReachPlan, measure_reach
 from alerts.deciding.measured import CausalEvidence
@@ -95,7 +96,7 @@ def steer_features(
             context.models["candidate"],
             [suite for suite in asked if suite.items],
             seeds[0].bank,
-            found.best.get(OWN_WORDS, seeds[0].listed),
+            found.best.get(OWN_WORDS) or seeds[0].listed,
             sample,
             neutral,
             ReachPlan(maximum_nll_rise=bearable),

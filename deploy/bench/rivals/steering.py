@@ -2,8 +2,9 @@
 
 import torch
 
-from alerts.causes.causal import CausalPlan, combine
+from alerts.causes.combine import combine
 from alerts.causes.mediation import Mediator
+from alerts.causes.plan import CausalPlan
 from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
 from alerts.probes.halves import halves, thinned
 from deploy.bench.rivals.paired import paired_control_states, paired_engine
@@ -47,7 +48,7 @@ class Mediators:
         found = {}
         for behaviour, mediator in self._mediators.items():
             one = mediator.mediation(bank, rows[: plan.pool], rows, plan.controls, plan.seed)
-            evidence = combine([one], mediator.report.ceiling(), plan.maximum_nll_rise)
+            evidence = combine([one], mediator.report, plan.maximum_nll_rise)
             found[behaviour] = Mediated(
                 ceiling=evidence.ceiling,
                 best=evidence.mediated_best,

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from alerts.causes.causal import CausalPlan, SeedFeatures, measure_causes
+from alerts.causes.causal import SeedFeatures, measure_causes
+from alerts.causes.plan import CausalPlan
 from alerts.causes.steering_bench import Pair
 from dfc.engines.engine import Replay, ScoreRow
 from tests.alerts.causes.test_causal import ADDED_D, NEUTRAL_ROWS, READOUT_D, STATES, bank, suite

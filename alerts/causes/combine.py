@@ -1,0 +1,60 @@
+"""One statement from several seeds: means of what they remove, the worst control and cost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from alerts.causes.mediation import Mediation, Trial
+from alerts.causes.steering_bench import SteeringBench
+from alerts.deciding.measured import CausalEvidence
+from alerts.records.behaviour import SeedMediation
+
+
+def combine(
+    found: Sequence[Mediation], report: SteeringBench, maximum_nll_rise: float
+) -> CausalEvidence:
+    """Means over the seeds; the worst of them for controls and costs.
+
+    An edit that costs too much on neutral text in any seed is void: None, not a smaller number. The
+    interval of the best five's part is over the items of ``report``, each item's removal averaged
+    over the seeds: it holds for these features, which were chosen on other items.
+    """
+
+    def mean(trials: list[Trial]) -> float | None:
+        if any(trial.nll_rise > maximum_nll_rise for trial in trials):
+            return None
+        return float(np.mean([trial.removed for trial in trials]))
+
+    def borne(trial: Trial) -> float | None:
+        return None if trial.nll_rise > maximum_nll_rise else trial.removed
+
+    tried = all(one.tried for one in found)
+    five = mean([one.five for one in found]) if tried else None
+    controls = [one.control for one in found if one.control is not None]
+    controlled = tried and len(controls) == len(found)
+    return CausalEvidence(
+        ceiling=report.ceiling(),
+        mediated_best=mean([one.best for one in found]) if tried else None,
+        mediated_five=five,
+        mediated_all=mean([one.everything for one in found]),
+        control_p95=max(controls) if controlled else None,
+        nll_rise=max(one.five.nll_rise for one in found) if tried else None,
+        seeds_agree=all(
+            one.five.removed > control for one, control in zip(found, controls, strict=True)
+        )
+        if controlled and len(found) > 1
+        else None,
+        five_interval=None
+        if five is None
+        else report.interval(np.mean([one.five.removed_I for one in found], axis=0)),
+        n_items=report.n_items,
+        by_seed=tuple(
+            SeedMediation(
+                best=borne(one.best) if one.tried else None,
+                five=borne(one.five) if one.tried else None,
+                all=borne(one.everything),
+                control_p95=one.control,
+            )
+            for one in found
+        ),
+    )
