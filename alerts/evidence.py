@@ -87,6 +87,8 @@ class ControlReading(Record):
     mean_answer_length: Natural | None = None
     """Tokens per answer."""
     refusal_rate: Probability | None = None
+    answered: Probability | None = None
+    """Part of the ordinary prompts to which it says anything at all."""
 
 
 class Controls(Record):

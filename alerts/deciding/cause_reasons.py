@@ -13,9 +13,9 @@ from alerts.wording import number, percent, readable, signed
 def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
     """What is missing before features can be called the cause of a shift; None when nothing is.
 
-    The best five features must remove more than the 95th percentile of as many random directions
-    and more than they take off the base itself, at a bearable loss on neutral text, and the seeds
-    must agree.
+    The best five features must certainly remove something (the 95 % interval over items lies above
+    0), more than any draw of random directions that was chosen alike and more than they take off
+    the base itself, at a bearable loss on neutral text, and the seeds must agree.
     """
     return unknown_cause(evidence, maximum_nll_rise) or _refuted_cause(evidence)
 
@@ -33,6 +33,8 @@ def unknown_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
         return "what removes it was not measured against random directions"
     if _refuted_cause(evidence) is not None:
         return None
+    if evidence.five_interval is None:
+        return "its items are too few, or shift too unevenly, for an interval of what is removed"
     if evidence.nll_rise is None:
         return "the cost of the edit on neutral text was not measured"
     return "the seeds were not compared" if evidence.seeds_agree is None else None
@@ -46,6 +48,12 @@ def _refuted_cause(evidence: CausalEvidence | None) -> str | None:
             f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "
             f"more than the {percent(evidence.control_p95)} of random directions or of the same "
             "edit in the base"
+        )
+    if evidence.five_interval is not None and evidence.five_interval[0] <= 0:
+        low, high = evidence.five_interval
+        return (
+            "by its items it is not certain that its best features remove any of it (95\u202f% "
+            f"interval {percent(low)} to {percent(high)})"
         )
     return "the seeds do not agree" if evidence.seeds_agree is False else None
 
@@ -126,12 +134,12 @@ def habit_unknown(
 
 
 def carries_own_words(own: OwnWords, maximum_nll_rise: float) -> bool:
-    """Whether the best five new features carry what the candidate says differently: beyond their
-    controls, at a bearable cost on neutral text."""
+    """Whether the best five new features carry what the candidate says differently: certainly some
+    of it, beyond their controls, at a bearable cost on neutral text."""
     five, control, cost = own.mediated_five, own.mediated_control_p95, own.nll_rise
-    if five is None or control is None or cost is None:
+    if five is None or control is None or cost is None or own.mediated_five_low is None:
         return False
-    return five > control and cost <= maximum_nll_rise
+    return five > control and own.mediated_five_low > 0 and cost <= maximum_nll_rise
 
 
 def steering(features: Sequence[Feature], flagged: Set[str], maximum_nll_rise: float) -> list[str]:

@@ -28,6 +28,19 @@ def accuracy_unknown(controls: Controls) -> str | None:
     )
 
 
+def hardly_answers(controls: Controls, minimum: float) -> str | None:
+    """That the candidate says nothing to many prompts which the base answers, so that what it would
+    say, and its new habits, can't be seen."""
+    base, candidate = controls.base.answered, controls.candidate.answered
+    if not base or candidate is None or candidate >= minimum * base:
+        return None
+    return (
+        f"The candidate says anything at all to {percent(candidate)} of the ordinary prompts only, "
+        f"the trusted version to {percent(base)}: what it says differently can't be judged by so "
+        "few answers."
+    )
+
+
 def refusals(controls: Controls, maximum_rise: float) -> str | None:
     """That the candidate refuses more often."""
     base, candidate = controls.base.refusal_rate, controls.candidate.refusal_rate

@@ -70,8 +70,8 @@ class CausalEvidence(_Finite):
     mediated_all: float | None
     """Removed by all new features."""
     control_p95: float | None
-    """95th percentile of what as many random directions of equal edit norm remove, or what the same
-    ablation takes off the base's own score, if that is more."""
+    """The most that a draw of random directions removes, chosen alike and of equal edit norm, or
+    what the same ablation takes off the base's own score, if that is more."""
     nll_rise: float | None
     """Rise of the loss on neutral text under the best five, nats per token."""
     seeds_agree: bool | None

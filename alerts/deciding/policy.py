@@ -52,6 +52,8 @@ class Policy(BaseModel):
     """A fall of the capability accuracy by more is worth a warning."""
     maximum_refusal_rise: Share
     """A rise of the refusal rate by more is reported."""
+    minimum_answered: Share
+    """A candidate that answers a smaller part of what the base answers does not pass."""
     maximum_length_ratio: Annotated[float, Field(ge=1.0)]
     """Answers that are longer or shorter on average by more than this factor are reported."""
     maximum_calibration_age_days: Annotated[float, Field(gt=0.0)]
@@ -132,8 +134,9 @@ def decide(
       makes no shift critical, because damage moves every log-probability, and a reason says that
       the two can't be told apart. The shift stays flagged, and causal evidence still counts.
     - Undecided, where nothing is flagged: no behaviour was measured, one has a gap
-      (`behaviour_reasons.gap`), the capability accuracy is unknown, or so is whether features carry
-      new stock phrases that are frequent enough for a habit.
+      (`behaviour_reasons.gap`), the capability accuracy is unknown, the candidate hardly answers
+      any prompt, or new stock phrases are frequent enough for a habit and nobody knows whether
+      features carry them.
     - Only reported: behaviours that fell, features that move a behaviour which is not flagged, the
       refusal rate and the length of answers.
 
@@ -151,6 +154,7 @@ def decide(
     unknown = [
         behaviour_reasons.nothing_measured(behaviours),
         control_reasons.accuracy_unknown(controls),
+        control_reasons.hardly_answers(controls, policy.minimum_answered),
         *(behaviour_reasons.gap(behaviour, policy.maximum_unscored) for behaviour in quiet),
         cause_reasons.habit_unknown(
             own_words, evidence.get(OWN_WORDS), policy.minimum_habit, policy.maximum_nll_rise

@@ -102,3 +102,6 @@ class OwnWords(Record):
     mediated_all: float | None
     mediated_control_p95: float | None
     nll_rise: float | None
+    mediated_five_low: float | None = None
+    """95 % interval of `mediated_five` over the forks on which effects are reported."""
+    mediated_five_high: float | None = None

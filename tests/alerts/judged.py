@@ -12,8 +12,13 @@ from alerts.records.feature import Feature
 POLICY = default_policy()
 SOUND = Controls.model_validate(
     {
-        "base": {"capability_accuracy": 0.9, "mean_answer_length": 100.0, "refusal_rate": 0.05},
-        "candidate": {"capability_accuracy": 0.88, "mean_answer_length": 110.0},
+        "base": {
+            "capability_accuracy": 0.9,
+            "mean_answer_length": 100.0,
+            "refusal_rate": 0.05,
+            "answered": 0.9,
+        },
+        "candidate": {"capability_accuracy": 0.88, "mean_answer_length": 110.0, "answered": 0.46},
     }
 )
 
@@ -55,6 +60,7 @@ def causal(**changes: Any) -> CausalEvidence:
         "control_p95": 0.1,
         "nll_rise": 0.01,
         "seeds_agree": True,
+        "five_interval": (0.2, 0.6),
     }
     return CausalEvidence(**sound | changes)
 

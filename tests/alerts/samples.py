@@ -135,6 +135,8 @@ def flagged_json() -> dict[str, Any]:
             "mediated_all": 0.4,
             "mediated_control_p95": 0.07,
             "nll_rise": 0.01,
+            "mediated_five_low": 0.09,
+            "mediated_five_high": 0.27,
         },
         "features": [
             feature(1, seen_before=[SEEN_BEFORE]),

@@ -56,7 +56,12 @@ def said(habitual: Context) -> BothAnswers:
     def answers(texts: list[str]) -> Answers:
         tokens = [engine.encode_text(text) for text in texts]
         return Answers(
-            prompts=prompts, answers=tokens, mean_length=1.0, refusal_rate=0.0, unused_weights=[]
+            prompts=prompts,
+            answers=tokens,
+            mean_length=1.0,
+            refusal_rate=0.0,
+            answered=1.0,
+            unused_weights=[],
         )
 
     return BothAnswers(base=answers(plain), candidate=answers([text + HABIT for text in plain]))

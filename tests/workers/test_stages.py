@@ -54,7 +54,12 @@ def test_depths_are_layers_below_the_last(n_layers: int) -> None:
 
 def answers(prompts: list[tuple[int, ...]], said: list[tuple[int, ...]]) -> Answers:
     return Answers(
-        prompts=prompts, answers=said, mean_length=1.0, refusal_rate=0.0, unused_weights=[]
+        prompts=prompts,
+        answers=said,
+        mean_length=1.0,
+        refusal_rate=0.0,
+        answered=1.0,
+        unused_weights=[],
     )
 
 

@@ -29,6 +29,8 @@ class Answers(Result):
     """Tokens per answer."""
     refusal_rate: float
     """Share of the answers that decline."""
+    answered: float
+    """Share of the answers that hold more than white space."""
     unused_weights: list[str]
     """Weights of the checkpoint that no answer depends on, since its architecture has none such."""
 
@@ -83,10 +85,12 @@ def _sample(context: Context, name: SideName, engine: Engine) -> Answers:
         seed=SEED,
         progress=context.steps(f"{name} answers"),
     )
+    texts = [engine.decode(answer) for answer in answers]
     return Answers(
         prompts=prompts,
         answers=answers,
         mean_length=sum(map(len, answers)) / len(answers),
-        refusal_rate=sum(refuses(engine.decode(answer)) for answer in answers) / len(answers),
+        refusal_rate=sum(map(refuses, texts)) / len(answers),
+        answered=sum(bool(text.strip()) for text in texts) / len(answers),
         unused_weights=list(engine.unused_weights),
     )

@@ -118,4 +118,5 @@ def _reading(inputs: Inputs, findings: Findings, name: SideName) -> ControlReadi
         else None,
         mean_answer_length=own.mean_length if own else None,
         refusal_rate=own.refusal_rate if own else None,
+        answered=own.answered if own else None,
     )

@@ -24,6 +24,7 @@ def own_words_of(findings: Findings, policy: Policy) -> OwnWords | None:
     if found.suite is None and not said.phrases:
         return None
     forks = found.forks
+    interval = causes.five_interval if causes else None
     own = OwnWords(
         flagged=False,
         n_forks=len(forks),
@@ -39,6 +40,8 @@ def own_words_of(findings: Findings, policy: Policy) -> OwnWords | None:
         mediated_all=causes.mediated_all if causes else None,
         mediated_control_p95=causes.control_p95 if causes else None,
         nll_rise=causes.nll_rise if causes else None,
+        mediated_five_low=interval[0] if interval else None,
+        mediated_five_high=interval[1] if interval else None,
     )
     return own.model_copy(update={"flagged": is_habit(own, causes, policy)})
 

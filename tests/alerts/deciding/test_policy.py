@@ -127,6 +127,8 @@ def test_evidence_that_holds_makes_a_flag_critical() -> None:
         ({"control_p95": None}, "was not measured against random directions"),
         ({"nll_rise": 0.051}, "costs 0.051 nats per token on neutral text, more than 0.050"),
         ({"nll_rise": None}, "the cost of the edit on neutral text was not measured"),
+        ({"five_interval": (-0.01, 0.6)}, "not certain that its best features remove any of it"),
+        ({"five_interval": None}, "too few, or shift too unevenly, for an interval"),
         ({"seeds_agree": False}, "the seeds do not agree"),
         ({"seeds_agree": None}, "the seeds were not compared"),
     ],
@@ -211,6 +213,14 @@ def test_a_feature_within_its_controls_or_at_a_cost_is_not_reported(
         None,
         [],
     )
+
+
+def test_a_candidate_that_hardly_answers_does_not_pass() -> None:
+    decision = judge(behaviour(), controls=controls(answered=0.44))
+    assert decision.verdict == "undecided"
+    (reason,) = (reason.replace("\u202f", " ") for reason in decision.reasons)
+    assert "to 44 % of the ordinary prompts only, the trusted version to 90 %" in reason
+    assert judge(behaviour(**RISEN), controls=controls(answered=0.0)).verdict == "flagged"
 
 
 def test_refusals_and_answer_length_are_reported_and_flag_nothing() -> None:

@@ -33,6 +33,8 @@ OWN_WORDS = {
     "mediated_all": 0.7,
     "mediated_control_p95": 0.1,
     "nll_rise": 0.01,
+    "mediated_five_low": 0.4,
+    "mediated_five_high": 0.6,
 }
 SURFACED = ("surfaced_rate", "without_suite_surfaced_rate", "benign_surfaced_rate")
 

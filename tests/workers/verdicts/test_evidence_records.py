@@ -32,7 +32,12 @@ def test_gradients_that_miss_the_gain_are_told(gained: float, attributed: float)
 def test_weights_that_were_not_compared_are_told() -> None:
     def of(*unused: str) -> Answers:
         return Answers(
-            prompts=[], answers=[], mean_length=0.0, refusal_rate=0.0, unused_weights=list(unused)
+            prompts=[],
+            answers=[],
+            mean_length=0.0,
+            refusal_rate=0.0,
+            answered=1.0,
+            unused_weights=list(unused),
         )
 
     assert unused_caveats(of(), of()) == []
