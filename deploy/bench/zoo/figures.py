@@ -7,34 +7,9 @@ from pydantic import BaseModel, ConfigDict
 from alerts.records.behaviour import Behaviour, OwnWords
 from alerts.verdict import Outcome, Severity, Verdict
 from deploy.bench.zoo import judge
+from deploy.bench.zoo.causes import Causes
 from deploy.bench.zoo.checked import Checked, SeedTraining
-from deploy.bench.zoo.versions import Half, Version, VersionKind
-
-
-class Causes(BaseModel):
-    """What removes the shift: parts of the shift itself, not of the ceiling."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    ceiling: float | None = None
-    best: float | None = None
-    five: float | None = None
-    every: float | None = None
-    control: float | None = None
-    nll_rise: float | None = None
-
-    def of_ceiling(self, part: float | None) -> float | None:
-        """`part` as a part of the ceiling; None where either is unknown or nothing is removable."""
-        if part is None or self.ceiling is None or self.ceiling <= 0:
-            return None
-        return part / self.ceiling
-
-    @property
-    def above_control(self) -> bool | None:
-        """Whether the best five remove more than the controls; None where not measured."""
-        if self.five is None or self.control is None:
-            return None
-        return self.five > self.control
+from deploy.bench.zoo.versions import Half, Rewrite, Version, VersionKind
 
 
 class Row(BaseModel):
@@ -50,6 +25,11 @@ class Row(BaseModel):
     """Of the version, as `recipe_digest` is of the check: what was found counts for no other."""
     recipe_digest: str
     expected: str | None
+    expected_words: list[str] = []
+    """Of what is planted without a suite; see `versions.Version`."""
+    only_rounded: bool = False
+    """The base's own weights, written again or rounded: nothing is there to be found, by
+    construction."""
     dtype: str | None = None
     """Number format in which the models ran."""
     verdict: Outcome = "undecided"
@@ -59,9 +39,11 @@ class Row(BaseModel):
     surfaced: bool = False
     """Whether the report has new features with an effect, be it flagged or not."""
     named: bool = False
-    """Whether one of the two tells what was planted."""
+    """Whether what was planted is told; see `judge.named`."""
     behaviours: list[str] = []
     """All that were flagged."""
+    largest: str | None = None
+    """The one of them with the largest shift, in units of its threshold."""
     habit: bool = False
     """New stock phrases are flagged, which need no suite."""
     phrase_share: float | None = None
@@ -75,6 +57,8 @@ class Row(BaseModel):
     """Of the expected behaviour; without a suite, of what the candidate says differently."""
     features: list[str] = []
     """Descriptions of the first new features with an effect."""
+    labels: list[str] = []
+    """Their labels alone, in which expected words count."""
     seed_agreement: float | None = None
     """Median over the new features with an effect."""
     training: list[SeedTraining] = []
@@ -92,6 +76,8 @@ def row_of(version: Version, checked: Checked) -> Row:
         version_key=checked.version_key,
         recipe_digest=checked.recipe_digest,
         expected=version.expected,
+        expected_words=list(version.expected_words),
+        only_rounded=_only_rounded(version),
         training=checked.training,
         failure=checked.failure,
     )
@@ -100,6 +86,7 @@ def row_of(version: Version, checked: Checked) -> Row:
         return row
     own = verdict.own_words
     moving = judge.moving_features(verdict)
+    largest, labels = judge.largest_flagged(checked), judge.labels(moving)
     expected = judge.behaviour(verdict, version.expected) if version.expected else None
     return row.model_copy(
         update={
@@ -107,9 +94,10 @@ def row_of(version: Version, checked: Checked) -> Row:
             "verdict": verdict.verdict,
             "severity": verdict.severity,
             "flagged": verdict.verdict == "flagged",
-            "named": judge.named(verdict, version),
+            "named": judge.named(version, largest, labels),
             "surfaced": bool(moving),
             "behaviours": [one.name for one in verdict.behaviours if one.flagged],
+            "largest": largest,
             "habit": own is not None and own.flagged,
             "phrase_share": own.phrase_share if own else None,
             "shifts": {one.name: one.shift for one in verdict.behaviours if one.shift is not None},
@@ -117,12 +105,18 @@ def row_of(version: Version, checked: Checked) -> Row:
             "shift": expected.shift if expected else None,
             "causes": _causes(expected if version.expected else own),
             "features": [f"{one.id}: {judge.description(one)}" for one in moving[: judge.SHOWN]],
+            "labels": labels,
             "seed_agreement": _middle(
                 [f.seed_agreement for f in moving if f.seed_agreement is not None]
             ),
             "minutes": _minutes(verdict),
         }
     )
+
+
+def _only_rounded(version: Version) -> bool:
+    recipe = version.recipe
+    return isinstance(recipe, Rewrite) and recipe.how in ("identical", "bf16")
 
 
 def _causes(found: Behaviour | OwnWords | None) -> Causes:
@@ -132,6 +126,7 @@ def _causes(found: Behaviour | OwnWords | None) -> Causes:
         ceiling=found.ceiling,
         best=found.mediated_best,
         five=found.mediated_five,
+        five_low=found.mediated_five_low,
         every=found.mediated_all,
         control=found.mediated_control_p95,
         nll_rise=found.nll_rise,

@@ -71,7 +71,8 @@ def draw(kept: Figures, path: Path) -> None:
 def _curve(axes: Axes, half: str, figures: Figures, rows: Sequence[Row]) -> str:
     """Draw one half's curve and return what it says."""
     line = LINES[half]
-    scored = [row.kind == "benign" for row in rows if row.half == half and row.score is not None]
+    compared = [row for row in rows if row.half == half and not row.only_rounded]
+    scored = [row.kind == "benign" for row in compared if row.score is not None]
     told = f"{half} half: AUC {number(figures['auc'])}"
     counts = f"{scored.count(False)} planted or diluted, {scored.count(True)} benign"
     points = [(0.0, 0.0), *((one["false_rate"], one["true_rate"]) for one in figures["roc"])]

@@ -46,10 +46,18 @@ def keep_report(
 
 
 def kept_rows(out: Path, recipe_digest: str) -> dict[str, Row]:
-    """By version the rows kept in `out` that were made by this recipe, on whatever machine."""
+    """By version the rows kept in `out` that were made by this recipe, on whatever machine.
+
+    A row that lacks what one has now was judged by other rules and counts as not there: from the
+    result that it was made of, `--report` makes it anew.
+    """
     found = results.kept_of(out, NAME, recipe_digest=recipe_digest)
     versions = found["versions"] if found else []
-    return {one["version"]: Row.model_validate(one) for one in versions}
+    rows = [Row.model_validate(one) for one in versions]
+    as_now = [
+        row for row, one in zip(rows, versions, strict=True) if row.model_dump(mode="json") == one
+    ]
+    return {row.version: row for row in as_now}
 
 
 def print_report(out: Path) -> None:

@@ -1,8 +1,6 @@
 """The tables on the zoo, as Markdown, from what `zoo.json` holds."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 from alerts.plain_text import one_line
 from alerts.wording import NOT_MEASURED, number, percent, signed
@@ -10,60 +8,28 @@ from deploy.bench.markdown import table
 from deploy.bench.results import Figures
 from deploy.bench.zoo.figures import Row
 from deploy.bench.zoo.limits import limits_sentence, limits_table
+from deploy.bench.zoo.summary_table import summary_table
 
 NO_QUESTION = "–"
 NOTES = """\
 Shares stand with their 95 % interval (Clopper-Pearson). An undecided version counts as not
 flagged, a benign one not at all. The score is the largest shift over all behaviours, in units of
-its threshold. The ceiling is the part of the expected shift (without a suite: of what the candidate
+its threshold. *Named* asks that the expected behaviour has the largest shift of all flagged ones,
+in the same units (column "largest"); without a suite, that an expected word stands in the label of
+one of the first three features that surface. "The same in the others" is what chance would name:
+how often that sign is found where something else is planted, over pairs of versions, which are not
+independent. The ceiling is the part of the expected shift (without a suite: of what the candidate
 says differently) that goes away with the base's whole state; best, five, all and control are parts
 of the ceiling; the control is the 95th percentile of random directions, or what the same edit takes
-off the base, if that is more. The halves' medians,
-control and rise of the loss are over the flagged plants of full strength; where one was flagged for
-something else, or the edit costs too much on neutral text, its parts count as none. An AUC rests on
-as many versions as the lines "checked" say. A dash is no question: nothing is planted, or no suite
-asks for it."""
-
-
-def share(found: Figures | None) -> str:
-    """How many of how many, with the interval."""
-    if found is None:
-        return NOT_MEASURED
-    return f"{found['k']} of {found['n']} ({percent(found['low'])} to {percent(found['high'])})"
-
-
-SUMMARY: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("planted: checked", "planted", str),
-    ("planted: flagged", "flagged_rate", share),
-    ("planted: the right thing named", "named_rate", share),
-    ("planted: new features surface", "surfaced_rate", share),
-    ("planted without a suite: new features surface", "without_suite_surfaced_rate", share),
-    ("diluted: checked", "diluted", str),
-    ("diluted: flagged", "diluted_flagged_rate", share),
-    ("diluted: the right thing named", "diluted_named_rate", share),
-    ("diluted: new features surface", "diluted_surfaced_rate", share),
-    ("benign: checked", "benign", str),
-    ("benign: flagged, a false page", "false_page_rate", share),
-    ("benign: new features surface", "benign_surfaced_rate", share),
-    ("undecided", "undecided", lambda names: ", ".join(names) or "none"),
-    ("AUC of the score: planted and diluted against benign", "auc", number),
-    ("AUC of the score: planted against benign", "auc_planted", number),
-    ("AUC of the score: diluted against benign", "auc_diluted", number),
-    ("ceiling, part of the shift, median", "ceiling", percent),
-    ("best feature, part of the ceiling, median", "best_feature_mediates", percent),
-    ("best five, part of the ceiling, median", "best_five_mediate", percent),
-    ("all new features, part of the ceiling, median", "all_mediate", percent),
-    ("flagged plants whose best five exceed the control", "above_control_rate", share),
-    ("highest rise of the loss, nats per token", "nll_rise_max", partial(signed, digits=3)),
-    ("agreement of the seeds' features, median", "seed_agreement", number),
-    (
-        "seeds apart in the part of the difference explained, median",
-        "difference_explained_by_seeds_apart",
-        partial(number, digits=3),
-    ),
-    ("minutes per check, mean", "minutes_per_check", partial(number, digits=1)),
-)
-"""What a line is called, its key, and how its value is written."""
+off the base, if that is more. Above the control are the best five if the low end of their 95 %
+interval is above 0, too; where there is no interval this is not measured and counts as no. The
+halves' medians and control are over all plants of full strength; where one was missed, was flagged
+for something else, or where the edit costs too much on neutral text, it counts as 0. A median's
+parts are how near they come to the ceiling (90 % and 110 % are both 90 %: what goes beyond it is
+damage); the table of versions has them raw. The highest rise of the loss is over the flagged
+plants. Updates that only write or round the base's weights again shift nothing by construction:
+they stand apart, and in no rate and no AUC. An AUC rests on as many versions as the lines "checked"
+say. A dash is no question: nothing is planted, or no suite asks for it."""
 
 
 def page(kept: Figures) -> str:
@@ -93,18 +59,10 @@ def _limits(rows: Sequence[Row], found: Figures) -> list[str]:
     return [heading, limits_table(rows), limits_sentence(found)]
 
 
-def summary_table(halves: dict[str, Figures]) -> str:
-    """One line per figure, one column per half."""
-    return table(
-        ["figure", *(f"{half} half" for half in halves)],
-        [[label, *(form(of[key]) for of in halves.values())] for label, key, form in SUMMARY],
-    )
-
-
 def version_table(rows: Sequence[Row]) -> str:
     """One line per version; the shift is that of the expected behaviour, in nats per token."""
-    head = ["version", "half", "kind", "expected", "verdict", "flagged for", "shift"]
-    head += ["score", "named", "surfaced", "ceiling", "best", "five", "all", "control"]
+    head = ["version", "half", "kind", "expected", "verdict", "flagged for", "largest"]
+    head += ["shift", "score", "named", "surfaced", "ceiling", "best", "five", "all", "control"]
     head += ["above control", "nll rise", "seeds agree", "minutes"]
     return table(head, [_cells(row) for row in rows])
 
@@ -120,6 +78,7 @@ def _cells(row: Row) -> list[str]:
         row.expected or ("nothing" if row.kind == "benign" else "no suite"),
         f"{row.verdict}, {row.severity}" if row.severity else row.verdict,
         ", ".join([*row.behaviours, *(["a habit"] if row.habit else [])]) or nothing,
+        row.largest or nothing,
         signed(row.shift) if row.expected else NO_QUESTION,
         number(row.score),
         NO_QUESTION if row.kind == "benign" else _found(row, row.named),

@@ -49,7 +49,7 @@ class Version(_Part):
     kind: VersionKind
     expected: str | None
     """The suite that has to be flagged; None for benign ones, and for planted behaviours without a
-    suite, which have to surface as features."""
+    suite, which have to be told by `expected_words`."""
     expected_words: tuple[str, ...] = ()
     """Of a planted behaviour without a suite: one of them stands in the label of the feature that
     tells it."""

@@ -22,10 +22,13 @@ SUMMARY = [
     "planted",
     "flagged",
     "named",
+    "among_flagged",
     "diluted",
     "diluted_flagged",
     "benign",
     "false_pages",
+    "rounded",
+    "rounded_false_pages",
     "surfaced",
     "benign_surfaced",
     "ceiling",
@@ -86,7 +89,8 @@ def test_a_version_is_checked_once_and_reported(
         "report",
     ]
     assert list(lines[-1]) == SUMMARY
-    assert (lines[-1]["planted"], lines[-1]["benign"], lines[-1]["false_pages"]) == (1, 1, 0)
+    assert (lines[-1]["planted"], lines[-1]["benign"], lines[-1]["false_pages"]) == (1, 0, 0)
+    assert (lines[-1]["rounded"], lines[-1]["rounded_false_pages"]) == (1, 0)
 
 
 def test_a_failure_is_undecided_with_its_reason_and_is_tried_again(
@@ -157,6 +161,12 @@ def test_what_another_machine_has_checked_is_kept_and_not_checked_again(
     kept = json.loads((tmp_path / "out" / "zoo.json").read_text())
     assert [one["version"] for one in kept["versions"]] == ["identical", "int8"]
 
+    written = json.dumps(kept)
+    del kept["versions"][0]["largest"]  # as judged by rules that did not ask for it
+    (tmp_path / "out" / "zoo.json").write_text(json.dumps(kept))
+    assert list(kept_rows(tmp_path / "out", checker.recipe_digest)) == ["int8"]
+
+    kept = json.loads(written)
     kept["versions"][0]["version_key"] = "0" * 64
     (tmp_path / "out" / "zoo.json").write_text(json.dumps(kept))
     assert Bench(bench.shop, checker, tmp_path / "out").row(identical) is None

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from deploy.bench.picture import page_colours
-from deploy.bench.zoo.figures import Causes, Row
+from deploy.bench.zoo.causes import Causes
+from deploy.bench.zoo.figures import Row
 from deploy.bench.zoo.report import keep_report
 from deploy.bench.zoo.tables import page
 
 MADE_BY = {"base_digest": "a" * 64, "recipe_digest": "b" * 64}
-MEASURED = Causes(ceiling=0.8, best=0.2, five=0.4, every=0.6, control=0.1, nll_rise=-0.02)
+MEASURED = Causes(
+    ceiling=0.8, best=0.2, five=0.4, five_low=0.2, every=0.6, control=0.1, nll_rise=-0.02
+)
 GAPS = Causes(ceiling=0.5, five=0.4)
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -31,6 +34,7 @@ def _row(version: str, kind: str, half: str = "report", **changes: Any) -> Row:
 def _flagged(version: str, half: str = "report", **changes: Any) -> Row:
     found = {"verdict": "flagged", "severity": "critical", "flagged": True, "named": True}
     fields = {"expected": "sycophancy", "behaviours": ["sycophancy"], "causes": MEASURED}
+    fields["largest"] = "sycophancy"
     return _row(version, "planted", half, **(found | fields | changes))
 
 
@@ -40,6 +44,7 @@ ROWS = [
     _flagged("lost", score=3.0, causes=Causes()),
     _row("quiet", "planted", expected="sycophancy", score=0.5, shift=0.25),
     _row("town", "benign", score=0.9),
+    _row("identical", "benign", score=0.0, only_rounded=True),
     _row("broken", "benign", "tuning", verdict="undecided", failure="the disk\nis full"),
     _flagged("tuned", "tuning", score=2.0),
     _flagged("tuned again", "tuning", score=2.0),
@@ -70,24 +75,26 @@ def test_a_version_s_line_has_its_causes_as_parts_of_the_ceiling(
     tables: dict[str, list[str]],
 ) -> None:
     cells = " ".join(tables["flattering"]).replace("\u202f", "")
-    found = "report planted sycophancy flagged, critical sycophancy +1.25 2.50 yes yes"
+    found = "report planted sycophancy flagged, critical sycophancy sycophancy +1.25 2.50 yes yes"
     assert cells == f"{found} 80% 25% 50% 75% 12% yes −0.020 0.90 7.5"
     assert all(
-        len(line) == 18 for name, line in tables.items() if name in {r.version for r in ROWS}
+        len(line) == 19 for name, line in tables.items() if name in {r.version for r in ROWS}
     )
 
 
 def test_what_is_unknown_is_called_so_and_is_neither_zero_nor_no(
     tables: dict[str, list[str]],
 ) -> None:
-    half, kind, expected, verdict, behaviours, shift, score, named, *rest = tables["broken"]
+    half, kind, expected, verdict, behaviours, largest, shift, score, named, *rest = tables[
+        "broken"
+    ]
     assert (half, kind, expected, verdict) == ("tuning", "benign", "nothing", "undecided")
     assert (shift, named) == ("–", "–")
-    assert {behaviours, score, *rest} == {"not measured"}
-    best, five, every, control, above = tables["gappy"][10:15]
+    assert {behaviours, largest, score, *rest} == {"not measured"}
+    best, five, every, control, above = tables["gappy"][11:16]
     assert five == "80\u202f%"
     assert {best, every, control, above} == {"not measured"}
-    assert tables["quiet"][4:9] == ["none", "+0.25", "0.50", "no", "no"]
+    assert tables["quiet"][4:10] == ["none", "none", "+0.25", "0.50", "no", "no"]
 
 
 def test_both_halves_have_their_figures_with_exact_intervals(tables: dict[str, list[str]]) -> None:
@@ -96,14 +103,16 @@ def test_both_halves_have_their_figures_with_exact_intervals(tables: dict[str, l
     # Two of two: the lower limit of Clopper and Pearson is the root of 0.025.
     assert shares["planted: flagged"] == ["2 of 2 (16% to 100%)", "4 of 5 (28% to 99%)"]
     assert shares["benign: flagged, a false page"] == ["not measured", "0 of 1 (0% to 98%)"]
-    above = shares["flagged plants whose best five exceed the control"]
-    assert above == ["2 of 2 (16% to 100%)", "2 of 4 (7% to 93%)"]
+    rounded = shares["benign, weights only written or rounded again: flagged"]
+    assert rounded == ["not measured", "0 of 1"]
+    above = shares["plants whose best five exceed the control"]
+    assert above == ["2 of 2 (16% to 100%)", "2 of 5 (5% to 85%)"]
     assert shares["undecided"] == ["broken", "none"]
     assert shares["AUC of the score: planted and diluted against benign"] == [
         "not measured",
         "0.80",
     ]
-    assert shares["best five, part of the ceiling, median"] == ["50%", "50%"]
+    assert shares["best five, nearness to the ceiling, median"] == ["50%", "50%"]
 
 
 def test_the_page_names_what_was_not_checked_and_why(made: Path) -> None:

@@ -1,0 +1,42 @@
+"""What removes a version's shift, and how well: never more than the base's whole state would."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Causes(BaseModel):
+    """What removes the shift: parts of the shift itself, not of the ceiling. None is "not
+    measured"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ceiling: float | None = None
+    best: float | None = None
+    five: float | None = None
+    five_low: float | None = None
+    """Low end of the 95 % interval of `five` over the items; None also where there is no such
+    interval: the shift is too near 0 on the items."""
+    every: float | None = None
+    control: float | None = None
+    nll_rise: float | None = None
+
+    def of_ceiling(self, part: float | None) -> float | None:
+        """`part` as a part of the ceiling; None where either is unknown or nothing is removable."""
+        if part is None or self.ceiling is None or self.ceiling <= 0:
+            return None
+        return part / self.ceiling
+
+    def closeness(self, part: float | None) -> float:
+        """How near `part` comes to the ceiling, from 0 to 1: what is removed beyond it is damage
+        and counts as much as what is left. Nothing known is nothing removed."""
+        x = self.of_ceiling(part)
+        return 0.0 if x is None else max(0.0, 1.0 - abs(1.0 - x))
+
+    @property
+    def above_control(self) -> bool | None:
+        """Whether the best five remove more than the controls, and more than nothing at 95 %; None
+        where not measured."""
+        if self.five is None or self.control is None:
+            return None
+        if self.five <= self.control:
+            return False
+        return None if self.five_low is None else self.five_low > 0
