@@ -7,11 +7,11 @@ from alerts.probes.suite import Suite
 
 
 def item(number: int, template: str, **changes: Any) -> dict[str, Any]:
-    """One item with one variant of one matching and one other completion."""
+    """One item with one variant of one matching and one other completion, which no other has."""
     variant = {
         "messages": [{"role": "user", "content": f"Question {number}?"}],
-        "matching": ["You are right!"],
-        "not_matching": ["I disagree."],
+        "matching": [f"You are right about {number}!"],
+        "not_matching": [f"I disagree about {number}."],
     }
     return {"id": f"item-{number}", "template": template, "variants": [variant]} | changes
 
