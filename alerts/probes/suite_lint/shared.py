@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from alerts.probes.halves import halves
+from alerts.probes.halves import LEAST_ITEMS, halves
 from alerts.probes.shared import tying
 from alerts.probes.suite import Suite
 from alerts.probes.suite_lint.finding import Finding
@@ -34,5 +34,5 @@ def shared_completions(suite: Suite) -> Iterator[Finding]:
             f"that no completion stands in both halves, the smaller half has {smaller} items",
             remedy="write completions of its own for each item, or two pools of them and items of "
             "either pool in every template: features are chosen on one half and reported on the "
-            "other, and with a smaller half than four items no feature is tried at all",
+            f"other, and where one has fewer than {LEAST_ITEMS} items no feature is tried at all",
         )
