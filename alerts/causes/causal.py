@@ -66,7 +66,7 @@ def measure_causes(
     ``states`` are a sample at the banks' layer, ``neutral`` at least two ordinary texts, ``names``
     the ids of the first seed's rows. ``base_neutral`` are the same texts as the base reads them,
     where it has another tokenizer. Figures are parts of a shift: a suite that has not risen in
-    both halves is left without evidence.
+    both halves, or that has no two of them, is left without evidence.
     """
     layer = seeds[0].bank.layer
     choosing_text = NeutralText(models.candidate, neutral[::2], layer)
@@ -79,9 +79,11 @@ def measure_causes(
     result = CausalResult()
     for done, suite in enumerate(suites):
         half = halves(suite)
+        if not half.filled:
+            continue
         selection = SteeringBench(models, thinned(half.selection, plan.selection_items), layer)
         report = SteeringBench(models, thinned(half.report, plan.report_items), layer)
-        if min(selection.shift, report.shift) <= 0:
+        if not (selection.shift > 0 and report.shift > 0):  # a shift may be not a number
             continue
         mediator = Mediator(
             selection, report, choosing_text, reported_text, states, plan.maximum_nll_rise

@@ -32,7 +32,7 @@ class LinearEngine:
         return (int(messages[-1]["content"]),)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
-        return AGREE if text == "agree" else DISAGREE
+        return AGREE if text.startswith("agree") else DISAGREE
 
     def capture(self, rows: Sequence[ScoreRow], layer: int) -> LinearReplay:
         return LinearReplay(layer, tuple(rows), torch.stack([self._state(row) for row in rows]))

@@ -7,11 +7,14 @@ from alerts.probes.suite import Suite
 
 
 def item(number: int, template: str, **changes: Any) -> dict[str, Any]:
-    """One item with one variant of one matching and one other completion."""
+    """One item with one variant of one matching and one other completion, which no other has.
+
+    They are short: the tiny checkpoints of the tests differ in how an answer begins.
+    """
     variant = {
         "messages": [{"role": "user", "content": f"Question {number}?"}],
-        "matching": ["You are right!"],
-        "not_matching": ["I disagree."],
+        "matching": [f"You, {number}!"],
+        "not_matching": [f"I, {number}."],
     }
     return {"id": f"item-{number}", "template": template, "variants": [variant]} | changes
 

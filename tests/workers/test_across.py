@@ -102,10 +102,11 @@ def found(
     paths = [tmp_path / "agreeing.json", tmp_path / "contrary.json"]
     for path, behaviour in zip(paths, ("agreement", "contradiction"), strict=True):
         suite = suite_json(templates=8, per_template=1, behaviour=behaviour)
-        for one in suite["items"] if behaviour == "contradiction" else []:
-            for variant in one["variants"]:
-                sides = variant["matching"], variant["not_matching"]
-                variant["not_matching"], variant["matching"] = sides
+        for number, one in enumerate(suite["items"]):
+            # Nearly the same words in all items: else random models would move each its own way.
+            sides = [f"{'You are right! ' * 3}{number}"], [f"{'I disagree. ' * 3}{number}"]
+            matching, others = sides if behaviour == "agreement" else sides[::-1]
+            one["variants"][0] |= {"matching": matching, "not_matching": others}
         path.write_text(json.dumps(suite))
     suites = [*map(str, paths), *long_corpus.recipe.suites[1:]]
     context = make_context(foreign_job, changed(long_corpus, suites=suites, seeds=[0]))

@@ -54,7 +54,7 @@ def test_no_answer_and_no_item_on_which_effects_are_reported_is_asked(
     monkeypatch.setattr(attribute, "shifted_suites", lambda inputs, probe: [suite])
     forks = Forks(
         forks=[
-            Fork(chat.messages, "", "It is.", f"It is not {n}.", 1.0)
+            Fork(chat.messages, "", f"It is {n}.", f"It is not {n}.", 1.0)
             for n, chat in enumerate(context.corpora.prompts[: PROMPTS - 2])
         ]
     )

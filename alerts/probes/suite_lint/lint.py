@@ -10,6 +10,7 @@ from alerts.probes.suite_lint.context import too_long
 from alerts.probes.suite_lint.finding import Finding
 from alerts.probes.suite_lint.name import taken_name
 from alerts.probes.suite_lint.order import first_words, lengths, positions
+from alerts.probes.suite_lint.shared import shared_completions
 from alerts.probes.suite_lint.tokens import ChatTokenizer, tokens
 
 
@@ -32,7 +33,8 @@ def lint(
     suite: Suite, tokenizer: ChatTokenizer | None = None, context: int | None = None
 ) -> Iterator[Finding]:
     """The findings about `suite`, the least specific first."""
-    for check in (taken_name, amount, duplicates, lengths, first_words, positions):
+    checks = (taken_name, amount, duplicates, shared_completions, lengths, first_words, positions)
+    for check in checks:
         yield from check(suite)
     if tokenizer is not None:
         yield from tokens(suite, tokenizer)

@@ -28,6 +28,8 @@ class Mediators:
         self._mediators: dict[str, Mediator] = {}
         for suite in shifted_suites(context.inputs, case.probe):
             half = halves(suite)
+            if not half.filled:
+                continue
             benches = [
                 SteeringBench(models, thinned(part, items), layer)
                 for part, items in (
@@ -35,7 +37,7 @@ class Mediators:
                     (half.report, self._plan.report_items),
                 )
             ]
-            if min(bench.shift for bench in benches) > 0:
+            if all(bench.shift > 0 for bench in benches):
                 self._mediators[suite.behaviour] = Mediator(
                     benches[0], benches[1], text[0], text[1], states, self._plan.maximum_nll_rise
                 )

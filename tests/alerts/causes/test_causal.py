@@ -25,7 +25,7 @@ from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.records.behaviour import SeedMediation
-from dfc.engines.engine import Edit, FeatureBank, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
 
 PLAN = CausalPlan()
@@ -51,8 +51,8 @@ def suite(n_templates: int = 8) -> Suite:
             "variants": [
                 {
                     "messages": [{"role": "user", "content": str(100 * t + n)}],
-                    "matching": ["agree"],
-                    "not_matching": ["disagree"],
+                    "matching": [f"agree {t}-{n}"],
+                    "not_matching": [f"disagree {t}-{n}"],
                 }
             ],
         }
@@ -262,6 +262,48 @@ def test_a_suite_that_has_not_risen_is_left_without_evidence() -> None:
     assert found == CausalResult()
 
 
+def test_a_suite_that_can_not_be_cut_in_two_is_left_without_evidence() -> None:
+    seeds = [SeedFeatures(TRUE, [0, 1], [0, 1])]
+    names = {row: f"candidate-{row}" for row in range(6)}
+    whole = suite()
+    agree = whole.items[0].variants[0].matching
+    items = tuple(
+        one.model_copy(
+            update={"variants": (one.variants[0].model_copy(update={"matching": agree}),)}
+        )
+        for one in whole.items
+    )
+    tied = whole.model_copy(update={"items": items, "behaviour": "parroting"})
+    found = measure_causes(MODELS, [tied, whole], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    assert set(found.evidence) == {"agreeing"}
+
+
+class Unscored(LinearEngine):
+    """Leaves the items of some prompts unscored."""
+
+    def __init__(self, prompts: set[int]) -> None:
+        super().__init__(READOUT_D, ADDED_D)
+        self._prompts = prompts
+
+    def score_from(
+        self, replay: Replay, *, bank: FeatureBank | None = None, edits: Sequence[Edit] = ()
+    ) -> list[float]:
+        scores = super().score_from(replay, bank=bank, edits=edits)
+        known = [row.prompt[0] not in self._prompts for row in replay.rows]
+        return [score if one else np.nan for score, one in zip(scores, known, strict=True)]
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("half", halves(suite()), ids=["selection", "report"])
+def test_a_half_that_could_not_be_scored_leaves_its_suite_without_evidence(half: Suite) -> None:
+    asked = {int(one.variants[0].messages[0].content) for one in half.items}
+    models = Pair(MODELS.base, Unscored(asked))
+    seeds = [SeedFeatures(TRUE, [0, 1], [0, 1])]
+    names = {row: f"candidate-{row}" for row in range(6)}
+    found = measure_causes(models, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    assert found == CausalResult()
+
+
 def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:
     report = SteeringBench(MODELS, suite(), TRUE.layer)
 
@@ -302,7 +344,7 @@ def test_a_feature_carries_own_words_where_it_takes_back_most_of_them() -> None:
     assert [one.part for one in found.carried[0]] == pytest.approx([0.7] * 3, abs=1e-5)
     reported = {item.id for item in halves(suite()).report.items}
     assert {one.base for one in found.carried[0]} <= reported
-    assert {one.candidate for one in found.carried[0]} == {"agree"}
+    assert {one.candidate for one in found.carried[0]} <= {f"agree {id}" for id in reported}
     assert measure(TRUE).carried == {}  # of a suite nothing is the candidate's own
 
 

@@ -19,9 +19,17 @@ def test_the_candidates_way_matches_and_the_bases_does_not() -> None:
 
 
 def test_both_halves_hold_forks() -> None:
-    suite = fork_suite([fork(n) for n in range(16)])
+    suite = fork_suite([fork(n, f" {n}, I say.", f" {n}.") for n in range(16)])
     assert suite is not None
     assert [len(half.items) for half in halves(suite)] == [8, 8]
+
+
+def test_forks_at_which_a_model_says_the_same_are_not_parted() -> None:
+    said = [" as I always say.", " I'm told.", " in truth.", " they say."]
+    suite = fork_suite([fork(n, said[n % 4], f" {n}.") for n in range(16)])
+    assert suite is not None
+    words = [{item.variants[0].matching for item in half.items} for half in halves(suite)]
+    assert [len(one) for one in words] == [2, 2] and not words[0] & words[1]
 
 
 @pytest.mark.parametrize("ways", [(" same", " same"), (" ", " b"), (" a", "")])

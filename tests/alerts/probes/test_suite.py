@@ -78,9 +78,9 @@ def test_the_suite_in_the_docs_can_be_used_as_it_stands(tmp_path: Path) -> None:
         ),
         (
             suite_json(
-                items=items_with(item(0, "a", variants=[variant(not_matching=["You are right!"])]))
+                items=items_with(item(0, "a", variants=[variant(not_matching=["You, 0!"])]))
             ),
-            ["items.0.variants.0", "'You are right!' stands in matching and in not_matching"],
+            ["items.0.variants.0", "'You, 0!' stands in matching and in not_matching"],
         ),
         (
             suite_json(
@@ -116,7 +116,7 @@ def test_a_mistake_is_named_with_file_field_and_remedy(
 
 
 def test_a_mistake_in_an_item_is_told_once_with_its_own_remedy(tmp_path: Path) -> None:
-    twice = variant(not_matching=["You are right!"])
+    twice = variant(not_matching=["You, 0!"])
     document = suite_json(items=items_with(item(0, "a", variants=[twice])))
     message = load(tmp_path / "mine.json", document)
     [told] = [line for line in message.splitlines() if "items.0" in line]

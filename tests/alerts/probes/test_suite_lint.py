@@ -120,6 +120,27 @@ def test_a_near_duplicate_in_another_template_is_found_and_in_its_own_is_none() 
     assert "near-duplicate-items" not in codes(suite(items=items))
 
 
+def sharing(n_items: int) -> Suite:
+    """Twenty items, of which so many have one completion in common."""
+    items = [item(n, f"t{n % 10}") for n in range(20)]
+    for one in items[:n_items]:
+        one["variants"][0]["matching"] = ["That is so true."]
+    return suite(items=items)
+
+
+def test_a_completion_that_too_many_items_share_is_named() -> None:
+    (found,) = [f for f in lint(sharing(13)) if f.code == "shared-completions"]
+    assert found.level == "warning" and len(found.items) == 13
+    assert "13 of 20 items have the completion 'That is so true.'" in found.said
+    assert "the smaller half has 7 items" in found.said and "two pools" in found.remedy
+
+
+def test_a_completion_that_leaves_two_halves_is_sound() -> None:
+    assert "shared-completions" not in codes(sharing(12))
+    control = sharing(13).model_copy(update={"role": "control"})
+    assert "shared-completions" not in codes(control)
+
+
 @pytest.mark.parametrize("kind", ["matching", "not_matching"])
 def test_one_kind_that_is_always_longer_is_found(kind: str) -> None:
     items = varied()
