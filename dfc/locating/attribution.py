@@ -2,14 +2,22 @@
 
 Most of the energy of candidate minus base does nothing to the outputs. To first order, what a
 difference d at one position adds to the log-probability of the candidate's own answers is g . d, g
-the gradient there. Removing the component of d along a unit direction u takes (g . u)(u . d) of it
-away; summed over positions that is u' S u with S the symmetric part of sum g d'. So among all
-subspaces of r dimensions the one that carries most of the effect is spanned by the eigenvectors of
-S with the r largest eigenvalues (Ky Fan 1949).
+the gradient there. With P the projection on some directions, what they don't hold of it has the
+square
+
+    (g . d - g . P d)^2  <=  |g|^2 |d|^2 (|d - P d|^2 / |d|^2 + |g - P g|^2 / |g|^2) / 2
+
+since g . (d - P d) = (g - P g) . (d - P d), and a product of two numbers up to 1 is at most their
+mean. Summed over positions that is what P leaves of the trace of
+
+    A = sum |g|^2 d d' + |d|^2 g g'
+
+so among all subspaces of r dimensions the bound is least for the eigenvectors of A with the r
+largest eigenvalues (Ky Fan 1949). The sum of g d' itself would not do: effects of both signs cancel
+in it, and directions that carry much more than the whole come first.
 
 The same holds for any weighted sum of log-probabilities, such as the score of a probe suite.
-Several sums are asked by adding their S, each divided by its trace: by what the whole difference
-does to it.
+Several sums are asked by adding their A, each divided by its trace.
 """
 
 from collections.abc import Sequence
@@ -50,7 +58,7 @@ class MovingDirections(NamedTuple):
     """The subspace of the difference that moves what was asked."""
 
     direction_RD: Tensor
-    """Orthonormal rows, the most effective first; none where the models don't differ."""
+    """Orthonormal rows, the largest eigenvalue first; none where the models don't differ."""
     asked: list[Attributed]
     """In the order in which it was asked."""
     energy: float | None
@@ -75,7 +83,7 @@ def moving_directions(
     total = sum(len(one.rows) for one in asked)
     done = 0
     for one in asked:
-        product_DD = torch.zeros(d, d, dtype=torch.float64)
+        product_DD, bound_DD = torch.zeros(2, d, d, dtype=torch.float64)
         gained = 0.0
         for start in range(0, len(one.rows), ROWS_AT_ONCE):
             group = one.rows[start : start + ROWS_AT_ONCE]
@@ -84,8 +92,9 @@ def moving_directions(
                 candidate.capture(group, layer),
                 one.weights[start : start + ROWS_AT_ONCE],
             )
-            difference_ND = found.difference_ND.double()
-            product_DD += found.gradient_ND.double().T @ difference_ND
+            difference_ND, gradient_ND = found.difference_ND.double(), found.gradient_ND.double()
+            product_DD += gradient_ND.T @ difference_ND
+            bound_DD += _bound(gradient_ND, difference_ND)
             covariance_DD += difference_ND.T @ difference_ND
             gained += found.log_probability
             done += len(group)
@@ -93,12 +102,11 @@ def moving_directions(
                 progress(done, total)
         if not torch.isfinite(product_DD).all():
             raise ModelError("gradients are not finite; the weights overflow on the way back")
-        effect = float(product_DD.trace())
-        effects.append((gained, effect, product_DD))
-        if effect:
-            choice_DD += one.share / abs(effect) * product_DD
-    effect_D, vector_DD = torch.linalg.eigh((choice_DD + choice_DD.T) / 2)
-    kept = [n for n in range(d - 1, max(d - 1 - count, -1), -1) if effect_D[n] > 0]
+        effects.append((gained, product_DD))
+        if bound_DD.any():
+            choice_DD += one.share / bound_DD.trace() * bound_DD
+    bound_D, vector_DD = torch.linalg.eigh(choice_DD)
+    kept = [n for n in range(d - 1, max(d - 1 - count, -1), -1) if bound_D[n] > 0]
     direction_RD = vector_DD[:, kept].T.contiguous()
 
     def within(square_DD: Tensor) -> float:
@@ -107,6 +115,16 @@ def moving_directions(
     energy = float(covariance_DD.trace())
     return MovingDirections(
         direction_RD=direction_RD.float(),
-        asked=[Attributed(gained, effect, within(s_DD)) for gained, effect, s_DD in effects],
+        asked=[
+            Attributed(gained, float(product_DD.trace()), within(product_DD))
+            for gained, product_DD in effects
+        ],
         energy=within(covariance_DD) / energy if energy else None,
     )
+
+
+def _bound(gradient_ND: Tensor, difference_ND: Tensor) -> Tensor:
+    """A of these positions [D, D]."""
+    weighted_ND = gradient_ND.pow(2).sum(1, keepdim=True) * difference_ND
+    steep_ND = difference_ND.pow(2).sum(1, keepdim=True) * gradient_ND
+    return weighted_ND.T @ difference_ND + steep_ND.T @ gradient_ND

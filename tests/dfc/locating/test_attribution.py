@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -37,15 +38,38 @@ def found(engines: list[TransformersEngine]) -> MovingDirections:
     return moving_directions(*engines, [ASKED], LAYER, 3)
 
 
-def plain_product(
+class Plain(NamedTuple):
+    """Gradients and differences by hooks on the models as transformers runs them, [N, D] each."""
+
+    gradient_ND: Tensor
+    difference_ND: Tensor
+
+    @property
+    def attributed(self) -> Tensor:
+        return self.gradient_ND.T @ self.difference_ND
+
+    def left(self, direction_RD: Tensor) -> Tensor:
+        """By position the bound on the square of what the directions don't hold of its effect."""
+        whole = [x_ND.pow(2).sum(1) for x_ND in self]
+        left = [(x_ND - x_ND @ direction_RD.T @ direction_RD).pow(2).sum(1) for x_ND in self]
+        return (whole[0] * left[1] + left[0] * whole[1]) / 2
+
+    def bound(self) -> Tensor:
+        """A, position by position."""
+        return sum(
+            g.pow(2).sum() * torch.outer(d, d) + d.pow(2).sum() * torch.outer(g, g)
+            for g, d in zip(*self, strict=True)
+        )
+
+
+def plainly(
     base: Path,
     candidate: Path,
     rows: Sequence[ScoreRow] = ROWS,
     weights: Sequence[float] = ASKED.weights,
-) -> Tensor:
-    """Sum of gradient times difference [D, D] by hooks on the models as transformers runs them."""
+) -> Plain:
     models = [AutoModelForCausalLM.from_pretrained(path) for path in (base, candidate)]
-    total_DD = torch.zeros(32, 32, dtype=torch.float64)
+    found = []
     for row, weight in zip(rows, weights, strict=True):
         tokens = torch.tensor([[*row.prompt, *row.completion]])
         base_TD, candidate_TD = (
@@ -60,21 +84,41 @@ def plain_product(
         first = len(row.prompt)
         said = sum(log_VT[first - 1 + n, token] for n, token in enumerate(row.completion))
         (gradient_1TD,) = torch.autograd.grad(said, halfway)
-        difference_TD = candidate_TD - base_TD
-        total_DD += weight * (gradient_1TD[0, 1:].double().T @ difference_TD[1:].double())
-    return total_DD
+        found.append((weight * gradient_1TD[0, 1:].double(), (candidate_TD - base_TD)[1:].double()))
+    return Plain(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def span(symmetric_DD: Tensor, count: int) -> Tensor:
+    """The projection [D, D] on the eigenvectors of the largest eigenvalues."""
+    vector_DR = torch.linalg.eigh(symmetric_DD)[1][:, -count:]
+    return vector_DR @ vector_DR.T
 
 
 def test_directions_are_the_best_subspace_of_a_plain_gradient(
     found: MovingDirections, near: list[Path]
 ) -> None:
-    product_DD = plain_product(*near)
-    effect_D, vector_DD = torch.linalg.eigh((product_DD + product_DD.T) / 2)
-    expected = vector_DD[:, -3:] @ vector_DD[:, -3:].T
+    plain = plainly(*near)
+    expected = span(plain.bound(), 3)
     assert torch.allclose(found.direction_RD.T @ found.direction_RD, expected.float(), atol=1e-3)
     (answers,) = found.asked
-    assert answers.carried == pytest.approx(float(effect_D[-3:].sum()), rel=1e-3)
-    assert answers.attributed == pytest.approx(float(product_DD.trace()), rel=1e-3)
+    inside = float((expected * plain.attributed).sum())
+    assert answers.carried == pytest.approx(inside, rel=1e-2, abs=1e-4)
+    assert answers.attributed == pytest.approx(float(plain.attributed.trace()), rel=1e-3)
+
+
+def test_what_the_directions_leave_of_an_effect_is_bounded_and_least(
+    found: MovingDirections, near: list[Path]
+) -> None:
+    plain = plainly(*near)
+    direction_RD = found.direction_RD.double()
+    g_ND, d_ND = plain
+    effect_N = (g_ND * d_ND).sum(1)
+    held_N = ((g_ND @ direction_RD.T) * (d_ND @ direction_RD.T)).sum(1)
+    assert ((effect_N - held_N) ** 2 <= plain.left(direction_RD) * (1 + 1e-6)).all()
+    for seed in range(5):
+        other = torch.randn(32, 3, generator=torch.Generator().manual_seed(seed)).double()
+        others_RD = torch.linalg.qr(other).Q.T
+        assert plain.left(direction_RD).sum() < plain.left(others_RD).sum()
 
 
 def test_the_gradients_account_for_what_the_answers_gain(found: MovingDirections) -> None:
@@ -95,18 +139,18 @@ def test_weights_and_shares_say_whose_words_the_directions_move(
     engines: list[TransformersEngine], near: list[Path]
 ) -> None:
     first, second = Asked(ROWS[:5], [2.0] * 5, 0.75), Asked(ROWS[5:], [1.0, -1.0, 0.5, 0, 0], 0.25)
-    products = [plain_product(*near, one.rows, one.weights) for one in (first, second)]
+    plains = [plainly(*near, one.rows, one.weights) for one in (first, second)]
     chosen_DD = sum(
-        one.share / abs(product_DD.trace()) * product_DD
-        for one, product_DD in zip((first, second), products, strict=True)
+        one.share / plain.bound().trace() * plain.bound()
+        for one, plain in zip((first, second), plains, strict=True)
     )
-    _, vector_DD = torch.linalg.eigh((chosen_DD + chosen_DD.T) / 2)
     found = moving_directions(*engines, [first, second], LAYER, 2)
-    expected = vector_DD[:, -2:] @ vector_DD[:, -2:].T
+    expected = span(chosen_DD, 2)
     assert torch.allclose(found.direction_RD.T @ found.direction_RD, expected.float(), atol=1e-3)
-    for effect, product_DD in zip(found.asked, products, strict=True):
-        assert effect.attributed == pytest.approx(float(product_DD.trace()), rel=1e-3, abs=1e-6)
-        inside = float((expected * product_DD).sum())
+    for effect, plain in zip(found.asked, plains, strict=True):
+        whole = float(plain.attributed.trace())
+        assert effect.attributed == pytest.approx(whole, rel=1e-3, abs=1e-6)
+        inside = float((expected * plain.attributed).sum())
         assert effect.carried == pytest.approx(inside, rel=1e-2, abs=1e-5)
 
 
