@@ -123,8 +123,8 @@ class TrainingRun(Record):
     """Training of one seed of the crosscoder: thinned loss curve and how much it explains.
 
     The explained parts are of energies summed over positions of the corpus that count alike, under
-    the thresholds of use (`dfc.crosscoder.explained`). Evidence without
-    `variance_explained_difference_both` is older and has 1 - loss of the last batch instead.
+    the thresholds of use (`dfc.crosscoder.explained`). Evidence that has the difference by one
+    block and not by both is older: all its parts are 1 - a loss of the last batch.
     """
 
     seed: int
