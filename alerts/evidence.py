@@ -122,14 +122,24 @@ class FeatureExamples(Record):
 
 
 class TrainingRun(Record):
-    """Training of one seed of the crosscoder: thinned loss curve and how much it explains."""
+    """Training of one seed of the crosscoder: thinned loss curve and how much it explains.
+
+    The explained parts are of energies summed over positions of the corpus that count alike, under
+    the thresholds of use (`dfc.crosscoder.explained`). Evidence that has the difference by one
+    block and not by both is older: all its parts are 1 - a loss of the last batch.
+    """
 
     seed: int
     steps: list[int] = Field(default_factory=list)
     losses: list[float] = Field(default_factory=list)
     variance_explained_base: float | None = None
+    """Of the base's states, by the shared and its exclusive block."""
     variance_explained_candidate: float | None = None
     variance_explained_difference: float | None = None
+    """Of candidate minus base, by the candidate's exclusive block alone. None where states of one
+    model can't be subtracted from those of the other."""
+    variance_explained_difference_both: float | None = None
+    """The same by both exclusive blocks: what the one writes minus what the other does."""
 
     @model_validator(mode="after")
     def _one_loss_per_step(self) -> Self:

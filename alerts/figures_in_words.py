@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from alerts.behaviour_in_words import shift_sentence
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Verdict
-from alerts.wording import NOT_MEASURED, by_weight, headline, shift_sentence, signed
+from alerts.verdict_in_words import by_weight, headline
+from alerts.wording import NOT_MEASURED, signed
 
 _LONGEST = 900
 _BEHAVIOURS = 3

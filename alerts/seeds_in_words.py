@@ -44,7 +44,7 @@ def _name(tried: SeedsTried, index: int) -> str:
 def _over_seeds(behaviour: BehaviourBySeed) -> str:
     seeds = behaviour.by_seed
     parts = [f"{name} {_spread([getattr(seed, part) for seed in seeds])}" for part, name in _PARTS]
-    above = sum(_is_above(seed) for seed in seeds)
+    above = sum(seed.beats_control for seed in seeds)
     items = "" if behaviour.n_items is None else f", on {count(behaviour.n_items, 'item')}"
     return (
         f"{readable(behaviour.name)}, over {count(len(seeds), 'seed')}{items}: {'; '.join(parts)}; "
@@ -69,7 +69,3 @@ def _one_seed(seed: SeedMediation) -> str:
         f"best {percent(seed.best)}, five {percent(seed.five)}, all {percent(seed.all)}, "
         f"controls up to {percent(seed.control_p95)}"
     )
-
-
-def _is_above(seed: SeedMediation) -> bool:
-    return seed.five is not None and seed.control_p95 is not None and seed.five > seed.control_p95

@@ -97,6 +97,8 @@ def _item(line: str, where: str) -> TextOrChat:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise CorpusError(f"{where}: not JSON ({error}); give one JSON object per line") from error
+    except RecursionError as error:
+        raise CorpusError(f"{where}: is nested too deeply; give one flat JSON object") from error
     if not isinstance(record, dict) or ("text" in record) == ("messages" in record):
         raise CorpusError(f'{where}: give an object with either "text" or "messages"')
     if "text" in record:

@@ -49,7 +49,7 @@ class Alertmanager(NamedTuple):
         answer = get(f"{self.url}/api/v2/status", self.timeout, now)
         try:
             return f"Alertmanager {json.loads(answer)['versionInfo']['version']}"
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise RefusedError("is no Alertmanager with API v2") from error
 
     def _alerts(self, notice: Notice, now: float) -> list[dict[str, Any]]:

@@ -7,13 +7,13 @@ import shlex
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from alerts import wording
+from alerts import verdict_in_words
 from alerts.alert import Alert, AlertState
 from alerts.alert_title import alert_title
 from alerts.pages.missing_evidence import action_without_answers
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Checkpoint, Verdict
-from alerts.wording import UNNAMED, Names
+from alerts.verdict_in_words import UNNAMED, Names
 
 _REASONS, _REASON = 10, 1000
 _DEEDS = ("quarantine", "trust")
@@ -49,7 +49,7 @@ class Notice(NamedTuple):
         """What to do next; the answers stand in the report only."""
         if self.report_url is None:
             return action_without_answers(self.verdict)
-        return wording.recommended_action(self.verdict)
+        return verdict_in_words.recommended_action(self.verdict)
 
     @property
     def commands(self) -> list[str]:
@@ -115,7 +115,7 @@ class Notice(NamedTuple):
                     "ci_high": behaviour.ci_high,
                     "noise_floor": behaviour.noise_floor,
                 }
-                for behaviour in wording.by_weight(verdict.behaviours)
+                for behaviour in verdict_in_words.by_weight(verdict.behaviours)
             ],
             "opened_at": iso(alert.opened_at),
             "changed_at": iso(alert.changed_at),

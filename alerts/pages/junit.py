@@ -10,7 +10,8 @@ from xml.etree import ElementTree as Xml
 from alerts.plain_text import one_line
 from alerts.records.behaviour import Behaviour
 from alerts.verdict import Severity, Verdict, is_borne
-from alerts.wording import headline, interval, number, p_value, readable, signed
+from alerts.verdict_in_words import headline
+from alerts.wording import interval, number, p_value, readable, signed
 
 VERDICT = "verdict"
 UNDECIDED = "undecided, see the case called verdict"

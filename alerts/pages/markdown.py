@@ -5,25 +5,22 @@ Text from models and file names stands in code spans, where no markup, link or m
 
 import re
 
+from alerts.behaviour_in_words import calibrated_threshold, conformal
 from alerts.plain_text import clip, one_line
 from alerts.records.behaviour import Behaviour
 from alerts.records.feature import Feature
 from alerts.seen_before_in_words import compared_with, seen_before
 from alerts.verdict import Verdict
+from alerts.verdict_in_words import calibration_sentence, recommended_action, verdict_word
 from alerts.wording import (
     NOT_MEASURED,
-    calibrated_threshold,
-    calibration_sentence,
-    conformal,
     interval,
     number,
     p_value,
     percent,
-    recommended_action,
     short_digest,
     signed,
     small,
-    verdict_word,
 )
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&])")

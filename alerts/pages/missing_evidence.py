@@ -1,6 +1,6 @@
 """What a reviewer is told where the evidence beside a verdict can't be shown."""
 
-from alerts import wording
+from alerts import verdict_in_words
 from alerts.evidence import Evidence
 from alerts.verdict import Verdict
 
@@ -18,7 +18,7 @@ def is_missing(evidence: Evidence) -> bool:
 def action_without_answers(verdict: Verdict) -> str:
     """What to do next, for who can't see the answers side by side."""
     if verdict.verdict != "flagged":
-        return wording.recommended_action(verdict)
+        return verdict_in_words.recommended_action(verdict)
     if verdict.severity == "critical":
         return (
             "Quarantine the candidate unless this change was intended; what its users would see "

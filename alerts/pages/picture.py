@@ -13,7 +13,8 @@ from alerts.pages.plots import draw_dose, draw_shifts
 from alerts.pages.svg import ROLES, STYLE
 from alerts.plain_text import clip, one_line
 from alerts.verdict import Verdict
-from alerts.wording import by_weight, headline, readable
+from alerts.verdict_in_words import by_weight, headline
+from alerts.wording import readable
 
 COLOURS = {
     "ink": "#1b1d20",

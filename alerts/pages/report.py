@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from alerts import wording
+from alerts import verdict_in_words, wording
 from alerts.evidence import Evidence, ItemScore
 from alerts.pages import plots
 from alerts.pages.history import Release, all_measured, moving_behaviours, names_of
@@ -64,7 +64,7 @@ class _Highlighted(NamedTuple):
 
 
 def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
-    behaviours = wording.by_weight(verdict.behaviours)
+    behaviours = verdict_in_words.by_weight(verdict.behaviours)
     unmeasured = [wording.readable(b.name) for b in behaviours if b.shift is None]
     losses = [run for run in evidence.training if run.losses]
     items = _items(evidence.item_scores)

@@ -14,7 +14,8 @@ from alerts.alert import fingerprint
 from alerts.plain_text import one_line
 from alerts.records.behaviour import Behaviour
 from alerts.verdict import Verdict
-from alerts.wording import headline, interval, number, readable, signed
+from alerts.verdict_in_words import headline
+from alerts.wording import interval, number, readable, signed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:")

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from alerts import seen_before_in_words, wording
+from alerts import behaviour_in_words, seen_before_in_words, verdict_in_words, wording
 from alerts.plain_text import clip, one_line, strip_controls
 from alerts.records.feature import Feature, FeatureEffect
 
@@ -63,34 +63,34 @@ def _environment() -> Environment:
         seen_before_in_words.compared_with,
         seen_before_in_words.likeness,
         seen_before_in_words.seen_before,
-        wording.calibrated_threshold,
-        wording.calibration_sentence,
-        wording.conformal,
+        behaviour_in_words.calibrated_threshold,
+        verdict_in_words.calibration_sentence,
+        behaviour_in_words.conformal,
         wording.duration,
-        wording.finding,
-        wording.headline,
+        verdict_in_words.finding,
+        verdict_in_words.headline,
         wording.number,
         wording.percent,
         wording.points,
         wording.probability,
         wording.readable,
-        wording.recommended_action,
+        verdict_in_words.recommended_action,
         wording.short_digest,
         wording.signed,
         wording.small,
-        wording.trust_in_explanation,
-        wording.verdict_word,
+        verdict_in_words.trust_in_explanation,
+        verdict_in_words.verdict_word,
     )
     environment.filters |= {word.__name__: word for word in words}
     environment.filters |= {"clip": clip, "one_line": one_line, "token_text": _token_text}
     environment.filters["day"] = _day
     environment.globals |= {
-        "cause_sentences": wording.cause_sentences,
+        "cause_sentences": behaviour_in_words.cause_sentences,
         "chief_effect": _chief_effect,
         "difference": difference,
         "interval": wording.interval,
         "one_line": one_line,
-        "shift_sentence": wording.shift_sentence,
+        "shift_sentence": behaviour_in_words.shift_sentence,
         "zip": zip,
         # A variable, because the template compiler writes a constant without _finalize.
         "unmeasured": None,

@@ -18,6 +18,13 @@ class SeedMediation(Record):
     all: float | None
     control_p95: float | None
 
+    @property
+    def beats_control(self) -> bool:
+        """Whether the best five remove more than their control, both measured."""
+        return (
+            self.five is not None and self.control_p95 is not None and self.five > self.control_p95
+        )
+
 
 class Behaviour(Record):
     """One probe suite in both models, and what the candidate's new features have to do with it.

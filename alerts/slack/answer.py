@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from slack_sdk.models.blocks import Block, PlainTextObject, SectionBlock
 
-from alerts import wording
+from alerts import behaviour_in_words, wording
 from alerts.question import (
     Answered,
     Asked,
@@ -96,7 +96,7 @@ def _measured(ended: SuiteMeasured) -> str:
     flagged = "by the policy it is flagged" if b.flagged else "by the policy it is not flagged"
     return (
         f"{signed(b.shift)} [{interval(b.ci_low, b.ci_high)}], {number(b.base_score)} → "
-        f"{number(b.candidate_score)}, n = {b.n_scored}, {wording.times_noise(b)}, "
+        f"{number(b.candidate_score)}, n = {b.n_scored}, {behaviour_in_words.times_noise(b)}, "
         f"{p_value(b.p_corrected)}; {flagged}, taken alone"
     )
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock
 
-from alerts import wording
+from alerts import verdict_in_words
 from alerts.alert import Alert
 from alerts.alert_title import alert_title
 from alerts.evidence import Evidence
@@ -22,7 +22,7 @@ from alerts.slack.actions import action_blocks
 from alerts.slack.status import status_block, symbol
 from alerts.slack.text import literal, render_text
 from alerts.verdict import Verdict
-from alerts.wording import UNNAMED, Names
+from alerts.verdict_in_words import UNNAMED, Names
 
 __all__ = ["MESSAGE_LIMIT", "SlackMessage", "build_message", "render_text"]
 
@@ -67,7 +67,7 @@ def build_message(
     """
     evidence = evidence or Evidence()
     shows = (bool(evidence.answers) and examples == "full") or report_url is not None
-    act = wording.recommended_action(verdict) if shows else action_without_answers(verdict)
+    act = verdict_in_words.recommended_action(verdict) if shows else action_without_answers(verdict)
     title = alert_title(verdict, alert, names)
     if alert is not None:
         title = f"{symbol(alert)} {title}"

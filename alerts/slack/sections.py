@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from slack_sdk.models.blocks import Block, MarkdownTextObject, PlainTextObject, SectionBlock
 
 from alerts import wording
+from alerts.behaviour_in_words import conformal, seeds_divided, times_noise
 from alerts.evidence import Answer, DoseResponse, Evidence
 from alerts.figures_in_words import random_directions
 from alerts.records.behaviour import Behaviour
@@ -16,13 +17,14 @@ from alerts.routing import Examples
 from alerts.seen_before_in_words import seen_before
 from alerts.slack.text import code, literal
 from alerts.verdict import Checkpoint, Verdict
+from alerts.verdict_in_words import UNNAMED, Names, by_weight
 
 _TOP = 3
 _LINES = 4
 _ANSWER = 200
 
 
-def versions(verdict: Verdict, names: wording.Names = wording.UNNAMED) -> Block:
+def versions(verdict: Verdict, names: Names = UNNAMED) -> Block:
     """Which versions were compared, by which recipe, and how long it took."""
     total = wording.duration(sum(verdict.timings.values())) if verdict.timings else None
     layer = wording.NOT_MEASURED if verdict.recipe.layer is None else verdict.recipe.layer
@@ -44,7 +46,7 @@ def _version(one: Checkpoint, name: str | None) -> str:
 
 def behaviours(verdict: Verdict) -> list[Block]:
     """The behaviours that moved most, with what removes the flagged ones."""
-    ordered = wording.by_weight(verdict.behaviours)
+    ordered = by_weight(verdict.behaviours)
     lines = [_behaviour(b) for b in ordered[:_TOP]]
     if len(ordered) > _TOP:
         lines.append(f"And {len(ordered) - _TOP} more in the report.")
@@ -56,18 +58,19 @@ def _behaviour(b: Behaviour) -> str:
     if b.shift is None:
         return f"{name} {wording.NOT_MEASURED}"
     arrow = "▲" if b.shift > 0 else "▼"
-    conformal = "" if b.conformal_p is None else f", uncorrected conformal p {wording.conformal(b)}"
+    nulls = "" if b.conformal_p is None else f", uncorrected conformal p {conformal(b)}"
+    divided = f" (less than its features {seeds_divided(b)})" if seeds_divided(b) else ""
     removed = (
         f"\n    removed by its best features, five at most, {wording.percent(b.mediated_five)}"
         f"{_over_items(b)}, by "
-        f"controls up to {wording.percent(b.mediated_control_p95)}, by the base's whole state "
-        f"{wording.percent(b.ceiling)}"
+        f"controls up to {wording.percent(b.mediated_control_p95)}{divided}, by the base's whole "
+        f"state {wording.percent(b.ceiling)}"
     )
     return (
         f"{name} {arrow if b.flagged else '·'} {wording.signed(b.shift)} "
         f"[{wording.interval(b.ci_low, b.ci_high)}], {wording.number(b.base_score)} → "
-        f"{wording.number(b.candidate_score)}, n = {b.n_scored}, {wording.times_noise(b)}, "
-        f"{wording.p_value(b.p_corrected)}{conformal}{removed if b.flagged else ''}"
+        f"{wording.number(b.candidate_score)}, n = {b.n_scored}, {times_noise(b)}, "
+        f"{wording.p_value(b.p_corrected)}{nulls}{removed if b.flagged else ''}"
     )
 
 

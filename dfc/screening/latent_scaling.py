@@ -18,10 +18,11 @@ def exclusivity(sums: SideSums) -> Tensor:
     best scale of the latent's contribution on target y, nu = beta(other model) / beta(own). The
     residual target catches a concept that the other model has and the crosscoder left out
     (complete shrinkage), the reconstruction target one that other latents write there (latent
-    decoupling). NaN for a latent that never fires.
+    decoupling). NaN for a latent that never fires, and for one whose contribution its own model
+    does not carry (an own beta of 0 or less): of nothing there is no part to compare.
     """
-    tiny = torch.finfo(sums.square_K.dtype).tiny
-    nu_error_K = sums.other_error_K / sums.own_error_K.clamp_min(tiny)
-    nu_output_K = sums.other_output_K / sums.own_output_K.clamp_min(tiny)
+    own_K = torch.minimum(sums.own_error_K, sums.own_output_K)
+    nu_error_K = sums.other_error_K / sums.own_error_K
+    nu_output_K = sums.other_output_K / sums.own_output_K
     score_K = (1 - torch.maximum(nu_error_K, nu_output_K)).clamp(0, 1)
-    return torch.where(sums.square_K > 0, score_K, torch.nan)
+    return torch.where(own_K > 0, score_K, torch.nan)

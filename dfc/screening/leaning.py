@@ -4,7 +4,9 @@ Nothing in the strict form makes a concept of one model alone go to its exclusiv
 latent can learn it as well, and then writes next to nothing into the other model. Its relative
 decoder norm tells (section 2.3 of the paper, there for the standard crosscoder). Such a latent
 still reads both models; as an exclusive one it reads its own, by a ridge regression of what it
-read.
+read. Such a prediction varies less than what it predicts, and what is written into one model alone
+meets another bar than a mean over both: so it is scaled and moved until the latent fires as often
+as it did, and on average as strongly.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ import math
 import torch
 from torch import Tensor
 
-from dfc.crosscoder.model import Dfc, ExclusiveBlock
+from dfc.crosscoder.model import BASE, CANDIDATE, SHARED, Dfc, ExclusiveBlock
 from dfc.crosscoder.normalisation import outliers
 from dfc.crosscoder.train import TrainedDfc
+from dfc.sides import SideName
+
+_Block = dict[str, Tensor]
 
 LEANING = 0.8
 """Part of what a latent writes, by norms, above which it is one model's own."""
@@ -43,19 +48,20 @@ def with_leaning_exclusive(
     kept_T = ~(outliers(base_TD) | outliers(candidate_TD))
     base_ND, candidate_ND = norm.base(base_TD[kept_T]), norm.candidate(candidate_TD[kept_T])
 
-    def read(rows_F: Tensor) -> Tensor:
-        both_NL = base_ND @ model.encoder_base[rows_F].T
-        both_NL += candidate_ND @ model.encoder_candidate[rows_F].T
-        return both_NL + model.shared_bias[rows_F]
+    norms_F = model.decoder_norms().shared_BF
+
+    def joined_to(side: SideName, x_ND: Tensor, rows_F: Tensor, decoder_FD: Tensor) -> _Block:
+        read_NL = base_ND @ model.encoder_base[rows_F].T
+        read_NL += candidate_ND @ model.encoder_candidate[rows_F].T
+        read_NL += model.shared_bias[rows_F]
+        fires_NL = read_NL.relu() * norms_F[rows_F] >= model.threshold[SHARED]
+        bar = model.threshold[CANDIDATE if side == "candidate" else BASE]
+        block = model.candidate if side == "candidate" else model.base
+        return _joined(block, x_ND, read_NL, fires_NL, decoder_FD[rows_F], bar)
 
     joined = {
-        "base": _joined(model.base, base_ND, read(base_F), model.decoder_base[base_F]),
-        "candidate": _joined(
-            model.candidate,
-            candidate_ND,
-            read(candidate_F),
-            model.decoder_candidate[candidate_F],
-        ),
+        "base": joined_to("base", base_ND, base_F, model.decoder_base),
+        "candidate": joined_to("candidate", candidate_ND, candidate_F, model.decoder_candidate),
     }
     before, shared_F = model.state_dict(), ~(base_F | candidate_F)
     after = {name: before[name] for name in ("bias_base", "bias_candidate", "threshold")}
@@ -84,17 +90,35 @@ def _leaning(model: Dfc) -> tuple[Tensor, Tensor]:
 
 
 def _joined(
-    block: ExclusiveBlock, x_ND: Tensor, read_NL: Tensor, decoder_LD: Tensor
-) -> dict[str, Tensor]:
+    block: ExclusiveBlock,
+    x_ND: Tensor,
+    read_NL: Tensor,
+    fires_NL: Tensor,
+    decoder_LD: Tensor,
+    threshold: Tensor,
+) -> _Block:
     """The block's parameters with latents added that write ``decoder_LD`` and read from ``x_ND``
-    what comes nearest to ``read_NL``."""
-    mean_D, mean_L = x_ND.mean(0), read_NL.mean(0)
-    centred_ND = x_ND - mean_D
+    what comes nearest to ``read_NL``, under ``threshold`` as often as where ``fires_NL``."""
+    centred_ND, centred_NL = x_ND - x_ND.mean(0), read_NL - read_NL.mean(0)
     square_DD = centred_ND.T @ centred_ND
     penalty_DD = RIDGE * square_DD.diagonal().mean() * torch.eye(len(square_DD))
-    weight_DL = torch.linalg.solve(square_DD + penalty_DD, centred_ND.T @ (read_NL - mean_L))
+    weight_DL = torch.linalg.solve(square_DD + penalty_DD, centred_ND.T @ centred_NL)
+    found_NL, bar_L, count_L = x_ND @ weight_DL, threshold / decoder_LD.norm(dim=1), fires_NL.sum(0)
+    begin_L = _reached_by(found_NL, count_L)
+    above_L = (read_NL * fires_NL).sum(0) - count_L * bar_L
+    found_above_L = (found_NL - begin_L).relu().sum(0)
+    scale_L = torch.where(found_above_L > 0, above_L / found_above_L, 1.0)
     return {
-        "encoder": torch.cat([block.encoder, weight_DL.T]),
-        "bias": torch.cat([block.bias, mean_L - mean_D @ weight_DL]),
+        "encoder": torch.cat([block.encoder, (weight_DL * scale_L).T]),
+        "bias": torch.cat([block.bias, bar_L - scale_L * begin_L]),
         "decoder": torch.cat([block.decoder, decoder_LD]),
     }
+
+
+def _reached_by(x_NL: Tensor, count_L: Tensor) -> Tensor:
+    """Per column a value that ``count_L`` of its entries reach, halfway between two of them; for
+    none and for all of them it lies outside by their whole range."""
+    falling_NL = x_NL.sort(dim=0, descending=True).values
+    outside_L = 2 * (falling_NL[:1] - falling_NL[-1:])
+    padded_ML = torch.cat([falling_NL[:1] + outside_L, falling_NL, falling_NL[-1:] - outside_L])
+    return (padded_ML.gather(0, count_L[None]) + padded_ML.gather(0, count_L[None] + 1))[0] / 2

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from alerts.alert import UNRESOLVED, Alert, Finding
 from alerts.routing import Route, routes_of
 from alerts.verdict import Checkpoint, RecipeSummary, Verdict
-from alerts.wording import Names
+from alerts.verdict_in_words import Names
 from monitor.database.schema import AlertRow, Diff, Line, Version
 from monitor.paging.alert_outbox import Router
 from monitor.paging.alerting import alert_of

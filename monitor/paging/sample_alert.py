@@ -16,7 +16,7 @@ from alerts.slack.channel import SlackChannel
 from alerts.slack.message import build_message
 from alerts.slack.sections import words
 from alerts.verdict import Verdict
-from alerts.wording import Names
+from alerts.verdict_in_words import Names
 from monitor.paging.alert_token import Token
 from monitor.paging.destinations import destination_of
 from monitor.paging.pager import slack_client

@@ -33,6 +33,11 @@ def explained(
             f"environment variable {variable}, or one that begins so: {error.__cause__}; write "
             f"lists and tables as JSON, such as {ENV_PREFIX}RECIPE__SEEDS='[0, 1]'"
         ) from error
+    except RecursionError as error:  # which pydantic_settings lets through, without a name
+        raise SettingsError(
+            f"an environment variable {ENV_PREFIX}..., or a file of secrets, is nested too deeply; "
+            f"write lists and tables as JSON, such as {ENV_PREFIX}RECIPE__SEEDS='[0, 1]'"
+        ) from error
     except ValidationError as error:
         messages = []
         for problem in error.errors(include_url=False):
@@ -111,7 +116,7 @@ def _sets(variable: str, text: str, keys: list[str]) -> bool:
         return True
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return path == keys[: len(path)] and _at(value, keys[len(path) :]) is not None
 

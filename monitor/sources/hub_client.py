@@ -154,7 +154,7 @@ class HubClient:
     def _understood(self) -> Iterator[None]:
         try:
             yield
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SourceError(
                 f"{self._where}: gives an answer that is none of the Hub's "
                 f"({type(error).__name__}: {error}); check hub.endpoint"

@@ -11,24 +11,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from alerts.behaviour_in_words import cause_sentences, conformal
 from alerts.plain_text import one_line
 from alerts.records.behaviour import Behaviour
 from alerts.verdict import Verdict
-from alerts.wording import (
+from alerts.verdict_in_words import (
     by_weight,
     calibration_sentence,
-    cause_sentences,
-    conformal,
     headline,
-    interval,
-    number,
-    p_value,
-    readable,
     recommended_action,
-    signed,
-    small,
     verdict_word,
 )
+from alerts.wording import interval, number, p_value, readable, signed, small
 from monitor.lineage.overview import LineRow, VersionRow
 from monitor.settings import Settings
 

@@ -1,12 +1,12 @@
 """The number beside an interval is that of the items on which it rests."""
 
+from alerts.behaviour_in_words import shift_sentence
 from alerts.deciding.measured import behaviour_row
 from alerts.evidence import Evidence
 from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
 from alerts.slack.message import build_message
 from alerts.verdict import Verdict
-from alerts.wording import shift_sentence
 from tests.alerts import samples
 from tests.alerts.judged import RISEN, behaviour, judge
 

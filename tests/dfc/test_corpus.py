@@ -32,6 +32,7 @@ def test_texts_and_chats_are_read_in_order(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("{not json", "not JSON"),
+        ('{"text": "x", "more": ' + "[" * 100_000, "is nested too deeply"),
         ("[1]", 'either "text" or "messages"'),
         ('{"prompt": "x"}', 'either "text" or "messages"'),
         ('{"text": "x", "messages": []}', 'either "text" or "messages"'),

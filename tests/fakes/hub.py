@@ -33,6 +33,7 @@ class Fault:
     """Answered instead; 0 answers and cuts the connection after `cut` bytes."""
     cut: int = 0
     times: int = 1
+    body: bytes = b"no"
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -120,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault.times -= 1
         with suppress(OSError):  # the client may have gone
             if fault is not None and fault.status:
-                self._send(fault.status, b"no", fault.headers)
+                self._send(fault.status, fault.body, fault.headers)
             else:
                 self._answer(unquote(url.path), parse_qs(url.query), fault)
 

@@ -126,6 +126,9 @@ def found(
     forks = find_forks(context, answers).result
     attributed = attribute_difference(context, answers, probe, forks, layer)
     training = train_crosscoders(context, harvest, attributed, lambda: pair)
+    told = training.runs[0].result.summary
+    assert told.variance_explained_base is not None and told.variance_explained_base > 0
+    assert told.variance_explained_difference is told.variance_explained_difference_both is None
     screening = screen_features(context, training, layer, lambda: pair)
     banks = Banks(screening.directory)
     return Found(context, answers, harvest, pair, screening.result, banks)

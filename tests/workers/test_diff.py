@@ -77,6 +77,7 @@ def test_two_checkpoints_to_a_verdict_and_again_from_the_store(
     assert evidence.controls.candidate.capability_accuracy is not None
     assert evidence.controls.base.mean_answer_length is not None
     assert [run.seed for run in evidence.training] == [0, 1]
+    assert None not in {run.variance_explained_difference_both for run in evidence.training}
     assert len(evidence.item_scores) == 8
 
     repeated = run_diff(job, settings, store, again)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from alerts.verdict import to_json
-from alerts.wording import verdict_word
+from alerts.verdict_in_words import verdict_word
 from monitor.jobs import diff_endings
 from workers.dispatch.claim import Claim
 from workers.processes.supervisor import Ending

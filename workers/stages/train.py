@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alerts.evidence import TrainingRun
 from dfc.crosscoder.config import DfcConfig
+from dfc.crosscoder.explained import explained
 from dfc.crosscoder.form import form_of
 from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained, train
 from dfc.crosscoder.train_together import train_together
@@ -84,7 +85,7 @@ def _train(
         if trained.model.config.form == "strict":
             trained = with_leaning_exclusive(trained, pair.base.x_TD, pair.candidate.x_TD)
         save_trained(directory / _MODEL, trained)
-        return Run(summary=_summary(trained))
+        return Run(summary=_summary(trained, pair))
 
     artifact = context.artifact("train", Run, compute, part)
     context.end_work("train", part)
@@ -104,19 +105,14 @@ def _config(context: Context) -> DfcConfig:
     return recipe.dfc_across
 
 
-def _summary(trained: TrainedDfc) -> TrainingRun:
-    last = trained.history[-1] if trained.history else {}
-
-    def explained(part: str) -> float | None:
-        return 1.0 - last[part] if part in last else None
-
+def _summary(trained: TrainedDfc, pair: PairedStates) -> TrainingRun:
+    found = explained(trained, pair.base.x_TD, pair.candidate.x_TD, device=native_device())
     return TrainingRun(
         seed=trained.seed,
         steps=[int(entry["step"]) for entry in trained.history],
         losses=[entry["total"] for entry in trained.history],
-        variance_explained_base=explained("base"),
-        variance_explained_candidate=explained("candidate"),
-        variance_explained_difference=explained("difference")
-        if trained.model.config.form == "tied"
-        else None,
+        variance_explained_base=found.base,
+        variance_explained_candidate=found.candidate,
+        variance_explained_difference=found.difference,
+        variance_explained_difference_both=found.difference_both,
     )

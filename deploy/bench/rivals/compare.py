@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from alerts.verdict import Verdict
-from alerts.wording import by_weight
+from alerts.verdict_in_words import by_weight
 from deploy.bench.results import Figures, print_line
 from deploy.bench.rivals.case import open_case
 from deploy.bench.rivals.crosscoders import BatchTopKCrosscoder, L1Crosscoder

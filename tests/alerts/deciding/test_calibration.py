@@ -21,7 +21,7 @@ from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
 from alerts.slack.message import build_message
 from alerts.slack.text import render_text
-from alerts.wording import calibration_sentence
+from alerts.verdict_in_words import calibration_sentence
 from monitor.terminal.tables import verdict_view
 from tests.alerts import samples
 from tests.alerts.deciding.test_nulls import nulls

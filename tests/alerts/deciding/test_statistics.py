@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from alerts.deciding.noise import NotMeasurableError, noise_floor
-from alerts.deciding.statistics import (
-    MONTE_CARLO_FLIPS,
-    benjamini_hochberg,
-    cluster_bootstrap,
-    paired_shift,
-    ratio_interval,
-    sign_flip,
-)
+from alerts.deciding.resampling import MONTE_CARLO_FLIPS, cluster_bootstrap, sign_flip
+from alerts.deciding.statistics import benjamini_hochberg, paired_shift, ratio_interval
 
 scores = st.floats(-8.0, 8.0, allow_nan=False)
 pairs = st.lists(st.tuples(scores, scores, st.sampled_from("abcdef")), min_size=6, max_size=24)

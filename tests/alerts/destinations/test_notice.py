@@ -7,7 +7,7 @@ from alerts.alert_events import Measured
 from alerts.alert_steps import begin
 from alerts.destinations.notice import Notice
 from alerts.pages.templating import TEMPLATES
-from alerts.wording import Names
+from alerts.verdict_in_words import Names
 from tests.alerts import samples
 
 ALERT = begin(Measured(Finding.FLAGGED, "critical", "r"), 0.0)

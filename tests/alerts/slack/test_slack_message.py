@@ -17,7 +17,7 @@ from alerts.plain_text import clip
 from alerts.slack.message import MESSAGE_LIMIT, SlackMessage, build_message
 from alerts.slack.text import code, literal, render_text
 from alerts.verdict import Verdict
-from alerts.wording import Names
+from alerts.verdict_in_words import Names
 from tests.alerts import samples
 
 URL = "https://latentwatch.example/diffs/1"

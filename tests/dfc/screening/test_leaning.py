@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.model import Dfc
-from dfc.crosscoder.normalisation import fit_normalisation
+from dfc.crosscoder.normalisation import fit_normalisation, outliers
 from dfc.crosscoder.train import TrainedDfc, load_trained, save_trained
 from dfc.screening.exclusive_codes import exclusive_codes
 from dfc.screening.leaning import LEANING, with_leaning_exclusive
@@ -71,6 +71,29 @@ def test_it_reads_from_its_own_model_what_it_read_from_both() -> None:
     elsewhere_TD = torch.randn(base_TD.shape, generator=torch.Generator().manual_seed(4))
     again_T = exclusive_codes(after, elsewhere_TD, candidate_TD).candidate_TK[:, -1]
     assert torch.equal(again_T, now_T)
+
+
+def test_it_fires_as_often_and_as_strongly_as_it_did() -> None:
+    before = crosscoder({2: 0.95, 5: 0.9, 7: 0.1, 11: 0.85})
+    with torch.no_grad():
+        before.model.threshold.fill_(0.3)
+        before.model.shared_bias[11] = -100.0  # never fires
+    base_TD, candidate_TD = states()
+    after = with_leaning_exclusive(before, base_TD, candidate_TD)
+    norm, model = before.normalisation, before.model
+    code = model.select(model.encode(norm.base(base_TD), norm.candidate(candidate_TD)))
+    codes = exclusive_codes(after, base_TD, candidate_TD)
+    kept_T = ~(outliers(base_TD) | outliers(candidate_TD))
+    for was_TF, now_TF in (
+        (code.shared_BF[:, [2, 5, 11]], codes.candidate_TK[:, 4:]),
+        (code.shared_BF[:, [7]], codes.base_TK[:, 3:]),
+    ):
+        was_F, now_F = ((x_TF[kept_T] > 0).sum(0) for x_TF in (was_TF, now_TF))
+        assert torch.allclose(now_F.float(), was_F.float(), rtol=0.02)
+        sums = [x_TF[kept_T].sum(0) for x_TF in (now_TF, was_TF)]
+        assert torch.allclose(*sums, rtol=0.05)
+    assert not (codes.candidate_TK[:, -1] > 0).any()
+    assert (code.shared_BF[:, [2, 5, 7]] > 0).any(0).all()
 
 
 def test_where_nothing_leans_nothing_changes() -> None:

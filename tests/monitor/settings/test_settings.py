@@ -115,6 +115,7 @@ def test_a_mistake_in_the_file_is_named(
         ),
         ("LATENTWATCH_LINES", "[", "LATENTWATCH_LINES.*as JSON, such as"),
         ("LATENTWATCH_RECIPE__SEEDS", "0,1", "LATENTWATCH_RECIPE.*as JSON, such as"),
+        ("LATENTWATCH_RECIPE__SEEDS", "[" * 100_000, "nested too deeply; .*as JSON, such as"),
         ("LATENTWATCH_DATA_DIR", "", "variable LATENTWATCH_DATA_DIR: data_dir: an empty path"),
     ],
 )

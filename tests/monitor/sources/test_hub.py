@@ -134,6 +134,15 @@ def test_a_download_that_fails_goes_on_at_the_next_look(
         assert ranges == ["bytes=100-"]
 
 
+@pytest.mark.parametrize("body", [b"no", b"[" * 100_000])
+def test_an_answer_that_is_none_of_a_hub_is_told(
+    hub: FakeHub, line: WatchedLine, body: bytes
+) -> None:
+    hub.faults = [Fault("/refs", status=200, body=body)]
+    with pytest.raises(SourceError, match="none of the Hub's"):
+        source_of(line.settings.lines[0], line.settings).scan()
+
+
 def test_an_overrun_hub_is_left_alone(hub: FakeHub, line: WatchedLine) -> None:
     source = source_of(line.settings.lines[0], line.settings)
     hub.faults = [Fault("/refs", status=429, headers={"RateLimit": '"api";r=0;t=40'})]
