@@ -104,8 +104,9 @@ def _causes(behaviours: list[Behaviour]) -> str:
             for b in behaviours
             if b.flagged
         ],
-        "Parts of the shift; the control is the 95th percentile of random directions of the same "
-        "size, or what the same edit takes off the base, if that is more; loss in nats per token.",
+        "Parts of the shift; the control is the most that random directions of the same size, "
+        "chosen alike, remove, or what the same edit takes off the base, if that is more; loss in "
+        "nats per token.",
     )
 
 

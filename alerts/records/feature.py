@@ -16,9 +16,9 @@ class FeatureEffect(Record):
     addition_induces: float | None
     """In the base."""
     control_p95: float | None
-    """95th percentile of what ablating random directions of equal norm removes."""
+    """The most that ablating any random direction removes, chosen alike and of equal norm."""
     addition_control_p95: float | None = None
-    """95th percentile of what adding random directions of equal norm to the base induces."""
+    """The most that adding any random direction of equal norm to the base induces."""
     nll_rise: float | None
     """Rise of the loss on neutral text, nats per token."""
     strength: float | None

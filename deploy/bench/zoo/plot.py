@@ -40,7 +40,7 @@ PARTS = (
     Part("best", "best new feature", "base"),
     Part("five", "best five", "candidate"),
     Part("every", "all new features", "ablated"),
-    Part("control", "control: random directions, 95th percentile", "chance"),
+    Part("control", "control: random directions", "chance"),
 )
 LINES = {"report": Line("candidate", 3.0, "-"), "tuning": Line("base", 1.5, "--")}
 WIDTH, LEAST_HEIGHT, MARGINS, PER_PLANT = 900, 400, 150, 58  # pixels

@@ -20,9 +20,10 @@ one of the first three features that surface. "The same in the others" is what c
 how often that sign is found where something else is planted, over pairs of versions, which are not
 independent. The ceiling is the part of the expected shift (without a suite: of what the candidate
 says differently) that goes away with the base's whole state; best, five, all and control are parts
-of the ceiling; the control is the 95th percentile of random directions, or what the same edit takes
-off the base, if that is more. Above the control are the best five if the low end of their 95 %
-interval is above 0, too; where there is no interval this is not measured and counts as no. The
+of the ceiling; the control is the most that any set of random directions removes, or what the same
+edit takes off the base, if that is more. Above the control are the best five if the low end of
+their 95 % interval is above 0, too; where there is no interval this is not measured and counts as
+no. The
 halves' medians and control are over all plants of full strength; where one was missed, was flagged
 for something else, or where the edit costs too much on neutral text, it counts as 0. A median's
 parts are how near they come to the ceiling (90 % and 110 % are both 90 %: what goes beyond it is
