@@ -56,8 +56,10 @@ def control_bank(
     """
     chosen_RD = bank.decoder_KD[rows]
     random_RD = directions_RD.to(chosen_RD) * chosen_RD.norm(dim=1, keepdim=True)
-    edits = [Edit(row, gain=-1.0) for row in rows]
     replaced = _with_rows(bank, rows, random_RD)
+    if len(rows) == 1:  # of equal norm, it changes the states by as much
+        return replaced
+    edits = [Edit(row, gain=-1.0) for row in rows]
     wanted, got = (_edit_norm(one, edits, states.candidate_ND) for one in (bank, replaced))
     return _with_rows(replaced, rows, random_RD * (wanted / got if got > 0 else 1.0))
 

@@ -64,12 +64,12 @@ def test_nothing_to_choose_from_is_no_draw() -> None:
 def test_features_that_are_random_directions_seldom_beat_their_controls() -> None:
     """One in 20 if each draw had directions of its own; that they share 60 costs a little."""
     mediator = Mediator(SELECTION, REPORT, TEXT, TEXT, STATES, maximum_nll_rise=9.0)
-    beaten, trials = 0, 40
+    beaten, trials = 0, 20
     for seed in range(trials):
         decoder_KD = difference_directions(STATES.difference_ND, len(POOL), 1000 + seed)
         found = mediator.mediation(TRUE._replace(decoder_KD=decoder_KD), POOL, [], 19, seed)
         beaten += found.control is not None and found.five.removed > found.control
-    assert beaten <= 7  # of 40 at 7 %: more in 1 % of cases
+    assert beaten <= 4  # of 20 at 7 %: more in 1 % of cases
 
 
 @pytest.mark.parametrize("rows", [[0], [0, 3]])
