@@ -74,7 +74,7 @@ def cause_sentences(behaviour: Behaviour, layer: int | None) -> list[str]:
         else f"How much features of {where} could remove at most was {NOT_MEASURED}.",
         "Taking away the best features, five at most, removes "
         f"{percent(b.mediated_five)}{of_ceiling}{_over_items(b)}, the best one alone "
-        f"{percent(b.mediated_best)}, all new ones {percent(b.mediated_all)}.",
+        f"{percent(b.mediated_best)}, all exclusive ones {percent(b.mediated_all)}.",
         _against_chance(b),
     ]
     if b.nll_rise is None:

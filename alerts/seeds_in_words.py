@@ -9,7 +9,7 @@ from alerts.wording import NOT_MEASURED, count, number, percent, readable
 _PARTS: tuple[tuple[Literal["best", "five", "all"], str], ...] = (
     ("best", "its best feature removes"),
     ("five", "its best five"),
-    ("all", "all new ones"),
+    ("all", "all exclusive ones"),
 )
 
 

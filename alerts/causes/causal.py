@@ -32,8 +32,8 @@ class SeedFeatures(NamedTuple):
     bank: FeatureBank
     listed: list[int]
     """Most important first."""
-    new: list[int]
-    """Whether the other seeds have found them or not."""
+    change: list[int]
+    """Those that make up the change together, whether the other seeds have found them or not."""
 
 
 @dataclass
@@ -89,7 +89,9 @@ def measure_causes(
             selection, report, choosing_text, reported_text, states, plan.maximum_nll_rise
         )
         found = [
-            mediator.mediation(one.bank, one.listed[: plan.pool], one.new, plan.controls, plan.seed)
+            mediator.mediation(
+                one.bank, one.listed[: plan.pool], one.change, plan.controls, plan.seed
+            )
             for one in seeds
         ]
         name = suite.behaviour

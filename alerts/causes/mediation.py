@@ -1,4 +1,4 @@
-"""What removes a shift: the best five features, all new ones, and random directions."""
+"""What removes a shift: the best five features, all of the change, and random directions."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class Mediation(NamedTuple):
     best: Trial
     five: Trial
     everything: Trial
-    """All features that are new."""
+    """All features that make up the change."""
     control: float | None
     """What the best five must remove more than to be the cause: the most that any draw of random
     directions removes (`chosen_controls`), or, if larger, what ablating the five takes off the base
@@ -56,10 +56,15 @@ class Mediator:
         self.states, self.maximum_nll_rise = states, maximum_nll_rise
 
     def mediation(
-        self, bank: FeatureBank, pool: Sequence[int], new: Sequence[int], controls: int, seed: int
+        self,
+        bank: FeatureBank,
+        pool: Sequence[int],
+        change: Sequence[int],
+        controls: int,
+        seed: int,
     ) -> Mediation:
         """Choose the best five of the bank's rows in ``pool``, and measure what they mediate and
-        what all ``new`` ones do, beside ``controls`` draws of random directions."""
+        what all of the ``change`` do, beside ``controls`` draws of random directions."""
         chosen = self.choose(bank, pool)
         tried = bool(pool) and not chosen.unbearable
         best = self.trial(bank, chosen.rows[:1])
@@ -70,7 +75,7 @@ class Mediator:
             tried=tried,
             best=best,
             five=best if len(chosen.rows) <= 1 else self.trial(bank, chosen.rows),
-            everything=self.trial(bank, new),
+            everything=self.trial(bank, change),
             control=None if taken is None else max(self.most_removed(bank, draws), taken),
             draws=draws,
         )

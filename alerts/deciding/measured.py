@@ -68,7 +68,7 @@ class CausalEvidence(_Finite):
     mediated_best: float | None
     mediated_five: float | None
     mediated_all: float | None
-    """Removed by all new features."""
+    """Removed by all features of the exclusive block."""
     control_p95: float | None
     """The most that a draw of random directions removes, chosen alike and of equal edit norm, or
     what the same ablation takes off the base's own score, if that is more."""

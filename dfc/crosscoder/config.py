@@ -55,7 +55,7 @@ class DfcConfig(BaseModel):
     al. 2025). A prefix of one gathers it in a latent that fires everywhere: the mean difference.
     """
 
-    moving_directions: int = Field(16, ge=0)
+    moving_directions: int = Field(48, ge=0)
     """Tied form only: directions of the difference, those that move the candidate's words most,
     that the prefixes answer for; 0 for the whole difference."""
 

@@ -66,6 +66,10 @@ class Screening(NamedTuple):
     candidate_new: list[list[int]]
     """Per seed the rows of the candidate's bank that are new."""
 
+    candidate_change: list[list[int]]
+    """Per seed the rows that make up the change: in the tied form, whose block explains candidate
+    minus base as a whole, all that are alive and not mirrored; else those that are new."""
+
     candidate_listed: list[list[int]]
     """Those of them that the other seeds have found too, most important first."""
 
@@ -112,6 +116,10 @@ def screen(
         [one.feature for one in _ordered([*candidates[0], *features("base", 0)])],
         banks,
         [[one.feature.row for one in found if one.feature.new] for found in candidates],
+        [
+            [one.feature.row for one in found if _in_change(one.feature, seed, config)]
+            for seed, found in zip(trained, candidates, strict=True)
+        ],
         [[one.feature.row for one in found if one.feature.listed] for found in candidates],
     )
 
@@ -194,6 +202,12 @@ def _features(
         )
         features.append(_Weighed(judged.weight_K[k].item(), feature))
     return features
+
+
+def _in_change(feature: Feature, trained: TrainedDfc, config: ScreenConfig) -> bool:
+    if trained.model.config.form != "tied":
+        return feature.new
+    return feature.density >= config.minimum_density and not feature.mirrored
 
 
 def _measured(value_K: Tensor | None, k: int) -> float | None:

@@ -14,9 +14,9 @@ def test_means_have_a_range_and_n_and_the_unmeasured_is_left_out_of_both() -> No
         "seed 2: finds 1 of 2 listed features again (similarity 0.7 or more); their similarity is "
         "0.40 to 0.71",
         "sycophancy, over 3 seeds, on 24 items: its best feature removes 20 % on average (range "
-        "10 % to 30 %, n = 3); its best five 45 % on average (range 40 % to 50 %, n = 2); all new "
-        "ones 80 % on average (range 70 % to 90 %, n = 3); the best five remove more than their "
-        "control in 1 of 3",
+        "10 % to 30 %, n = 3); its best five 45 % on average (range 40 % to 50 %, n = 2); all "
+        "exclusive ones 80 % on average (range 70 % to 90 %, n = 3); the best five remove more "
+        "than their control in 1 of 3",
         "seed 0 (of the check): best 20 %, five 50 %, all 80 %, controls up to 10 %",
         "seed 1 (of the check): best 30 %, five 40 %, all 90 %, controls up to 60 %",
         "seed 2: best 10 %, five not measured, all 70 %, controls up to not measured",

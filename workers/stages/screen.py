@@ -44,8 +44,8 @@ class Screened(Result):
     stitched: float | None
     """Part of the candidate's variance that the map from the base explains; None where there is no
     map."""
-    candidate_new: list[list[int]]
-    """Per seed the rows of the candidate's bank that are new."""
+    candidate_change: list[list[int]]
+    """Per seed the rows of the candidate's bank that make up the change (`screen.Screening`)."""
     candidate_listed: list[list[int]]
     """Those of them that the other seeds have found too, most important first."""
 
@@ -100,7 +100,7 @@ def screen_features(
             features=features,
             across=across,
             stitched=stitch.base_to_candidate.r2 if stitch else None,
-            candidate_new=screening.candidate_new,
+            candidate_change=screening.candidate_change,
             candidate_listed=screening.candidate_listed,
         )
 

@@ -71,9 +71,9 @@ def steer_features(
             suites.append(forks.suite)
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}
         seeds = [
-            SeedFeatures(banks.bank("candidate", seed_index), listed, new)
-            for seed_index, (listed, new) in enumerate(
-                zip(screened.candidate_listed, screened.candidate_new, strict=True)
+            SeedFeatures(banks.bank("candidate", seed_index), listed, change)
+            for seed_index, (listed, change) in enumerate(
+                zip(screened.candidate_listed, screened.candidate_change, strict=True)
             )
         ]
         view = banks.base_view() if screened.across else None

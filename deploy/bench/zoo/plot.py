@@ -39,7 +39,7 @@ class Line(NamedTuple):
 PARTS = (
     Part("best", "best new feature", "base"),
     Part("five", "best five", "candidate"),
-    Part("every", "all new features", "ablated"),
+    Part("every", "all exclusive features", "ablated"),
     Part("control", "control: random directions", "chance"),
 )
 LINES = {"report": Line("candidate", 3.0, "-"), "tuning": Line("base", 1.5, "--")}

@@ -52,7 +52,7 @@ LINES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("ceiling, part of the shift, median", "ceiling", percent),
     ("best feature, nearness to the ceiling, median", "best_feature_mediates", percent),
     ("best five, nearness to the ceiling, median", "best_five_mediate", percent),
-    ("all new features, nearness to the ceiling, median", "all_mediate", percent),
+    ("all exclusive features, nearness to the ceiling, median", "all_mediate", percent),
     ("plants whose best five exceed the control", "above_control_rate", share),
     ("highest rise of the loss, nats per token", "nll_rise_max", partial(signed, digits=3)),
     ("agreement of the seeds' features, median", "seed_agreement", number),

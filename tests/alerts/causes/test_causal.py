@@ -95,8 +95,8 @@ STATES = ControlStates(CANDIDATE_ND, DIFFERENCE_ND)
 TRUE = bank(ADDED_D, basis(5), basis(6), basis(7), basis(8), basis(9))
 
 
-def measure(*banks: FeatureBank, new: Sequence[int] = range(6)) -> CausalResult:
-    seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5], list(new)) for one in banks]
+def measure(*banks: FeatureBank, change: Sequence[int] = range(6)) -> CausalResult:
+    seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5], list(change)) for one in banks]
     names = {row: f"candidate-{row}" for row in range(6)}
     return measure_causes(MODELS, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
 
@@ -126,10 +126,10 @@ def test_what_is_left_over_is_counted_item_by_item() -> None:
     assert bench.left_over(TRUE, [Edit(5, gain=-1.0)]) > bench.shift**2
 
 
-def test_what_is_not_new_is_none_of_all_features() -> None:
-    evidence = measure(TRUE, TRUE, new=(1, 2)).evidence["agreeing"]
+def test_what_is_no_part_of_the_change_is_not_ablated_with_it() -> None:
+    evidence = measure(TRUE, TRUE, change=(1, 2)).evidence["agreeing"]
     assert evidence.mediated_all == pytest.approx(0.0, abs=1e-5)
-    assert measure(TRUE, TRUE, new=()).evidence["agreeing"].mediated_all == 0.0
+    assert measure(TRUE, TRUE, change=()).evidence["agreeing"].mediated_all == 0.0
 
 
 def test_the_interval_holds_the_part_and_is_wider_where_items_differ() -> None:

@@ -91,7 +91,7 @@ def test_first_screen_answers_the_reviewers_questions(flagged: Page) -> None:
         "71bb0e4 /models/support-chat/step_4000",
         "removes 76\u202f% of the shift",
         "best features, five at most, removes 52\u202f% (68\u202f% of that ceiling)",
-        "the best one alone 31\u202f%, all new ones 64\u202f%",
+        "the best one alone 31\u202f%, all exclusive ones 64\u202f%",
         "The control removes 12\u202f%",
         "Quarantine the candidate unless this change was intended",
         "The refusal rate of the candidate was not measured.",
@@ -114,7 +114,7 @@ def test_the_rest_of_the_evidence_is_there(flagged: Page) -> None:
         "accuracy on neutral facts 83\u202f% 81\u202f% −2\u00a0points",
         "refusal rate 4\u202f% not measured not measured",
         "seed 2 80\u202f% 79\u202f% 42\u202f%",
-        "sycophancy, by training best feature best five all new ones control",
+        "sycophancy, by training best feature best five all exclusive ones control",
         "seed 1 34\u202f% 55\u202f% 66\u202f% 9\u202f% seed 2 30\u202f% 51\u202f% 63\u202f% "
         "11\u202f%",
         "train 15 min 2 s",

@@ -40,7 +40,7 @@ def test_a_feature_has_what_steering_found_of_it_and_the_strongest_comes_first()
         features=[screened(row) for row in range(3)],
         across=False,
         stitched=None,
-        candidate_new=[[0, 1, 2]],
+        candidate_change=[[0, 1, 2]],
         candidate_listed=[[0, 1, 2]],
     )
     causes = Causes(
