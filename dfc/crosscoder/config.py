@@ -37,13 +37,13 @@ class DfcConfig(BaseModel):
     base_exclusive: int = Field(256, ge=1)
     """Latents of the base only: what the candidate may have lost."""
 
-    candidate_exclusive: int = Field(256, ge=1)
+    candidate_exclusive: int = Field(512, ge=1)
     """Latents of the candidate only: what it may have gained."""
 
     k: float = Field(32, gt=0)
     """Active latents per token, averaged over a batch (tied: of the shared block alone)."""
 
-    k_exclusive: float = Field(96, gt=0)
+    k_exclusive: float = Field(128, gt=0)
     """Tied form only: active latents per token in each exclusive block. The prefixes hold what
     moves the words in few latents; the whole block has to explain the rest of the difference, and
     what it gets wrong there undoes part of what ablating it removes."""
