@@ -218,6 +218,18 @@ def test_a_latent_held_by_both_blocks_is_mirrored(trained: list[TrainedDfc]) -> 
     mirrored = {feature.id for feature in found.features if feature.mirrored}
     assert {"candidate-1", "base-2"} <= mirrored
     assert not mirrored & {feature.id for feature in found.features if feature.listed}
+    assert 1 not in found.candidate_change[0]
+
+
+def test_the_change_is_the_whole_living_block_new_or_not(trained: list[TrainedDfc]) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    found = screen(trained, base_TD, candidate_TD, 3, ScreenConfig(exclusivity=1.0))
+    alive = {
+        feature.row
+        for feature in found.features
+        if feature.side == "candidate" and feature.density > 0 and not feature.mirrored
+    }
+    assert set(found.candidate_change[0]) == alive > set(found.candidate_new[0])
 
 
 def test_the_first_latent_holds_what_moves_the_words_not_what_is_loud() -> None:

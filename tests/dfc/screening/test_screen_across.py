@@ -67,6 +67,7 @@ def test_only_the_new_concept_is_listed(trained: TrainedDfc, stitch: Stitch) -> 
         fires_T = code_TK[:, feature.row] > 0
         assert (fires_T & active_T).sum() / fires_T.sum() > 0.8
         assert feature.exclusivity is not None and feature.exclusivity > 0.8
+    assert screening.candidate_change == screening.candidate_new
     assert screening.banks["candidate"][0].layer == 5 and screening.banks["base"][0].layer == 3
 
 
