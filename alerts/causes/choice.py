@@ -15,7 +15,7 @@ class Choice(NamedTuple):
     rows: list[int]
     """In the order in which they were chosen; none where none brings the suite nearer."""
     unbearable: bool
-    """None was chosen although some bring it nearer: each of these costs too much."""
+    """At least one that would have brought it nearer was not taken, since it costs too much."""
 
 
 def choose(
@@ -31,13 +31,16 @@ def choose(
     to other items. A row with which the set is not ``bearable`` is not taken.
     """
     chosen: list[int] = []
-    left = left_over(chosen)
+    left, unbearable = left_over(chosen), False
     while len(chosen) < BEST:
         tried = sorted((left_over([*chosen, row]), row) for row in pool if row not in chosen)
         nearer = [(now, row) for now, row in tried if now < (1 - LEAST_GAIN) * left]
-        taken = next(((now, row) for now, row in nearer if bearable([*chosen, row])), None)
-        if taken is None:
-            return Choice(chosen, unbearable=bool(nearer) and not chosen)
-        left, row = taken
-        chosen.append(row)
-    return Choice(chosen, unbearable=False)
+        for now, row in nearer:
+            if bearable([*chosen, row]):
+                left = now
+                chosen.append(row)
+                break
+            unbearable = True
+        else:
+            break
+    return Choice(chosen, unbearable)

@@ -9,6 +9,8 @@ draw of the same kind in 1 of n + 1 cases.
 To measure every set that the choice looks at would take too long: what the directions remove of
 each item is measured one by one and added up. And the draws share the directions that were
 measured, each in other company: that makes them somewhat more alike than features and draw are.
+Their cost on neutral text is not limited as that of the features is, which makes the control larger
+rather than smaller.
 """
 
 from collections.abc import Sequence
@@ -49,7 +51,7 @@ def chosen_draws(
     states: ControlStates,
 ) -> list[Drawn]:
     """``count`` draws, each of one direction per row of ``pool`` and the choice among them."""
-    if not pool:
+    if not pool or not count:
         return []
     each = min(count, max(MEASURED // len(pool), 1))
     drawn_ND = difference_directions(states.difference_ND, len(pool) * each, seed)

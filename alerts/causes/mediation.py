@@ -24,10 +24,11 @@ class Mediation(NamedTuple):
     """What one seed's features remove of one shift, on the items that chose nothing."""
 
     rows: list[int]
-    """Bank rows of the best five, in the order in which they were chosen; none where no feature
-    brings the items nearer to the base, or none does at a bearable cost."""
+    """Bank rows of the best five, in the order in which they were chosen; none where no feature of
+    the pool brings the items nearer to the base, or none does at a bearable cost."""
     tried: bool
-    """There were features to choose from, and their cost forbade none that would have helped."""
+    """Whether what was chosen says what features do. It does not where nothing was, or where it
+    does no better than its control and better ones cost too much."""
     best: Trial
     five: Trial
     everything: Trial
@@ -35,7 +36,7 @@ class Mediation(NamedTuple):
     control: float | None
     """What the best five must remove more than to be the cause: the most that any draw of random
     directions removes (`chosen_controls`), or, if larger, what ablating the five takes off the base
-    itself. None where none were tried, or the base can't be edited alike."""
+    itself. None where none were chosen, or the base can't be edited alike."""
     draws: list[Drawn]
 
 
@@ -66,17 +67,21 @@ class Mediator:
         """Choose the best five of the bank's rows in ``pool``, and measure what they mediate and
         what all of the ``change`` do, beside ``controls`` draws of random directions."""
         chosen = self.choose(bank, pool)
-        tried = bool(pool) and not chosen.unbearable
         best = self.trial(bank, chosen.rows[:1])
-        taken = self.report.taken_from_base(bank, ablate(chosen.rows)) if tried else None
-        draws = chosen_draws(self.selection, bank, pool, controls, seed, self.states)
+        five = best if len(chosen.rows) <= 1 else self.trial(bank, chosen.rows)
+        control, draws = None, []
+        if chosen.rows:
+            draws = chosen_draws(self.selection, bank, pool, controls, seed, self.states)
+            taken = self.report.taken_from_base(bank, ablate(chosen.rows))
+            control = None if taken is None else max(self.most_removed(bank, draws), taken)
+        beaten = control is not None and five.removed <= control
         return Mediation(
             rows=chosen.rows,
-            tried=tried,
+            tried=bool(chosen.rows) and not (chosen.unbearable and beaten),
             best=best,
-            five=best if len(chosen.rows) <= 1 else self.trial(bank, chosen.rows),
+            five=five,
             everything=self.trial(bank, change),
-            control=None if taken is None else max(self.most_removed(bank, draws), taken),
+            control=control,
             draws=draws,
         )
 

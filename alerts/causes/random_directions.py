@@ -2,7 +2,8 @@
 
 Isotropic directions are too weak a control: those drawn from the covariance of candidate minus
 base, or of the activations, can undo part of a shift by chance. So an edit is repeated with
-directions of that covariance, equal in number, in firing pattern and in edit norm.
+directions of that covariance, which fire where the features do whose place they take and change
+the states by as much.
 """
 
 from collections.abc import Iterator, Sequence

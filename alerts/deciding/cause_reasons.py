@@ -28,13 +28,22 @@ def unknown_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
             f"neutral text, more than {number(maximum_nll_rise, 3)}"
         )
     if evidence is not None and evidence.mediated_five is None:
-        return "no new feature could be ablated at a bearable cost, or none is listed"
+        return (
+            "no new feature is listed that brings it nearer to the base when it is ablated, or "
+            "none does at a bearable cost"
+        )
     if evidence is None or evidence.control_p95 is None:
         return "what removes it was not measured against random directions"
     if _refuted_cause(evidence) is not None:
         return None
     if evidence.five_interval is None:
         return "its items are too few, or shift too unevenly, for an interval of what is removed"
+    if evidence.five_interval[0] <= 0:
+        low, high = evidence.five_interval
+        return (
+            "by its items it is not certain that its best features remove any of it (95\u202f% "
+            f"interval {percent(low)} to {percent(high)})"
+        )
     if evidence.nll_rise is None:
         return "the cost of the edit on neutral text was not measured"
     return "the seeds were not compared" if evidence.seeds_agree is None else None
@@ -48,12 +57,6 @@ def _refuted_cause(evidence: CausalEvidence | None) -> str | None:
             f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "
             f"more than the {percent(evidence.control_p95)} of random directions or of the same "
             "edit in the base"
-        )
-    if evidence.five_interval is not None and evidence.five_interval[0] <= 0:
-        low, high = evidence.five_interval
-        return (
-            "by its items it is not certain that its best features remove any of it (95\u202f% "
-            f"interval {percent(low)} to {percent(high)})"
         )
     return "the seeds do not agree" if evidence.seeds_agree is False else None
 

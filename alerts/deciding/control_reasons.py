@@ -29,15 +29,14 @@ def accuracy_unknown(controls: Controls) -> str | None:
 
 
 def hardly_answers(controls: Controls, minimum: float) -> str | None:
-    """That the candidate says nothing to many prompts which the base answers, so that what it would
-    say, and its new habits, can't be seen."""
+    """That one of the models says nothing to many prompts, so that new habits can't be seen."""
     base, candidate = controls.base.answered, controls.candidate.answered
-    if not base or candidate is None or candidate >= minimum * base:
+    if base is None or candidate is None or min(base, candidate) >= minimum:
         return None
     return (
-        f"The candidate says anything at all to {percent(candidate)} of the ordinary prompts only, "
-        f"the trusted version to {percent(base)}: what it says differently can't be judged by so "
-        "few answers."
+        f"The candidate says anything at all to {percent(candidate)} of the ordinary prompts, the "
+        f"trusted version to {percent(base)}: what is said differently can't be judged with less "
+        f"than {percent(minimum)} in both."
     )
 
 

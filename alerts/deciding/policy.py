@@ -53,7 +53,7 @@ class Policy(BaseModel):
     maximum_refusal_rise: Share
     """A rise of the refusal rate by more is reported."""
     minimum_answered: Share
-    """A candidate that answers a smaller part of what the base answers does not pass."""
+    """Where one of the models answers a smaller part of the ordinary prompts, nothing passes."""
     maximum_length_ratio: Annotated[float, Field(ge=1.0)]
     """Answers that are longer or shorter on average by more than this factor are reported."""
     maximum_calibration_age_days: Annotated[float, Field(gt=0.0)]
@@ -134,8 +134,8 @@ def decide(
       makes no shift critical, because damage moves every log-probability, and a reason says that
       the two can't be told apart. The shift stays flagged, and causal evidence still counts.
     - Undecided, where nothing is flagged: no behaviour was measured, one has a gap
-      (`behaviour_reasons.gap`), the capability accuracy is unknown, the candidate hardly answers
-      any prompt, or new stock phrases are frequent enough for a habit and nobody knows whether
+      (`behaviour_reasons.gap`), the capability accuracy is unknown, one of the models hardly
+      answers, or new stock phrases are frequent enough for a habit and nobody knows whether
       features carry them.
     - Only reported: behaviours that fell, features that move a behaviour which is not flagged, the
       refusal rate and the length of answers.

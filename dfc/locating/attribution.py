@@ -8,19 +8,21 @@ square
     (g . d - g . P d)^2  <=  |g|^2 |d|^2 (|d - P d|^2 / |d|^2 + |g - P g|^2 / |g|^2) / 2
 
 since g . (d - P d) = (g - P g) . (d - P d), and a product of two numbers up to 1 is at most their
-mean. Summed over positions that is what P leaves of the trace of
+mean. Summed over positions that is half of what P leaves of the trace of
 
     A = sum |g|^2 d d' + |d|^2 g g'
 
 so among all subspaces of r dimensions the bound is least for the eigenvectors of A with the r
 largest eigenvalues (Ky Fan 1949). The sum of g d' itself would not do: effects of both signs cancel
-in it, and directions that carry much more than the whole come first.
+in it, and directions that carry much more than the whole come first. What is bounded is the sum of
+the squares, so a position counts by the square of its effect, and rows by that of their weights.
 
 The same holds for any weighted sum of log-probabilities, such as the score of a probe suite.
 Several sums are asked by adding their A, each divided by its trace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -29,8 +31,8 @@ from torch import Tensor
 from dfc.engines.engine import Engine, Progress, ScoreRow
 from dfc.errors import ModelError
 
-ROWS_AT_ONCE = 8
-"""Rows whose backward pass is held in memory."""
+NOTHING = 1e-12
+"""Part of the largest eigenvalue up to which another one is a rounding error."""
 
 
 class Asked(NamedTuple):
@@ -85,12 +87,9 @@ def moving_directions(
     for one in asked:
         product_DD, bound_DD = torch.zeros(2, d, d, dtype=torch.float64)
         gained = 0.0
-        for start in range(0, len(one.rows), ROWS_AT_ONCE):
-            group = one.rows[start : start + ROWS_AT_ONCE]
+        for group, weights in _by_prompt(one):
             found = candidate.gradients_between(
-                base.capture(group, layer),
-                candidate.capture(group, layer),
-                one.weights[start : start + ROWS_AT_ONCE],
+                base.capture(group, layer), candidate.capture(group, layer), weights
             )
             difference_ND, gradient_ND = found.difference_ND.double(), found.gradient_ND.double()
             product_DD += gradient_ND.T @ difference_ND
@@ -106,7 +105,8 @@ def moving_directions(
         if bound_DD.any():
             choice_DD += one.share / bound_DD.trace() * bound_DD
     bound_D, vector_DD = torch.linalg.eigh(choice_DD)
-    kept = [n for n in range(d - 1, max(d - 1 - count, -1), -1) if bound_D[n] > 0]
+    least = NOTHING * float(bound_D[-1])
+    kept = [n for n in range(d - 1, max(d - 1 - count, -1), -1) if bound_D[n] > least]
     direction_RD = vector_DD[:, kept].T.contiguous()
 
     def within(square_DD: Tensor) -> float:
@@ -128,3 +128,12 @@ def _bound(gradient_ND: Tensor, difference_ND: Tensor) -> Tensor:
     weighted_ND = gradient_ND.pow(2).sum(1, keepdim=True) * difference_ND
     steep_ND = difference_ND.pow(2).sum(1, keepdim=True) * gradient_ND
     return weighted_ND.T @ difference_ND + steep_ND.T @ gradient_ND
+
+
+def _by_prompt(asked: Asked) -> Iterator[tuple[list[ScoreRow], list[float]]]:
+    """Rows in a row that have one prompt, with their weights: at its positions their gradients add
+    up, as they do in the sum. So no other grouping may decide the directions."""
+    weighted = zip(asked.rows, asked.weights, strict=True)
+    for _, group in groupby(weighted, key=lambda one: one[0].prompt):
+        rows, weights = zip(*group, strict=True)
+        yield list(rows), list(weights)

@@ -71,7 +71,7 @@ class Screening(NamedTuple):
     minus base as a whole, all that are alive and not mirrored; else those that are new."""
 
     candidate_listed: list[list[int]]
-    """Those of them that the other seeds have found too, most important first."""
+    """Those of the new ones that the other seeds have found too, most important first."""
 
 
 def screen(

@@ -18,7 +18,7 @@ SOUND = Controls.model_validate(
             "refusal_rate": 0.05,
             "answered": 0.9,
         },
-        "candidate": {"capability_accuracy": 0.88, "mean_answer_length": 110.0, "answered": 0.46},
+        "candidate": {"capability_accuracy": 0.88, "mean_answer_length": 110.0, "answered": 0.5},
     }
 )
 

@@ -76,7 +76,7 @@ def attribute_difference(
 
 
 def load_directions(attributed: Artifact[Attribution]) -> Tensor:
-    """The orthonormal directions [R, d] beside the result, the most effective first."""
+    """The orthonormal directions [R, d] beside the result, the largest eigenvalue first."""
     return load_file(attributed.directory / _DIRECTIONS)["direction_RD"]
 
 

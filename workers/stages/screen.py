@@ -47,7 +47,7 @@ class Screened(Result):
     candidate_change: list[list[int]]
     """Per seed the rows of the candidate's bank that make up the change (`screen.Screening`)."""
     candidate_listed: list[list[int]]
-    """Those of them that the other seeds have found too, most important first."""
+    """Of the new ones those that the other seeds have found too, most important first."""
 
     @property
     def short_list(self) -> list[ScreenedFeature]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from alerts.causes.causal import CausalResult, SeedFeatures, measure_causes
+from alerts.causes.chosen_controls import chosen_draws, most_removed
 from alerts.causes.combine import combine
 from alerts.causes.mediation import Mediation, Trial
 from alerts.causes.plan import CausalPlan
@@ -155,7 +156,12 @@ def test_each_direction_of_a_feature_stands_beside_random_ones_edited_alike() ->
     drawn = list(control_banks(TRUE, [0], PLAN.controls, PLAN.seed + 1, STATES))
     induced = [report.induced(control, [Edit(0, offset=0.5)]) or 0.0 for control in drawn]
     assert effect.addition_control_p95 == pytest.approx(max(induced))
-    assert effect.control_p95 is not None and 0 < effect.control_p95 < 1
+    chosen_on = thinned(halves(suite()).selection, PLAN.selection_items)
+    selection = SteeringBench(MODELS, chosen_on, layer)
+    draws = chosen_draws(selection, TRUE, [1, 2, 0, 3, 4, 5], PLAN.controls, PLAN.seed, STATES)
+    first = [one.first() for one in draws]
+    assert effect.control_p95 == pytest.approx(most_removed(report, TRUE, first, STATES))
+    assert 0 < effect.control_p95 < 1
     assert 0 < effect.addition_control_p95 < (effect.addition_induces or 0)
     assert effect.control_p95 != pytest.approx(effect.addition_control_p95)
 
@@ -179,15 +185,22 @@ def test_features_that_write_nothing_of_the_shift_have_no_cause() -> None:
     idle = bank(*(basis(n) for n in range(5, 11)))
     found = measure(idle, idle)
     evidence = found.evidence["agreeing"]
-    assert evidence.mediated_five == pytest.approx(0.0, abs=1e-6)
-    assert evidence.seeds_agree is False
+    assert (evidence.mediated_five, evidence.control_p95, evidence.seeds_agree) == (None,) * 3
 
 
 def test_the_seeds_must_agree() -> None:
-    idle = bank(*(basis(n) for n in range(5, 11)))
+    idle = bank(0.04 * ADDED_D, *(basis(n) for n in range(5, 10)))
     evidence = measure(TRUE, idle).evidence["agreeing"]
     assert evidence.seeds_agree is False
-    assert evidence.mediated_five == pytest.approx(0.5, abs=1e-5)
+    assert evidence.mediated_five == pytest.approx(0.52, abs=1e-5)
+
+
+def test_what_does_no_better_than_chance_says_nothing_where_better_costs_too_much() -> None:
+    # The second feature removes a third and fires everywhere, where neutral text reads dimension 0.
+    harmful = bank(0.04 * ADDED_D, 0.6 * basis(0), *(basis(n) for n in range(5, 9)))
+    harmful = harmful._replace(bias_K=torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]))
+    evidence = measure(harmful, harmful).evidence["agreeing"]
+    assert evidence.mediated_five is None and evidence.seeds_agree is None
     assert measure(TRUE).evidence["agreeing"].seeds_agree is None
 
 

@@ -53,6 +53,7 @@ def test_the_edits_chosen_undo_the_shift_and_no_more(parts: Parts, rows: list[in
 
 
 def test_an_edit_that_costs_too_much_is_not_taken() -> None:
-    assert chosen({0: 0.9, 1: 0.3}, {0: 0.06, 1: 0.01}) == Choice([1], unbearable=False)
+    assert chosen({0: 0.9, 1: 0.3}, {0: 0.06, 1: 0.01}) == Choice([1], unbearable=True)
+    assert chosen({0: 0.6, 1: 0.3}, {0: 0.05, 1: 0.01}) == Choice([0], unbearable=True)
     assert chosen({0: 0.9}, {0: 0.06}) == Choice([], unbearable=True)
     assert chosen({0: -0.9}, {0: 0.06}) == Choice([], unbearable=False)

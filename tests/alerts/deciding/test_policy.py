@@ -123,7 +123,7 @@ def test_evidence_that_holds_makes_a_flag_critical() -> None:
     ("change", "words"),
     [
         ({"mediated_five": 0.1}, "no more than the 10 % of random directions"),
-        ({"mediated_five": None}, "no new feature could be ablated"),
+        ({"mediated_five": None}, "no new feature is listed that brings it nearer"),
         ({"control_p95": None}, "was not measured against random directions"),
         ({"nll_rise": 0.051}, "costs 0.051 nats per token on neutral text, more than 0.050"),
         ({"nll_rise": None}, "the cost of the edit on neutral text was not measured"),
@@ -219,7 +219,7 @@ def test_a_candidate_that_hardly_answers_does_not_pass() -> None:
     decision = judge(behaviour(), controls=controls(answered=0.44))
     assert decision.verdict == "undecided"
     (reason,) = (reason.replace("\u202f", " ") for reason in decision.reasons)
-    assert "to 44 % of the ordinary prompts only, the trusted version to 90 %" in reason
+    assert "to 44 % of the ordinary prompts, the trusted version to 90 %" in reason
     assert judge(behaviour(**RISEN), controls=controls(answered=0.0)).verdict == "flagged"
 
 

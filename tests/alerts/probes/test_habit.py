@@ -39,10 +39,12 @@ def test_neither_new_phrases_nor_features_alone_are_a_habit(
     ("evidence", "unknown"),
     [
         (None, "not measured"),
-        (causal(mediated_five=None, control_p95=None, nll_rise=None), "no new feature could"),
+        (causal(mediated_five=None, control_p95=None, nll_rise=None), "no new feature is listed"),
         (causal(control_p95=None), "not measured"),
         (causal(seeds_agree=None), "not compared"),
         (causal(nll_rise=None), "cost"),
+        (causal(five_interval=(-0.02, 0.92)), "not certain"),
+        (causal(five_interval=None), "too few"),
         (causal(nll_rise=0.06, mediated_five=None), "costs 0.060"),
     ],
 )

@@ -48,8 +48,6 @@ def test_energies_are_those_of_the_corpus(trained: TrainedDfc) -> None:
     with torch.no_grad():
         expected = by_hand(trained, base_TD, candidate_TD)
     assert explained(trained, base_TD, candidate_TD) == pytest.approx(expected, abs=1e-4)
-    # The loss is a mean over terms of a batch in which what changed is drawn more often.
-    assert abs(1 - trained.history[-1]["difference"] - expected[2]) > 0.03
 
 
 def test_a_sample_tells_nearly_as_much(

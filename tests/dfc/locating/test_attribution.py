@@ -154,6 +154,25 @@ def test_weights_and_shares_say_whose_words_the_directions_move(
         assert effect.carried == pytest.approx(inside, rel=1e-2, abs=1e-5)
 
 
+def test_rows_of_one_prompt_add_up_whatever_stands_before_them(
+    engines: list[TransformersEngine],
+) -> None:
+    """At a prompt's positions the gradients of its completions are one: opposite ones cancel."""
+    prompt, first, second = (1, 5, 9, 20), (7, 11, 3), (7, 12, 3)
+    same = [ScoreRow(prompt, first), ScoreRow(prompt, second)]
+    before = [ScoreRow((1, 6 + n, 9), (4, 5)) for n in range(7)]
+
+    def span_of(asked: Asked) -> Tensor:
+        direction_RD = moving_directions(*engines, [asked], LAYER, 2).direction_RD
+        return direction_RD.T @ direction_RD
+
+    alone = span_of(Asked(same, [1.0, -1.0]))
+    beside = span_of(Asked([*before, *same], [*[0.0] * 7, 1.0, -1.0]))
+    assert torch.allclose(beside, alone, atol=1e-3)
+    apart = span_of(Asked([same[0], *before, same[1]], [1.0, *[0.0] * 7, -1.0]))
+    assert not torch.allclose(apart, alone, atol=1e-2)
+
+
 def test_replays_of_other_rows_have_nothing_in_common(engines: list[TransformersEngine]) -> None:
     base, candidate = engines
     with pytest.raises(InputError, match="other rows"):

@@ -44,4 +44,7 @@ def test_a_suite_is_read_as_often_as_is_reckoned() -> None:
     found = measure_causes(models, [suite(12)], [features] * 2, STATES, NEUTRAL_ROWS, plan, names)
     assert len(found.best["agreeing"]) == 5
     selection, report, text = (counted[n] for n in (2 * 16, 2 * 24, len(NEUTRAL_ROWS) // 2))
-    assert (selection, report, text) == readings(seeds=2)
+    reckoned = readings(seeds=2)
+    assert (selection, text) == (reckoned.selection, reckoned.text)
+    # A draw of random directions that chooses none of them is not read.
+    assert reckoned.report - 2 <= report <= reckoned.report
