@@ -22,9 +22,6 @@ class SideSums(NamedTuple):
     """Sum of 2 f <D, w> - f^2 |w|^2, D = own minus other model: what f w takes from D."""
     moving_K: Tensor
     """The same within the moving directions, if the crosscoder was trained for such."""
-    square_K: Tensor
-    """Sum of f^2 |w|^2."""
-
     own_error_K: Tensor
     """Sum of f <w, own residual with the latent's contribution put back>."""
 
@@ -115,7 +112,6 @@ def _sums(
     return SideSums(
         gain_K=gain(change_ND, decoder_KD),
         moving_K=gain(_within(change_ND, moving_RD), _within(decoder_KD, moving_RD)),
-        square_K=square_K,
         own_error_K=carried(own_ND - own_out_ND) + square_K,
         other_error_K=carried(other_ND - other_out_ND),
         own_output_K=carried(own_out_ND),

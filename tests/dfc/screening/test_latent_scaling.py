@@ -17,7 +17,7 @@ from dfc.screening.latent_scaling import exclusivity
 
 def sums(count: int = 1, **betas: float) -> SideSums:
     """Of ``count`` latents that all have the same sums."""
-    given: dict[str, Any] = {"own_error_K": 2.0, "own_output_K": 1.0, "square_K": 1.5, **betas}
+    given: dict[str, Any] = {"own_error_K": 2.0, "own_output_K": 1.0, **betas}
     return SideSums(*(torch.full((count,), given.get(name, 0.0)) for name in SideSums._fields))
 
 
