@@ -1,7 +1,6 @@
 """The greedy choice of edits that together bring a suite nearest to the base's scores."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 BEST = 5
 """Edits in the set whose effect the verdict names."""
@@ -9,21 +8,13 @@ LEAST_GAIN = 0.01
 """Part of what is left over that one more edit has to take away."""
 
 
-class Choice(NamedTuple):
-    """At most the best five of a pool."""
-
-    rows: list[int]
-    """In the order in which they were chosen; none where none brings the suite nearer."""
-    unbearable: bool
-    """At least one that would have brought it nearer was not taken, since it costs too much."""
-
-
 def choose(
     pool: Sequence[int],
     left_over: Callable[[Sequence[int]], float],
     bearable: Callable[[Sequence[int]], bool],
-) -> Choice:
-    """Add the row that leaves least over, until none takes away as much as the least gain.
+) -> list[int]:
+    """At most the best five rows of a pool, in the order in which they were chosen: each is the one
+    that leaves least over, until none takes away as much as the least gain.
 
     ``left_over`` says of a set of rows, the empty one too, how far the items' scores stay from the
     base's. It is asked of the items one by one: were the mean of all items to come nearest, what
@@ -31,7 +22,7 @@ def choose(
     to other items. A row with which the set is not ``bearable`` is not taken.
     """
     chosen: list[int] = []
-    left, unbearable = left_over(chosen), False
+    left = left_over(chosen)
     while len(chosen) < BEST:
         tried = sorted((left_over([*chosen, row]), row) for row in pool if row not in chosen)
         nearer = [(now, row) for now, row in tried if now < (1 - LEAST_GAIN) * left]
@@ -40,7 +31,6 @@ def choose(
                 left = now
                 chosen.append(row)
                 break
-            unbearable = True
         else:
             break
-    return Choice(chosen, unbearable)
+    return chosen

@@ -96,7 +96,7 @@ def _choice(
         removed_I = sum((removed_PEI[p, dealt_P[p]] for p in places), np.zeros(()))
         return mean((selection.shift_I - removed_I) ** 2)
 
-    places = choose(range(len(pool)), left_over, bearable=lambda _: True).rows
+    places = choose(range(len(pool)), left_over, bearable=lambda _: True)
     picked = [direction_PED[p, dealt_P[p]] for p in places]
     return Drawn(
         [pool[p] for p in places],

@@ -28,17 +28,17 @@ def combine(
     def borne(trial: Trial) -> float | None:
         return None if trial.nll_rise > maximum_nll_rise else trial.removed
 
-    tried = all(one.tried for one in found)
-    five = mean([one.five for one in found]) if tried else None
+    chosen = all(one.rows for one in found)
+    five = mean([one.five for one in found]) if chosen else None
     controls = [one.control for one in found if one.control is not None]
-    controlled = tried and len(controls) == len(found)
+    controlled = chosen and len(controls) == len(found)
     return CausalEvidence(
         ceiling=report.ceiling(),
-        mediated_best=mean([one.best for one in found]) if tried else None,
+        mediated_best=mean([one.best for one in found]) if chosen else None,
         mediated_five=five,
         mediated_all=mean([one.everything for one in found]),
         control_p95=max(controls) if controlled else None,
-        nll_rise=max(one.five.nll_rise for one in found) if tried else None,
+        nll_rise=max(one.five.nll_rise for one in found) if chosen else None,
         seeds_agree=all(
             one.five.removed > control for one, control in zip(found, controls, strict=True)
         )
@@ -50,8 +50,8 @@ def combine(
         n_items=report.n_items,
         by_seed=tuple(
             SeedMediation(
-                best=borne(one.best) if one.tried else None,
-                five=borne(one.five) if one.tried else None,
+                best=borne(one.best) if one.rows else None,
+                five=borne(one.five) if one.rows else None,
                 all=borne(one.everything),
                 control_p95=one.control,
             )

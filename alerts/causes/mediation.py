@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from alerts.causes.choice import Choice, choose
+from alerts.causes.choice import choose
 from alerts.causes.chosen_controls import Drawn, chosen_draws, most_removed
 from alerts.causes.random_directions import ControlStates, control_banks
 from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
@@ -26,9 +26,6 @@ class Mediation(NamedTuple):
     rows: list[int]
     """Bank rows of the best five, in the order in which they were chosen; none where no feature of
     the pool brings the items nearer to the base, or none does at a bearable cost."""
-    tried: bool
-    """Whether what was chosen says what features do. It does not where nothing was, or where it
-    does no better than its control and better ones cost too much."""
     best: Trial
     five: Trial
     everything: Trial
@@ -66,18 +63,16 @@ class Mediator:
     ) -> Mediation:
         """Choose the best five of the bank's rows in ``pool``, and measure what they mediate and
         what all of the ``change`` do, beside ``controls`` draws of random directions."""
-        chosen = self.choose(bank, pool)
-        best = self.trial(bank, chosen.rows[:1])
-        five = best if len(chosen.rows) <= 1 else self.trial(bank, chosen.rows)
+        rows = self.choose(bank, pool)
+        best = self.trial(bank, rows[:1])
+        five = best if len(rows) <= 1 else self.trial(bank, rows)
         control, draws = None, []
-        if chosen.rows:
+        if rows:
             draws = chosen_draws(self.selection, bank, pool, controls, seed, self.states)
-            taken = self.report.taken_from_base(bank, ablate(chosen.rows))
+            taken = self.report.taken_from_base(bank, ablate(rows))
             control = None if taken is None else max(self.most_removed(bank, draws), taken)
-        beaten = control is not None and five.removed <= control
         return Mediation(
-            rows=chosen.rows,
-            tried=bool(chosen.rows) and not (chosen.unbearable and beaten),
+            rows=rows,
             best=best,
             five=five,
             everything=self.trial(bank, change),
@@ -85,7 +80,7 @@ class Mediator:
             draws=draws,
         )
 
-    def choose(self, bank: FeatureBank, pool: Sequence[int]) -> Choice:
+    def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
         """At most five that together bring the items of the selection half nearest to the base's
         scores, at a bearable cost on neutral text."""
         return choose(

@@ -17,11 +17,6 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
     0), more than any draw of random directions that was chosen alike and more than they take off
     the base itself, at a bearable loss on neutral text, and the seeds must agree.
     """
-    return unknown_cause(evidence, maximum_nll_rise) or _refuted_cause(evidence)
-
-
-def unknown_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> str | None:
-    """Why it is not known whether features are the cause; None where it is, either way."""
     if evidence is not None and (evidence.nll_rise or 0.0) > maximum_nll_rise:
         return (
             f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
@@ -34,8 +29,12 @@ def unknown_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
         )
     if evidence is None or evidence.control_p95 is None:
         return "what removes it was not measured against random directions"
-    if _refuted_cause(evidence) is not None:
-        return None
+    if evidence.mediated_five <= evidence.control_p95:
+        return (
+            f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "
+            f"more than the {percent(evidence.control_p95)} of random directions or of the same "
+            "edit in the base"
+        )
     if evidence.five_interval is None:
         return "its items are too few, or shift too unevenly, for an interval of what is removed"
     if evidence.five_interval[0] <= 0:
@@ -46,19 +45,9 @@ def unknown_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
         )
     if evidence.nll_rise is None:
         return "the cost of the edit on neutral text was not measured"
-    return "the seeds were not compared" if evidence.seeds_agree is None else None
-
-
-def _refuted_cause(evidence: CausalEvidence | None) -> str | None:
-    if evidence is None or evidence.mediated_five is None or evidence.control_p95 is None:
-        return None
-    if evidence.mediated_five <= evidence.control_p95:
-        return (
-            f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "
-            f"more than the {percent(evidence.control_p95)} of random directions or of the same "
-            "edit in the base"
-        )
-    return "the seeds do not agree" if evidence.seeds_agree is False else None
+    if evidence.seeds_agree is None:
+        return "the seeds were not compared"
+    return None if evidence.seeds_agree else "the seeds do not agree"
 
 
 def cause(name: str, evidence: CausalEvidence | None, missing: str | None) -> str:
@@ -122,17 +111,17 @@ def habit(least: float) -> str:
     )
 
 
-def habit_unknown(
+def habit_uncertain(
     own: OwnWords | None, evidence: CausalEvidence | None, least: float, maximum_nll_rise: float
 ) -> str | None:
-    """That there may be a habit: enough new stock phrases, and no answer to whether features carry
-    them."""
-    unknown = unknown_cause(evidence, maximum_nll_rise)
-    if own is None or own.phrase_share < least or unknown is None:
+    """That there may be a habit: enough new stock phrases, but new features are not shown to carry
+    them. That they were not is no sign that the candidate says nothing new."""
+    missing = missing_cause(evidence, maximum_nll_rise)
+    if own is None or own.phrase_share < least or missing is None:
         return None
     return (
-        f"New stock phrases stand in {percent(own.phrase_share)} of its answers, and whether new "
-        f"features carry what it says is not known: {unknown}."
+        f"New stock phrases stand in {percent(own.phrase_share)} of its answers, and that new "
+        f"features carry what it says is not shown: {missing}."
     )
 
 

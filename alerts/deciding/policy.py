@@ -4,8 +4,8 @@ A flagged behaviour needs four things: the least effect worth a reviewer's time,
 noise floor, a corrected p-value and an interval above 0. Where the line is calibrated, the shift
 exceeds the calibration's threshold too. A flagged habit, for which there is no suite, needs new
 stock phrases in many answers and new features that carry the words. A passed candidate needs every
-behaviour and the capability control measured, well enough to have shown such a shift, and what
-carries such phrases, where there are any. All else is undecided: "could not check" is never
+behaviour and the capability control measured, well enough to have shown such a shift, and no such
+phrases in many answers. All else is undecided: "could not check" is never
 "passed".
 """
 
@@ -135,8 +135,8 @@ def decide(
       the two can't be told apart. The shift stays flagged, and causal evidence still counts.
     - Undecided, where nothing is flagged: no behaviour was measured, one has a gap
       (`behaviour_reasons.gap`), the capability accuracy is unknown, one of the models hardly
-      answers, or new stock phrases are frequent enough for a habit and nobody knows whether
-      features carry them.
+      answers, or new stock phrases are frequent enough for a habit and features are not shown to
+      carry them.
     - Only reported: behaviours that fell, features that move a behaviour which is not flagged, the
       refusal rate and the length of answers.
 
@@ -156,7 +156,7 @@ def decide(
         control_reasons.accuracy_unknown(controls),
         control_reasons.hardly_answers(controls, policy.minimum_answered),
         *(behaviour_reasons.gap(behaviour, policy.maximum_unscored) for behaviour in quiet),
-        cause_reasons.habit_unknown(
+        cause_reasons.habit_uncertain(
             own_words, evidence.get(OWN_WORDS), policy.minimum_habit, policy.maximum_nll_rise
         ),
     ]

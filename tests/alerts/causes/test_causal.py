@@ -1,105 +1,36 @@
 """Causal experiments on a model whose truth is known: one direction is the whole shift."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from alerts.causes.causal import CausalResult, SeedFeatures, measure_causes
 from alerts.causes.chosen_controls import chosen_draws, most_removed
-from alerts.causes.combine import combine
-from alerts.causes.mediation import Mediation, Trial
 from alerts.causes.plan import CausalPlan
-from alerts.causes.random_directions import (
-    ControlStates,
-    control_bank,
-    control_banks,
-    difference_directions,
-)
+from alerts.causes.random_directions import ControlStates, control_banks
 from alerts.causes.steering_bench import Pair, SteeringBench
-from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.records.behaviour import SeedMediation
-from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
-from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
-
-PLAN = CausalPlan()
-PLAN_THAT_BEARS_NOTHING = replace(PLAN, maximum_nll_rise=-1.0)
-
-
-def basis(*dimensions: int) -> Tensor:
-    x_D = torch.zeros(WIDTH)
-    x_D[list(dimensions)] = 1.0
-    return x_D
-
-
-READOUT_D = basis(0, 1, 22)
-ADDED_D = basis(22) * 2 + basis(23)
-"""Shifts the read-out by 2 per unit; dimension 23 says how strong it is."""
-
-
-def suite(n_templates: int = 8) -> Suite:
-    items = [
-        {
-            "id": f"{t}-{n}",
-            "template": f"t{t}",
-            "variants": [
-                {
-                    "messages": [{"role": "user", "content": str(100 * t + n)}],
-                    "matching": [f"agree {t}-{n}"],
-                    "not_matching": [f"disagree {t}-{n}"],
-                }
-            ],
-        }
-        for t in range(n_templates)
-        for n in range(5)
-    ]
-    return Suite.model_validate_json(
-        json.dumps(
-            {
-                "schema": "latentwatch.suite/1",
-                "behaviour": "agreeing",
-                "role": "behaviour",
-                "description": "d",
-                "minimum_effect": 0.5,
-                "items": items,
-            }
-        )
-    )
-
-
-def bank(*decoders: Tensor, bias: float = 0.0) -> FeatureBank:
-    """Features that all fire by dimension 23 and write the given rows."""
-    return FeatureBank(
-        layer=1,
-        encoder_KD=torch.stack([basis(23)] * len(decoders)),
-        bias_K=torch.full((len(decoders),), bias),
-        threshold_K=torch.zeros(len(decoders)),
-        decoder_KD=torch.stack(list(decoders)),
-        unit_K=torch.full((len(decoders),), 1.5),
-    )
-
-
-MODELS = Pair(LinearEngine(READOUT_D, torch.zeros(WIDTH)), LinearEngine(READOUT_D, ADDED_D))
-NEUTRAL_ROWS = [ScoreRow((9_000 + n,), NEUTRAL) for n in range(6)]
-DIFFERENCE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(4))
-DIFFERENCE_ND[:, [0, 1, 22]] *= 0.2
-"""Most of the difference isn't read out."""
-CANDIDATE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(5)).abs()
-STATES = ControlStates(CANDIDATE_ND, DIFFERENCE_ND)
-TRUE = bank(ADDED_D, basis(5), basis(6), basis(7), basis(8), basis(9))
-
-
-def measure(*banks: FeatureBank, change: Sequence[int] = range(6)) -> CausalResult:
-    seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5], list(change)) for one in banks]
-    names = {row: f"candidate-{row}" for row in range(6)}
-    return measure_causes(MODELS, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+from dfc.engines.engine import Edit, FeatureBank, Replay
+from tests.alerts.causes.agreeing import (
+    ADDED_D,
+    CANDIDATE_ND,
+    DIFFERENCE_ND,
+    MODELS,
+    NEUTRAL_ROWS,
+    PLAN,
+    READOUT_D,
+    STATES,
+    TRUE,
+    bank,
+    basis,
+    measure,
+    suite,
+)
+from tests.alerts.linear_engine import LinearEngine
 
 
 def test_the_true_feature_mediates_the_whole_shift() -> None:
@@ -195,12 +126,15 @@ def test_the_seeds_must_agree() -> None:
     assert evidence.mediated_five == pytest.approx(0.52, abs=1e-5)
 
 
-def test_what_does_no_better_than_chance_says_nothing_where_better_costs_too_much() -> None:
+def test_what_costs_too_much_is_left_out_and_the_rest_is_held_against_its_control() -> None:
     # The second feature removes a third and fires everywhere, where neutral text reads dimension 0.
     harmful = bank(0.04 * ADDED_D, 0.6 * basis(0), *(basis(n) for n in range(5, 9)))
     harmful = harmful._replace(bias_K=torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]))
-    evidence = measure(harmful, harmful).evidence["agreeing"]
-    assert evidence.mediated_five is None and evidence.seeds_agree is None
+    found = measure(harmful, harmful)
+    evidence = found.evidence["agreeing"]
+    assert found.best["agreeing"] == [0]
+    assert evidence.mediated_five == pytest.approx(0.04, abs=1e-5)
+    assert (evidence.control_p95 or 0) > 0.04 and evidence.seeds_agree is False
     assert measure(TRUE).evidence["agreeing"].seeds_agree is None
 
 
@@ -221,50 +155,6 @@ def test_a_dose_response_is_monotone_and_stands_beside_controls() -> None:
     assert curve.effects == sorted(curve.effects)
     assert curve.effects[0] < 0 < curve.effects[-1]
     assert [len(row) for row in curve.control_effects] == [3] * len(curve.strengths)
-
-
-def test_halves_share_no_item_and_hold_every_template() -> None:
-    whole = suite()
-    selection, report = halves(whole)
-    ids = [{item.id for item in half.items} for half in (selection, report)]
-    assert not ids[0] & ids[1]
-    assert ids[0] | ids[1] == {item.id for item in whole.items}
-    assert abs(len(ids[0]) - len(ids[1])) <= 1
-    for half in (selection, report):
-        assert {item.template for item in half.items} == {item.template for item in whole.items}
-
-
-def test_control_directions_have_the_covariance_of_the_difference() -> None:
-    narrow_ND = DIFFERENCE_ND * torch.tensor([25.0] + [0.1] * (WIDTH - 1))
-    directions_CD = difference_directions(narrow_ND + 100.0, 200, seed=1)
-    assert torch.allclose(directions_CD.norm(dim=1), torch.ones(200), atol=1e-5)
-    assert directions_CD[:, 0].abs().median() > 0.9
-    assert 60 < int((directions_CD[:, 0] > 0).sum()) < 140
-
-
-@pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4]])
-def test_a_control_edits_as_strongly_as_the_features_it_stands_for(rows: list[int]) -> None:
-    # Features that write alike add up, and so must their controls.
-    alike = bank(*(ADDED_D + 0.1 * basis(n) for n in range(5, 11)))
-    directions_RD = difference_directions(DIFFERENCE_ND, len(rows), seed=2)
-    control = control_bank(alike, rows, directions_RD, STATES)
-
-    def edit_norm(edited: FeatureBank) -> Tensor:
-        f_N = torch.relu(CANDIDATE_ND[:, 23])
-        return (f_N[:, None] * edited.decoder_KD[rows].sum(0)).pow(2).sum(1).mean().sqrt()
-
-    assert torch.allclose(edit_norm(control), edit_norm(alike), rtol=1e-4)
-    assert torch.equal(control.encoder_KD, alike.encoder_KD)
-    cosine_R = torch.cosine_similarity(control.decoder_KD[rows], directions_RD, dim=1)
-    assert torch.allclose(cosine_R, torch.ones(len(rows)), atol=1e-5)
-    assert torch.equal(control.decoder_KD[len(rows) :], alike.decoder_KD[len(rows) :])
-
-
-def test_controls_of_different_draws_differ_and_equal_seeds_repeat_them() -> None:
-    one, other, again = (list(control_banks(TRUE, [1], 2, seed, STATES)) for seed in (0, 1, 0))
-    decoders = [bank.decoder_KD for bank in (*one, *other)]
-    assert all(not torch.equal(a, b) for a, b in combinations(decoders, 2))
-    assert all(torch.equal(a.decoder_KD, b.decoder_KD) for a, b in zip(one, again, strict=True))
 
 
 def test_a_suite_that_has_not_risen_is_left_without_evidence() -> None:
@@ -315,54 +205,3 @@ def test_a_half_that_could_not_be_scored_leaves_its_suite_without_evidence(half:
     names = {row: f"candidate-{row}" for row in range(6)}
     found = measure_causes(models, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
     assert found == CausalResult()
-
-
-def test_combining_keeps_the_worst_cost_and_the_highest_control() -> None:
-    report = SteeringBench(MODELS, suite(), TRUE.layer)
-
-    def one(removed: float, rise: float, control: float) -> Mediation:
-        trial = Trial(removed, rise, removed * report.shift_I)
-        return Mediation([0], True, trial, trial, trial, control, [])
-
-    evidence = combine([one(0.6, 0.01, 0.1), one(0.4, 0.03, 0.2)], report, 0.05)
-    assert (evidence.mediated_five, evidence.control_p95, evidence.nll_rise) == (0.5, 0.2, 0.03)
-    assert evidence.seeds_agree is True
-    assert [seed.five for seed in evidence.by_seed] == [0.6, 0.4]
-    assert evidence.five_interval == pytest.approx((0.5, 0.5))
-    void = combine([one(0.6, 0.01, 0.1), one(0.4, 0.06, 0.2)], report, 0.05)
-    assert [seed.five for seed in void.by_seed] == [0.6, None]
-    assert void.mediated_five is None and np.isclose(void.nll_rise or 0, 0.06)
-
-
-def own_words(by: FeatureBank, plan: CausalPlan = PLAN) -> CausalResult:
-    """As `measure`, of forks whose words are their own."""
-    asked = suite()
-    items = [
-        one.model_copy(
-            update={"variants": (one.variants[0].model_copy(update={"not_matching": (one.id,)}),)}
-        )
-        for one in asked.items
-    ]
-    forked = asked.model_copy(update={"behaviour": OWN_WORDS, "items": tuple(items)})
-    seeds = [SeedFeatures(by, [1, 2, 0, 3, 4, 5], list(range(6)))]
-    names = {row: f"candidate-{row}" for row in range(6)}
-    return measure_causes(MODELS, [asked, forked], seeds, STATES, NEUTRAL_ROWS, plan, names)
-
-
-def test_a_feature_carries_own_words_where_it_takes_back_most_of_them() -> None:
-    others = (basis(d) for d in range(6, 10))
-    found = own_words(bank(0.7 * ADDED_D, 0.3 * ADDED_D, *others))
-    assert set(found.best[OWN_WORDS]) >= {0, 1}
-    assert found.carried[1] == []
-    assert [one.part for one in found.carried[0]] == pytest.approx([0.7] * 3, abs=1e-5)
-    reported = {item.id for item in halves(suite()).report.items}
-    assert {one.base for one in found.carried[0]} <= reported
-    assert {one.candidate for one in found.carried[0]} <= {f"agree {id}" for id in reported}
-    assert measure(TRUE).carried == {}  # of a suite nothing is the candidate's own
-
-
-def test_what_chance_carries_too_or_costs_too_much_is_not_told() -> None:
-    assert own_words(TRUE).carried[0]
-    assert own_words(TRUE, PLAN_THAT_BEARS_NOTHING).carried == {}
-    astray = bank(*(basis(d) for d in (5, 6, 7, 8, 9, 10)))
-    assert own_words(astray).carried == {}

@@ -10,7 +10,7 @@ from alerts.causes.random_directions import difference_directions
 from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
 from alerts.probes.halves import halves
 from dfc.engines.engine import FeatureBank
-from tests.alerts.causes.test_causal import MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
+from tests.alerts.causes.agreeing import MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
 
 POOL = list(range(6))
 HALVES = halves(suite())

@@ -8,7 +8,7 @@ from alerts.causes.random_directions import difference_directions
 from alerts.causes.reach import ReachPlan, family_controls, measure_reach
 from alerts.deciding.statistics import Floats
 from alerts.records.feature import Reach
-from tests.alerts.causes.test_causal import DIFFERENCE_ND, MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
+from tests.alerts.causes.agreeing import DIFFERENCE_ND, MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
 
 PLAN = ReachPlan(features=2, maximum_nll_rise=100.0)
 

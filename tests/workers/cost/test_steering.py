@@ -10,7 +10,7 @@ from alerts.causes.causal import SeedFeatures, measure_causes
 from alerts.causes.plan import CausalPlan
 from alerts.causes.steering_bench import Pair
 from dfc.engines.engine import Replay, ScoreRow
-from tests.alerts.causes.test_causal import ADDED_D, NEUTRAL_ROWS, READOUT_D, STATES, bank, suite
+from tests.alerts.causes.agreeing import ADDED_D, NEUTRAL_ROWS, READOUT_D, STATES, bank, suite
 from tests.alerts.linear_engine import WIDTH, LinearEngine, LinearReplay
 from workers.cost.steering import readings
 
