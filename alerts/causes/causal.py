@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from torch import Tensor
+
 from alerts.causes.carried import carried_words
 from alerts.causes.combine import combine
 from alerts.causes.feature_experiments import FeatureExperiments
 from alerts.causes.mediation import Mediator
+from alerts.causes.pair import Pair
 from alerts.causes.plan import CausalPlan
-from alerts.causes.random_directions import ControlStates
-from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
+from alerts.causes.steering_bench import NeutralText, SteeringBench
 from alerts.deciding.measured import CausalEvidence
 from alerts.evidence import DoseResponse
 from alerts.probes.forks import BEHAVIOUR as OWN_WORDS
@@ -54,7 +56,7 @@ def measure_causes(
     models: Pair,
     suites: Sequence[Suite],
     seeds: Sequence[SeedFeatures],
-    states: ControlStates,
+    difference_ND: Tensor,
     neutral: Sequence[ScoreRow],
     plan: CausalPlan,
     names: Mapping[int, str],
@@ -63,10 +65,11 @@ def measure_causes(
 ) -> CausalResult:
     """Run the experiments for every suite given: those whose behaviour has shifted.
 
-    ``states`` are a sample at the banks' layer, ``neutral`` at least two ordinary texts, ``names``
-    the ids of the first seed's rows. ``base_neutral`` are the same texts as the base reads them,
-    where it has another tokenizer. Figures are parts of a shift: a suite that has not risen in
-    both halves, or that has no two of them, is left without evidence.
+    ``difference_ND`` is a sample of candidate minus base at the banks' layer, ``neutral`` at least
+    two ordinary texts, ``names`` the ids of the first seed's rows. ``base_neutral`` are the same
+    texts as the base reads them, where it has another tokenizer. Figures are parts of a shift
+    (`SteeringBench.part`): a suite that has not risen in both halves, or that has no two of them,
+    is left without evidence.
     """
     layer = seeds[0].bank.layer
     choosing_text = NeutralText(models.candidate, neutral[::2], layer)
@@ -86,7 +89,7 @@ def measure_causes(
         if not (selection.shift > 0 and report.shift > 0):  # a shift may be not a number
             continue
         mediator = Mediator(
-            selection, report, choosing_text, reported_text, states, plan.maximum_nll_rise
+            selection, report, choosing_text, reported_text, difference_ND, plan.maximum_nll_rise
         )
         found = [
             # Draws of their own: else the seeds' controls would agree where their features do.

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from alerts.deciding.statistics import Floats
+
 BEST = 5
 """Edits in the set whose effect the verdict names."""
 LEAST_GAIN = 0.01
@@ -9,28 +13,35 @@ LEAST_GAIN = 0.01
 
 
 def choose(
-    pool: Sequence[int],
-    left_over: Callable[[Sequence[int]], float],
-    bearable: Callable[[Sequence[int]], bool],
+    removed_RI: Floats, shift_I: Floats, bearable: Callable[[Sequence[int]], bool]
 ) -> list[int]:
-    """At most the best five rows of a pool, in the order in which they were chosen: each is the one
-    that leaves least over, until none takes away as much as the least gain.
+    """At most the best five edits, in the order in which they were chosen: each is the one with
+    which least is left over, until none takes away as much as the least gain.
 
-    ``left_over`` says of a set of rows, the empty one too, how far the items' scores stay from the
-    base's. It is asked of the items one by one: were the mean of all items to come nearest, what
-    removes too much of one item and too little of another would count as done, and not carry over
-    to other items. A row with which the set is not ``bearable`` is not taken.
+    ``removed_RI`` is what each edit takes off each item, and what several do adds up. Left over is
+    the mean square, over the items, of what stays of their shifts: were the mean of all items to
+    come nearest to the base's, what removes too much of one item and too little of another would
+    count as done, and not carry over to other items. An edit with which the set is not ``bearable``
+    is not taken.
     """
     chosen: list[int] = []
-    left = left_over(chosen)
+    rest_I = shift_I
     while len(chosen) < BEST:
-        tried = sorted((left_over([*chosen, row]), row) for row in pool if row not in chosen)
-        nearer = [(now, row) for now, row in tried if now < (1 - LEAST_GAIN) * left]
-        for now, row in nearer:
-            if bearable([*chosen, row]):
-                left = now
-                chosen.append(row)
-                break
-        else:
+        left = _mean_square(rest_I)
+        tried = sorted(
+            (_mean_square(rest_I - removed_I), edit)
+            for edit, removed_I in enumerate(removed_RI)
+            if edit not in chosen
+        )
+        nearer = (edit for now, edit in tried if now < (1 - LEAST_GAIN) * left)
+        best = next((edit for edit in nearer if bearable([*chosen, edit])), None)
+        if best is None:
             break
+        chosen.append(best)
+        rest_I = rest_I - removed_RI[best]
     return chosen
+
+
+def _mean_square(left_I: Floats) -> float:
+    """Over the items that have a score."""
+    return float(np.nanmean(left_I**2))

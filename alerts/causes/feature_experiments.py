@@ -56,7 +56,7 @@ class FeatureExperiments(NamedTuple):
     def dose_response(self, row: int, feature: str) -> DoseResponse:
         """The candidate's score as ``feature`` is turned down and up, beside random directions."""
         mediator, plan = self.mediator, self.plan
-        controls = list(mediator.controls(self.bank, [row], plan.dose_controls, plan.seed + 2))
+        controls = list(mediator.controls(self.bank, row, plan.dose_controls, plan.seed + 2))
         edits = [[Edit(row, gain=dose)] for dose in plan.doses]
         return DoseResponse(
             behaviour=self.behaviour,

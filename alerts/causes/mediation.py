@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from torch import Tensor
+
 from alerts.causes.choice import choose
 from alerts.causes.chosen_controls import Drawn, chosen_draws, most_removed
-from alerts.causes.random_directions import ControlStates, control_banks
+from alerts.causes.item_gradients import removed_by
+from alerts.causes.random_directions import control_banks
 from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
 from alerts.deciding.statistics import Floats
 from dfc.engines.engine import Edit, FeatureBank
@@ -46,12 +49,12 @@ class Mediator:
         report: SteeringBench,
         choosing_text: NeutralText,
         reported_text: NeutralText,
-        states: ControlStates,
+        difference_ND: Tensor,
         maximum_nll_rise: float,
     ) -> None:
         self.selection, self.report = selection, report
         self.choosing_text, self.reported_text = choosing_text, reported_text
-        self.states, self.maximum_nll_rise = states, maximum_nll_rise
+        self.difference_ND, self.maximum_nll_rise = difference_ND, maximum_nll_rise
 
     def mediation(
         self,
@@ -68,7 +71,7 @@ class Mediator:
         five = best if len(rows) <= 1 else self.trial(bank, rows)
         control, draws = None, []
         if rows:
-            draws = chosen_draws(self.selection, bank, pool, controls, seed, self.states)
+            draws = chosen_draws(self.selection, bank, pool, controls, seed, self.difference_ND)
             taken = self.report.taken_from_base(bank, ablate(rows))
             control = None if taken is None else max(self.most_removed(bank, draws), taken)
         return Mediation(
@@ -82,12 +85,15 @@ class Mediator:
 
     def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
         """At most five that together bring the items of the selection half nearest to the base's
-        scores, at a bearable cost on neutral text."""
-        return choose(
-            pool,
-            lambda rows: self.selection.left_over(bank, ablate(rows)),
-            lambda rows: self.choosing_text.nll_rise(bank, ablate(rows)) <= self.maximum_nll_rise,
-        )
+        scores, to first order, at a bearable cost on neutral text."""
+
+        def bearable(places: Sequence[int]) -> bool:
+            edits = ablate([pool[place] for place in places])
+            return self.choosing_text.nll_rise(bank, edits) <= self.maximum_nll_rise
+
+        pull_RID = self.selection.gradients.pull(bank, pool)
+        removed_RI = removed_by(pull_RID, bank.decoder_KD[pool])
+        return [pool[place] for place in choose(removed_RI, self.selection.shift_I, bearable)]
 
     def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:
         """Ablate ``rows`` together, on the report half."""
@@ -98,7 +104,7 @@ class Mediator:
 
     def most_removed(self, bank: FeatureBank, draws: Sequence[Drawn]) -> float:
         """The most that any of the draws removes on the report half, at least 0."""
-        return most_removed(self.report, bank, draws, self.states)
+        return most_removed(self.report, bank, draws)
 
     def most_induced(
         self, bank: FeatureBank, addition: Edit, controls: int, seed: int
@@ -107,13 +113,11 @@ class Mediator:
         place of the edit's feature and as strongly. None where the base can't be edited alike."""
         induced = [
             self.report.induced(control, [addition])
-            for control in self.controls(bank, [addition.feature], controls, seed)
+            for control in self.controls(bank, addition.feature, controls, seed)
         ]
         known = [one for one in induced if one is not None]
         return max([0.0, *known]) if known else None
 
-    def controls(
-        self, bank: FeatureBank, rows: Sequence[int], count: int, seed: int
-    ) -> Iterator[FeatureBank]:
-        """``count`` banks with random directions in the place of ``rows``."""
-        return control_banks(bank, rows, count, seed, self.states)
+    def controls(self, bank: FeatureBank, row: int, count: int, seed: int) -> Iterator[FeatureBank]:
+        """``count`` banks with random directions in the place of ``row``."""
+        return control_banks(bank, row, count, seed, self.difference_ND)

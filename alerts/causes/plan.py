@@ -9,7 +9,7 @@ class CausalPlan:
 
     controls: int = 19
     """Draws of random directions, whose largest one more draw exceeds in 1 of 20 cases."""
-    pool: int = 6
+    pool: int = 16
     """Features per seed from which the best five are chosen."""
     selection_items: int = 16
     """Items on which features and strengths are chosen, at most."""

@@ -2,30 +2,21 @@
 
 Isotropic directions are too weak a control: those drawn from the covariance of candidate minus
 base, or of the activations, can undo part of a shift by chance. So an edit is repeated with
-directions of that covariance, which fire where the features do whose place they take and change
-the states by as much.
+directions of that covariance, which fire where the features do whose place they take and are as
+long as what these write.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from dfc.engines.engine import Edit, FeatureBank
-from dfc.engines.steering import edit_delta, plan_edits
-
-
-class ControlStates(NamedTuple):
-    """A sample of raw states at one layer, row by row of the same tokens."""
-
-    candidate_ND: Tensor
-    difference_ND: Tensor
-    """Candidate minus base."""
+from dfc.engines.engine import FeatureBank
 
 
 def difference_directions(difference_ND: Tensor, count: int, seed: int) -> Tensor:
-    """``count`` unit directions ``[count, d]`` drawn from the covariance of ``difference_ND``.
+    """``count`` unit directions ``[count, d]`` drawn from the covariance of ``difference_ND``,
+    raw states of the candidate minus those of the base at the same tokens.
 
     A Gaussian combination of centred samples has their covariance; the sign is random.
     """
@@ -37,43 +28,17 @@ def difference_directions(difference_ND: Tensor, count: int, seed: int) -> Tenso
 
 
 def control_banks(
-    bank: FeatureBank, rows: Sequence[int], count: int, seed: int, states: ControlStates
+    bank: FeatureBank, row: int, count: int, seed: int, difference_ND: Tensor
 ) -> Iterator[FeatureBank]:
-    """``count`` banks with random directions of the difference in the place of ``rows``."""
-    directions_CD = difference_directions(states.difference_ND, count * len(rows), seed)
-    for directions_RD in directions_CD.split(len(rows)):
-        yield control_bank(bank, rows, directions_RD, states)
+    """``count`` banks, each with a random direction of the difference in the place of ``row``."""
+    for direction_D in difference_directions(difference_ND, count, seed):
+        yield in_place(bank, [row], direction_D[None])
 
 
-def control_bank(
-    bank: FeatureBank, rows: Sequence[int], directions_RD: Tensor, states: ControlStates
-) -> FeatureBank:
-    """The bank with the directions in the place of the decoder rows ``rows``, one for each.
-
-    The features fire where they did and as strongly. Each direction gets its feature's norm, and
-    then all of them one factor, so that ablating ``rows`` together changes the sampled states by as
-    much in root mean square as with the features: rows that write alike add up, random ones partly
-    cancel.
-    """
-    chosen_RD = bank.decoder_KD[rows]
-    random_RD = directions_RD.to(chosen_RD) * chosen_RD.norm(dim=1, keepdim=True)
-    replaced = _with_rows(bank, rows, random_RD)
-    if len(rows) == 1:  # of equal norm, it changes the states by as much
-        return replaced
-    edits = [Edit(row, gain=-1.0) for row in rows]
-    wanted, got = (_edit_norm(one, edits, states.candidate_ND) for one in (bank, replaced))
-    return _with_rows(replaced, rows, random_RD * (wanted / got if got > 0 else 1.0))
-
-
-def _with_rows(bank: FeatureBank, rows: Sequence[int], decoder_RD: Tensor) -> FeatureBank:
-    index_R = torch.tensor(rows, device=decoder_RD.device)
-    return bank._replace(decoder_KD=bank.decoder_KD.index_copy(0, index_R, decoder_RD))
-
-
-def _edit_norm(bank: FeatureBank, edits: Sequence[Edit], x_ND: Tensor) -> float:
-    """Root mean square over states of what the edits change."""
-    plan = plan_edits(bank, [edits], x_ND.device)
-    if plan is None:
-        return 0.0
-    editable_1N = torch.ones(1, len(x_ND), dtype=torch.bool)
-    return float(edit_delta(x_ND[None], plan, editable_1N).pow(2).sum(2).mean().sqrt())
+def in_place(bank: FeatureBank, rows: Sequence[int], directions_RD: Tensor) -> FeatureBank:
+    """The bank with the unit directions in the place of the decoder rows ``rows``, one for each,
+    with the norms of these: the features fire where they did and as strongly."""
+    norm_R1 = bank.decoder_KD[rows].norm(dim=1, keepdim=True)
+    index_R = torch.tensor(rows, device=norm_R1.device)
+    written_RD = directions_RD.to(norm_R1) * norm_R1
+    return bank._replace(decoder_KD=bank.decoder_KD.index_copy(0, index_R, written_RD))

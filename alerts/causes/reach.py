@@ -21,8 +21,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
-from alerts.causes.random_directions import ControlStates, control_banks
+from alerts.causes.random_directions import control_banks
 from alerts.causes.steering_bench import NeutralText
 from alerts.deciding.statistics import Floats
 from alerts.probes.halves import thinned
@@ -81,7 +82,7 @@ def measure_reach(
     suites: Sequence[Suite],
     bank: FeatureBank,
     rows: Sequence[int],
-    states: ControlStates,
+    difference_ND: Tensor,
     neutral: Sequence[ScoreRow],
     plan: ReachPlan,
 ) -> dict[int, list[Reach]]:
@@ -103,7 +104,7 @@ def measure_reach(
             cost = text.nll_rise(bank, edits)
             if cost <= plan.maximum_nll_rise:
                 found.append((row, gain, cost))
-                controls = control_banks(bank, [row], plan.controls, plan.seed + row, states)
+                controls = control_banks(bank, row, plan.controls, plan.seed + row, difference_ND)
                 effects.append([everything.effects(one, edits) for one in (bank, *controls)])
                 break
     if not found:

@@ -1,15 +1,17 @@
 """One behaviour ready to be steered: states captured once, edits tried again and again."""
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
+from alerts.causes.item_gradients import ItemGradients
+from alerts.causes.pair import Pair
 from alerts.deciding.statistics import Floats, ratio_interval
 from alerts.probes.probe import item_scores, suite_rows
 from alerts.probes.suite import Suite
 from dfc.engines.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
-from dfc.screening.base_view import BaseView
 
 
 class NeutralText:
@@ -29,29 +31,11 @@ class NeutralText:
         return float(-(scores * self._tokens).sum() / self._tokens.sum())
 
 
-class Pair(NamedTuple):
-    """The two models of a diff."""
-
-    base: Engine
-    candidate: Engine
-    view: BaseView | None = None
-    """How the candidate's features stand in a base of another architecture; None where both models
-    have one residual space."""
-
-    def in_base(self, bank: FeatureBank) -> FeatureBank | None:
-        """The candidate's ``bank`` for the base; None where that is not known."""
-        return bank if self.view is None else self.view.bank(bank)
-
-    def base_layer(self, layer: int) -> int:
-        """The base's layer beside the candidate's ``layer``."""
-        return layer if self.view is None else self.view.layer
-
-
 class SteeringBench:
     """One suite at one layer of both models; every figure is a part of the shift on this suite."""
 
     def __init__(self, models: Pair, suite: Suite, layer: int) -> None:
-        self._models, self._suite = models, suite
+        self._models, self._suite, self._layer = models, suite, layer
         # Each model reads the suite in its own template and tokens.
         self._base = models.base.capture(suite_rows(models.base, suite), models.base_layer(layer))
         self._candidate = models.candidate.capture(suite_rows(models.candidate, suite), layer)
@@ -63,13 +47,17 @@ class SteeringBench:
         self.n_items = int(np.isfinite(self.shift_I).sum())
         self.shift = mean(self._candidate_I) - mean(self._base_I)
 
+    @cached_property
+    def gradients(self) -> ItemGradients:
+        """What edits of the candidate would do to each item, to first order; read once."""
+        return ItemGradients(self._models, self._suite, self._layer)
+
     def ceiling(self) -> float | None:
         """What the base's whole state in the candidate removes: no feature can remove more. None
         between architectures, whose states can't be exchanged."""
         if self._models.view is not None:
             return None
-        patched_I = self._scores(self._models.candidate, self._base)
-        return (mean(self._candidate_I) - mean(patched_I)) / self.shift
+        return self.part(self._candidate_I - self._scores(self._models.candidate, self._base))
 
     def removed(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """What an edit of the candidate removes."""
@@ -80,32 +68,40 @@ class SteeringBench:
         edited_I = self._scores(self._models.candidate, self._candidate, bank, edits)
         return self._candidate_I - edited_I
 
-    def left_over(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
-        """How far an edit of the candidate leaves the items' scores from the base's: the mean
-        square, in nats per token squared."""
-        return mean((self.shift_I - self.removed_of_items(bank, edits)) ** 2)
-
     def part(self, removed_I: Floats) -> float:
-        """What was taken off the items, as a part of the shift."""
-        return mean(removed_I) / self.shift
+        """How much of the shift is undone by taking so much off each item: the part of the
+        distance from the base's scores, root mean square over the items, that it takes away.
+
+        What takes off every item the same part of its shift undoes that part. Too much of one item
+        doesn't make up for too little of another, and what moves items apart is negative.
+        """
+        return 1 - _root_mean_square(self.shift_I - removed_I) / _root_mean_square(self.shift_I)
 
     def interval(self, removed_I: Floats) -> tuple[float, float] | None:
-        """95 % interval of `part` over templates; None with fewer than two of them, or where the
-        shift is too near 0."""
-        return ratio_interval(removed_I, self.shift_I, self._suite.templates)
+        """95 % interval of `part` over templates; None with fewer than two of them, or where they
+        shift too unevenly."""
+        left = ratio_interval(
+            (self.shift_I - removed_I) ** 2, self.shift_I**2, self._suite.templates
+        )
+        if left is None:
+            return None
+        least, most = (math.sqrt(max(share, 0.0)) for share in left)
+        return 1 - most, 1 - least
 
     def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
-        """What an edit of the base brings about; None where the base has no such features."""
+        """What an edit of the base brings about of the shift; None where it has no features."""
         in_base = self._models.in_base(bank)
         if in_base is None:
             return None
-        edited_I = self._scores(self._models.base, self._base, in_base, edits)
-        return (mean(edited_I) - mean(self._base_I)) / self.shift
+        return self.part(self._scores(self._models.base, self._base, in_base, edits) - self._base_I)
 
     def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
-        """What the same edit takes off the base's score: that much is not about the update."""
-        induced = self.induced(bank, edits)
-        return None if induced is None else -induced
+        """What the same edit takes off the base, as if it were of the shift: that much is not about
+        the update."""
+        in_base = self._models.in_base(bank)
+        if in_base is None:
+            return None
+        return self.part(self._base_I - self._scores(self._models.base, self._base, in_base, edits))
 
     def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """Change of the candidate's mean score under an edit, in nats per token."""
@@ -124,6 +120,10 @@ class SteeringBench:
 def mean(score_I: Floats) -> float:
     """Over the items that have a score."""
     return float(np.nanmean(score_I))
+
+
+def _root_mean_square(left_I: Floats) -> float:
+    return math.sqrt(mean(left_I**2))
 
 
 def ablate(rows: Sequence[int]) -> list[Edit]:

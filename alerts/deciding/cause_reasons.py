@@ -17,18 +17,21 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
     0), more than any draw of random directions that was chosen alike and more than they take off
     the base itself, at a bearable loss on neutral text, and the seeds must agree.
     """
-    if evidence is not None and (evidence.nll_rise or 0.0) > maximum_nll_rise:
+    unmeasured = "what removes it was not measured against random directions"
+    if evidence is None:
+        return unmeasured
+    if (evidence.nll_rise or 0.0) > maximum_nll_rise:
         return (
             f"the edit that removes it costs {number(evidence.nll_rise, 3)} nats per token on "
             f"neutral text, more than {number(maximum_nll_rise, 3)}"
         )
-    if evidence is not None and evidence.mediated_five is None:
+    if evidence.mediated_five is None:
         return (
             "no new feature is listed that brings it nearer to the base when it is ablated, or "
             "none does at a bearable cost"
         )
-    if evidence is None or evidence.control_p95 is None:
-        return "what removes it was not measured against random directions"
+    if evidence.control_p95 is None:
+        return unmeasured
     if evidence.mediated_five <= evidence.control_p95:
         return (
             f"its best features, five at most, remove {percent(evidence.mediated_five)} of it, no "

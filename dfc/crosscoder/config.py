@@ -37,7 +37,7 @@ class DfcConfig(BaseModel):
     base_exclusive: int = Field(256, ge=1)
     """Latents of the base only: what the candidate may have lost."""
 
-    candidate_exclusive: int = Field(512, ge=1)
+    candidate_exclusive: int = Field(1024, ge=1)
     """Latents of the candidate only: what it may have gained."""
 
     k: float = Field(32, gt=0)
@@ -81,7 +81,7 @@ class DfcConfig(BaseModel):
     dead_after: int = Field(100_000, ge=1)
     """Tokens without firing after which a latent counts as dead."""
 
-    steps: int = Field(300, ge=1)
+    steps: int = Field(600, ge=1)
     batch: int = Field(2048, ge=2)
     """Tokens per step."""
 

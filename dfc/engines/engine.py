@@ -93,6 +93,8 @@ class PathGradients(NamedTuple):
     """Of the rows' weighted log-probability, at the state halfway."""
     difference_ND: Tensor
     """The second state minus the first."""
+    second_ND: Tensor
+    """The second state."""
     log_probability: float
     """What the rows' weighted log-probability gains from the first to the second, in nats."""
 

@@ -95,10 +95,10 @@ class Scorer:
 
     def gradients(
         self, pairs: Iterable[tuple[Captured, Captured]], layer: int, weight_R: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Per batch of two replays the gradient of the rows' log-probability, summed by their
-        weights [rows], at the states halfway, and second minus first: both [N, D], at the editable
-        positions."""
+        weights [rows], at the states halfway, second minus first, and the second: all [N, D],
+        float32, at the editable positions."""
         for first, second in pairs:
             batch = second.batch
             halfway_BTD = ((first.x_BTD.float() + second.x_BTD.float()) / 2).to(second.x_BTD.dtype)
@@ -109,8 +109,9 @@ class Scorer:
                 total = (said_P * weight_R.to(said_P.device)[batch.row_P]).sum()
                 (gradient_BTD,) = torch.autograd.grad(total, halfway_BTD)
             editable_BT = batch.editable()
-            difference_BTD = second.x_BTD.float() - first.x_BTD.float()
-            yield gradient_BTD[editable_BT].float().cpu(), difference_BTD[editable_BT].cpu()
+            second_ND = second.x_BTD[editable_BT].float().cpu()
+            difference_ND = second_ND - first.x_BTD[editable_BT].float().cpu()
+            yield gradient_BTD[editable_BT].float().cpu(), difference_ND, second_ND
 
     def _steered_reads(
         self, captured: Captured, bank: FeatureBank, edits: Sequence[Sequence[Edit]]

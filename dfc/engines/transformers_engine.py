@@ -191,11 +191,8 @@ class TransformersEngine(Engine):
         length_R = torch.tensor([len(row.completion) for row in second.rows])
         first_R, second_R = (torch.tensor(self.score_from(replay)) for replay in (first, second))
         gained = float((weight_R * length_R * (second_R - first_R)).sum())
-        return PathGradients(
-            torch.cat([gradient for gradient, _ in found]),
-            torch.cat([difference for _, difference in found]),
-            gained,
-        )
+        gradient_ND, difference_ND, second_ND = map(torch.cat, zip(*found, strict=True))
+        return PathGradients(gradient_ND, difference_ND, second_ND, gained)
 
     def _batches(self, replay: Replay) -> tuple[Captured, ...]:
         """The replay's states, if they fit this model, on its device."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dfc.engines.engine import Edit, FeatureBank, Replay, ScoreRow
+from dfc.engines.engine import Edit, FeatureBank, PathGradients, Replay, ScoreRow
 
 WIDTH = 24
 AGREE, DISAGREE, NEUTRAL = (1,), (2,), (3,)
@@ -49,10 +49,18 @@ class LinearEngine:
                 k = edit.feature
                 amount_R = edit.gain * f_RK[:, k] + edit.offset * bank.unit_K[k]
                 x_RD += amount_R[:, None] * bank.decoder_KD[k]
-        sign = {AGREE: 1.0, DISAGREE: -1.0, NEUTRAL: 1.0}
-        read_R = x_RD @ self.readout_D
-        signs_R = torch.tensor([sign[row.completion] for row in replay.rows])
-        return (signs_R * read_R).tolist()
+        return (_signs(replay) * (x_RD @ self.readout_D)).tolist()
+
+    def gradients_between(
+        self, first: Replay, second: Replay, weights: Sequence[float] | None = None
+    ) -> PathGradients:
+        """Each row is read at one position, and its gradient is the read-out wherever it is."""
+        assert isinstance(first, LinearReplay) and isinstance(second, LinearReplay)
+        weight_R = torch.ones(len(second.rows)) if weights is None else torch.tensor(weights)
+        gradient_RD = (weight_R * _signs(second))[:, None] * self.readout_D
+        difference_RD = second.x_RD - first.x_RD
+        gained = float((gradient_RD * difference_RD).sum())
+        return PathGradients(gradient_RD, difference_RD, second.x_RD, gained)
 
     def _state(self, row: ScoreRow) -> Tensor:
         generator = torch.Generator().manual_seed(row.prompt[0])
@@ -62,3 +70,8 @@ class LinearEngine:
             strength = 1 + torch.rand((), generator=generator)
             x_D = x_D + strength * self.added_D
         return x_D
+
+
+def _signs(replay: Replay) -> Tensor:
+    sign = {AGREE: 1.0, DISAGREE: -1.0, NEUTRAL: 1.0}
+    return torch.tensor([sign[row.completion] for row in replay.rows])

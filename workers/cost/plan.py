@@ -26,8 +26,6 @@ class Effort(NamedTuple):
     neutral_tokens: int = 68
     best: int = 5
     controls: int = 19
-    measured_directions: int = 60
-    pool: int = 6
     selection_items: int = 16
     report_items: int = 24
     strengths: int = 4

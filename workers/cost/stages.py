@@ -10,7 +10,7 @@ from workers.cost.crosscoder import crosscoder_weights, training
 from workers.cost.diff import PlannedDiff
 from workers.cost.plan import EFFORT
 from workers.cost.shape import Shape
-from workers.cost.steering import above, below, steer
+from workers.cost.steering import gradients, steer
 from workers.cost.texts import SuiteTokens
 from workers.cost.work import Work, load, read, write
 
@@ -105,7 +105,6 @@ def _harvest(diff: PlannedDiff) -> Work:
 
 
 def _attribute(diff: PlannedDiff) -> Work:
-    """Both models read up to the layer; from there on the candidate three times and once back."""
     if not diff.tied:
         return Work()
     rows = min(EFFORT.attributed_prompts, diff.texts.prompts)
@@ -114,10 +113,8 @@ def _attribute(diff: PlannedDiff) -> Work:
     asked = [own, *(s.part(EFFORT.attributed_items) for s in diff.shifted)]
     works = []
     for suite in asked:
-        lower = [below(diff, model, suite) for model in diff.models]
-        upper = above(diff, diff.candidate, suite)
         products = Work(flops=4 * suite.tokens * diff.candidate.width**2)
-        works.append(upper.times(4).plus(*lower, products))
+        works.append(gradients(diff, suite).plus(products))
     return _sum(works)
 
 

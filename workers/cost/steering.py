@@ -39,12 +39,11 @@ class Readings(NamedTuple):
 def readings(seeds: int) -> Readings:
     """In both models together: an edit of the base costs what one of the candidate does."""
     best = EFFORT.best
-    tried = 1 + sum(EFFORT.pool - taken for taken in range(best)) + EFFORT.measured_directions
     doses = EFFORT.doses * (1 + EFFORT.dose_controls)
     singly = 2 * best - 1  # the first one's ablation is known by then
     controls = (seeds + 2) * EFFORT.controls  # of the sets, of the best one, of its addition
     return Readings(
-        selection=seeds * tried + best * EFFORT.strengths,
+        selection=best * EFFORT.strengths,
         report=1 + seeds * 4 + singly + controls + doses,
         text=seeds * (best + 3) + best * (1 + EFFORT.strengths) - 1 + EFFORT.doses,
     )
@@ -61,10 +60,18 @@ def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
     ]
     return Work().plus(
         *captured,
+        gradients(diff, selection),
         above(diff, diff.candidate, selection).times(again.selection),
         above(diff, diff.candidate, report).times(again.report),
         above(diff, diff.candidate, text).times(again.text),
     )
+
+
+def gradients(diff: PlannedDiff, texts: SuiteTokens) -> Work:
+    """The states of both models are read up to the layer, of two architectures the candidate's
+    alone; from there on the candidate reads them three times, and once back."""
+    lower = [below(diff, model, texts) for model in (diff.models if diff.tied else diff.models[1:])]
+    return above(diff, diff.candidate, texts).times(4).plus(*lower)
 
 
 def below(diff: PlannedDiff, model: Shape, texts: SuiteTokens) -> Work:

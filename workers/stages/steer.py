@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from alerts.causes import steering_bench
 from alerts.causes.causal import SeedFeatures, measure_causes
+from alerts.causes.pair import Pair
 from alerts.causes.plan import CausalPlan
-from alerts.causes.random_directions import ControlStates
 from alerts.causes.reach import ReachPlan, measure_reach
 from alerts.deciding.measured import CausalEvidence
 from alerts.evidence import DoseResponse
@@ -77,11 +77,11 @@ def steer_features(
             )
         ]
         view = banks.base_view() if screened.across else None
-        sample = control_states(states(), view)
+        sample = difference_sample(states(), view)
         neutral, base_neutral = (neutral_rows(context, name) for name in SIDES)
         bearable = context.inputs.policy.maximum_nll_rise
         found = measure_causes(
-            steering_bench.Pair(context.models["base"], context.models["candidate"], view),
+            Pair(context.models["base"], context.models["candidate"], view),
             suites,
             seeds,
             sample,
@@ -113,8 +113,8 @@ def steer_features(
     return context.artifact("steer", Causes, compute)
 
 
-def control_states(pair: PairedStates, view: BaseView | None = None) -> ControlStates:
-    """A sample of raw states, the same for equal states.
+def difference_sample(pair: PairedStates, view: BaseView | None = None) -> Tensor:
+    """Candidate minus base [N, d] at a sample of the positions, the same for equal states.
 
     Between architectures the base's state is what the map makes of it in the candidate's space; so
     the difference is what the base does not predict. Without a map it is the whole state.
@@ -125,10 +125,10 @@ def control_states(pair: PairedStates, view: BaseView | None = None) -> ControlS
     base_ND = pair.base.x_TD[chosen].float()
     if view is not None:
         if view.stitch is None:
-            return ControlStates(candidate_ND, candidate_ND)
+            return candidate_ND
         there = view.stitch.base_to_candidate
         base_ND = base_ND @ there.weight.T + there.bias_D
-    return ControlStates(candidate_ND, candidate_ND - base_ND)
+    return candidate_ND - base_ND
 
 
 def neutral_rows(context: Context, name: SideName = "base") -> list[ScoreRow]:

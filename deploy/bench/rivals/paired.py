@@ -14,8 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from alerts.causes.random_directions import ControlStates
-from dfc.engines.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
+from dfc.engines.engine import Edit, Engine, FeatureBank, PathGradients, Replay, ScoreRow
 from dfc.engines.scoring import Captured, StateReplay
 from dfc.engines.steering import add_delta, edit_delta, plan_edits
 from dfc.engines.transformers_engine import TransformersEngine
@@ -60,6 +59,22 @@ class PairedEngine:
         batches = tuple(_edited(own, base, bank, edits) for own, base in pairs)
         return self._own.score_from(StateReplay(replay.layer, replay.rows, batches))
 
+    def gradients_between(
+        self, first: Replay, second: Replay, weights: Sequence[float] | None = None
+    ) -> PathGradients:
+        """As the edited model's, from the base's states to its own: the base's half of a state
+        moves no word."""
+        assert isinstance(first, PairedReplay) and isinstance(second, PairedReplay)
+        found = self._own.gradients_between(first.own, second.own, weights)
+        base_ND = found.second_ND - found.difference_ND
+        nothing_ND = torch.zeros_like(base_ND)
+        return PathGradients(
+            torch.cat([found.gradient_ND, nothing_ND], dim=1),
+            torch.cat([found.difference_ND, nothing_ND], dim=1),
+            torch.cat([found.second_ND, base_ND], dim=1),
+            found.log_probability,
+        )
+
 
 def paired_engine(own: Engine, base: Engine) -> Engine:
     """`own` beside `base`. The experiments ask an engine only for what PairedEngine has."""
@@ -67,21 +82,9 @@ def paired_engine(own: Engine, base: Engine) -> Engine:
     return cast(Engine, PairedEngine(own, base))
 
 
-def paired_control_states(states: ControlStates) -> ControlStates:
-    """Widens the sample of states for banks that read both models.
-
-    A random direction then has an empty second half, as every decoder has.
-    """
-    base_ND = states.candidate_ND - states.difference_ND
-    return ControlStates(
-        torch.cat([states.candidate_ND, base_ND], dim=1),
-        torch.cat([states.difference_ND, torch.zeros_like(base_ND)], dim=1),
-    )
-
-
-def candidate_only(decoder_KD: Tensor) -> Tensor:
-    """Decoder rows [K, d] as [K, 2 d] that write nothing into the base's half."""
-    return torch.cat([decoder_KD, torch.zeros_like(decoder_KD)], dim=1)
+def candidate_only(direction_KD: Tensor) -> Tensor:
+    """Directions [K, d] as [K, 2 d] that write nothing into the base's half."""
+    return torch.cat([direction_KD, torch.zeros_like(direction_KD)], dim=1)
 
 
 def _edited(own: Captured, base: Captured, bank: FeatureBank, edits: Sequence[Edit]) -> Captured:

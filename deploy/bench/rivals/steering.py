@@ -4,18 +4,19 @@ import torch
 
 from alerts.causes.combine import combine
 from alerts.causes.mediation import Mediator
+from alerts.causes.pair import Pair
 from alerts.causes.plan import CausalPlan
-from alerts.causes.steering_bench import NeutralText, Pair, SteeringBench
+from alerts.causes.steering_bench import NeutralText, SteeringBench
 from alerts.probes.halves import halves, thinned
-from deploy.bench.rivals.paired import paired_control_states, paired_engine
+from deploy.bench.rivals.paired import candidate_only, paired_engine
 from deploy.bench.rivals.record import Mediated
 from deploy.bench.rivals.rival import Case, Directions
 from workers.shifted import shifted_suites
-from workers.stages.steer import control_states, neutral_rows
+from workers.stages.steer import difference_sample, neutral_rows
 
 
 class Mediators:
-    """What is the same for all methods on one version: benches, neutral text, random states."""
+    """What is the same for all methods on one version: benches, neutral text, the difference."""
 
     def __init__(self, case: Case) -> None:
         context, layer = case.context, case.layer
@@ -24,7 +25,7 @@ class Mediators:
         models = Pair(paired_engine(base, base), paired_engine(candidate, base))
         neutral = neutral_rows(context)
         text = [NeutralText(models.candidate, neutral[start::2], layer) for start in (0, 1)]
-        states = paired_control_states(control_states(case.states))
+        difference_ND = candidate_only(difference_sample(case.states))
         self._mediators: dict[str, Mediator] = {}
         for suite in shifted_suites(context.inputs, case.probe):
             half = halves(suite)
@@ -39,7 +40,12 @@ class Mediators:
             ]
             if all(bench.shift > 0 for bench in benches):
                 self._mediators[suite.behaviour] = Mediator(
-                    benches[0], benches[1], text[0], text[1], states, self._plan.maximum_nll_rise
+                    benches[0],
+                    benches[1],
+                    text[0],
+                    text[1],
+                    difference_ND,
+                    self._plan.maximum_nll_rise,
                 )
 
     @torch.no_grad()

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from alerts.causes.causal import CausalResult, SeedFeatures, measure_causes
+from alerts.causes.pair import Pair
 from alerts.causes.plan import CausalPlan
-from alerts.causes.random_directions import ControlStates
-from alerts.causes.steering_bench import Pair
 from alerts.probes.suite import Suite
 from dfc.engines.engine import FeatureBank, ScoreRow
 from tests.alerts.linear_engine import NEUTRAL, WIDTH, LinearEngine
@@ -75,12 +74,11 @@ NEUTRAL_ROWS = [ScoreRow((9_000 + n,), NEUTRAL) for n in range(6)]
 DIFFERENCE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(4))
 DIFFERENCE_ND[:, [0, 1, 22]] *= 0.2
 """Most of the difference isn't read out."""
-CANDIDATE_ND = torch.randn(400, WIDTH, generator=torch.Generator().manual_seed(5)).abs()
-STATES = ControlStates(CANDIDATE_ND, DIFFERENCE_ND)
+
 TRUE = bank(ADDED_D, basis(5), basis(6), basis(7), basis(8), basis(9))
 
 
 def measure(*banks: FeatureBank, change: Sequence[int] = range(6)) -> CausalResult:
     seeds = [SeedFeatures(one, [1, 2, 0, 3, 4, 5], list(change)) for one in banks]
     names = {row: f"candidate-{row}" for row in range(6)}
-    return measure_causes(MODELS, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    return measure_causes(MODELS, [suite()], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, PLAN, names)

@@ -8,22 +8,21 @@ import torch
 
 from alerts.causes.causal import CausalResult, SeedFeatures, measure_causes
 from alerts.causes.chosen_controls import chosen_draws, most_removed
+from alerts.causes.pair import Pair
 from alerts.causes.plan import CausalPlan
-from alerts.causes.random_directions import ControlStates, control_banks
-from alerts.causes.steering_bench import Pair, SteeringBench
+from alerts.causes.random_directions import control_banks
+from alerts.causes.steering_bench import SteeringBench
 from alerts.probes.halves import halves, thinned
 from alerts.probes.suite import Suite
 from alerts.records.behaviour import SeedMediation
 from dfc.engines.engine import Edit, FeatureBank, Replay
 from tests.alerts.causes.agreeing import (
     ADDED_D,
-    CANDIDATE_ND,
     DIFFERENCE_ND,
     MODELS,
     NEUTRAL_ROWS,
     PLAN,
     READOUT_D,
-    STATES,
     TRUE,
     bank,
     basis,
@@ -47,15 +46,6 @@ def test_the_true_feature_mediates_the_whole_shift() -> None:
     # Every item loses all of its shift, so no draw of templates gives anything else.
     assert evidence.five_interval == pytest.approx((1.0, 1.0), abs=1e-5)
     assert evidence.n_items == 20
-
-
-def test_what_is_left_over_is_counted_item_by_item() -> None:
-    bench = SteeringBench(MODELS, suite(), TRUE.layer)
-    shift_I = bench.shift_I
-    assert bench.left_over(TRUE, [Edit(0, gain=-1.0)]) == pytest.approx(0.0, abs=1e-9)
-    assert bench.left_over(TRUE, [Edit(0, gain=-0.5)]) == pytest.approx((shift_I**2).mean() / 4)
-    # What removes nothing leaves more than the mean shift squared: items differ.
-    assert bench.left_over(TRUE, [Edit(5, gain=-1.0)]) > bench.shift**2
 
 
 def test_what_is_no_part_of_the_change_is_not_ablated_with_it() -> None:
@@ -84,14 +74,16 @@ def test_each_direction_of_a_feature_stands_beside_random_ones_edited_alike() ->
     effect = measure(TRUE, TRUE).effects[0][0]
     layer = TRUE.layer
     report = SteeringBench(MODELS, thinned(halves(suite()).report, PLAN.report_items), layer)
-    drawn = list(control_banks(TRUE, [0], PLAN.controls, PLAN.seed + 1, STATES))
+    drawn = list(control_banks(TRUE, 0, PLAN.controls, PLAN.seed + 1, DIFFERENCE_ND))
     induced = [report.induced(control, [Edit(0, offset=0.5)]) or 0.0 for control in drawn]
     assert effect.addition_control_p95 == pytest.approx(max(induced))
     chosen_on = thinned(halves(suite()).selection, PLAN.selection_items)
     selection = SteeringBench(MODELS, chosen_on, layer)
-    draws = chosen_draws(selection, TRUE, [1, 2, 0, 3, 4, 5], PLAN.controls, PLAN.seed, STATES)
+    draws = chosen_draws(
+        selection, TRUE, [1, 2, 0, 3, 4, 5], PLAN.controls, PLAN.seed, DIFFERENCE_ND
+    )
     first = [one.first() for one in draws]
-    assert effect.control_p95 == pytest.approx(most_removed(report, TRUE, first, STATES))
+    assert effect.control_p95 == pytest.approx(most_removed(report, TRUE, first))
     assert 0 < effect.control_p95 < 1
     assert 0 < effect.addition_control_p95 < (effect.addition_induces or 0)
     assert effect.control_p95 != pytest.approx(effect.addition_control_p95)
@@ -100,12 +92,12 @@ def test_each_direction_of_a_feature_stands_beside_random_ones_edited_alike() ->
 def test_what_the_same_edit_takes_off_the_base_is_a_control() -> None:
     # Firing everywhere and reading out as much in the base, the edit says nothing of the update;
     # random directions of this difference read out as nothing.
-    unread = ControlStates(CANDIDATE_ND, torch.outer(DIFFERENCE_ND[:, 0], basis(10)))
+    unread_ND = torch.outer(DIFFERENCE_ND[:, 0], basis(10))
     everywhere = bank(*([basis(22)] + [basis(n) for n in range(5, 10)]), bias=1.0)
     lenient = CausalPlan(maximum_nll_rise=9.0)
     seeds = [SeedFeatures(everywhere, [0, 1, 2, 3, 4, 5], [])] * 2
     names = {row: f"candidate-{row}" for row in range(6)}
-    found = measure_causes(MODELS, [suite()], seeds, unread, NEUTRAL_ROWS, lenient, names)
+    found = measure_causes(MODELS, [suite()], seeds, unread_ND, NEUTRAL_ROWS, lenient, names)
     evidence = found.evidence["agreeing"]
     # In the base the activation is 1, in the candidate 1 plus a strength of 1.5 on average.
     assert evidence.mediated_five == pytest.approx(2.5 / 3, abs=0.1)
@@ -161,7 +153,7 @@ def test_a_suite_that_has_not_risen_is_left_without_evidence() -> None:
     seeds = [SeedFeatures(TRUE, [0, 1], [0, 1])]
     names = {row: f"candidate-{row}" for row in range(6)}
     same = Pair(MODELS.base, MODELS.base)
-    found = measure_causes(same, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    found = measure_causes(same, [suite()], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, PLAN, names)
     assert found == CausalResult()
 
 
@@ -177,7 +169,7 @@ def test_a_suite_that_can_not_be_cut_in_two_is_left_without_evidence() -> None:
         for one in whole.items
     )
     tied = whole.model_copy(update={"items": items, "behaviour": "parroting"})
-    found = measure_causes(MODELS, [tied, whole], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    found = measure_causes(MODELS, [tied, whole], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, PLAN, names)
     assert set(found.evidence) == {"agreeing"}
 
 
@@ -203,5 +195,5 @@ def test_a_half_that_could_not_be_scored_leaves_its_suite_without_evidence(half:
     models = Pair(MODELS.base, Unscored(asked))
     seeds = [SeedFeatures(TRUE, [0, 1], [0, 1])]
     names = {row: f"candidate-{row}" for row in range(6)}
-    found = measure_causes(models, [suite()], seeds, STATES, NEUTRAL_ROWS, PLAN, names)
+    found = measure_causes(models, [suite()], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, PLAN, names)
     assert found == CausalResult()

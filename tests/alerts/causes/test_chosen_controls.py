@@ -10,7 +10,13 @@ from alerts.causes.random_directions import difference_directions
 from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
 from alerts.probes.halves import halves
 from dfc.engines.engine import FeatureBank
-from tests.alerts.causes.agreeing import MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
+from tests.alerts.causes.agreeing import (
+    DIFFERENCE_ND,
+    MODELS,
+    NEUTRAL_ROWS,
+    TRUE,
+    suite,
+)
 
 POOL = list(range(6))
 HALVES = halves(suite())
@@ -19,7 +25,7 @@ TEXT = NeutralText(MODELS.candidate, NEUTRAL_ROWS, TRUE.layer)
 
 
 def draws(count: int = 19, bank: FeatureBank = TRUE, seed: int = 0) -> list[Drawn]:
-    return chosen_draws(SELECTION, bank, POOL, count, seed, STATES)
+    return chosen_draws(SELECTION, bank, POOL, count, seed, DIFFERENCE_ND)
 
 
 def test_what_is_drawn_brings_the_half_that_chooses_nearer_and_is_told_apart() -> None:
@@ -41,35 +47,31 @@ def test_what_is_drawn_brings_the_half_that_chooses_nearer_and_is_told_apart() -
 
 def test_the_control_is_the_most_that_any_draw_removes_and_never_less_than_nothing() -> None:
     found = draws(4)
-    each = [most_removed(REPORT, TRUE, [one], STATES) for one in found]
-    assert most_removed(REPORT, TRUE, found, STATES) == max(each) > 0
+    each = [most_removed(REPORT, TRUE, [one]) for one in found]
+    assert most_removed(REPORT, TRUE, found) == max(each) > 0
     against = Drawn(found[0].rows, -found[0].direction_RD)
-    assert most_removed(REPORT, TRUE, [against, Drawn([], against.direction_RD[:0])], STATES) == 0.0
+    assert most_removed(REPORT, TRUE, [against, Drawn([], against.direction_RD[:0])]) == 0.0
 
 
 def test_directions_that_are_chosen_remove_more_than_any_that_are_not() -> None:
-    chosen = np.mean([most_removed(REPORT, TRUE, [one], STATES) for one in draws()])
-    drawn_ND = difference_directions(STATES.difference_ND, 19 * 5, seed=0)
+    chosen = np.mean([most_removed(REPORT, TRUE, [one]) for one in draws()])
+    drawn_ND = difference_directions(DIFFERENCE_ND, 19 * 5, seed=0)
     plain = [
-        most_removed(REPORT, TRUE, [Drawn(POOL[:5], direction_RD)], STATES)
+        most_removed(REPORT, TRUE, [Drawn(POOL[:5], direction_RD)])
         for direction_RD in drawn_ND.split(5)
     ]
-    assert chosen > np.mean(plain) + 0.1
-
-
-def test_nothing_to_choose_from_is_no_draw() -> None:
-    assert chosen_draws(SELECTION, TRUE, [], 19, 0, STATES) == []
+    assert chosen > 2 * np.mean(plain)
 
 
 def test_features_that_are_random_directions_seldom_beat_their_controls() -> None:
-    """One in 20 if each draw had directions of its own; that they share 60 costs a little."""
-    mediator = Mediator(SELECTION, REPORT, TEXT, TEXT, STATES, maximum_nll_rise=9.0)
-    beaten, trials = 0, 20
+    """One in 20: they are one more draw of the same kind."""
+    mediator = Mediator(SELECTION, REPORT, TEXT, TEXT, DIFFERENCE_ND, maximum_nll_rise=9.0)
+    beaten, trials = 0, 60
     for seed in range(trials):
-        decoder_KD = difference_directions(STATES.difference_ND, len(POOL), 1000 + seed)
+        decoder_KD = difference_directions(DIFFERENCE_ND, len(POOL), 1000 + seed)
         found = mediator.mediation(TRUE._replace(decoder_KD=decoder_KD), POOL, [], 19, seed)
         beaten += found.control is not None and found.five.removed > found.control
-    assert beaten <= 4  # of 20 at 7 %: more in 1 % of cases
+    assert beaten <= 8  # of 60 at 5 %: more in 0.3 % of cases
 
 
 @pytest.mark.parametrize("rows", [[0], [0, 3]])

@@ -11,10 +11,10 @@ from alerts.probes.halves import halves
 from dfc.engines.engine import FeatureBank
 from tests.alerts.causes.agreeing import (
     ADDED_D,
+    DIFFERENCE_ND,
     MODELS,
     NEUTRAL_ROWS,
     PLAN,
-    STATES,
     TRUE,
     bank,
     basis,
@@ -37,7 +37,7 @@ def own_words(by: FeatureBank, plan: CausalPlan = PLAN) -> CausalResult:
     forked = asked.model_copy(update={"behaviour": OWN_WORDS, "items": tuple(items)})
     seeds = [SeedFeatures(by, [1, 2, 0, 3, 4, 5], list(range(6)))]
     names = {row: f"candidate-{row}" for row in range(6)}
-    return measure_causes(MODELS, [asked, forked], seeds, STATES, NEUTRAL_ROWS, plan, names)
+    return measure_causes(MODELS, [asked, forked], seeds, DIFFERENCE_ND, NEUTRAL_ROWS, plan, names)
 
 
 def test_a_feature_carries_own_words_where_it_takes_back_most_of_them() -> None:

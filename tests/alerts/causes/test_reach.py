@@ -8,7 +8,13 @@ from alerts.causes.random_directions import difference_directions
 from alerts.causes.reach import ReachPlan, family_controls, measure_reach
 from alerts.deciding.statistics import Floats
 from alerts.records.feature import Reach
-from tests.alerts.causes.agreeing import DIFFERENCE_ND, MODELS, NEUTRAL_ROWS, STATES, TRUE, suite
+from tests.alerts.causes.agreeing import (
+    DIFFERENCE_ND,
+    MODELS,
+    NEUTRAL_ROWS,
+    TRUE,
+    suite,
+)
 
 PLAN = ReachPlan(features=2, maximum_nll_rise=100.0)
 
@@ -20,7 +26,7 @@ def beyond(found: dict[int, list[Reach]]) -> bool:
 def test_the_feature_that_writes_the_read_out_moves_the_behaviour() -> None:
     unrelated = suite().model_copy(update={"behaviour": "unrelated"})
     found = measure_reach(
-        MODELS.candidate, [suite(), unrelated], TRUE, [0, 1], STATES, NEUTRAL_ROWS, PLAN
+        MODELS.candidate, [suite(), unrelated], TRUE, [0, 1], DIFFERENCE_ND, NEUTRAL_ROWS, PLAN
     )
     moved, idle = found[0][0], found[1][0]
     assert moved.behaviour == "agreeing" and moved.gain == 2.0
@@ -33,7 +39,8 @@ def test_the_feature_that_writes_the_read_out_moves_the_behaviour() -> None:
 def test_no_gain_that_neutral_text_does_not_bear_is_used() -> None:
     bearable = ReachPlan(features=1, maximum_nll_rise=-100.0)
     assert (
-        measure_reach(MODELS.candidate, [suite()], TRUE, [0], STATES, NEUTRAL_ROWS, bearable) == {}
+        measure_reach(MODELS.candidate, [suite()], TRUE, [0], DIFFERENCE_ND, NEUTRAL_ROWS, bearable)
+        == {}
     )
 
 
@@ -44,7 +51,7 @@ def test_features_that_are_random_directions_themselves_seldom_reach_anything() 
         random_KD = difference_directions(DIFFERENCE_ND, len(TRUE.bias_K), 1_000 + seed)
         bank = TRUE._replace(decoder_KD=random_KD)
         found = measure_reach(
-            MODELS.candidate, [suite()], bank, [0, 1, 2], STATES, NEUTRAL_ROWS[:1], plan
+            MODELS.candidate, [suite()], bank, [0, 1, 2], DIFFERENCE_ND, NEUTRAL_ROWS[:1], plan
         )
         assert len(found) == 3 and all(one.effect != 0 for row in found.values() for one in row)
         wrong += beyond(found)
@@ -97,5 +104,5 @@ def test_a_suite_that_nothing_moves_has_no_say() -> None:
 
 def test_equal_models_and_a_silent_feature_have_no_reach() -> None:
     nothing = TRUE._replace(decoder_KD=torch.zeros_like(TRUE.decoder_KD))
-    found = measure_reach(MODELS.base, [suite()], nothing, [0], STATES, NEUTRAL_ROWS, PLAN)
+    found = measure_reach(MODELS.base, [suite()], nothing, [0], DIFFERENCE_ND, NEUTRAL_ROWS, PLAN)
     assert [one.effect for one in found[0]] == [0.0] and not beyond(found)

@@ -8,7 +8,6 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from alerts.causes.choice import BEST
-from alerts.causes.chosen_controls import MEASURED
 from alerts.causes.plan import CausalPlan
 from alerts.causes.reach import ReachPlan
 from deploy.bench.made_up import write_json
@@ -58,8 +57,6 @@ def test_the_effort_is_that_of_the_stages() -> None:
         neutral_tokens=steer.OPENING + steer.NEUTRAL_TOKENS,
         best=BEST,
         controls=causes.controls,
-        measured_directions=MEASURED,
-        pool=causes.pool,
         selection_items=causes.selection_items,
         report_items=causes.report_items,
         strengths=len(causes.strengths),

@@ -7,10 +7,17 @@ from typing import Any
 import torch
 
 from alerts.causes.causal import SeedFeatures, measure_causes
+from alerts.causes.pair import Pair
 from alerts.causes.plan import CausalPlan
-from alerts.causes.steering_bench import Pair
-from dfc.engines.engine import Replay, ScoreRow
-from tests.alerts.causes.agreeing import ADDED_D, NEUTRAL_ROWS, READOUT_D, STATES, bank, suite
+from dfc.engines.engine import PathGradients, Replay, ScoreRow
+from tests.alerts.causes.agreeing import (
+    ADDED_D,
+    DIFFERENCE_ND,
+    NEUTRAL_ROWS,
+    READOUT_D,
+    bank,
+    suite,
+)
 from tests.alerts.linear_engine import WIDTH, LinearEngine, LinearReplay
 from workers.cost.steering import readings
 
@@ -25,6 +32,13 @@ class Counting(LinearEngine):
     def capture(self, rows: Sequence[ScoreRow], layer: int) -> LinearReplay:
         self._counted[len(rows)] -= 1  # what is captured is read once before any edit
         return super().capture(rows, layer)
+
+    def gradients_between(
+        self, first: Replay, second: Replay, weights: Any = None
+    ) -> PathGradients:
+        assert isinstance(second, LinearReplay)
+        self._counted[-len(second.rows)] += 1
+        return super().gradients_between(first, second, weights)
 
     def score_from(self, replay: Replay, **edits: Any) -> list[float]:
         assert isinstance(replay, LinearReplay)
@@ -41,10 +55,14 @@ def test_a_suite_is_read_as_often_as_is_reckoned() -> None:
     # Each of the six takes a part of the shift away, so that five are chosen.
     features = SeedFeatures(bank(*[0.15 * ADDED_D] * 6), list(range(6)), list(range(6)))
     plan, names = CausalPlan(), {row: str(row) for row in range(6)}
-    found = measure_causes(models, [suite(12)], [features] * 2, STATES, NEUTRAL_ROWS, plan, names)
+    found = measure_causes(
+        models, [suite(12)], [features] * 2, DIFFERENCE_ND, NEUTRAL_ROWS, plan, names
+    )
     assert len(found.best["agreeing"]) == 5
     selection, report, text = (counted[n] for n in (2 * 16, 2 * 24, len(NEUTRAL_ROWS) // 2))
     reckoned = readings(seeds=2)
     assert (selection, text) == (reckoned.selection, reckoned.text)
+    # The gradients of every item are read apart, once for both seeds.
+    assert counted[-2] == 16
     # A draw of random directions that chooses none of them is not read.
     assert reckoned.report - 2 <= report <= reckoned.report
