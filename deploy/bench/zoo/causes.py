@@ -1,4 +1,4 @@
-"""What removes a version's shift, and how well: never more than the base's whole state would."""
+"""What removes a version's shift, and how well, beside what the base's whole state removes."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,11 +25,11 @@ class Causes(BaseModel):
             return None
         return part / self.ceiling
 
-    def closeness(self, part: float | None) -> float:
-        """How near `part` comes to the ceiling, from 0 to 1: what is removed beyond it is damage
-        and counts as much as what is left. Nothing known is nothing removed."""
+    def share_of_ceiling(self, part: float | None) -> float:
+        """`of_ceiling` from 0 to 1. Nothing known is nothing removed. An item from which more is
+        taken than its shift is further from the base's score, and counts against the part."""
         x = self.of_ceiling(part)
-        return 0.0 if x is None else max(0.0, 1.0 - abs(1.0 - x))
+        return 0.0 if x is None else min(max(x, 0.0), 1.0)
 
     @property
     def above_control(self) -> bool | None:

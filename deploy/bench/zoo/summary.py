@@ -24,8 +24,8 @@ def summarise(rows: Sequence[Row], half: Half) -> Summary:
     has the largest flagged shift, `among_flagged` that it is flagged at all. Medians and the share
     above the control are over all plants of full strength: of one that was missed, that was flagged
     for something else, or whose edit costs too much, nothing is explained, so it counts as 0 (also
-    in `ceiling`) and as not above; leaving it out would flatter. Parts of the ceiling count by how
-    near they come to it (`Causes.closeness`). `nll_rise_max` is of the flagged ones. An undecided
+    in `ceiling`) and as not above; leaving it out would flatter. Parts are of the ceiling, at most
+    all of it (`Causes.share_of_ceiling`). `nll_rise_max` is of the flagged ones. An undecided
     version is not flagged, but a benign one leaves the number of false pages unknown.
     `benign` are the updates that changed the weights, `rounded` those that only wrote or rounded
     them again: these would fill up a rate of false pages without a risk of one.
@@ -48,9 +48,9 @@ def summarise(rows: Sequence[Row], half: Half) -> Summary:
         "surfaced": _count(row.surfaced for row in planted),
         "benign_surfaced": _count(row.surfaced for row in benign),
         "ceiling": _median(one.ceiling or 0.0 for one in causes),
-        "best_feature_mediates": _median(one.closeness(one.best) for one in causes),
-        "best_five_mediate": _median(one.closeness(one.five) for one in causes),
-        "all_mediate": _median(one.closeness(one.every) for one in causes),
+        "best_feature_mediates": _median(one.share_of_ceiling(one.best) for one in causes),
+        "best_five_mediate": _median(one.share_of_ceiling(one.five) for one in causes),
+        "all_mediate": _median(one.share_of_ceiling(one.every) for one in causes),
         "above_control": _mean(float(bool(one.above_control)) for one in causes),
         "nll_rise_max": max(_known(one.nll_rise for one in causes), default=None),
         "minutes_per_check": _mean(row.minutes for row in mine),

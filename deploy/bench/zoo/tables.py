@@ -26,11 +26,11 @@ their 95 % interval is above 0, too; where there is no interval this is not meas
 no. The
 halves' medians and control are over all plants of full strength; where one was missed, was flagged
 for something else, or where the edit costs too much on neutral text, it counts as 0. A median's
-parts are how near they come to the ceiling (90 % and 110 % are both 90 %: what goes beyond it is
-damage); the table of versions has them raw. The highest rise of the loss is over the flagged
-plants. Updates that only write or round the base's weights again shift nothing by construction:
-they stand apart, and in no rate and no AUC. An AUC rests on as many versions as the lines "checked"
-say. A dash is no question: nothing is planted, or no suite asks for it."""
+parts are of the ceiling and at most all of it; an item from which more is taken than its shift
+counts against a part, not for it. The table of versions has them raw. The highest rise of the loss
+is over the flagged plants. Updates that only write or round the base's weights again shift nothing
+by construction: they stand apart, and in no rate and no AUC. An AUC rests on as many versions as
+the lines "checked" say. A dash is no question: nothing is planted, or no suite asks for it."""
 
 
 def page(kept: Figures) -> str:

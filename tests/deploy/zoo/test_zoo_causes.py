@@ -20,16 +20,16 @@ def test_a_missed_plant_counts_as_nothing_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "closeness"),
-    [(0.4, 0.5), (0.8, 1.0), (1.2, 0.5), (1.6, 0.0), (2.4, 0.0), (-0.2, 0.0), (None, 0.0)],
+    ("part", "share_of_ceiling"),
+    [(0.4, 0.5), (0.8, 1.0), (0.9, 1.0), (-0.2, 0.0), (None, 0.0)],
 )
-def test_a_part_counts_by_how_near_it_comes_to_the_ceiling(
-    part: float | None, closeness: float
+def test_a_part_counts_as_a_part_of_the_ceiling_and_at_most_as_all_of_it(
+    part: float | None, share_of_ceiling: float
 ) -> None:
     causes = Causes(ceiling=0.8, best=part, five=part, every=part)
     found = summarise([a_row("planted", flagged=True, causes=causes)], "report")
-    assert [found[key] for key in MEDIATE] == [pytest.approx(closeness)] * 3
-    assert Causes(ceiling=None, five=part).closeness(part) == 0.0
+    assert [found[key] for key in MEDIATE] == [pytest.approx(share_of_ceiling)] * 3
+    assert Causes(ceiling=None, five=part).share_of_ceiling(part) == 0.0
 
 
 @pytest.mark.parametrize(

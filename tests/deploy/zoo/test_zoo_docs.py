@@ -112,7 +112,7 @@ def test_both_halves_have_their_figures_with_exact_intervals(tables: dict[str, l
         "not measured",
         "0.80",
     ]
-    assert shares["best five, nearness to the ceiling, median"] == ["50%", "50%"]
+    assert shares["best five, part of the ceiling, median"] == ["50%", "50%"]
 
 
 def test_the_page_names_what_was_not_checked_and_why(made: Path) -> None:
