@@ -12,8 +12,10 @@ import pytest
 
 from alerts.verdict import Verdict
 from monitor.settings import Settings, load_settings
-from tests.workers.conftest import DFC, silent
-from workers.check import check_pair
+from tests.workers.conftest import DFC, Silent
+from workers.diff import run_diff
+from workers.job import Job, side_of
+from workers.keeping.store import LocalStore
 
 pytestmark = pytest.mark.long
 
@@ -88,15 +90,9 @@ def test_a_stopped_check_goes_on_to_the_same_verdict(
     assert "done before" in stderr
     stopped = Verdict.model_validate_json(stdout)
 
-    undisturbed = check_pair(
-        changed_checkpoint,
-        str(tiny_checkpoint),
-        None,
-        load_settings(config, data_dir=tmp_path / "undisturbed"),
-        None,
-        silent,
-        print,
-    )
+    job = Job(None, side_of(tiny_checkpoint), side_of(changed_checkpoint))
+    store = LocalStore(tmp_path / "undisturbed")
+    undisturbed = run_diff(job, load_settings(config), store, Silent()).verdict
     assert stopped.timings.keys() == undisturbed.timings.keys()
     without_timings = {"timings": {}}
     assert stopped.model_copy(update=without_timings) == undisturbed.model_copy(

@@ -15,8 +15,8 @@ def silent() -> Iterator[Silent]:
 
 
 def test_processes_that_train_together_find_each_other(job: Job, settings: Settings) -> None:
-    limits = settings.limits.model_copy(update={"training_processes": 3})
-    dfc = settings.recipe.dfc | {"batch": 9_999}  # more than there are tokens
+    limits = settings.limits.model_copy(update={"training_processes": 2})
+    dfc = settings.recipe.dfc | {"batch": 9_998}  # more than there are tokens
     settings = settings.model_copy(update={"limits": limits})
     settings = changed(settings, layer=1, seeds=[0], tokens=9_999, dfc=dfc)
     verdict = check_pair(
@@ -24,4 +24,4 @@ def test_processes_that_train_together_find_each_other(job: Job, settings: Setti
     )
     reason = verdict.reasons[0]
     # Which they say when they have met.
-    assert "3 processes that train together failed" in reason and "smaller dfc.batch" in reason
+    assert "2 processes that train together failed" in reason and "smaller dfc.batch" in reason

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from alerts.verdict import Verdict
 from monitor.database.opening import open_database
@@ -14,14 +13,16 @@ from monitor.database.schema import Diff, DiffState
 from monitor.jobs.comparison import prepare
 from monitor.settings import Settings
 from monitor.settings.store import StoreSettings
-from tests.workers.conftest import changed, silent
+from tests.workers.conftest import Silent, changed
 from tests.workers.service import ROOT
-from workers.check import check_pair
+from workers.diff import run_diff
 from workers.dispatch.claim import present_recipe
 from workers.dispatch.service import COMPARE_COMMAND
 from workers.dispatch.supervised import run_due
 from workers.dispatch.workplace import Workplace
+from workers.job import Job, side_of
 from workers.keeping.shared_store import SharedStore
+from workers.keeping.store import LocalStore
 
 pytestmark = pytest.mark.long
 
@@ -69,12 +70,9 @@ def test_training_goes_on_in_another_worker_and_the_verdict_is_the_same(
     stopped_at = json.loads(saved[0].read_text())["step"]
     assert min(done for what, done in steps if what == "steps, seed 0") == stopped_at + 1
     resumed = Verdict.model_validate_json(row().verdict or "")
-    elsewhere = on_host(alone, tmp_path / "undisturbed").model_copy(
-        update={"database_url": SecretStr(f"sqlite:///{tmp_path}/undisturbed/latentwatch.db")}
-    )
-    undisturbed = check_pair(
-        changed_checkpoint, str(tiny_checkpoint), None, elsewhere, None, silent, print
-    )
+    elsewhere = on_host(alone, tmp_path / "undisturbed")
+    job = Job(None, side_of(tiny_checkpoint), side_of(changed_checkpoint))
+    undisturbed = run_diff(job, elsewhere, LocalStore(elsewhere.store_dir), Silent()).verdict
     without_timings = {"timings": {}}
     assert resumed.timings.keys() == undisturbed.timings.keys()
     assert resumed.model_copy(update=without_timings) == undisturbed.model_copy(
