@@ -61,16 +61,18 @@ def aux_loss(
     if model.config.form == "tied":
         place_F = torch.arange(len(dead_F), device=dead_F.device)
         dead_F = dead_F & (place_F < model.config.shared)
-    dead = int(dead_F.sum())
-    if not dead:
-        return base_BD.new_zeros(())
-    limit = min(dead, max(1, (base_BD.shape[1] + candidate_BD.shape[1]) // 4))
+    limit = min(len(dead_F), max(1, (base_BD.shape[1] + candidate_BD.shape[1]) // 4))
+    if base_BD.is_cpu:  # where a look at how many are dead costs nothing
+        dead = int(dead_F.sum())
+        if not dead:
+            return base_BD.new_zeros(())
+        limit = min(dead, limit)
     kept = model.strongest(base_BD, candidate_BD, dead_F, limit)
     dead_out = model.decode(kept, bias=False)
     left_base_BD = (base_BD - out.base_BD.float()).detach()
     left_candidate_BD = (candidate_BD - out.candidate_BD.float()).detach()
     base, candidate = reconstruction_loss(left_base_BD, left_candidate_BD, dead_out, variance)
-    return base + candidate
+    return (base + candidate) * dead_F.any()
 
 
 def total_loss(

@@ -17,7 +17,7 @@ from dfc.crosscoder.batch_topk import batch_topk_threshold, keep_above
 from dfc.crosscoder.config import DfcConfig
 from dfc.crosscoder.selection import Reader, select
 from dfc.crosscoder.sparse_products import Active, is_sparse, write
-from dfc.crosscoder.strongest import strongest, strongest_plainly
+from dfc.crosscoder.strongest import strongest, strongest_masked, strongest_plainly
 from dfc.engines.precision import native_dtype
 
 SHARED, BASE, CANDIDATE = 0, 1, 2
@@ -199,8 +199,11 @@ class Dfc(nn.Module):
     def strongest(
         self, base_BD: Tensor, candidate_BD: Tensor, wanted_F: Tensor, limit: int
     ) -> Kept:
-        """Of every token the codes of the ``limit`` strongest of the ``wanted_F`` latents."""
+        """Of every token the codes of the ``limit`` strongest of the ``wanted_F`` latents. On a GPU
+        there may be fewer than the limit."""
         readers = self.readers(base_BD, candidate_BD)
+        if not base_BD.is_cpu:
+            return Kept(*strongest_masked(readers, wanted_F, limit))
         share = limit / self.config.latents
         sparse = is_sparse(share, base_BD, native_dtype(base_BD.device.type))
         find = strongest if sparse else strongest_plainly

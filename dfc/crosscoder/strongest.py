@@ -38,15 +38,27 @@ def strongest_plainly(readers: Sequence[Reader], wanted_F: Tensor, limit: int) -
     return list(kept_BF.split([len(reader.bias_F) for reader in readers], dim=1))
 
 
+def strongest_masked(readers: Sequence[Reader], wanted_F: Tensor, limit: int) -> list[Tensor]:
+    """As ``strongest_plainly``, by way of all codes, whose sizes are known before any is: so
+    nothing waits for a GPU to say how many latents are wanted."""
+    code_BF = torch.where(wanted_F, torch.cat([_codes(one) for one in readers], dim=1), 0.0)
+    largest = code_BF.topk(limit, dim=1, sorted=False)
+    kept_BF = torch.zeros_like(code_BF).scatter(1, largest.indices, largest.values)
+    return list(kept_BF.split([len(reader.bias_F) for reader in readers], dim=1))
+
+
 def encode_some(readers: Sequence[Reader], wanted_F: Tensor) -> Tensor:
     """Codes before any selection of the ``wanted_F`` latents alone, ``[B, n]``, with gradients."""
     codes = []
     blocks = wanted_F.split([len(reader.bias_F) for reader in readers])
     for reader, block_F in zip(readers, blocks, strict=True):
-        some = reader.some(block_F.nonzero()[:, 0])
-        products = [x_BD @ encoder_KD.T for x_BD, encoder_KD in some.parts]
-        codes.append(torch.relu(sum(products[1:], products[0]) + some.bias_F))
+        codes.append(_codes(reader.some(block_F.nonzero()[:, 0])))
     return torch.cat(codes, dim=1)
+
+
+def _codes(reader: Reader) -> Tensor:
+    products = [x_BD @ encoder_FD.T for x_BD, encoder_FD in reader.parts]
+    return torch.relu(sum(products[1:], products[0]) + reader.bias_F)
 
 
 def _largest(

@@ -17,6 +17,7 @@ from dfc.crosscoder.loss import Variance
 from dfc.crosscoder.model import Dfc
 from dfc.crosscoder.normalisation import Normalisation, fit_normalisation, outliers
 from dfc.crosscoder.training_run import Draw, TrainingRun
+from dfc.engines.device import sent
 
 
 class TrainedDfc(NamedTuple):
@@ -46,16 +47,18 @@ def train(
 ) -> TrainedDfc:
     """Train on token-aligned raw activations ``[T, d]`` of both models.
 
-    The run takes place on ``device``, to which one batch is taken at a time; its result lies on
-    the CPU. ``moving_RD`` are the directions of the difference that the tied form's first latents
-    answer for (``moving_directions``); without any, the whole difference. ``weight_T`` is how often
-    a position is drawn, relative to the others; without it, all alike. ``crosscoder`` makes the
-    model from the settings and both widths; benchmarks compare others.
+    The run takes place on ``device``, to which one batch is taken at a time, the next one while a
+    GPU is at work on the last; its result lies on the CPU. ``moving_RD`` are the directions of the
+    difference that the tied form's first latents answer for (``moving_directions``); without any,
+    the whole difference. ``weight_T`` is how often a position is drawn, relative to the others;
+    without it, all alike. ``crosscoder`` makes the model from the settings and both widths;
+    benchmarks compare others.
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step
     alone. A KeyboardInterrupt or SystemExit of ``progress`` saves the run at its step first; other
-    errors do not. Raises ValueError when there are fewer usable tokens than one batch.
+    errors do not. Raises ValueError when there are fewer usable tokens than one batch, and
+    FloatingPointError when training diverges.
     """
     normalisation = fit_normalisation(
         base_TD, candidate_TD, same_architecture=config.form == "tied"
@@ -83,7 +86,7 @@ def train(
     while run.step < config.steps:
         index = run.batch_index(draw)
         base_BD, candidate_BD = (
-            x_ND.index_select(0, index).to(device) for x_ND in (base_ND, candidate_ND)
+            sent(x_ND.index_select(0, index), device) for x_ND in (base_ND, candidate_ND)
         )
         loss = run.update(base_BD, candidate_BD, variance, moving)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:

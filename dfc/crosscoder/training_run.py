@@ -3,6 +3,7 @@ history."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class TrainingRun:
         variance: Variance,
         moving: Moving | None = None,
     ) -> Loss:
-        """One optimiser step on normalised activations."""
+        """One optimiser step on normalised activations. On a GPU nothing waits for its end."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor(self.config, self.step)
         with native_autocast(base_BD.device.type):
@@ -76,11 +77,6 @@ class TrainingRun:
             dead_F = self.silent_F > self.config.dead_after
             loss = total_loss(
                 self.model, base_BD, candidate_BD, kept, dead_F, variance, threshold, moving
-            )
-        if not torch.isfinite(loss.total):
-            raise FloatingPointError(
-                f"training diverged at step {self.step}, seed {self.seed}: loss not finite; "
-                "lower dfc.learning_rate or look for non-finite activations"
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
@@ -112,9 +108,16 @@ class TrainingRun:
                 raise RuntimeError(f"parameter {name} received no gradient in the first step")
 
     def record(self, loss: Loss) -> None:
-        """Append the loss terms of the step just taken."""
+        """Append the loss terms of the step just taken. Raises FloatingPointError where they are
+        not finite, as they stay once they were: to look at every step would have a GPU waited
+        for."""
         mean = replicas.summed(torch.stack(list(loss)).detach()) / replicas.count()
         terms = dict(zip(loss._fields, mean.tolist(), strict=True))
+        if not all(map(math.isfinite, terms.values())):
+            raise FloatingPointError(
+                f"training diverged, seed {self.seed}: the loss is not finite after step "
+                f"{self.step}; lower dfc.learning_rate or look for non-finite activations"
+            )
         self.history.append({"step": float(self.step), **terms})
 
     def save(self, path: Path) -> None:

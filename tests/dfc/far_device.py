@@ -38,6 +38,17 @@ _MAY_MEET = {_aten.copy_.default, _aten._to_copy.default}
 _INDEXING = {_aten.index.Tensor, _aten.index_put.default, _aten._index_put_impl_.default}
 """Takes indices from the processor too, as torch does for every device."""
 _READING = {_aten._local_scalar_dense.default, _aten.equal.default, _aten.is_nonzero.default}
+_SIZED_BY_NUMBERS = {
+    _aten.nonzero.default,
+    _aten.masked_select.default,
+    _aten._unique2.default,
+    _aten.repeat_interleave.Tensor,
+    _aten.bincount.default,
+}
+"""How large what they return is the processor has to be told before it can go on."""
+
+waits: list[str] = []
+"""Every operation so far for whose result the processor would have waited."""
 
 
 class FarTensor(Tensor):
@@ -59,6 +70,7 @@ class FarTensor(Tensor):
         return made
 
     def tolist(self) -> Any:
+        waits.append("tolist")
         return self.near.tolist()
 
     @classmethod
@@ -103,6 +115,8 @@ def _run(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
         target = devices.pop() if devices else torch.device("cpu")
     if named is not None:
         kwargs = {**kwargs, "device": torch.device("cpu")}
+    if _waits(func, args, tensors, target):
+        waits.append(str(func))
     found = func(*tree_map(_near, args), **tree_map(_near, kwargs))
     if target.type != FAR or func in _READING:
         return found
@@ -115,6 +129,14 @@ def _run(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
         return whose[id(x)] if id(x) in whose else FarTensor(x, target)
 
     return tree_map(far, found)
+
+
+def _waits(func: Callable[..., Any], args: Any, tensors: list[Tensor], target: Any) -> bool:
+    if not any(isinstance(x, FarTensor) for x in tensors):
+        return False
+    mask = func in _INDEXING and any(i is not None and i.dtype == torch.bool for i in args[1])
+    brought = func in _MAY_MEET and target.type != FAR
+    return func in _READING | _SIZED_BY_NUMBERS or mask or brought
 
 
 def _near(x: Any) -> Any:

@@ -166,6 +166,14 @@ def test_equal_models_and_short_corpora_are_refused() -> None:
         train(base_TD[:100], candidate_TD[:100], CONFIG, seed=0)
 
 
+def test_a_training_that_diverges_is_not_kept(tmp_path: Path) -> None:
+    base_TD, candidate_TD, _, _ = planted()
+    wild = CONFIG.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(FloatingPointError, match="lower dfc.learning_rate"):
+        train(base_TD, candidate_TD, wild, seed=0, checkpoint=tmp_path / "training")
+    assert not (tmp_path / "training").exists()
+
+
 def test_schedules_start_and_end_where_they_should() -> None:
     assert annealed_k(CONFIG, 0) == CONFIG.k * CONFIG.k_initial_factor
     assert annealed_k(CONFIG, CONFIG.steps) == CONFIG.k

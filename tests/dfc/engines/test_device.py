@@ -17,7 +17,7 @@ from dfc.locating.patch_profile import patch_profile
 from dfc.perturbation import Noise
 from tests.dfc.conftest import LAYER
 from tests.dfc.crosscoder.test_train import CONFIG, planted
-from tests.dfc.far_device import FAR, FarTensor, far_devices
+from tests.dfc.far_device import FAR, FarTensor, far_devices, waits
 
 SHORT = {"steps": 40, "checkpoint_every": 20}
 
@@ -142,6 +142,28 @@ def test_training_elsewhere_ends_with_the_same_crosscoder_on_the_processor(
         assert there[name].device.type == "cpu"
         assert torch.allclose(there[name], weight, atol=1e-5), name
         assert torch.equal(resumed[name], there[name]), name
+
+
+@pytest.mark.parametrize("form", ["tied", "strict"])
+@pytest.mark.parametrize("dead_after", [1, 10**9])
+def test_no_step_has_the_processor_wait(far: None, form: str, dead_after: int) -> None:
+    changes = {"form": form, "k": 1, "dead_after": dead_after, "steps": 12}
+    config = DfcConfig(**{**CONFIG.model_dump(), **changes, "checkpoint_every": 12})
+    base_TD, candidate_TD, direction_D, _ = planted()
+    waited: list[int] = []
+    waits.clear()
+    trained = train(
+        *(base_TD, candidate_TD, config),
+        seed=0,
+        device="far:0",
+        moving_RD=direction_D[None] if form == "tied" else None,
+        progress=lambda step, _: waited.append(len(waits)),
+    )
+    # In the first step every gradient is looked at, after the last one what it came to.
+    first, *others, last = waited
+    assert first > 0 and set(others) == {first}, waits[first:]
+    assert last > first
+    assert (trained.history[-1]["aux"] > 0) == (dead_after == 1)
 
 
 def _interrupted_once(mark: Path) -> Callable[[int, int], None]:
