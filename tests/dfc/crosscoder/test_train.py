@@ -169,7 +169,7 @@ def test_equal_models_and_short_corpora_are_refused() -> None:
 def test_a_training_that_diverges_is_not_kept(tmp_path: Path) -> None:
     base_TD, candidate_TD, _, _ = planted()
     wild = CONFIG.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(FloatingPointError, match="lower dfc.learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"lower dfc\.learning_rate"):
         train(base_TD, candidate_TD, wild, seed=0, checkpoint=tmp_path / "training")
     assert not (tmp_path / "training").exists()
 
