@@ -27,6 +27,9 @@ from alerts.probes.suite import Suite
 from alerts.records.feature import CarriedWords, FeatureEffect
 from dfc.engines.engine import FeatureBank, Progress, ScoreRow
 
+SEEDS_PER_SUITE = 1000
+"""Of random directions; more than there are trainings."""
+
 
 class SeedFeatures(NamedTuple):
     """One seed's candidate-exclusive features, as rows of its bank."""
@@ -92,9 +95,13 @@ def measure_causes(
             selection, report, choosing_text, reported_text, difference_ND, plan.maximum_nll_rise
         )
         found = [
-            # Draws of their own: else the seeds' controls would agree where their features do.
+            # Draws of their own: else controls would agree where features do.
             mediator.mediation(
-                one.bank, one.listed[: plan.pool], one.change, plan.controls, plan.seed + number
+                one.bank,
+                one.listed[: plan.pool],
+                one.change,
+                plan.controls,
+                plan.seed + number + SEEDS_PER_SUITE * done,
             )
             for number, one in enumerate(seeds)
         ]

@@ -15,15 +15,24 @@ LEAST_GAIN = 0.01
 def choose(
     removed_RI: Floats, shift_I: Floats, bearable: Callable[[Sequence[int]], bool]
 ) -> list[int]:
-    """At most the best five edits, in the order in which they were chosen: each is the one with
-    which least is left over, until none takes away as much as the least gain.
+    """At most five edits that together leave little over, in the order in which they were chosen:
+    each is the one with which least is left, until none takes away as much as the least gain.
 
     ``removed_RI`` is what each edit takes off each item, and what several do adds up. Left over is
     the mean square, over the items, of what stays of their shifts: were the mean of all items to
     come nearest to the base's, what removes too much of one item and too little of another would
-    count as done, and not carry over to other items. An edit with which the set is not ``bearable``
-    is not taken.
+    count as done, and not carry over to other items.
+
+    Where the five are not ``bearable`` together, they are chosen again: then an edit with which the
+    set is not is never taken.
     """
+    chosen = _choose(removed_RI, shift_I, lambda _: True)
+    return chosen if not chosen or bearable(chosen) else _choose(removed_RI, shift_I, bearable)
+
+
+def _choose(
+    removed_RI: Floats, shift_I: Floats, bearable: Callable[[Sequence[int]], bool]
+) -> list[int]:
     chosen: list[int] = []
     rest_I = shift_I
     while len(chosen) < BEST:

@@ -3,23 +3,22 @@
 Features are chosen from a pool by what they do on one half of a suite. Random directions that
 nothing has chosen are no match for them: of six that do nothing in particular, the best five look
 like something. So each draw gives every feature of the pool a random direction of its own and makes
-the same greedy choice among these, by the same gradients on the same half. The largest of n draws
-is exceeded by one more draw of the same kind in 1 of n + 1 cases.
-
-What the draws cost on neutral text is not limited as it is for the features: that makes the control
-larger rather than smaller.
+the very choice among these that is made among the features: by the same gradients on the same half,
+at the same cost on neutral text. Were the features such directions, they would be one more draw,
+and exceed the largest of n in at most 1 of n + 1 cases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
-from alerts.causes.choice import choose
-from alerts.causes.item_gradients import removed_by
 from alerts.causes.random_directions import difference_directions, in_place
 from alerts.causes.steering_bench import SteeringBench, ablate
 from dfc.engines.engine import FeatureBank
+
+Choose = Callable[[FeatureBank, Sequence[int]], list[int]]
+"""At most five of a bank's rows."""
 
 
 class Drawn(NamedTuple):
@@ -36,27 +35,24 @@ class Drawn(NamedTuple):
 
 
 def chosen_draws(
-    selection: SteeringBench,
+    choose: Choose,
     bank: FeatureBank,
     pool: Sequence[int],
     count: int,
     seed: int,
     difference_ND: Tensor,
 ) -> list[Drawn]:
-    """``count`` draws, each of one direction per row of ``pool`` and the choice among them."""
-    pull_RID = selection.gradients.pull(bank, pool)
-    norm_R1 = bank.decoder_KD[pool].norm(dim=1, keepdim=True)
+    """``count`` draws, each of one direction per row of ``pool`` and what ``choose`` chooses."""
     drawn_ND = difference_directions(difference_ND, count * len(pool), seed)
     draws = []
     for direction_RD in drawn_ND.split(len(pool)):
-        removed_RI = removed_by(pull_RID, direction_RD * norm_R1)
-        chosen = choose(removed_RI, selection.shift_I, bearable=lambda _: True)
-        draws.append(Drawn([pool[row] for row in chosen], direction_RD[chosen]))
+        rows = choose(in_place(bank, pool, direction_RD), pool)
+        draws.append(Drawn(rows, direction_RD[[pool.index(row) for row in rows]]))
     return draws
 
 
 def most_removed(report: SteeringBench, bank: FeatureBank, draws: Sequence[Drawn]) -> float:
-    """The most that any draw removes, at least 0: what adds to a shift removes none of it."""
+    """The most that any draw removes, at least 0: what brings no item nearer removes nothing."""
     removed = [
         report.removed(in_place(bank, one.rows, one.direction_RD), ablate(one.rows))
         for one in draws

@@ -13,30 +13,30 @@ from alerts.records.behaviour import SeedMediation
 def combine(
     found: Sequence[Mediation], report: SteeringBench, maximum_nll_rise: float
 ) -> CausalEvidence:
-    """Means over the seeds; the worst of them for controls and costs.
+    """What the seeds' edits remove, over all their items; the worst seed for controls and costs.
 
     An edit that costs too much on neutral text in any seed is void: None, not a smaller number. The
-    interval of the best five's part is over the items of ``report``, each item's removal averaged
-    over the seeds: it holds for these features, which were chosen on other items.
+    interval of the best five's part is over the items of ``report``: it holds for these features,
+    which were chosen on other items.
     """
 
-    def mean(trials: list[Trial]) -> float | None:
+    def together(trials: list[Trial]) -> float | None:
         if any(trial.nll_rise > maximum_nll_rise for trial in trials):
             return None
-        return float(np.mean([trial.removed for trial in trials]))
+        return report.part(np.stack([trial.removed_I for trial in trials]))
 
     def borne(trial: Trial) -> float | None:
         return None if trial.nll_rise > maximum_nll_rise else trial.removed
 
     chosen = all(one.rows for one in found)
-    five = mean([one.five for one in found]) if chosen else None
+    five = together([one.five for one in found]) if chosen else None
     controls = [one.control for one in found if one.control is not None]
     controlled = chosen and len(controls) == len(found)
     return CausalEvidence(
         ceiling=report.ceiling(),
-        mediated_best=mean([one.best for one in found]) if chosen else None,
+        mediated_best=together([one.best for one in found]) if chosen else None,
         mediated_five=five,
-        mediated_all=mean([one.everything for one in found]),
+        mediated_all=together([one.everything for one in found]),
         control_p95=max(controls) if controlled else None,
         nll_rise=max(one.five.nll_rise for one in found) if chosen else None,
         seeds_agree=all(
@@ -46,7 +46,7 @@ def combine(
         else None,
         five_interval=None
         if five is None
-        else report.interval(np.mean([one.five.removed_I for one in found], axis=0)),
+        else report.interval(np.stack([one.five.removed_I for one in found])),
         n_items=report.n_items,
         by_seed=tuple(
             SeedMediation(

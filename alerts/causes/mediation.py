@@ -35,8 +35,8 @@ class Mediation(NamedTuple):
     """All features that make up the change."""
     control: float | None
     """What the best five must remove more than to be the cause: the most that any draw of random
-    directions removes (`chosen_controls`), or, if larger, what ablating the five takes off the base
-    itself. None where none were chosen, or the base can't be edited alike."""
+    directions removes (`chosen_controls`), or, if larger, how much ablating the five changes the
+    base itself. None where none were chosen, or the base can't be edited alike."""
     draws: list[Drawn]
 
 
@@ -71,9 +71,9 @@ class Mediator:
         five = best if len(rows) <= 1 else self.trial(bank, rows)
         control, draws = None, []
         if rows:
-            draws = chosen_draws(self.selection, bank, pool, controls, seed, self.difference_ND)
-            taken = self.report.taken_from_base(bank, ablate(rows))
-            control = None if taken is None else max(self.most_removed(bank, draws), taken)
+            draws = chosen_draws(self.choose, bank, pool, controls, seed, self.difference_ND)
+            changed = self.report.changed_in_base(bank, ablate(rows))
+            control = None if changed is None else max(self.most_removed(bank, draws), changed)
         return Mediation(
             rows=rows,
             best=best,
@@ -84,8 +84,8 @@ class Mediator:
         )
 
     def choose(self, bank: FeatureBank, pool: Sequence[int]) -> list[int]:
-        """At most five that together bring the items of the selection half nearest to the base's
-        scores, to first order, at a bearable cost on neutral text."""
+        """At most five that together bring the items of the selection half near the base's scores,
+        to first order, at a bearable cost on neutral text."""
 
         def bearable(places: Sequence[int]) -> bool:
             edits = ablate([pool[place] for place in places])

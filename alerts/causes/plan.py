@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CausalPlan:
-    """How much is tried. More controls make a finer percentile, a larger pool a better choice."""
+    """How much is tried. Of n controls one more draw exceeds the largest in 1 of n + 1 cases."""
 
     controls: int = 19
-    """Draws of random directions, whose largest one more draw exceeds in 1 of 20 cases."""
+    """Draws of random directions."""
     pool: int = 16
     """Features per seed from which the best five are chosen."""
     selection_items: int = 16

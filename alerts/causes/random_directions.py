@@ -1,9 +1,8 @@
 """Random directions that look like the change: the control of every causal claim.
 
-Isotropic directions are too weak a control: those drawn from the covariance of candidate minus
-base, or of the activations, can undo part of a shift by chance. So an edit is repeated with
-directions of that covariance, which fire where the features do whose place they take and are as
-long as what these write.
+Isotropic directions are too weak a control: combinations of what the candidate has more than the
+base can undo part of a shift by chance. So an edit is repeated with such directions, which fire
+where the features do whose place they take and are as long as what these write.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,15 @@ from dfc.engines.engine import FeatureBank
 
 
 def difference_directions(difference_ND: Tensor, count: int, seed: int) -> Tensor:
-    """``count`` unit directions ``[count, d]`` drawn from the covariance of ``difference_ND``,
-    raw states of the candidate minus those of the base at the same tokens.
+    """``count`` unit directions ``[count, d]``: Gaussian combinations of ``difference_ND``, raw
+    states of the candidate minus those of the base at the same tokens.
 
-    A Gaussian combination of centred samples has their covariance; the sign is random.
+    Their second moment is that of the samples. The mean is not taken off: what an update adds
+    everywhere is part of what its features write. The sign is random.
     """
     generator = torch.Generator().manual_seed(seed)
-    centred_ND = difference_ND.float() - difference_ND.float().mean(0)
-    weights_CN = torch.randn(count, len(centred_ND), generator=generator)
-    directions_CD = weights_CN @ centred_ND
+    weights_CN = torch.randn(count, len(difference_ND), generator=generator)
+    directions_CD = weights_CN @ difference_ND.float()
     return directions_CD / directions_CD.norm(dim=1, keepdim=True)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from alerts.causes.item_gradients import ItemGradients
 from alerts.causes.pair import Pair
-from alerts.deciding.statistics import Floats, ratio_interval
+from alerts.deciding.distance_interval import distance_interval
+from alerts.deciding.statistics import Floats
 from alerts.probes.probe import item_scores, suite_rows
 from alerts.probes.suite import Suite
 from dfc.engines.engine import Edit, Engine, FeatureBank, Replay, ScoreRow
@@ -32,7 +33,7 @@ class NeutralText:
 
 
 class SteeringBench:
-    """One suite at one layer of both models; every figure is a part of the shift on this suite."""
+    """One suite at one layer of both models. What is a part is one of the shift on this suite."""
 
     def __init__(self, models: Pair, suite: Suite, layer: int) -> None:
         self._models, self._suite, self._layer = models, suite, layer
@@ -53,8 +54,8 @@ class SteeringBench:
         return ItemGradients(self._models, self._suite, self._layer)
 
     def ceiling(self) -> float | None:
-        """What the base's whole state in the candidate removes: no feature can remove more. None
-        between architectures, whose states can't be exchanged."""
+        """What the base's whole state in the candidate removes: features can hardly remove more.
+        None between architectures, whose states can't be exchanged."""
         if self._models.view is not None:
             return None
         return self.part(self._candidate_I - self._scores(self._models.candidate, self._base))
@@ -69,24 +70,20 @@ class SteeringBench:
         return self._candidate_I - edited_I
 
     def part(self, removed_I: Floats) -> float:
-        """How much of the shift is undone by taking so much off each item: the part of the
-        distance from the base's scores, root mean square over the items, that it takes away.
+        """How much of the shift is undone by taking so much off each item ``[items]``, or by each
+        of several seeds' edits ``[seeds, items]``: the part of the distance from the base's scores,
+        root mean square, that it takes away.
 
-        What takes off every item the same part of its shift undoes that part. Too much of one item
-        doesn't make up for too little of another, and what moves items apart is negative.
+        Half of every item's shift is half of the distance. Too much of one item doesn't make up for
+        too little of another, taking away twice every shift is taking away nothing, and what moves
+        items apart is negative.
         """
         return 1 - _root_mean_square(self.shift_I - removed_I) / _root_mean_square(self.shift_I)
 
     def interval(self, removed_I: Floats) -> tuple[float, float] | None:
-        """95 % interval of `part` over templates; None with fewer than two of them, or where they
-        shift too unevenly."""
-        left = ratio_interval(
-            (self.shift_I - removed_I) ** 2, self.shift_I**2, self._suite.templates
-        )
-        if left is None:
-            return None
-        least, most = (math.sqrt(max(share, 0.0)) for share in left)
-        return 1 - most, 1 - least
+        """95 % interval of `part` over templates; None with fewer than two of them."""
+        left_I = np.mean(np.atleast_2d((self.shift_I - removed_I) ** 2), axis=0)
+        return distance_interval(left_I, self.shift_I**2, self._suite.templates)
 
     def induced(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
         """What an edit of the base brings about of the shift; None where it has no features."""
@@ -95,13 +92,14 @@ class SteeringBench:
             return None
         return self.part(self._scores(self._models.base, self._base, in_base, edits) - self._base_I)
 
-    def taken_from_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
-        """What the same edit takes off the base, as if it were of the shift: that much is not about
-        the update."""
+    def changed_in_base(self, bank: FeatureBank, edits: Sequence[Edit]) -> float | None:
+        """How much the same edit changes the base's scores, in either direction, beside the shift:
+        that much is not about the update."""
         in_base = self._models.in_base(bank)
         if in_base is None:
             return None
-        return self.part(self._base_I - self._scores(self._models.base, self._base, in_base, edits))
+        edited_I = self._scores(self._models.base, self._base, in_base, edits)
+        return _root_mean_square(self._base_I - edited_I) / _root_mean_square(self.shift_I)
 
     def effect(self, bank: FeatureBank, edits: Sequence[Edit]) -> float:
         """Change of the candidate's mean score under an edit, in nats per token."""

@@ -17,7 +17,6 @@ from dfc.crosscoder.loss import Variance
 from dfc.crosscoder.model import Dfc
 from dfc.crosscoder.normalisation import Normalisation, fit_normalisation, outliers
 from dfc.crosscoder.training_run import Draw, TrainingRun
-from dfc.engines.device import sent
 
 
 class TrainedDfc(NamedTuple):
@@ -86,7 +85,7 @@ def train(
     while run.step < config.steps:
         index = run.batch_index(draw)
         base_BD, candidate_BD = (
-            sent(x_ND.index_select(0, index), device) for x_ND in (base_ND, candidate_ND)
+            _sent(x_ND.index_select(0, index), device) for x_ND in (base_ND, candidate_ND)
         )
         loss = run.update(base_BD, candidate_BD, variance, moving)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
@@ -136,6 +135,13 @@ def load_trained(path: Path) -> TrainedDfc:
     model.load_state_dict(state)
     norm = Normalisation(base_mean_D, candidate_mean_D, *meta["scales"])
     return TrainedDfc(model.eval(), norm, meta["seed"], meta["history"], tensors.get("moving"))
+
+
+def _sent(x: Tensor, device: str) -> Tensor:
+    """``x`` on ``device``. A GPU reads it out of pinned memory by itself, when it comes to it."""
+    if torch.device(device).type != "cuda":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
 
 
 def _variance(base_ND: Tensor, candidate_ND: Tensor, weight_N: Tensor, tied: bool) -> Variance:

@@ -2,7 +2,6 @@
 processor."""
 
 import torch
-from torch import Tensor
 
 
 def native_device(number: int = 0) -> str:
@@ -10,10 +9,3 @@ def native_device(number: int = 0) -> str:
     turn, so that two have one each where there are two."""
     count = torch.cuda.device_count()
     return f"cuda:{number % count}" if count else "cpu"
-
-
-def sent(x: Tensor, device: str) -> Tensor:
-    """``x`` on ``device``. A GPU reads it out of pinned memory by itself, when it comes to it."""
-    if torch.device(device).type != "cuda":
-        return x.to(device)
-    return x.pin_memory().to(device, non_blocking=True)

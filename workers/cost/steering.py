@@ -45,7 +45,7 @@ def readings(seeds: int) -> Readings:
     return Readings(
         selection=best * EFFORT.strengths,
         report=1 + seeds * 4 + singly + controls + doses,
-        text=seeds * (best + 3) + best * (1 + EFFORT.strengths) - 1 + EFFORT.doses,
+        text=seeds * (1 + EFFORT.controls + 3) + best * (1 + EFFORT.strengths) - 1 + EFFORT.doses,
     )
 
 

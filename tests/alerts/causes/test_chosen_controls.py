@@ -22,10 +22,11 @@ POOL = list(range(6))
 HALVES = halves(suite())
 SELECTION, REPORT = (SteeringBench(MODELS, half, TRUE.layer) for half in HALVES)
 TEXT = NeutralText(MODELS.candidate, NEUTRAL_ROWS, TRUE.layer)
+MEDIATOR = Mediator(SELECTION, REPORT, TEXT, TEXT, DIFFERENCE_ND, maximum_nll_rise=9.0)
 
 
 def draws(count: int = 19, bank: FeatureBank = TRUE, seed: int = 0) -> list[Drawn]:
-    return chosen_draws(SELECTION, bank, POOL, count, seed, DIFFERENCE_ND)
+    return chosen_draws(MEDIATOR.choose, bank, POOL, count, seed, DIFFERENCE_ND)
 
 
 def test_what_is_drawn_brings_the_half_that_chooses_nearer_and_is_told_apart() -> None:
@@ -65,11 +66,10 @@ def test_directions_that_are_chosen_remove_more_than_any_that_are_not() -> None:
 
 def test_features_that_are_random_directions_seldom_beat_their_controls() -> None:
     """One in 20: they are one more draw of the same kind."""
-    mediator = Mediator(SELECTION, REPORT, TEXT, TEXT, DIFFERENCE_ND, maximum_nll_rise=9.0)
     beaten, trials = 0, 60
     for seed in range(trials):
         decoder_KD = difference_directions(DIFFERENCE_ND, len(POOL), 1000 + seed)
-        found = mediator.mediation(TRUE._replace(decoder_KD=decoder_KD), POOL, [], 19, seed)
+        found = MEDIATOR.mediation(TRUE._replace(decoder_KD=decoder_KD), POOL, [], 19, seed)
         beaten += found.control is not None and found.five.removed > found.control
     assert beaten <= 8  # of 60 at 5 %: more in 0.3 % of cases
 

@@ -13,12 +13,15 @@ from tests.alerts.causes.agreeing import (
 from tests.alerts.linear_engine import WIDTH
 
 
-def test_control_directions_have_the_covariance_of_the_difference() -> None:
+def test_control_directions_are_those_of_the_difference_its_mean_included() -> None:
     narrow_ND = DIFFERENCE_ND * torch.tensor([25.0] + [0.1] * (WIDTH - 1))
-    directions_CD = difference_directions(narrow_ND + 100.0, 200, seed=1)
+    directions_CD = difference_directions(narrow_ND, 200, seed=1)
     assert torch.allclose(directions_CD.norm(dim=1), torch.ones(200), atol=1e-5)
     assert directions_CD[:, 0].abs().median() > 0.9
     assert 60 < int((directions_CD[:, 0] > 0).sum()) < 140
+    shifted_ND = DIFFERENCE_ND.clone()
+    shifted_ND[:, 3] += 10.0
+    assert difference_directions(shifted_ND, 200, seed=1)[:, 3].abs().median() > 0.5
 
 
 @pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4]])

@@ -61,8 +61,9 @@ def test_a_suite_is_read_as_often_as_is_reckoned() -> None:
     assert len(found.best["agreeing"]) == 5
     selection, report, text = (counted[n] for n in (2 * 16, 2 * 24, len(NEUTRAL_ROWS) // 2))
     reckoned = readings(seeds=2)
-    assert (selection, text) == (reckoned.selection, reckoned.text)
+    assert selection == reckoned.selection
     # The gradients of every item are read apart, once for both seeds.
     assert counted[-2] == 16
     # A draw of random directions that chooses none of them is not read.
-    assert reckoned.report - 2 <= report <= reckoned.report
+    assert reckoned.report - 4 <= report <= reckoned.report
+    assert reckoned.text - 4 <= text <= reckoned.text
