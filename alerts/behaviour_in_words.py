@@ -69,7 +69,7 @@ def cause_sentences(behaviour: Behaviour, layer: int | None) -> list[str]:
     where = "the chosen layer" if layer is None else f"layer {layer}"
     sentences = [
         f"The base's whole state put into the candidate at {where} removes {percent(b.ceiling)} "
-        "of the shift: no feature of that layer can remove more."
+        "of the shift: features of that layer can hardly remove more."
         if b.ceiling is not None
         else f"How much features of {where} could remove at most was {NOT_MEASURED}.",
         "Taking away the best features, five at most, removes "
@@ -99,7 +99,7 @@ def _against_chance(b: Behaviour) -> str:
         stands = f"the features beat chance {divided}"
     return (
         f"The control removes {percent(b.mediated_control_p95)} (the most that any set of random "
-        "directions of the same size, chosen alike, removes; what the same edit takes off the "
+        "directions of the same size, chosen alike, removes; how much the same edit changes the "
         f"base, if that is more): {stands}."
     )
 

@@ -1,7 +1,7 @@
 """The causal experiments of one diff: what carries a shift, what brings it about, and how much.
 
 Ablation subtracts a feature's own contribution in the candidate, addition writes the feature into
-the base, and every claim stands beside random directions from the covariance of the difference.
+the base, and every claim stands beside random directions of the difference.
 Features and strengths are chosen on one half of the items; every figure is from the other half,
 where the words that a feature carries are picked, too.
 """

@@ -64,14 +64,14 @@ class CausalEvidence(_Finite):
     """What a behaviour's shift depends on: fractions of the shift; None is "not measured"."""
 
     ceiling: float | None
-    """Removed by the base's whole state at the layer: no feature can remove more."""
+    """Removed by the base's whole state at the layer: features can hardly remove more."""
     mediated_best: float | None
     mediated_five: float | None
     mediated_all: float | None
     """Removed by all features of the exclusive block."""
     control_p95: float | None
-    """The most that a draw of random directions removes, chosen alike and of equal edit norm, or
-    what the same ablation takes off the base's own score, if that is more."""
+    """The most that a draw of random directions of equal norm removes, chosen alike, or how much
+    the same ablation changes the base's own scores, if that is more."""
     nll_rise: float | None
     """Rise of the loss on neutral text under the best five, nats per token."""
     seeds_agree: bool | None

@@ -104,9 +104,9 @@ def _causes(behaviours: list[Behaviour]) -> str:
             for b in behaviours
             if b.flagged
         ],
-        "Parts of the shift; the control is the most that random directions of the same size, "
-        "chosen alike, remove, or what the same edit takes off the base, if that is more; loss in "
-        "nats per token.",
+        "Parts of the shift, of the distance between the items' scores; the control is the most "
+        "that random directions of the same size, chosen alike, remove, or how much the same edit "
+        "changes the base, if that is more; loss in nats per token.",
     )
 
 

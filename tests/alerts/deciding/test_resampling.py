@@ -9,7 +9,7 @@ from scipy import stats
 
 from alerts.causes.detection import wilson
 from alerts.deciding.resampling import WHOLE, cluster_bootstrap, sign_flip
-from alerts.deciding.statistics import benjamini_hochberg, ratio_interval
+from alerts.deciding.statistics import benjamini_hochberg
 
 SEEDS = range(4)
 
@@ -63,14 +63,6 @@ def test_the_interval_of_a_share_is_that_of_scipy(n: int) -> None:
         found = stats.binomtest(right, n).proportion_ci(method="wilson")
         assert wilson(right, n) == pytest.approx((found.low, found.high), abs=1e-12)
     assert wilson(0, n)[0] == 0.0 and wilson(n, n)[1] == 1.0
-
-
-def test_the_ratio_takes_the_quantile_of_students_t() -> None:
-    part, whole = np.array([1.0, 2.0, 4.0]), np.ones(3)
-    # Of a constant whole the limits are those of the mean of part.
-    half = stats.t.ppf(0.975, 2) * part.std(ddof=1) / np.sqrt(3)
-    found = ratio_interval(part, whole, ["a", "b", "c"])
-    assert found == pytest.approx((part.mean() - half, part.mean() + half))
 
 
 def test_who_compares_starts_without_scipy_stats() -> None:

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from alerts.deciding.noise import NotMeasurableError, noise_floor
 from alerts.deciding.resampling import MONTE_CARLO_FLIPS, cluster_bootstrap, sign_flip
-from alerts.deciding.statistics import benjamini_hochberg, paired_shift, ratio_interval
+from alerts.deciding.statistics import benjamini_hochberg, paired_shift
 
 scores = st.floats(-8.0, 8.0, allow_nan=False)
 pairs = st.lists(st.tuples(scores, scores, st.sampled_from("abcdef")), min_size=6, max_size=24)
@@ -213,44 +213,3 @@ def test_noise_floor_is_a_size_that_no_null_shift_exceeds(null_shifts: list[floa
 def test_noise_floor_of_nothing_is_refused(null_shifts: list[float]) -> None:
     with pytest.raises(NotMeasurableError):
         noise_floor(null_shifts)
-
-
-def test_the_interval_of_a_ratio_is_of_both_its_parts() -> None:
-    draw = rng(1)
-    whole_I = draw.uniform(0.5, 2.0, 48)
-    templates = [f"t{n // 4}" for n in range(48)]
-    exact = ratio_interval(0.4 * whole_I, whole_I, templates)
-    assert exact == pytest.approx((0.4, 0.4))
-    noisy = ratio_interval(0.4 * whole_I + draw.normal(0, 0.3, 48), whole_I, templates)
-    assert noisy is not None and noisy[0] < 0.4 < noisy[1] and noisy[1] - noisy[0] > 0.05
-    whole_I[:4] = np.nan
-    assert ratio_interval(whole_I, whole_I, templates) == pytest.approx((1.0, 1.0))
-    assert ratio_interval(whole_I, whole_I, ["t"] * 48) is None
-
-
-def test_a_ratio_to_nearly_nothing_has_no_limits() -> None:
-    draw, templates = rng(2), [f"t{n // 4}" for n in range(48)]
-    part_I, whole_I = draw.normal(1.0, 0.3, 48), draw.normal(0.0, 0.3, 48)
-    assert ratio_interval(part_I, whole_I, templates) is None
-
-
-@pytest.mark.parametrize("n_templates", [8, 16, 32])
-@pytest.mark.parametrize("skewed", [False, True])
-def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says(
-    n_templates: int, skewed: bool
-) -> None:
-    """Templates of one to four items with shifts and removed parts of their own."""
-    draw, found = rng(n_templates), []
-    for _ in range(500):
-        size = draw.integers(1, 5, n_templates)
-        template_I = np.repeat(np.arange(n_templates), size)
-        shift_C = (
-            draw.lognormal(-0.125, 0.5, n_templates) if skewed else draw.normal(1, 0.5, n_templates)
-        )
-        part_C = shift_C * draw.normal(0.5, 0.25, n_templates)
-        whole_I = shift_C[template_I] + draw.normal(0, 0.4, len(template_I))
-        part_I = part_C[template_I] + draw.normal(0, 0.4, len(template_I))
-        found.append(ratio_interval(part_I, whole_I, [str(one) for one in template_I]))
-    limits = [one for one in found if one is not None]
-    assert len(limits) >= 470
-    assert np.mean([low <= 0.5 <= high for low, high in limits]) >= 0.93
