@@ -106,7 +106,7 @@ def _against_chance(b: Behaviour) -> str:
 
 def seeds_divided(behaviour: Behaviour) -> str:
     """In how many trainings the features remove more than their control, where they disagree; else
-    nothing. The means of the record hide that."""
+    nothing. The one figure of the record hides that."""
     if behaviour.mediated_five is None:
         return ""
     beats = [seed.beats_control for seed in behaviour.mediated_by_seed]

@@ -27,8 +27,8 @@ from alerts.probes.suite import Suite
 from alerts.records.feature import CarriedWords, FeatureEffect
 from dfc.engines.engine import FeatureBank, Progress, ScoreRow
 
-SEEDS_PER_SUITE = 1000
-"""Of random directions; more than there are trainings."""
+DRAWS_APART = 1000
+"""Between the seeds of two suites' random directions: more than there are trainings."""
 
 
 class SeedFeatures(NamedTuple):
@@ -101,7 +101,7 @@ def measure_causes(
                 one.listed[: plan.pool],
                 one.change,
                 plan.controls,
-                plan.seed + number + SEEDS_PER_SUITE * done,
+                plan.seed + number + DRAWS_APART * (done + 1),
             )
             for number, one in enumerate(seeds)
         ]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from alerts.causes.random_directions import difference_directions, in_place
+from alerts.causes.random_directions import difference_directions, with_directions
 from alerts.causes.steering_bench import SteeringBench, ablate
 from dfc.engines.engine import FeatureBank
 
@@ -45,8 +45,8 @@ def chosen_draws(
     """``count`` draws, each of one direction per row of ``pool`` and what ``choose`` chooses."""
     drawn_ND = difference_directions(difference_ND, count * len(pool), seed)
     draws = []
-    for direction_RD in drawn_ND.split(len(pool)):
-        rows = choose(in_place(bank, pool, direction_RD), pool)
+    for direction_RD in drawn_ND.view(count, len(pool), -1):
+        rows = choose(with_directions(bank, pool, direction_RD), pool)
         draws.append(Drawn(rows, direction_RD[[pool.index(row) for row in rows]]))
     return draws
 
@@ -54,7 +54,7 @@ def chosen_draws(
 def most_removed(report: SteeringBench, bank: FeatureBank, draws: Sequence[Drawn]) -> float:
     """The most that any draw removes, at least 0: what brings no item nearer removes nothing."""
     removed = [
-        report.removed(in_place(bank, one.rows, one.direction_RD), ablate(one.rows))
+        report.removed(with_directions(bank, one.rows, one.direction_RD), ablate(one.rows))
         for one in draws
         if one.rows
     ]

@@ -1,4 +1,4 @@
-"""One statement from several seeds: means of what they remove, the worst control and cost."""
+"""One statement from several seeds: what they remove over all items, the worst control and cost."""
 
 from collections.abc import Sequence
 

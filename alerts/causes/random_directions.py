@@ -31,10 +31,10 @@ def control_banks(
 ) -> Iterator[FeatureBank]:
     """``count`` banks, each with a random direction of the difference in the place of ``row``."""
     for direction_D in difference_directions(difference_ND, count, seed):
-        yield in_place(bank, [row], direction_D[None])
+        yield with_directions(bank, [row], direction_D[None])
 
 
-def in_place(bank: FeatureBank, rows: Sequence[int], directions_RD: Tensor) -> FeatureBank:
+def with_directions(bank: FeatureBank, rows: Sequence[int], directions_RD: Tensor) -> FeatureBank:
     """The bank with the unit directions in the place of the decoder rows ``rows``, one for each,
     with the norms of these: the features fire where they did and as strongly."""
     norm_R1 = bank.decoder_KD[rows].norm(dim=1, keepdim=True)

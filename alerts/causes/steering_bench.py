@@ -81,7 +81,7 @@ class SteeringBench:
         return 1 - _root_mean_square(self.shift_I - removed_I) / _root_mean_square(self.shift_I)
 
     def interval(self, removed_I: Floats) -> tuple[float, float] | None:
-        """95 % interval of `part` over templates; None with fewer than two of them."""
+        """95 % interval of `part` over templates (`distance_interval`)."""
         left_I = np.mean(np.atleast_2d((self.shift_I - removed_I) ** 2), axis=0)
         return distance_interval(left_I, self.shift_I**2, self._suite.templates)
 

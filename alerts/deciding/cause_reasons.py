@@ -14,8 +14,8 @@ def missing_cause(evidence: CausalEvidence | None, maximum_nll_rise: float) -> s
     """What is missing before features can be called the cause of a shift; None when nothing is.
 
     The best five features must certainly remove something (the 95 % interval over items lies above
-    0), more than any draw of random directions that was chosen alike and more than they take off
-    the base itself, at a bearable loss on neutral text, and the seeds must agree.
+    0), more than any draw of random directions that was chosen alike and more than they change the
+    base's scores, at a bearable loss on neutral text, and the seeds must agree.
     """
     unmeasured = "what removes it was not measured against random directions"
     if evidence is None:

@@ -56,7 +56,7 @@ def paired_shift(
             f"{len(templates)} templates do not belong to the same items"
         )
     scored_I = np.isfinite(base_I) & np.isfinite(candidate_I)
-    sums_C, counts_C = _template_totals(
+    sums_C, counts_C = template_totals(
         candidate_I[scored_I] - base_I[scored_I], templates, scored_I
     )
     n_items = int(scored_I.sum())
@@ -115,7 +115,7 @@ def benjamini_hochberg(p: Sequence[float]) -> Floats:
     return adjusted_M.clip(0.0, 1.0)
 
 
-def _template_totals(
+def template_totals(
     difference_S: Floats, templates: Sequence[str], scored_I: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
     """Per template with a scored item: the sum of its differences and how many there are."""

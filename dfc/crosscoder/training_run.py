@@ -3,7 +3,6 @@ history."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,8 @@ class TrainingRun:
         )
         self.silent_F = torch.zeros(config.latents, device=model.threshold.device)
         """Tokens since each latent last fired, in the order of the concatenated codes."""
+        self.finite = torch.ones((), dtype=torch.bool, device=model.threshold.device)
+        """Whether the loss was, in every step."""
 
     def batch_index(self, draw: Draw) -> Tensor:
         """Positions of this process's part of the step's batch, which depends on the seed and the
@@ -78,6 +79,7 @@ class TrainingRun:
             loss = total_loss(
                 self.model, base_BD, candidate_BD, kept, dead_F, variance, threshold, moving
             )
+        self.finite &= torch.isfinite(loss.total.detach())
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
         replicas.average_gradients(self.model.parameters())
@@ -108,20 +110,24 @@ class TrainingRun:
                 raise RuntimeError(f"parameter {name} received no gradient in the first step")
 
     def record(self, loss: Loss) -> None:
-        """Append the loss terms of the step just taken. Raises FloatingPointError where they are
-        not finite, as they stay once they were: to look at every step would have a GPU waited
-        for."""
+        """Append the loss terms of the step just taken."""
+        self._check_finite()
         mean = replicas.summed(torch.stack(list(loss)).detach()) / replicas.count()
         terms = dict(zip(loss._fields, mean.tolist(), strict=True))
-        if not all(map(math.isfinite, terms.values())):
-            raise FloatingPointError(
-                f"training diverged, seed {self.seed}: the loss is not finite after step "
-                f"{self.step}; lower dfc.learning_rate or look for non-finite activations"
-            )
         self.history.append({"step": float(self.step), **terms})
 
+    def _check_finite(self) -> None:
+        """Of all steps so far, now and then: to look at each would have a GPU waited for."""
+        if not self.finite:
+            raise FloatingPointError(
+                f"training diverged by step {self.step}, seed {self.seed}: the loss was not "
+                "finite; lower dfc.learning_rate or look for non-finite activations"
+            )
+
     def save(self, path: Path) -> None:
-        """Write everything that the next step depends on."""
+        """Write everything that the next step depends on. Raises FloatingPointError when training
+        has diverged."""
+        self._check_finite()
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors["silent"] = self.silent_F
         for i, state in self.optimiser.state_dict()["state"].items():

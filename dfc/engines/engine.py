@@ -95,8 +95,6 @@ class PathGradients(NamedTuple):
     """The second state minus the first."""
     second_ND: Tensor
     """The second state."""
-    log_probability: float
-    """What the rows' weighted log-probability gains from the first to the second, in nats."""
 
 
 class Reader(Protocol):

@@ -188,11 +188,8 @@ class TransformersEngine(Engine):
         pairs = zip(self._batches(first), self._batches(second), strict=True)
         weight_R = torch.ones(len(second.rows)) if weights is None else torch.tensor(weights)
         found = list(self._scorer.gradients(pairs, second.layer, weight_R))
-        length_R = torch.tensor([len(row.completion) for row in second.rows])
-        first_R, second_R = (torch.tensor(self.score_from(replay)) for replay in (first, second))
-        gained = float((weight_R * length_R * (second_R - first_R)).sum())
         gradient_ND, difference_ND, second_ND = map(torch.cat, zip(*found, strict=True))
-        return PathGradients(gradient_ND, difference_ND, second_ND, gained)
+        return PathGradients(gradient_ND, difference_ND, second_ND)
 
     def _batches(self, replay: Replay) -> tuple[Captured, ...]:
         """The replay's states, if they fit this model, on its device."""

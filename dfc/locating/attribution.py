@@ -28,7 +28,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dfc.engines.engine import Engine, Progress, ScoreRow
+from dfc.engines.engine import Engine, Progress, Replay, ScoreRow
 from dfc.errors import ModelError
 
 NOTHING = 1e-12
@@ -88,14 +88,13 @@ def moving_directions(
         product_DD, bound_DD = torch.zeros(2, d, d, dtype=torch.float64)
         gained = 0.0
         for group, weights in _by_prompt(one):
-            found = candidate.gradients_between(
-                base.capture(group, layer), candidate.capture(group, layer), weights
-            )
+            first, second = base.capture(group, layer), candidate.capture(group, layer)
+            found = candidate.gradients_between(first, second, weights)
             difference_ND, gradient_ND = found.difference_ND.double(), found.gradient_ND.double()
             product_DD += gradient_ND.T @ difference_ND
             bound_DD += _bound(gradient_ND, difference_ND)
             covariance_DD += difference_ND.T @ difference_ND
-            gained += found.log_probability
+            gained += _gained(candidate, first, second, weights)
             done += len(group)
             if progress is not None:
                 progress(done, total)
@@ -121,6 +120,13 @@ def moving_directions(
         ],
         energy=within(covariance_DD) / energy if energy else None,
     )
+
+
+def _gained(engine: Engine, first: Replay, second: Replay, weights: Sequence[float]) -> float:
+    """What the rows' weighted log-probability gains from the first to the second, in nats."""
+    before, after = engine.score_from(first), engine.score_from(second)
+    rows = zip(weights, second.rows, before, after, strict=True)
+    return sum(w * len(row.completion) * (new - old) for w, row, old, new in rows)
 
 
 def _bound(gradient_ND: Tensor, difference_ND: Tensor) -> Tensor:

@@ -185,9 +185,7 @@ class VllmEngine(Engine):
     def gradients_between(
         self, first: Replay, second: Replay, weights: Sequence[float] | None = None
     ) -> PathGradients:
-        raise InputError(
-            "vLLM has no gradients; find the moving directions with the transformers engine"
-        )
+        raise InputError("vLLM has no gradients; take them with the transformers engine")
 
     def _score(
         self,

@@ -58,9 +58,7 @@ class LinearEngine:
         assert isinstance(first, LinearReplay) and isinstance(second, LinearReplay)
         weight_R = torch.ones(len(second.rows)) if weights is None else torch.tensor(weights)
         gradient_RD = (weight_R * _signs(second))[:, None] * self.readout_D
-        difference_RD = second.x_RD - first.x_RD
-        gained = float((gradient_RD * difference_RD).sum())
-        return PathGradients(gradient_RD, difference_RD, second.x_RD, gained)
+        return PathGradients(gradient_RD, second.x_RD - first.x_RD, second.x_RD)
 
     def _state(self, row: ScoreRow) -> Tensor:
         generator = torch.Generator().manual_seed(row.prompt[0])

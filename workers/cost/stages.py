@@ -10,7 +10,7 @@ from workers.cost.crosscoder import crosscoder_weights, training
 from workers.cost.diff import PlannedDiff
 from workers.cost.plan import EFFORT
 from workers.cost.shape import Shape
-from workers.cost.steering import gradients, steer
+from workers.cost.steering import above, gradients, steer
 from workers.cost.texts import SuiteTokens
 from workers.cost.work import Work, load, read, write
 
@@ -114,7 +114,8 @@ def _attribute(diff: PlannedDiff) -> Work:
     works = []
     for suite in asked:
         products = Work(flops=4 * suite.tokens * diff.candidate.width**2)
-        works.append(gradients(diff, suite).plus(products))
+        scored = above(diff, diff.candidate, suite).times(2)  # with the states of either model
+        works.append(gradients(diff, suite).plus(scored, products))
     return _sum(works)
 
 

@@ -69,9 +69,9 @@ def _causes(diff: PlannedDiff, suite: SuiteTokens, text: SuiteTokens) -> Work:
 
 def gradients(diff: PlannedDiff, texts: SuiteTokens) -> Work:
     """The states of both models are read up to the layer, of two architectures the candidate's
-    alone; from there on the candidate reads them three times, and once back."""
+    alone; from there on the candidate reads them once, and once back."""
     lower = [below(diff, model, texts) for model in (diff.models if diff.tied else diff.models[1:])]
-    return above(diff, diff.candidate, texts).times(4).plus(*lower)
+    return above(diff, diff.candidate, texts).times(2).plus(*lower)
 
 
 def below(diff: PlannedDiff, model: Shape, texts: SuiteTokens) -> Work:

@@ -33,7 +33,7 @@ OPENING = 4
 """Tokens of a neutral text that are read before its loss counts."""
 SIDES: tuple[SideName, SideName] = ("candidate", "base")
 DIFFERENCES = 4096
-"""States from which the covariance of the difference is estimated."""
+"""Positions whose differences random directions combine."""
 
 
 class Causes(Result):

@@ -72,7 +72,6 @@ class PairedEngine:
             torch.cat([found.gradient_ND, nothing_ND], dim=1),
             torch.cat([found.difference_ND, nothing_ND], dim=1),
             torch.cat([found.second_ND, base_ND], dim=1),
-            found.log_probability,
         )
 
 

@@ -21,7 +21,7 @@ how often that sign is found where something else is planted, over pairs of vers
 independent. The ceiling is the part of the expected shift (without a suite: of what the candidate
 says differently) that goes away with the base's whole state; best, five, all and control are parts
 of the ceiling; the control is the most that any set of random directions removes, or what the same
-edit takes off the base, if that is more. Above the control are the best five if the low end of
+edit changes the base, if that is more. Above the control are the best five if the low end of
 their 95 % interval is above 0, too; where there is no interval this is not measured and counts as
 no. The
 halves' medians and control are over all plants of full strength; where one was missed, was flagged

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alerts.causes.causal import CausalResult, SeedFeatures, measure_causes
+from alerts.causes.causal import DRAWS_APART, CausalResult, SeedFeatures, measure_causes
 from alerts.causes.chosen_controls import chosen_draws, most_removed
 from alerts.causes.mediation import Mediator
 from alerts.causes.pair import Pair
@@ -49,6 +49,25 @@ def test_the_true_feature_mediates_the_whole_shift() -> None:
     assert evidence.n_items == 20
 
 
+@pytest.mark.parametrize(
+    ("taken_off", "part"),
+    [(0.5, 0.5), (1.0, 1.0), (1.2, 0.8), (2.0, 0.0), (0.0, 0.0), (-0.5, -0.5)],
+)
+def test_what_is_taken_off_every_item_alike_is_as_large_a_part(
+    taken_off: float, part: float
+) -> None:
+    bench = SteeringBench(MODELS, suite(), TRUE.layer)
+    assert bench.part(taken_off * bench.shift_I) == pytest.approx(part, abs=1e-5)
+    assert bench.removed(TRUE, [Edit(0, gain=-taken_off)]) == pytest.approx(part, abs=1e-5)
+
+
+def test_too_much_of_one_item_does_not_make_up_for_another() -> None:
+    bench = SteeringBench(MODELS, suite(), TRUE.layer)
+    uneven_I = bench.shift_I * np.tile([2.0, 0.0], len(bench.shift_I) // 2)
+    assert bench.part(uneven_I) == pytest.approx(0.0, abs=1e-5)
+    assert 0.25 < bench.part(uneven_I / 2) < 0.35  # all of half the items
+
+
 def test_what_is_no_part_of_the_change_is_not_ablated_with_it() -> None:
     evidence = measure(TRUE, TRUE, change=(1, 2)).evidence["agreeing"]
     assert evidence.mediated_all == pytest.approx(0.0, abs=1e-5)
@@ -82,7 +101,8 @@ def test_each_direction_of_a_feature_stands_beside_random_ones_edited_alike() ->
     selection = SteeringBench(MODELS, chosen_on, layer)
     text = NeutralText(MODELS.candidate, NEUTRAL_ROWS, layer)
     choose = Mediator(selection, report, text, text, DIFFERENCE_ND, 0.05).choose
-    draws = chosen_draws(choose, TRUE, [1, 2, 0, 3, 4, 5], PLAN.controls, PLAN.seed, DIFFERENCE_ND)
+    seed = PLAN.seed + DRAWS_APART
+    draws = chosen_draws(choose, TRUE, [1, 2, 0, 3, 4, 5], PLAN.controls, seed, DIFFERENCE_ND)
     first = [one.first() for one in draws]
     assert effect.control_p95 == pytest.approx(most_removed(report, TRUE, first))
     assert 0 < effect.control_p95 < 1
@@ -90,7 +110,7 @@ def test_each_direction_of_a_feature_stands_beside_random_ones_edited_alike() ->
     assert effect.control_p95 != pytest.approx(effect.addition_control_p95)
 
 
-def test_what_the_same_edit_takes_off_the_base_is_a_control() -> None:
+def test_what_the_same_edit_does_to_the_base_is_a_control() -> None:
     # Firing everywhere and reading out as much in the base, the edit says nothing of the update;
     # random directions of this difference read out as nothing.
     unread_ND = torch.outer(DIFFERENCE_ND[:, 0], basis(10))
@@ -103,6 +123,10 @@ def test_what_the_same_edit_takes_off_the_base_is_a_control() -> None:
     # In the base the activation is 1, in the candidate 1 plus a strength of 1.5 on average.
     assert evidence.mediated_five == pytest.approx(2.5 / 3, abs=0.1)
     assert evidence.control_p95 == pytest.approx(1 / 3, abs=0.05)
+    # Whether it lowers or raises the base's score.
+    bench = SteeringBench(MODELS, suite(), everywhere.layer)
+    changed = [bench.changed_in_base(everywhere, [Edit(0, gain=gain)]) for gain in (-1.0, 1.0)]
+    assert changed == pytest.approx([1 / 3] * 2, abs=0.05)
 
 
 def test_features_that_write_nothing_of_the_shift_have_no_cause() -> None:

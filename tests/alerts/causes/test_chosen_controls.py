@@ -6,7 +6,7 @@ import torch
 
 from alerts.causes.chosen_controls import Drawn, chosen_draws, most_removed
 from alerts.causes.mediation import Mediator
-from alerts.causes.random_directions import difference_directions
+from alerts.causes.random_directions import difference_directions, with_directions
 from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
 from alerts.probes.halves import halves
 from dfc.engines.engine import FeatureBank
@@ -52,6 +52,23 @@ def test_the_control_is_the_most_that_any_draw_removes_and_never_less_than_nothi
     assert most_removed(REPORT, TRUE, found) == max(each) > 0
     against = Drawn(found[0].rows, -found[0].direction_RD)
     assert most_removed(REPORT, TRUE, [against, Drawn([], against.direction_RD[:0])]) == 0.0
+
+
+def test_a_draw_is_held_to_what_neutral_text_bears() -> None:
+    # All of these fire everywhere, and neutral text reads some of what random directions write.
+    everywhere = TRUE._replace(bias_K=torch.ones(6))
+    free = draws(bank=everywhere)
+    strict = Mediator(SELECTION, REPORT, TEXT, TEXT, DIFFERENCE_ND, maximum_nll_rise=0.05)
+    held = chosen_draws(strict.choose, everywhere, POOL, 19, 0, DIFFERENCE_ND)
+
+    def costs(found: list[Drawn]) -> list[float]:
+        return [
+            TEXT.nll_rise(with_directions(everywhere, *one), ablate(one.rows))
+            for one in found
+            if one.rows
+        ]
+
+    assert max(costs(free)) > 0.05 >= max(costs(held))
 
 
 def test_directions_that_are_chosen_remove_more_than_any_that_are_not() -> None:

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from alerts.causes.random_directions import control_banks, difference_directions, in_place
+from alerts.causes.random_directions import control_banks, difference_directions, with_directions
 from tests.alerts.causes.agreeing import (
     DIFFERENCE_ND,
     TRUE,
@@ -27,7 +27,7 @@ def test_control_directions_are_those_of_the_difference_its_mean_included() -> N
 @pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4]])
 def test_a_control_writes_as_much_as_the_features_it_stands_for(rows: list[int]) -> None:
     directions_RD = difference_directions(DIFFERENCE_ND, len(rows), seed=2)
-    control = in_place(TRUE, rows, directions_RD)
+    control = with_directions(TRUE, rows, directions_RD)
     assert torch.equal(control.encoder_KD, TRUE.encoder_KD)
     assert torch.allclose(control.decoder_KD.norm(dim=1), TRUE.decoder_KD.norm(dim=1))
     cosine_R = torch.cosine_similarity(control.decoder_KD[rows], directions_RD, dim=1)

@@ -38,10 +38,20 @@ def test_items_without_a_score_do_not_count() -> None:
     assert distance_interval(left_I, whole_I, TEMPLATES) == part
 
 
-@pytest.mark.parametrize("templates", [["t"] * 36, ["t"] * 33 + ["u"] * 3])
-def test_of_one_template_that_has_moved_nothing_is_known(templates: list[str]) -> None:
+def test_where_nothing_is_taken_away_it_seldom_says_that_something_is() -> None:
+    above = []
+    for seed in range(600):
+        _, whole_I = drawn(0.0, 0.0, seed, skew=True)
+        noise_C = np.random.default_rng(10_000 + seed).normal(0, 0.3, 12)
+        left_I = whole_I * np.repeat(1 + noise_C, 3)
+        above.append((distance_interval(left_I, whole_I, TEMPLATES) or (0.0, 0.0))[0] > 0)
+    assert 0.0 < np.mean(above) <= 0.06
+
+
+@pytest.mark.parametrize("templates", [["t"] * 36, ["t"] * 33 + ["u"] * 3, ["t", "u"] * 18])
+def test_of_too_few_templates_that_have_moved_nothing_is_known(templates: list[str]) -> None:
     left_I, whole_I = drawn(0.4, 0.3, 1)
-    whole_I[33:] = 0.0
+    whole_I[33:] = left_I[33:] = 0.0
     assert distance_interval(left_I, whole_I, templates) is None
 
 

@@ -11,6 +11,7 @@ from deploy.bench.rivals.paired import PairedEngine, candidate_only
 from dfc.engines.engine import Edit, FeatureBank, ScoreRow
 from dfc.engines.scoring import StateReplay
 from dfc.engines.transformers_engine import TransformersEngine
+from dfc.screening.firing import firing
 
 LAYER, WIDTH = 2, 32
 
@@ -107,3 +108,20 @@ def test_a_constant_direction_is_taken_away_as_it_is(
         candidate.capture(rows, LAYER), bank=plain, edits=[Edit(0, offset=-1.0)]
     )
     assert got == pytest.approx(wanted, abs=1e-5)
+
+
+def test_its_gradients_are_the_candidate_s_and_its_states_both_models(
+    engines: tuple[TransformersEngine, TransformersEngine], rows: list[ScoreRow]
+) -> None:
+    base, candidate = engines
+    bank, weights = difference_bank(), [1.0, -1.0, 0.5, -0.5]
+    models = (PairedEngine(base, base), PairedEngine(candidate, base))
+    found = models[1].gradients_between(*(one.capture(rows, LAYER) for one in models), weights)
+    plain = candidate.gradients_between(
+        base.capture(rows, LAYER), candidate.capture(rows, LAYER), weights
+    )
+    assert torch.equal(found.gradient_ND, candidate_only(plain.gradient_ND))
+    # Where the base's half were not the base's, the features would not fire by the difference.
+    written_ND = firing(bank, range(2 * WIDTH), found.second_ND) @ bank.decoder_KD
+    assert torch.allclose(written_ND, candidate_only(plain.difference_ND), atol=1e-5)
+    assert plain.difference_ND.abs().max() > 0.1
