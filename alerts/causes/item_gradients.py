@@ -1,9 +1,8 @@
 """What ablations take off a suite's items to first order, so that many can be compared at once.
 
 Let g be the gradient of an item's score at the state of one position and f how strongly a feature
-fires there. Taking f w away takes f g . w off the score, to first order, and all positions
-together p . w with the feature's pull p = sum f g. So the texts are read once, and what a feature
-would take off if it wrote another direction is one product more.
+fires there. Taking f w away takes f g . w off the score, to first order, summed over positions. So
+the texts are read once, for every feature and for any direction that it might write instead.
 
 The gradients are taken halfway between the models' states, where the first order accounts for the
 shift best (``dfc.locating.attribution``); between architectures, which have no such place, at the
@@ -39,16 +38,15 @@ class ItemGradients:
             for item in suite.items
         ]
 
-    def pull(self, bank: FeatureBank, rows: Sequence[int]) -> Tensor:
-        """What each of the bank's ``rows`` takes off each item per unit of what it writes
-        ``[R, I, D]``, in nats per token."""
-        pulls = [firing(bank, rows, item.x_ND).T @ item.gradient_ND for item in self._items]
-        return torch.stack(pulls, dim=1)
-
-
-def removed_by(pull_RID: Tensor, decoder_RD: Tensor) -> Floats:
-    """What ablating each feature, if it writes this direction, takes off each item ``[R, I]``."""
-    return torch.einsum("rid,rd->ri", pull_RID, decoder_RD.float()).double().numpy()
+    def removed(self, bank: FeatureBank, rows: Sequence[int]) -> Floats:
+        """What ablating each of the bank's ``rows`` by itself takes off each item ``[R, I]``, in
+        nats per token."""
+        decoder_RD = bank.decoder_KD[rows].float()
+        removed = [
+            (firing(bank, rows, item.x_ND) * (item.gradient_ND @ decoder_RD.T)).sum(0)
+            for item in self._items
+        ]
+        return torch.stack(removed, dim=1).double().numpy()
 
 
 def _read(models: Pair, item: Suite, layer: int) -> _Item:

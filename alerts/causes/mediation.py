@@ -7,7 +7,6 @@ from torch import Tensor
 
 from alerts.causes.choice import choose
 from alerts.causes.chosen_controls import Drawn, chosen_draws, most_removed
-from alerts.causes.item_gradients import removed_by
 from alerts.causes.random_directions import control_banks
 from alerts.causes.steering_bench import NeutralText, SteeringBench, ablate
 from alerts.deciding.statistics import Floats
@@ -91,8 +90,7 @@ class Mediator:
             edits = ablate([pool[place] for place in places])
             return self.choosing_text.nll_rise(bank, edits) <= self.maximum_nll_rise
 
-        pull_RID = self.selection.gradients.pull(bank, pool)
-        removed_RI = removed_by(pull_RID, bank.decoder_KD[pool])
+        removed_RI = self.selection.gradients.removed(bank, pool)
         return [pool[place] for place in choose(removed_RI, self.selection.shift_I, bearable)]
 
     def trial(self, bank: FeatureBank, rows: Sequence[int]) -> Trial:
