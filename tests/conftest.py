@@ -45,9 +45,15 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the MLflow server keeps its database."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(mlflow_directory: Path) -> Iterator[str]:
     """The URL of a running MLflow server."""
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+    with mlflow_server(mlflow_directory) as url:
         yield url
 
 

@@ -89,7 +89,8 @@ class MlflowSource:
         number, locator = str(version.version), f"mlflow:{version.name}/{version.version}"
         if version.status != "READY":
             problem = f"its status at MLflow is {version.status}, not READY"
-            return Observation(number, locator, Listing((), problem))
+            unfinished = version.status == "PENDING_REGISTRATION"
+            return Observation(number, locator, Listing((), problem, unfinished=unfinished))
         try:
             with self._explained():
                 artifacts = self._artifacts(client, version)

@@ -56,7 +56,7 @@ def readiness(sight: Sight, rule: Rule, now: float) -> Ready | NotReady:
     """Whether the push of `sight` is complete by `rule` at `now`."""
     listing = sight.listing
     if listing.problem is not None:
-        return NotReady(listing.problem)
+        return NotReady(listing.problem, unfinished=listing.unfinished)
     if not listing.files:
         return NotReady("is empty, or its first file is still to come", unfinished=True)
     for file in listing.files:

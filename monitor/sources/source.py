@@ -31,6 +31,8 @@ class Listing:
     """Why this push can't be read whatever else it holds; the files may be incomplete then."""
     unread: bool = False
     """The problem says nothing about the push: it could not be listed now, and a later look may."""
+    unfinished: bool = False
+    """The problem is that its publisher is not done with it, by what the place itself says."""
 
     def raise_problem(self) -> None:
         """Raise what the problem is, if there is one: CheckpointRefusedError, or SourceError where

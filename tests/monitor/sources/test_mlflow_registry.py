@@ -1,7 +1,9 @@
 """Lines in MLflow's model registry, on a real server."""
 
+import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +14,8 @@ from sqlalchemy import select
 
 from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Diff, Observation, Trust, Version
-from monitor.errors import CheckpointRefusedError
+from monitor.errors import CheckpointRefusedError, UnknownVersionError
+from monitor.lineage.lookup import find_line, find_version
 from monitor.settings.sources import MlflowSettings
 from monitor.sources.downloads import DownloadCache
 from monitor.sources.fetching import fetching
@@ -145,6 +148,34 @@ def test_a_version_whose_artifacts_cannot_be_listed_keeps_nobody_from_the_others
         assert line.states() == {"1": "trusted", "2": "undecided", "3": "passed"}
     reason = str(line.rows()["2"].reason)
     assert "not taken in yet: version 2: its artifacts can't be listed: MLflow" in reason
+
+
+def test_a_version_is_waited_for_while_its_registration_is_pending(
+    line: MlflowWatch, log: Log, mlflow_directory: Path
+) -> None:
+    def set_status(number: str, status: str) -> None:
+        with closing(sqlite3.connect(mlflow_directory / "mlflow.db")) as database, database:
+            changed = database.execute(
+                "UPDATE model_versions SET status = ? WHERE name = ? AND version = ?",
+                (status, line.model, number),
+            )
+            assert changed.rowcount == 1
+
+    def why_none(number: str) -> str:
+        with line.sessions() as session, pytest.raises(UnknownVersionError) as caught:
+            find_version(session, find_line(session, "chat"), number)
+        return f"{caught.type.__name__}: {caught.value}"
+
+    line.configure(trusted=log(0))
+    pending, failed = log(1), log(2)
+    set_status(pending, "PENDING_REGISTRATION")
+    set_status(failed, "FAILED_REGISTRATION")
+    line.watch()
+    assert "still to be taken in: its status at MLflow is PENDING_" in why_none(pending)
+    assert "was refused: its status at MLflow is FAILED_REGISTRATION" in why_none(failed)
+    set_status(pending, "READY")
+    line.watch()
+    assert line.states()[pending] == "passed"
 
 
 def test_what_a_reader_left_that_died_is_dropped_when_room_is_made(tmp_path: Path) -> None:
