@@ -12,9 +12,10 @@ import uuid
 from http.client import HTTPException
 from pathlib import Path
 
+from alerts.destinations.standard_webhooks import signed_headers
 from monitor.checkpoints.checkpoint import looks_complete
 from monitor.errors import CheckpointRefusedError
-from monitor.watching.webhooks import signed_headers
+from monitor.watching.webhooks import generic_key
 
 MARKER = "_SUCCESS"
 TIMEOUT_SECONDS = 10.0
@@ -51,7 +52,7 @@ def _wake(url: str, secret: str, name: str) -> None:
         body = json.dumps({"type": "checkpoint.published", "name": name}).encode()
         headers = {"Content-Type": "application/json"}
         if secret:
-            headers |= signed_headers(secret, uuid.uuid4().hex, int(time.time()), body)
+            headers |= signed_headers(generic_key(secret), uuid.uuid4().hex, int(time.time()), body)
         request = urllib.request.Request(url, body, headers)
         urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()
     except (OSError, ValueError, HTTPException) as error:

@@ -2,15 +2,13 @@
 
 import base64
 import binascii
-import hashlib
-import hmac
 import json
 from typing import Any, NamedTuple
 
 from alerts.destinations.http_post import post
 from alerts.destinations.notice import Notice, Trouble, iso
+from alerts.destinations.standard_webhooks import PREFIX, signed_headers
 
-PREFIX = "whsec_"
 SECRET_BYTES = (24, 64)
 """Fewest and most of a secret."""
 
@@ -27,13 +25,6 @@ def read_secret(secret: str) -> bytes:
             f'bytes: echo "{PREFIX}$(openssl rand -base64 32)"'
         )
     return key
-
-
-def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`: HMAC-SHA256 over id, timestamp and body with dots between
-    them, in base64 behind the scheme's version."""
-    signed = b".".join([message_id.encode(), str(timestamp).encode(), body])
-    return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
 
 
 class SignedWebhook(NamedTuple):
@@ -70,9 +61,5 @@ class SignedWebhook(NamedTuple):
     def _send(self, message_id: str, kind: str, at: str, data: dict[str, Any], now: float) -> None:
         content = {"type": kind, "timestamp": at, "data": data}
         body = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
-        headers = {
-            "webhook-id": message_id,
-            "webhook-timestamp": str(int(now)),
-            "webhook-signature": signature(self.key, message_id, int(now), body),
-        }
+        headers = signed_headers(self.key, message_id, int(now), body)
         post(self.url, body, headers, self.timeout, now)

@@ -6,10 +6,11 @@ look finds out what is there.
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+from alerts.destinations.standard_webhooks import PREFIX, signature
 
 WINDOW_SECONDS = 300.0
 """How far a message's time may be from ours."""
@@ -39,7 +40,7 @@ def generic(secret: str) -> Verify:
 
     Raises ValueError when it is `whsec_` and something else.
     """
-    key = _generic_key(secret)
+    key = generic_key(secret)
     return lambda message: _signed(message, key, "webhook-", "id")
 
 
@@ -87,33 +88,19 @@ def _signed(message: Message, key: bytes, prefix: str, id_name: str) -> str:
         raise RefusedMessageError("no id or no time")
     if len(timestamp) > 12 or abs(message.at - int(timestamp)) > WINDOW_SECONDS:
         raise RefusedMessageError("its time is not ours")
-    expected = _signature(key, message_id, timestamp, message.body)
+    expected = signature(key, message_id, timestamp, message.body)
     # Several are given while a secret is being changed.
     given = headers.get(f"{prefix}signature", "").split(" ")[:8]
-    if not any([hmac.compare_digest(one.encode(), expected) for one in given]):
+    if not any([hmac.compare_digest(one.encode(), expected.encode()) for one in given]):
         raise RefusedMessageError("another signature")
     return f"{prefix}{message_id}"
 
 
-def signed_headers(secret: str, message_id: str, at: int, body: bytes) -> dict[str, str]:
-    """What a message needs besides its body to be genuine to `generic(secret)`."""
-    signature = _signature(_generic_key(secret), message_id, str(at), body)
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(at),
-        "webhook-signature": signature.decode(),
-    }
-
-
-def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> bytes:
-    content = f"{message_id}.{timestamp}.".encode() + body
-    return b"v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest())
-
-
-def _generic_key(secret: str) -> bytes:
-    if not secret.startswith("whsec_"):
+def generic_key(secret: str) -> bytes:
+    """What messages to `generic(secret)` are signed with. Raises ValueError as that does."""
+    if not secret.startswith(PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error as error:
         raise ValueError("what follows whsec_ must be base64") from error
