@@ -1,7 +1,6 @@
 """Who is told to stop when a process that compares is, and what is told of one that was killed."""
 
 import os
-import signal
 import sys
 import time
 from typing import Any
@@ -86,4 +85,3 @@ def test_who_does_not_read_its_assignment_is_ended_all_the_same() -> None:
     longer_than_a_pipe = "x" * 1_000_000
     ending, seconds = ended("time.sleep(60)", longer_than_a_pipe, silence=1.0)
     assert ending == Ending(crashed="the process said nothing for 1 seconds") and seconds < 30.0
-    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
