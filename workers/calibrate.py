@@ -11,7 +11,8 @@ from alerts.deciding.calibration import Calibration
 from monitor.database.opening import open_database
 from monitor.database.schema import Version
 from monitor.errors import CheckpointRefusedError
-from monitor.lineage.calibrations import accepted_releases, keep, version_to_calibrate
+from monitor.lineage.calibrations import accepted_releases, keep
+from monitor.on_demand.trusted_version import version_to_calibrate
 from monitor.settings import Settings
 from monitor.sources.locate import Located, find_files
 from workers.diff import open_context

@@ -11,7 +11,7 @@ from alerts.verdict import Verdict
 from monitor.database.opening import open_database
 from monitor.database.schema import Diff, DiffState
 from monitor.errors import LatentwatchError
-from monitor.jobs.comparison import prepare, result_of
+from monitor.on_demand.comparison import prepare, result_of
 from monitor.settings import Settings
 from workers.dispatch.claim import Claim
 from workers.dispatch.local import LocalWorker

@@ -1,4 +1,4 @@
-"""Calibrations in the database: which version to calibrate, what its line accepted, what is known.
+"""Calibrations in the database: what a line accepted, and what is known of its nulls.
 
 Free of torch; the nulls are measured in `workers.calibrate`.
 """
@@ -8,19 +8,14 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 from sqlalchemy import select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from alerts.deciding.calibration import AgedCalibration, Calibration
 from alerts.records.behaviour import Behaviour
 from alerts.verdict import Verdict
 from monitor.database.schema import Diff, Line, StoredCalibration, Trust, Version
-from monitor.errors import NoTrustedVersionError, SettingsError
-from monitor.jobs.comparison import trust_named_first
-from monitor.lineage.lookup import find_line, find_version
+from monitor.lineage.lookup import find_line
 from monitor.lineage.overview import UNREADABLE
-from monitor.lineage.trust import trusted_base
-from monitor.settings import Settings
-from monitor.settings.lines import usable_line_name
 
 _DAY = 86_400.0
 
@@ -33,34 +28,6 @@ class AcceptedRelease(NamedTuple):
     quiet: frozenset[str]
     """Behaviours that a verdict of the pair measured and none flagged. Who trusts a flagged one
     calls its shift wanted, not noise; of what nobody measured nobody knows."""
-
-
-def version_to_calibrate(
-    sessions: sessionmaker[Session],
-    settings: Settings,
-    line_name: str,
-    wanted: str | None,
-    now: float,
-) -> Version:
-    """The trusted version `wanted` of a line, by default the newest. Raises a LatentwatchError."""
-    try:
-        usable_line_name(line_name)
-    except ValueError as error:
-        raise SettingsError(f"--line {line_name!a}: {error}") from error
-    watched = settings.line(line_name)
-    if watched is not None and watched.trusted is not None:
-        trust_named_first(sessions, settings, watched, now)
-    with sessions() as session:
-        line = find_line(session, line_name)
-        if wanted is None:
-            return trusted_base(session, line)
-        version = find_version(session, line, wanted)
-    if version.state != Trust.TRUSTED:
-        raise NoTrustedVersionError(
-            f"line {line_name}: {version.name} is {version.state}, and only a trusted version is "
-            "calibrated; trust it first, or leave --version out for the newest trusted one"
-        )
-    return version
 
 
 def accepted_releases(session: Session, line_name: str) -> tuple[list[AcceptedRelease], list[str]]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from deploy.bench.made_up import write_checkpoint
 from monitor.database.schema import Diff, DiffState
 from monitor.jobs import outbox
-from monitor.jobs.comparison import prepare
+from monitor.on_demand.comparison import prepare
 from monitor.settings import Settings
 from tests.waiting import until
 from workers.dispatch.claim import present_recipe

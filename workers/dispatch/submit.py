@@ -9,7 +9,7 @@ from alerts.wording import duration
 from monitor.database.opening import open_database
 from monitor.database.schema import Diff, DiffState
 from monitor.errors import BrokerError
-from monitor.jobs.comparison import prepare, result_of
+from monitor.on_demand.comparison import prepare, result_of
 from monitor.settings import Settings
 from workers.dispatch.remote import RemoteWorker
 from workers.keeping.kept_outcomes import evidence_of

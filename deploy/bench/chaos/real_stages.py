@@ -17,8 +17,8 @@ from alerts.verdict import Verdict
 from deploy.bench.tiny_model import save, tiny_model, tiny_tokenizer
 from monitor.database.opening import open_database
 from monitor.database.schema import Diff, DiffState
-from monitor.jobs.comparison import prepare
 from monitor.jobs.reconcile import reconcile
+from monitor.on_demand.comparison import prepare
 from monitor.settings import Settings, load_settings
 from workers.dispatch.claim import present_recipe
 from workers.dispatch.service import COMPARE_COMMAND

@@ -12,8 +12,8 @@ from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
 from monitor.database.schema import Line, Observation
 from monitor.errors import SourceError
-from monitor.jobs.comparison import prepare
 from monitor.lineage.overview import refused_pushes
+from monitor.on_demand.comparison import prepare
 from monitor.settings import load_settings
 from monitor.sources.directory import list_directory
 from monitor.sources.fetching import fetching, source_of

@@ -23,8 +23,8 @@ from monitor.database.opening import open_database
 from monitor.database.schema import AlertRow, Audit, Diff, Question, QuestionState, Trust
 from monitor.errors import QuestionError
 from monitor.jobs.asking import put
-from monitor.jobs.comparison import prepare
 from monitor.lineage.trust import move
+from monitor.on_demand.comparison import prepare
 from monitor.settings import Settings, load_settings
 from monitor.watching.intake import ensure_line, identify_push, register
 from tests.alerts.suites import suite_json

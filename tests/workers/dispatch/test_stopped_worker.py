@@ -10,7 +10,7 @@ import pytest
 from alerts.verdict import Verdict
 from monitor.database.opening import open_database
 from monitor.database.schema import Diff, DiffState
-from monitor.jobs.comparison import prepare
+from monitor.on_demand.comparison import prepare
 from monitor.settings import Settings
 from monitor.settings.store import StoreSettings
 from tests.workers.conftest import Silent, changed

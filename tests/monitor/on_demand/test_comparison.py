@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 from alerts.verdict import Checkpoint, Verdict, to_json
 from monitor.database.schema import DiffState, Line
 from monitor.errors import CancelledError
-from monitor.jobs.comparison import Comparison, result_of
 from monitor.jobs.diff_queue import queue_diff
+from monitor.on_demand.comparison import Comparison, result_of
 from tests.alerts import samples
 from tests.monitor.conftest import AddVersion, Sessions
 

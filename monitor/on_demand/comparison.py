@@ -16,14 +16,14 @@ from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.errors import CancelledError, CheckpointRefusedError, SettingsError
 from monitor.jobs.diff_queue import queue_diff
 from monitor.lineage.lookup import find_line
-from monitor.lineage.trust import trusted_base, was_ever_trusted
+from monitor.lineage.trust import trusted_base
+from monitor.on_demand.trusted_version import trust_named_first
 from monitor.settings import Settings
-from monitor.settings.lines import COMPARISONS, LineSettings, usable_line_name
+from monitor.settings.lines import COMPARISONS, usable_line_name
 from monitor.sources.directory import list_directory
 from monitor.sources.locate import find_files
-from monitor.watching.admission import admit_named
 from monitor.watching.intake import Push, ensure_line, identify_push, register
-from monitor.watching.pairing import pinned_anchor, trust_first
+from monitor.watching.pairing import pinned_anchor
 
 TRUSTED = "trusted"
 """The baseline that is not a path but the trusted version of a line."""
@@ -209,15 +209,3 @@ def _trusted(
         base = trusted_base(session, find_line(session, line_name))
     path, locator = find_files(sessions, base)
     return identify_push(sessions, path, base.name, locator, list_directory(path, Path("/")))
-
-
-def trust_named_first(
-    sessions: sessionmaker[Session], settings: Settings, watched: LineSettings, now: float
-) -> None:
-    """Trust the version that the settings name before the line was ever watched."""
-    with sessions.begin() as session:
-        if was_ever_trusted(session, ensure_line(session, watched.name, now)):
-            return
-    admit_named(sessions, settings, watched, str(watched.trusted), now)
-    with sessions.begin() as session:
-        trust_first(session, ensure_line(session, watched.name, now), watched, now)
