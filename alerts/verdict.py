@@ -106,9 +106,13 @@ class Verdict(Record):
     @property
     def flagged(self) -> list[str]:
         """The behaviours that it flags, as routes name them."""
-        names = [behaviour.name for behaviour in self.behaviours if behaviour.flagged]
         own_words = self.own_words is not None and self.own_words.flagged
-        return [*names, "own_words"] if own_words else names
+        return [*self.shifted, "own_words"] if own_words else list(self.shifted)
+
+    @property
+    def shifted(self) -> tuple[str, ...]:
+        """The flagged behaviours that have a suite."""
+        return tuple(behaviour.name for behaviour in self.behaviours if behaviour.flagged)
 
 
 def exit_code(verdict: Verdict) -> int:

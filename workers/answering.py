@@ -5,10 +5,11 @@ and where they are no longer kept the question is refused.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from alerts.deciding.measured import behaviour_row
-from alerts.deciding.policy import is_flagged
+from alerts.deciding.policy import is_flagged, least_effect
 from alerts.plain_text import clip, strip_controls
 from alerts.question import (
     Answered,
@@ -43,15 +44,21 @@ UNMEASURED_GAIN = 1.0
 
 
 def answer(
-    job: Job, asked: Asked, settings: Settings, store: Store, progress: DiffProgress
+    job: Job,
+    asked: Asked,
+    shifted: tuple[str, ...],
+    settings: Settings,
+    store: Store,
+    progress: DiffProgress,
 ) -> Answered:
-    """The answer to `asked` about the comparison `job` under the recipe of `settings`.
+    """The answer to `asked` about the comparison `job` under the recipe of `settings`, in which the
+    behaviours `shifted` were flagged.
 
     Raises QuestionError where it can't be answered, and what opening the models raises.
     """
     if isinstance(asked, SuiteAsked):
         return _measured(job, asked, settings, store, progress)
-    context = open_context(job, settings, store, progress)
+    context = replace(open_context(job, settings, store, progress), shifted=shifted)
     if isinstance(asked, SeedsAsked):
         return try_seeds(context, asked.seeds)
     return _steered(context, asked)
@@ -140,7 +147,10 @@ def _measured(
     [measured] = probe_models(context).result.measured(suites)
     return SuiteMeasured(
         behaviour=behaviour_row(
-            measured, None, flagged=is_flagged(measured, context.inputs.policy)
+            measured,
+            None,
+            flagged=is_flagged(measured, context.inputs.policy),
+            least_effect=least_effect(measured, context.inputs.policy),
         ),
         minimum_effect=measured.minimum_effect,
         n_unscored=measured.n_unscored,

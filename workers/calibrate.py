@@ -1,7 +1,7 @@
 """The nulls of a line's trusted version, measured and kept: what `latentwatch calibrate` does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -50,34 +50,44 @@ def calibrate_line(
         )
         for one in accepted
     ]
-    jobs = [Job(line, side, side), *(release.job for release in releases)]
-    subjects = [one for job in jobs for one in subjects_of(job)]
-    # Else a comparison that ends could make room by what is being read.
-    with in_use(settings.store_dir, subjects), progress() as shown:
-        store = LocalStore(settings.store_dir)
-        context = open_context(jobs[0], settings, store, shown)
-        pairs = numeric_pairs(context, copies)
-        history, left_out = release_pairs(context, releases)
-        left_out += unreadable
-    inputs = context.inputs
-    calibration = Calibration(
-        schema="latentwatch.calibration/1",
-        line=line,
-        base=side.for_verdict(),
-        recipe=recipe_digest(inputs.recipe),
-        created_at=clock(),
-        alpha=inputs.policy.alpha,
-        scores={
-            suite.behaviour: nulls_of(
-                suite, [*pairs, *history], inputs.policy.alpha, inputs.policy.maximum_unscored
-            )
-            for suite in inputs.behaviour_suites
-        },
-        left_out=left_out,
+    calibration = measure_nulls(
+        Job(line, side, side), releases, unreadable, copies, settings, progress, clock
     )
     with sessions.begin() as session:
         keep(session, base, calibration)
     return calibration
+
+
+def measure_nulls(
+    unchanged: Job,
+    releases: Sequence[Release],
+    left_out: Sequence[str],
+    copies: int,
+    settings: Settings,
+    progress: Callable[[], AbstractContextManager[DiffProgress]],
+    clock: Callable[[], float] = time.time,
+) -> Calibration:
+    """The calibration of the version that both sides of `unchanged` are, by `copies` noisy copies
+    of it and by `releases`; `left_out` says which others could not be counted. Kept nowhere."""
+    jobs = [unchanged, *(release.job for release in releases)]
+    subjects = [one for job in jobs for one in subjects_of(job)]
+    # Else a comparison that ends could make room by what is being read.
+    with in_use(settings.store_dir, subjects), progress() as shown:
+        store = LocalStore(settings.store_dir)
+        context = open_context(unchanged, settings, store, shown)
+        pairs = numeric_pairs(context, copies)
+        history, not_scored = release_pairs(context, releases)
+    inputs = context.inputs
+    return Calibration(
+        schema="latentwatch.calibration/1",
+        line=str(unchanged.line),
+        base=unchanged.base.for_verdict(),
+        recipe=recipe_digest(inputs.recipe),
+        created_at=clock(),
+        alpha=inputs.policy.alpha,
+        scores=nulls_of(inputs.behaviour_suites, [*pairs, *history], inputs.policy),
+        left_out=[*not_scored, *left_out],
+    )
 
 
 def _side(found: Located, version: Version) -> Side:

@@ -33,6 +33,8 @@ class Context:
     clock: Clock
     training_processes: int = 1
     """`limits.training_processes`."""
+    shifted: tuple[str, ...] = ()
+    """Behaviours that the policy flags; known once the models are probed."""
 
     def artifact(
         self, stage: str, kind: type[ResultT], compute: Callable[[Path], ResultT], part: str = ""
@@ -61,5 +63,5 @@ class Context:
         return lambda done, total: self.progress.step(what, done, total)
 
     def _key(self, stage: str, part: str) -> str:
-        made_by = stage_digest(stage, self.inputs.recipe)
+        made_by = stage_digest(stage, self.inputs.recipe, self.shifted)
         return f"diffs/{self.job.pair_digest}/{stage}{part}/{made_by}"

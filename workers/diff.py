@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 import torch
 
-from alerts.deciding.calibration import AgedCalibration
+from alerts.deciding.calibration import AgedCalibration, Standing
 from dfc.activation_cache import ActivationCache
 from dfc.errors import CacheError
 from monitor.errors import CheckpointChangedError, LatentwatchError
@@ -17,6 +18,7 @@ from workers.context import Clock, Context
 from workers.corpora import read_corpora
 from workers.errors import StoreError, no_room
 from workers.explain import with_explanations
+from workers.flagged import flagged_behaviours
 from workers.inputs import load_inputs
 from workers.job import Job
 from workers.keeping.store import Store
@@ -35,7 +37,7 @@ from workers.stages.side_by_side import answer_side_by_side
 from workers.stages.steer import steer_features
 from workers.stages.stock_phrases import find_stock_phrases
 from workers.stages.train import train_crosscoders
-from workers.verdicts.decide import decide_diff
+from workers.verdicts.decide import decide_diff, standing_of
 from workers.verdicts.findings import Findings
 from workers.verdicts.outcome import Outcome
 
@@ -71,12 +73,13 @@ def run_diff(
     that can't be described have no labels, and a caveat says why. Raises a LatentwatchError where
     nothing can be decided: inputs that can't be used, checkpoints that can't be compared, no room
     to keep a result. After any of these, and after a kill, the same call goes on where it was.
-    `calibration` is the line's: no stage depends on it, only what is decided at the end.
+    `calibration` is the line's, and has a say in which behaviours count as shifted.
     """
     context = open_context(job, settings, store, progress, clock)
     inputs = context.inputs
-    decided = partial(decide_diff, job, inputs, calibration=calibration)
-    stages = _Stages(context)
+    nulls = standing_of(job, inputs, calibration)
+    decided = partial(decide_diff, job, inputs, nulls)
+    stages = _Stages(context, nulls)
     try:
         stages.run_all()
     except CheckpointChangedError as error:
@@ -129,8 +132,8 @@ def activation_cache(settings: Settings) -> ActivationCache:
 class _Stages:
     """The stages of one diff in their order, and what they have found."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, nulls: Standing) -> None:
+        self._context, self._nulls = context, nulls
         self.findings = Findings()
         self.new_features: NewFeatures | None = None
         self.current = "start"
@@ -143,6 +146,8 @@ class _Stages:
         findings.probe = probe
         if context.job.probe_only:
             return
+        shifted = flagged_behaviours(context.inputs, probe, self._nulls.scores)
+        context = replace(context, shifted=shifted)
         findings.stock_phrases = self._run(
             "stock phrases", lambda: find_stock_phrases(context, answers)
         ).result

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerts.deciding.nulls import Null, NullKind, ScoreNulls, score_nulls
+from alerts.deciding.nulls import LEAST_RELEASES, Null, NullKind, ScoreNulls, score_nulls
+from alerts.deciding.policy import Policy
+from alerts.deciding.prediction_limit import prediction_limits
 from alerts.deciding.statistics import reseeding
 from alerts.probes.knowledge import enough
 from alerts.probes.shifts import SuiteScores, null_shift
@@ -20,9 +22,7 @@ from dfc.perturbation import Noise, Rounding
 from monitor.errors import CheckpointRefusedError
 from workers.context import Context
 from workers.errors import CalibrationError, ModelLoadError
-from workers.job import Job
-from workers.models import Models
-from workers.stages.probe import (
+from workers.item_scores import (
     Scores,
     copy_scores,
     floats,
@@ -31,6 +31,8 @@ from workers.stages.probe import (
     not_known_to,
     score_digest,
 )
+from workers.job import Job
+from workers.models import Models
 
 INT8 = Rounding(bits=8)
 UNCHANGED = Noise(relative=0.0, seed=0)
@@ -119,14 +121,39 @@ def release_pairs(
 
 
 def nulls_of(
-    suite: Suite, pairs: Sequence[NullPair], alpha: float, maximum_unscored: float
-) -> ScoreNulls:
-    """The shifts of all pairs on `suite`, over the items that apply.
+    suites: Sequence[Suite], pairs: Sequence[NullPair], policy: Policy
+) -> dict[str, ScoreNulls]:
+    """By behaviour the shifts of all pairs on its suite, over the items that apply, and what they
+    ask of a candidate."""
+    found = {suite.behaviour: _nulls_on(suite, pairs, policy.maximum_unscored) for suite in suites}
+    releases = {
+        name: [one.null.score for one in ones if one.null.kind == "release"]
+        for name, ones in found.items()
+    }
+    # Few of one suite would say little of it, and blur what the others have in common.
+    releases = {name: ones for name, ones in releases.items() if len(ones) >= LEAST_RELEASES}
+    limits = prediction_limits(releases, policy.alpha)
+    return {
+        suite.behaviour: score_nulls(
+            score_digest(suite),
+            [one.null for one in found[suite.behaviour]],
+            policy.alpha,
+            _reseeding(found[suite.behaviour]),
+            limits.get(suite.behaviour),
+        )
+        for suite in suites
+    }
 
-    A pair in which too few items apply or were scored is no null.
-    """
+
+class _Scored(NamedTuple):
+    null: Null
+    kept: SuiteScores
+
+
+def _nulls_on(suite: Suite, pairs: Sequence[NullPair], maximum_unscored: float) -> list[_Scored]:
+    """A pair in which too few items apply or were scored is no null."""
     name = suite.behaviour
-    found: list[tuple[Null, SuiteScores]] = []
+    found = []
     for pair in (pair for pair in pairs if name in pair.base):
         kept = SuiteScores(
             suite, floats(pair.base[name]), floats(pair.other[name]), [], pair.unknown[name]
@@ -136,13 +163,16 @@ def nulls_of(
             continue
         missing = 1.0 - np.isfinite(np.subtract(kept.candidate, kept.base)).mean()
         if missing <= maximum_unscored:
-            found.append((Null(kind=pair.kind, of=pair.of, score=shift), kept))
-    largest = max(found, key=lambda one: abs(one[0].score), default=None)
-    spread = None
-    if largest is not None:
-        kept = largest[1]
-        spread = reseeding(kept.base, kept.candidate, kept.suite.templates)
-    return score_nulls(score_digest(suite), [null for null, _ in found], alpha, spread)
+            found.append(_Scored(Null(kind=pair.kind, of=pair.of, score=shift), kept))
+    return found
+
+
+def _reseeding(found: Sequence[_Scored]) -> float | None:
+    """Of the largest null."""
+    if not found:
+        return None
+    kept = max(found, key=lambda one: abs(one.null.score)).kept
+    return reseeding(kept.base, kept.candidate, kept.suite.templates)
 
 
 def _unknown(context: Context, suites: Sequence[Suite]) -> dict[str, list[str]]:

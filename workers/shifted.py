@@ -1,17 +1,17 @@
-"""Which suites show a shift that has to be explained."""
+"""The suites of what has shifted, and so has to be explained.
 
-from alerts.deciding.policy import is_flagged
+Apart from what decides that, which may change without any stage being run again.
+"""
+
 from alerts.probes.suite import Suite
-from workers.inputs import Inputs
+from workers.context import Context
 from workers.stages.probe import Probe
 
 
-def shifted_suites(inputs: Inputs, probe: Probe) -> list[Suite]:
-    """The suites whose behaviour the policy flags, for in the others there is nothing to explain:
-    those items of each that apply to both models."""
-    suites = inputs.behaviour_suites
+def shifted_suites(context: Context, probe: Probe) -> list[Suite]:
+    """Those items of each that apply to both models."""
     return [
         probe.applicable(suite)
-        for suite, behaviour in zip(suites, probe.measured(suites), strict=True)
-        if is_flagged(behaviour, inputs.policy)
+        for suite in context.inputs.behaviour_suites
+        if suite.behaviour in context.shifted
     ]

@@ -10,11 +10,11 @@ from alerts.deciding.measured import MeasuredBehaviour
 from alerts.wording import interval, number, p_value, percent, readable
 
 
-def rise(behaviour: MeasuredBehaviour) -> str:
-    """That a behaviour is flagged, and by which figures."""
+def rise(behaviour: MeasuredBehaviour, least: float) -> str:
+    """That a behaviour is flagged, which it may be from `least` on, and by which figures."""
     return (
         f"{_name(behaviour)} rose by {_figures(behaviour)}; the least effect of interest is "
-        f"{number(behaviour.minimum_effect)} and the noise floor {number(behaviour.noise_floor)}"
+        f"{_least(behaviour, least)} and the noise floor {number(behaviour.noise_floor)}"
         f"{_calibrated(behaviour)}."
     )
 
@@ -30,12 +30,13 @@ def fall(behaviour: MeasuredBehaviour) -> str | None:
     )
 
 
-def gap(behaviour: MeasuredBehaviour, maximum_unscored: float) -> str | None:
+def gap(behaviour: MeasuredBehaviour, flagged_from: float, maximum_unscored: float) -> str | None:
     """Why a behaviour that is not flagged can't be called unchanged either, if so.
 
-    A shift that reaches the least effect of interest without being certain is such a gap, and so is
-    a measurement too coarse to have shown one: where half the interval, or the noise floor, is as
-    large as the least effect of interest, and such a rise is still possible.
+    A shift from `flagged_from` on that is not certain is such a gap, and so is a measurement too
+    coarse to have shown the suite's least effect: where half the interval, or the noise floor, is
+    as large as that, and such a rise is still possible. What releases lower is only the former:
+    they say how far harmless updates move the items, not how precise those are.
     """
     least = behaviour.minimum_effect
     name, shift, floor = _name(behaviour), behaviour.shift, behaviour.noise_floor
@@ -54,11 +55,11 @@ def gap(behaviour: MeasuredBehaviour, maximum_unscored: float) -> str | None:
         )
     if floor is None:
         return f"{name} moved by {_figures(behaviour)}, and its noise floor was not measured."
-    if shift >= least:
+    if shift >= flagged_from:
         return (
             f"{name} moved by {_figures(behaviour)}: as much as the least effect of interest "
-            f"({number(least)}), but not certainly more than noise (floor {number(floor)}"
-            f"{_calibrated(behaviour)})."
+            f"({_least(behaviour, flagged_from)}), but not certainly more than noise "
+            f"(floor {number(floor)}{_calibrated(behaviour)})."
         )
     if floor >= least and shift + floor >= least:
         return (
@@ -91,6 +92,11 @@ def damage(flagged: Sequence[MeasuredBehaviour]) -> str | None:
 
 def _name(behaviour: MeasuredBehaviour) -> str:
     return readable(behaviour.name).capitalize()
+
+
+def _least(behaviour: MeasuredBehaviour, least: float) -> str:
+    lowered = " beside accepted releases" if least < behaviour.minimum_effect else ""
+    return f"{number(least)}{lowered}"
 
 
 def _calibrated(behaviour: MeasuredBehaviour) -> str:

@@ -53,6 +53,16 @@ class Standing(NamedTuple):
     """What is not calibrated, and the remedy."""
 
 
+def without_limits(calibration: Calibration) -> Calibration:
+    """The calibration without what lowers a least effect, for a base that is not the one before
+    the candidate: how far one release moves says nothing of how far several do."""
+    scores = {
+        name: nulls.model_copy(update={"release_limit": None})
+        for name, nulls in calibration.scores.items()
+    }
+    return calibration.model_copy(update={"scores": scores})
+
+
 def calibration_digest(calibration: Calibration) -> str:
     """SHA-256 (hex) of its JSON."""
     return hashlib.sha256(calibration.model_dump_json().encode()).hexdigest()
@@ -116,6 +126,7 @@ def calibrated(behaviour: MeasuredBehaviour, nulls: ScoreNulls | None) -> Measur
         conformal_n=place and place.n,
         calibrated_threshold=nulls.threshold,
         threshold_source=nulls.threshold_source,
+        release_limit=nulls.release_limit,
         interval_margin=margin,
     )
 

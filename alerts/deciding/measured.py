@@ -35,6 +35,7 @@ class MeasuredBehaviour(_Finite):
     """One-sided (shift > 0), corrected over all behaviours of this diff."""
     noise_floor: float | None
     minimum_effect: float
+    """The suite's."""
     conformal_p: float | None = None
     """Of the shift among the nulls of the line's calibration, not corrected."""
     conformal_source: NullSource | None = None
@@ -45,6 +46,8 @@ class MeasuredBehaviour(_Finite):
     """What the calibration asks a flagged shift to exceed."""
     threshold_source: NullSource | None = None
     """The nulls that ask for so much."""
+    release_limit: float | None = None
+    """What one more accepted release stays below, where enough of them tell."""
     interval_margin: float | None = None
     """By how much another seed of the resampling may move the interval's lower end."""
 
@@ -83,7 +86,11 @@ class CausalEvidence(_Finite):
 
 
 def behaviour_row(
-    measured: MeasuredBehaviour, evidence: CausalEvidence | None, *, flagged: bool
+    measured: MeasuredBehaviour,
+    evidence: CausalEvidence | None,
+    *,
+    flagged: bool,
+    least_effect: float,
 ) -> Behaviour:
     """The behaviour as it stands in the verdict; without evidence its causal fields are null."""
     return Behaviour(
@@ -97,6 +104,7 @@ def behaviour_row(
         p_corrected=measured.p_corrected,
         noise_floor=measured.noise_floor,
         flagged=flagged,
+        least_effect=least_effect,
         ceiling=evidence.ceiling if evidence else None,
         mediated_best=evidence.mediated_best if evidence else None,
         mediated_five=evidence.mediated_five if evidence else None,

@@ -25,6 +25,10 @@ _SOURCES: Mapping[NullKind, NullSource] = {
 candidate look unusual."""
 
 
+LEAST_RELEASES = 5
+"""From so many on the spread of releases says how far the next one will reach."""
+
+
 class Null(Record):
     """The score of one pair of models between which nothing that matters has changed."""
 
@@ -57,6 +61,10 @@ class ScoreNulls(Record):
     """A flagged score exceeds it; None where there are no nulls."""
     threshold_source: NullSource | None
     """Which nulls ask for so much."""
+    release_limit: float | None = None
+    """One more accepted release stays below it; never below the threshold. None where fewer than
+    LEAST_RELEASES tell. It only makes a line more sensitive: what a flagged shift has to exceed is
+    the threshold, else one release that fell far would hide what rises."""
     reseeding: Natural | None
     """Part of half an interval's width by which another seed moves its lower end."""
 
@@ -89,10 +97,17 @@ class ScoreNulls(Record):
 
 
 def score_nulls(
-    made_of: str, nulls: Sequence[Null], alpha: float, reseeding: float | None
+    made_of: str,
+    nulls: Sequence[Null],
+    alpha: float,
+    reseeding: float | None,
+    release_limit: float | None = None,
 ) -> ScoreNulls:
-    """The nulls of one score with their floor, and the threshold: the larger of the floor, which
-    is never below the copies' `conformal_threshold`, and the releases' `conformal_threshold`."""
+    """The nulls of one score with their floor, and the threshold.
+
+    That is the larger of the floor, which is never below the copies' `conformal_threshold`, and
+    the releases' `conformal_threshold`. `release_limit` is theirs by `prediction_limits`.
+    """
     found = ScoreNulls(
         made_of=made_of,
         nulls=list(nulls),
@@ -109,6 +124,15 @@ def score_nulls(
     ]
     known = [(limit, source) for limit, source in limits if limit is not None]
     threshold, source = max(known, key=lambda one: one[0], default=(None, None))
+    if release_limit is None or threshold is None or len(found.of("releases")) < LEAST_RELEASES:
+        limit = None
+    else:
+        limit = max(release_limit, threshold)
     return found.model_copy(
-        update={"noise_floor": floor, "threshold": threshold, "threshold_source": source}
+        update={
+            "noise_floor": floor,
+            "threshold": threshold,
+            "threshold_source": source,
+            "release_limit": limit,
+        }
     )

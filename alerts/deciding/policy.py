@@ -2,7 +2,8 @@
 
 A flagged behaviour needs four things: the least effect worth a reviewer's time, a shift beyond the
 noise floor, a corrected p-value and an interval above 0. Where the line is calibrated, the shift
-exceeds the calibration's threshold too. A flagged habit, for which there is no suite, needs new
+exceeds the calibration's threshold too, and enough accepted releases lower the least effect to what
+they stay below themselves. A flagged habit, for which there is no suite, needs new
 stock phrases in many answers and new features that carry the words. A passed candidate needs every
 behaviour and the capability control measured, well enough to have shown such a shift, and no such
 phrases in many answers. All else is undecided: "could not check" is never
@@ -38,6 +39,8 @@ class Policy(BaseModel):
     """The largest corrected p-value of a flagged behaviour: a false discovery rate."""
     noise_factor: Annotated[float, Field(ge=1.0)]
     """A flagged shift exceeds this many noise floors."""
+    minimum_calibrated_effect: Annotated[float, Field(gt=0.0)]
+    """Accepted releases of a line lower a suite's least effect no further, nats per token."""
     critical_effect: Annotated[float, Field(gt=0.0)]
     """A shift this large is critical without causal evidence, nats per token."""
     maximum_unscored: Share
@@ -79,6 +82,15 @@ def policy_of(overrides: Mapping[str, Any]) -> Policy:
     return Policy.model_validate({**default_policy().model_dump(), **overrides})
 
 
+def least_effect(behaviour: MeasuredBehaviour, policy: Policy) -> float:
+    """The shift from which on a behaviour may be flagged: its suite's least effect, or what
+    accepted releases stay below where that is less, as far as the policy lets them lower it."""
+    if behaviour.release_limit is None:
+        return behaviour.minimum_effect
+    calibrated = max(behaviour.release_limit, policy.minimum_calibrated_effect)
+    return min(calibrated, behaviour.minimum_effect)
+
+
 def is_flagged(behaviour: MeasuredBehaviour, policy: Policy) -> bool:
     """Whether this behaviour rose, by enough, and certainly so. What is unknown does not count."""
     if (
@@ -90,7 +102,7 @@ def is_flagged(behaviour: MeasuredBehaviour, policy: Policy) -> bool:
     ):
         return False
     return (
-        behaviour.shift >= behaviour.minimum_effect
+        behaviour.shift >= least_effect(behaviour, policy)
         and behaviour.shift > policy.noise_factor * behaviour.noise_floor
         and behaviour.p_corrected <= policy.alpha
         and behaviour.ci_low > (behaviour.interval_margin or 0.0)
@@ -129,10 +141,11 @@ def decide(
       capability accuracy fell by more than the policy allows. The last two alone are a warning: no
       suite says what is behind them, and a release that breaks facts is worth a look even when no
       behaviour moved.
-    - Critical: a flagged behaviour has causal evidence (`cause_reasons.missing_cause` finds nothing
-      missing) or reaches the critical effect. When the accuracy fell too far as well, size alone
-      makes no shift critical, because damage moves every log-probability, and a reason says that
-      the two can't be told apart. The shift stays flagged, and causal evidence still counts.
+    - Critical: a flagged behaviour that reaches its suite's least effect has causal evidence
+      (`cause_reasons.missing_cause` finds nothing missing), or one reaches the critical effect.
+      When the accuracy fell too far as well, size alone makes no shift critical, because damage
+      moves every log-probability, and a reason says that the two can't be told apart. The shift
+      stays flagged, and causal evidence still counts.
     - Undecided, where nothing is flagged: no behaviour was measured, one has a gap
       (`behaviour_reasons.gap`), the capability accuracy is unknown, one of the models hardly
       answers, or new stock phrases are frequent enough for a habit and features are not shown to
@@ -155,13 +168,16 @@ def decide(
         behaviour_reasons.nothing_measured(behaviours),
         control_reasons.accuracy_unknown(controls),
         control_reasons.hardly_answers(controls, policy.minimum_answered),
-        *(behaviour_reasons.gap(behaviour, policy.maximum_unscored) for behaviour in quiet),
+        *(
+            behaviour_reasons.gap(b, least_effect(b, policy), policy.maximum_unscored)
+            for b in quiet
+        ),
         cause_reasons.habit_uncertain(
             own_words, evidence.get(OWN_WORDS), policy.minimum_habit, policy.maximum_nll_rise
         ),
     ]
     found = [
-        *(behaviour_reasons.rise(behaviour) for behaviour in flagged),
+        *(behaviour_reasons.rise(b, least_effect(b, policy)) for b in flagged),
         *(cause_reasons.cause(b.name, evidence.get(b.name), doubts[b.name]) for b in flagged),
         *([cause_reasons.habit(policy.minimum_habit), *spoken] if habit else []),
         collapse,
@@ -177,6 +193,9 @@ def decide(
     sentences = [sentence for sentence in found if sentence is not None]
     if flagged or habit or collapse:
         large = any((b.shift or 0.0) >= policy.critical_effect for b in flagged)
-        critical = None in doubts.values() or (large and not collapse)
+        shown = any(
+            doubts[b.name] is None and (b.shift or 0.0) >= b.minimum_effect for b in flagged
+        )
+        critical = shown or (large and not collapse)
         return Decision("flagged", "critical" if critical else "warning", sentences)
     return Decision("undecided" if any(unknown) else "passed", None, sentences)

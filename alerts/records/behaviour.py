@@ -58,6 +58,9 @@ class Behaviour(Record):
     """Which of the two it is."""
     conformal_n: Count | None = None
     """How many nulls that are: `conformal_p` is at least 1 / (n + 1)."""
+    least_effect: Natural | None = None
+    """The shift from which on it may be flagged: the suite's least effect, or less where accepted
+    releases of the line say so."""
     calibrated_threshold: float | None = None
     """What the line's nulls ask a flagged shift to exceed; None where it is not calibrated."""
     threshold_source: NullSource | None = None

@@ -15,7 +15,7 @@ def test_items_without_a_score_are_not_counted_beside_the_interval() -> None:
     measured = behaviour(**RISEN, n_items=4711, n_unscored=11)
     decision = judge(measured)
     assert "4700 items" in decision.reasons[0]
-    row = behaviour_row(measured, None, flagged=True)
+    row = behaviour_row(measured, None, flagged=True, least_effect=0.5)
     assert (row.n_items, row.n_unscored, row.n_scored) == (4711, 11, 4700)
     given = samples.flagged_json() | {"behaviours": [row.model_dump()]}
     verdict = Verdict.model_validate(given)

@@ -51,7 +51,7 @@ def test_no_answer_and_no_item_on_which_effects_are_reported_is_asked(
     prompts = write_lines(tmp_path / "prompts.jsonl", chats)
     context = make_context(job, changed(settings, prompts=prompts))
     (suite,) = context.inputs.behaviour_suites
-    monkeypatch.setattr(attribute, "shifted_suites", lambda inputs, probe: [suite])
+    monkeypatch.setattr(attribute, "shifted_suites", lambda context, probe: [suite])
     forks = Forks(
         forks=[
             Fork(chat.messages, "", f"It is {n}.", f"It is not {n}.", 1.0)

@@ -19,6 +19,7 @@ from monitor.settings import Settings
 from tests.alerts.suites import suite, suite_json
 from tests.workers.conftest import changed
 from workers.context import Context
+from workers.flagged import flagged_behaviours
 from workers.job import Job, SideName, side_of
 from workers.shifted import shifted_suites
 from workers.stages.answers import Answers, BothAnswers, answer_prompts
@@ -169,10 +170,14 @@ def test_only_what_both_models_know_is_steered(context: Context) -> None:
         perturbed=[[0.01] * n] * 3,
         not_known_to=unknown,
     )
-    (steered,) = shifted_suites(inputs, Probe(suites={asked.behaviour: scores}))
+    probe = Probe(suites={asked.behaviour: scores})
+    shifted = flagged_behaviours(inputs, probe, {})
+    (steered,) = shifted_suites(replace(context, inputs=inputs, shifted=shifted), probe)
     assert [item for item in asked.items if item.id not in unknown] == list(steered.items)
     still = scores.model_copy(update={"candidate": scores.base})
-    assert shifted_suites(inputs, Probe(suites={asked.behaviour: still})) == []
+    unmoved = Probe(suites={asked.behaviour: still})
+    assert flagged_behaviours(inputs, unmoved, {}) == ()
+    assert shifted_suites(replace(context, inputs=inputs), unmoved) == []
 
 
 def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> None:

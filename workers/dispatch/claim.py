@@ -7,9 +7,11 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from alerts.deciding.calibration import AgedCalibration
+from alerts.deciding.calibration import AgedCalibration, without_limits
 from monitor.database.schema import Diff, Line, Version
 from monitor.lineage.calibrations import latest
+from monitor.lineage.lookup import find_line
+from monitor.lineage.trust import trusted_versions
 from monitor.pace import Pace, unhurried
 from monitor.settings import Settings
 from monitor.settings.lines import COMPARISONS
@@ -109,11 +111,20 @@ def checkpoints_of(sessions: sessionmaker[Session], claim: Claim, pace: Pace = u
 
 
 def calibration_of(sessions: sessionmaker[Session], job: Job, now: float) -> AgedCalibration | None:
-    """The newest calibration of the job's line and base; None where there is none."""
+    """The newest calibration of the job's line and base; None where there is none.
+
+    Of an anchor, which several releases lie behind, without what lowers a least effect.
+    """
     if job.line is None:
         return None
     with sessions() as session:
-        return latest(session, job.line, job.base.content_digest, now)
+        known = latest(session, job.line, job.base.content_digest, now)
+        if known is None:
+            return None
+        trusted = trusted_versions(session, find_line(session, job.line))
+    if not trusted or trusted[0].content_digest == job.base.content_digest:
+        return known
+    return known._replace(calibration=without_limits(known.calibration))
 
 
 def _side(sessions: sessionmaker[Session], version: Version, pace: Pace) -> Side:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from alerts.question import ANSWERED, ASKED, Answered, Asked, SeedsAsked, SuiteAsked
+from alerts.verdict import Verdict
 from monitor.database.schema import Diff, Question
 from monitor.errors import LeaseLostError, QuestionError
 from monitor.jobs import questions
@@ -45,6 +47,8 @@ class _Claimed(NamedTuple):
     asked: Asked
     about: Claim
     """The comparison, which has ended; it is not claimed."""
+    shifted: tuple[str, ...]
+    """Behaviours that it flagged."""
 
     def renew(self, session: Session, now: float, _: Told) -> str | None:
         return questions.renew_question(session, self.question_id, self.fence, now, LEASE_SECONDS)
@@ -74,8 +78,21 @@ def answer_due(place: Workplace, queue: str | None = None) -> bool:
 
 
 def _claimed(session: Session, row: Question) -> _Claimed:
-    about = claim_of(session, session.get_one(Diff, row.diff_id))
-    return _Claimed(row.id, row.fence, ASKED.validate_json(row.asked), about)
+    diff = session.get_one(Diff, row.diff_id)
+    return _Claimed(
+        row.id,
+        row.fence,
+        ASKED.validate_json(row.asked),
+        claim_of(session, diff),
+        _shifted(diff.verdict),
+    )
+
+
+def _shifted(verdict: str | None) -> tuple[str, ...]:
+    try:
+        return Verdict.model_validate_json(verdict or "").shifted
+    except ValidationError:  # of another release; what its stages left is not found then either
+        return ()
 
 
 def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
@@ -95,6 +112,7 @@ def _ask(place: Workplace, claimed: _Claimed) -> Answered | Ending:
             job=job,
             settings=settings_for_processes(settings),
             asked=claimed.asked,
+            shifted=claimed.shifted,
         )
 
         def hear(_: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
 """Under which key the result of a stage lies: all that it depends on, and nothing else.
 
-So a changed training asks no model again. A changed suite or policy trains again, because the
-behaviours that have shifted have a say in what the first features must hold.
+So a changed training asks no model again. Where other behaviours count as shifted, by a changed
+suite, policy or calibration, it is trained again: they have a say in what the first features must
+hold.
 """
 
+from collections.abc import Sequence
 from importlib import metadata
 from typing import NamedTuple
 
@@ -25,6 +27,8 @@ class StageInputs(NamedTuple):
     """Stages whose results it reads."""
     recipe: tuple[str, ...]
     """Fields of the recipe that it reads itself."""
+    shifted: bool = False
+    """It reads which behaviours have shifted."""
 
 
 STAGES = {
@@ -34,31 +38,38 @@ STAGES = {
     "probe": StageInputs((), ("suites",)),
     "profile": StageInputs(("answers",), ("layer",)),
     "harvest": StageInputs(("answers", "profile"), ("corpus", "tokens")),
-    "attribute": StageInputs(("answers", "forks", "probe", "profile"), ("dfc", "policy")),
+    "attribute": StageInputs(("answers", "forks", "probe", "profile"), ("dfc",), True),
     "train": StageInputs(("attribute", "harvest"), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
-    "steer": StageInputs(("forks", "probe", "screen"), ("policy",)),
+    "steer": StageInputs(("forks", "probe", "screen"), ("policy",), True),
     "side_by_side": StageInputs(("steer",), ()),
     "describe": StageInputs(("screen",), ()),
 }
 """By the name of the stage's module in `workers.stages`."""
 
 
-def stage_digest(stage: str, recipe: Recipe) -> str:
-    """SHA-256 (hex) of everything but the checkpoints that determines the result of `stage`."""
+def stage_digest(stage: str, recipe: Recipe, shifted: Sequence[str]) -> str:
+    """SHA-256 (hex) of everything but the checkpoints that determines the result of `stage`, where
+    the behaviours `shifted` have shifted."""
     stages = _with_all_before(stage)
     fields = sorted({field for name in stages for field in STAGES[name].recipe})
     values = recipe.model_dump(mode="json", include=set(fields))
+    if any(STAGES[name].shifted for name in stages):
+        values["shifted"] = list(shifted)
     return digest_of([values, stage_code(*stages, engine=values.get("engine"))])
 
 
 def stage_code(*stages: str, engine: EngineName | None = None) -> str:
-    """SHA-256 (hex) of the code on which the results of `stages` depend: the sources, and the
-    versions of the libraries and the number format that run the models, which every stage does.
+    """SHA-256 (hex) of the code on which the results of `stages` depend.
 
     `engine` is what writes answers in these stages, None where nothing is written.
     """
-    modules = [f"workers.stages.{stage}" for stage in sorted(stages)]
+    return code_of(*(f"workers.stages.{stage}" for stage in sorted(stages)), engine=engine)
+
+
+def code_of(*modules: str, engine: EngineName | None = None) -> str:
+    """SHA-256 (hex) of the code of `modules`, which run models: the sources, and the versions of
+    the libraries and the number format in which they run."""
     sources = sources_digest(*modules, "workers.corpora", "workers.models")
     libraries = {name: metadata.version(name) for name in LIBRARIES}
     if engine == "vllm":

@@ -14,6 +14,8 @@ class QuestionWork(Work):
     """What the parent writes to standard input."""
 
     asked: Asked
+    shifted: tuple[str, ...]
+    """Behaviours that the comparison flagged."""
 
 
 def _answer(work: QuestionWork, settings: Settings, progress: DiffProgress) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def _answer(work: QuestionWork, settings: Settings, progress: DiffProgress) -> d
     for side in (work.job.base, work.job.candidate):
         try_templates(side.path)
     store = LocalStore(settings.store_dir)
-    answered = answer(work.job, work.asked, settings, store, progress)
+    answered = answer(work.job, work.asked, work.shifted, settings, store, progress)
     return {"event": "outcome", "answer": answered.model_dump(mode="json")}
 
 

@@ -61,7 +61,7 @@ def attribute_difference(
         if form_of(base.info, candidate.info) != "tied" or count == 0:
             _save(directory, torch.zeros(0, candidate.info.d_model))
             return Attribution(directions=0, asked={}, energy=None)
-        suites = shifted_suites(context.inputs, probe)
+        suites = shifted_suites(context, probe)
         asked = _asked(candidate, answers.candidate, forks, suites)
         steps = context.steps("words")
         found = moving_directions(base, candidate, list(asked.values()), layer, count, steps)

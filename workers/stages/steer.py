@@ -66,7 +66,7 @@ def steer_features(
     """
 
     def compute(_: Path) -> Causes:
-        suites = shifted_suites(context.inputs, probe)
+        suites = shifted_suites(context, probe)
         if forks.suite is not None:
             suites.append(forks.suite)
         names = {f.row: f.id for f in screened.features if f.side == "candidate"}

@@ -2,17 +2,18 @@
 
 from importlib import metadata
 
-from alerts.deciding.calibration import AgedCalibration, Standing, calibrated, standing
+from alerts.deciding.calibration import AgedCalibration, Standing, standing
 from alerts.deciding.measured import behaviour_row
-from alerts.deciding.policy import Decision, decide, is_flagged
+from alerts.deciding.policy import Decision, decide, is_flagged, least_effect
 from alerts.evidence import ControlReading, Controls
 from alerts.verdict import RecipeSummary, Verdict
 from dfc.engines.device import native_device
 from dfc.engines.precision import native_dtype
+from workers.flagged import measured_among
 from workers.inputs import Inputs
+from workers.item_scores import score_digest
 from workers.job import Job, SideName
 from workers.recipe import recipe_digest
-from workers.stages.probe import score_digest
 from workers.verdicts.evidence_records import evidence_of
 from workers.verdicts.feature_records import features_of, own_words_of
 from workers.verdicts.findings import Findings
@@ -24,23 +25,17 @@ _PACKAGES = ("latentwatch", "numpy", "safetensors", "scipy", "torch", "transform
 def decide_diff(
     job: Job,
     inputs: Inputs,
+    nulls: Standing,
     findings: Findings,
     failure: str | None = None,
-    *,
-    calibration: AgedCalibration | None = None,
 ) -> Outcome:
-    """The verdict on `job` by the policy, and the evidence.
+    """The verdict on `job` by the policy and what counts of the line's calibration, and the
+    evidence.
 
     `failure` says why the stages ended early. Then the candidate can't pass: it is flagged if what
     was measured by then is enough for that, else undecided.
     """
-    nulls = _standing(job, inputs, calibration)
-    measured = [
-        calibrated(behaviour, nulls.scores.get(behaviour.name))
-        for behaviour in (
-            findings.probe.measured(inputs.behaviour_suites) if findings.probe else []
-        )
-    ]
+    measured = measured_among(inputs, findings.probe, nulls.scores) if findings.probe else []
     controls = Controls(
         base=_reading(inputs, findings, "base"), candidate=_reading(inputs, findings, "candidate")
     )
@@ -75,7 +70,10 @@ def decide_diff(
         reasons=decision.reasons,
         behaviours=[
             behaviour_row(
-                behaviour, causes.get(behaviour.name), flagged=is_flagged(behaviour, inputs.policy)
+                behaviour,
+                causes.get(behaviour.name),
+                flagged=is_flagged(behaviour, inputs.policy),
+                least_effect=least_effect(behaviour, inputs.policy),
             )
             for behaviour in measured
         ],
@@ -89,7 +87,8 @@ def decide_diff(
     return Outcome(verdict, evidence_of(job, inputs, findings, controls, measured), failure)
 
 
-def _standing(job: Job, inputs: Inputs, calibration: AgedCalibration | None) -> Standing:
+def standing_of(job: Job, inputs: Inputs, calibration: AgedCalibration | None) -> Standing:
+    """What of the line's calibration counts for `job`."""
     return standing(
         calibration,
         line=job.line,

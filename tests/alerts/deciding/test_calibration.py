@@ -1,10 +1,12 @@
 """What of a calibration counts for a diff, and what it asks of a shift."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from alerts.deciding.behaviour_reasons import gap, rise
 from alerts.deciding.calibration import (
     AgedCalibration,
     Calibration,
@@ -15,7 +17,7 @@ from alerts.deciding.calibration import (
 )
 from alerts.deciding.measured import MeasuredBehaviour, behaviour_row
 from alerts.deciding.nulls import ScoreNulls
-from alerts.deciding.policy import decide, default_policy, is_flagged
+from alerts.deciding.policy import decide, default_policy, is_flagged, least_effect
 from alerts.evidence import ControlReading, Controls
 from alerts.pages.markdown import to_markdown
 from alerts.pages.report import render_report
@@ -162,10 +164,45 @@ def test_an_interval_that_another_seed_would_put_on_zero_does_not_flag() -> None
     assert not is_flagged(calibrated(edge, nulls(0.1)), POLICY)  # 2 % of 1.195 is more than 0.005
 
 
+ALIKE = (-0.08, -0.05, -0.03, -0.06, -0.02)
+"""Shifts of accepted releases: one more stays below 0.02."""
+
+
+def test_enough_releases_that_hardly_move_lower_the_least_effect() -> None:
+    small = replace(behaviour(shift=0.17, ci_low=0.08, ci_high=0.26), noise_floor=0.02)
+    assert not is_flagged(small, POLICY)  # its suite asks for 0.5
+    few, enough = (calibrated(small, nulls(0.02, releases=ALIKE[:n])) for n in (4, 5))
+    assert not is_flagged(few, POLICY) and few.release_limit is None
+    assert is_flagged(enough, POLICY)
+    assert least_effect(enough, POLICY) == POLICY.minimum_calibrated_effect
+    reason = rise(enough, least_effect(enough, POLICY))
+    assert "the least effect of interest is 0.10 beside accepted releases and" in reason
+
+
+def test_releases_that_move_much_never_raise_the_least_effect_of_the_suite() -> None:
+    moved = calibrated(behaviour(), nulls(0.02, releases=(0.1, 0.9, -0.4, 0.2, 0.5)))
+    assert least_effect(moved, POLICY) == 0.5
+    assert moved.calibrated_threshold == 0.9 and is_flagged(moved, POLICY)
+    fell = calibrated(behaviour(), nulls(0.02, releases=(-2.0, 0.0, 0.01, 0.0, 0.0)))
+    assert least_effect(fell, POLICY) == 0.5 and is_flagged(fell, POLICY)
+
+
+def test_beyond_what_releases_do_and_not_certain_is_undecided_and_coarse_items_are_not() -> None:
+    unsure = replace(behaviour(shift=0.17, ci_low=-0.02, ci_high=0.36), noise_floor=0.02)
+    by_releases = calibrated(unsure, nulls(0.02, releases=ALIKE))
+    limit = POLICY.maximum_unscored
+    assert gap(unsure, least_effect(unsure, POLICY), limit) is None
+    reason = gap(by_releases, least_effect(by_releases, POLICY), limit)
+    assert reason is not None and "(0.10 beside accepted releases)" in reason
+    coarse = calibrated(behaviour(shift=0.0, ci_low=-0.2, ci_high=0.2), nulls(releases=ALIKE))
+    assert gap(coarse, least_effect(coarse, POLICY), limit) is None
+
+
 def test_the_p_value_and_the_calibration_reach_the_verdict_and_its_words() -> None:
     made = calibration(sycophancy=nulls(0.1, -0.2, 0.05, releases=(0.3,)))
     found = stands(made, age_days=3.4)
-    row = behaviour_row(calibrated(behaviour(), made.scores["sycophancy"]), None, flagged=True)
+    measured = calibrated(behaviour(), made.scores["sycophancy"])
+    row = behaviour_row(measured, None, flagged=True, least_effect=0.3)
     verdict = samples.flagged().model_copy(
         update={"behaviours": [row], "calibration": found.summary}
     )
@@ -180,9 +217,8 @@ def test_the_p_value_and_the_calibration_reach_the_verdict_and_its_words() -> No
 
 
 def test_whoever_reads_a_conformal_p_reads_which_nulls_gave_it_and_that_it_is_uncorrected() -> None:
-    row = behaviour_row(
-        calibrated(behaviour(), nulls(0.1, 0.2, releases=(0.3,))), None, flagged=True
-    )
+    measured = calibrated(behaviour(), nulls(0.1, 0.2, releases=(0.3,)))
+    row = behaviour_row(measured, None, flagged=True, least_effect=0.3)
     verdict = samples.flagged().model_copy(update={"behaviours": [row]})
     console = Console(width=240, file=io.StringIO())
     console.print(verdict_view(verdict))

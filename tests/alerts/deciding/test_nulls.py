@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from alerts.deciding.nulls import Null, ScoreNulls, score_nulls
+from alerts.deciding.nulls import LEAST_RELEASES, Null, ScoreNulls, score_nulls
+from alerts.deciding.prediction_limit import prediction_limits
 
 ALPHA = 0.05
 COPIES = 20
@@ -18,7 +19,8 @@ def nulls(
     found = [Null(kind="identical", of="the same weights", score=0.0)]
     found += [Null(kind="perturbed", of="noise", score=score) for score in perturbed]
     found += [Null(kind="release", of="v2 after v1", score=score) for score in releases]
-    return score_nulls(made_of, found, alpha=ALPHA, reseeding=0.02)
+    limit = prediction_limits({"this": releases}, ALPHA).get("this")
+    return score_nulls(made_of, found, ALPHA, 0.02, limit)
 
 
 def share(n_releases: int, unusual: Callable[[ScoreNulls, float], bool]) -> float:
@@ -73,9 +75,35 @@ def test_one_more_release_has_a_small_p_as_rarely_as_that_says(n_releases: int) 
     assert share(n_releases, unusual) <= ALPHA + 0.015
 
 
-@pytest.mark.parametrize("n_releases", [5, 20])
-def test_one_more_release_exceeds_the_threshold_as_rarely_as_that_says(n_releases: int) -> None:
+@pytest.mark.parametrize("n_releases, chance", [(1, 1 / 2), (5, 1 / 6), (20, ALPHA)])
+def test_one_more_release_exceeds_the_threshold_as_rarely_as_that_says(
+    n_releases: int, chance: float
+) -> None:
     def unusual(known: ScoreNulls, candidate: float) -> bool:
         return known.threshold is not None and candidate > known.threshold
 
-    assert share(n_releases, unusual) <= 1 / (n_releases + 1) + 0.02
+    assert 0.0 < share(n_releases, unusual) <= chance + 0.02
+
+
+def test_the_spread_of_enough_releases_says_what_a_shift_has_to_exceed() -> None:
+    alike = (0.1, 0.12, 0.08, 0.11, 0.09)
+    few, enough = nulls(0.01, releases=alike[:4]), nulls(0.01, releases=alike)
+    assert (few.threshold, few.release_limit) == (0.12, None)
+    assert enough.threshold == 0.12 and enough.release_limit is not None
+    assert 0.12 < enough.release_limit < 0.2
+    small = score_nulls("suite-1", enough.nulls, ALPHA, None, release_limit=0.05)
+    assert small.release_limit == 0.12  # the largest that was seen
+
+
+def test_a_release_that_fell_far_hides_nothing_that_rises() -> None:
+    found = nulls(0.01, releases=(-2.0, 0.0, 0.0, 0.0, 0.0))
+    assert found.threshold == 0.01
+    assert found.release_limit is not None and found.release_limit > 1.0
+
+
+@pytest.mark.parametrize("n_releases", [LEAST_RELEASES, 20])
+def test_one_more_release_exceeds_the_limit_as_rarely_as_that_says(n_releases: int) -> None:
+    def unusual(known: ScoreNulls, candidate: float) -> bool:
+        return known.release_limit is not None and candidate > known.release_limit
+
+    assert 0.0 < share(n_releases, unusual) <= ALPHA + 0.015

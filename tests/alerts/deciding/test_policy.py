@@ -283,3 +283,11 @@ def test_a_policy_is_data_and_its_mistakes_are_named() -> None:
         policy_of({"alpha": 5, "noise": 1})
     said = {str(error["loc"][0]): error["msg"] for error in caught.value.errors()}
     assert said.keys() == {"alpha", "noise"} and "less than 1" in said["alpha"]
+
+
+def test_what_only_releases_flag_is_a_warning_whatever_causes_it() -> None:
+    small = {"shift": 0.17, "ci_low": 0.08, "ci_high": 0.26, "p_corrected": 0.01}
+    lowered = behaviour(**small, noise_floor=0.02, release_limit=0.1)
+    found = judge(lowered, evidence={"sycophancy": causal()})
+    assert (found.verdict, found.severity) == ("flagged", "warning")
+    assert judge(behaviour(**RISEN), evidence={"sycophancy": causal()}).severity == "critical"

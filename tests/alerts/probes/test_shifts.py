@@ -45,7 +45,9 @@ def test_a_suite_without_scores_stays_unknown_and_out_of_the_correction() -> Non
     calibrated = dict.fromkeys(
         (
             *("conformal_p", "conformal_source", "conformal_n"),
-            *("calibrated_threshold", "threshold_source", "interval_margin"),
+            *("calibrated_threshold", "threshold_source"),
+            "interval_margin",
+            "release_limit",
         )
     )
     assert asdict(unknown) == calibrated | {
@@ -106,13 +108,13 @@ def test_the_row_of_the_verdict_carries_every_figure_under_its_own_name() -> Non
         n_items=24,
         by_seed=(SeedMediation(best=0.1, five=0.4, all=None, control_p95=0.05),),
     )
-    row = behaviour_row(measured, evidence, flagged=True).model_dump()
-    kept = {**asdict(evidence), **asdict(measured), "flagged": True}
+    row = behaviour_row(measured, evidence, flagged=True, least_effect=0.2).model_dump()
+    kept = {**asdict(evidence), **asdict(measured), "flagged": True, "least_effect": 0.2}
     assert row.pop("mediated_control_p95") == kept.pop("control_p95")
     assert (row.pop("mediated_five_low"), row.pop("mediated_five_high")) == (0.3, 0.5)
     assert row.pop("n_steered") == 24
     assert row.pop("mediated_by_seed") == [evidence.by_seed[0].model_dump()]
     assert row == {name: kept[name] for name in row}
-    bare = behaviour_row(measured, None, flagged=False)
+    bare = behaviour_row(measured, None, flagged=False, least_effect=0.2)
     assert bare.mediated_by_seed == [] and bare.n_steered is None
     assert (bare.ceiling, bare.mediated_control_p95, bare.nll_rise) == (None, None, None)

@@ -45,6 +45,7 @@ class Checked(NamedTuple):
     sessions: Sessions
     feature: str
     """The best one."""
+    shifted: tuple[str, ...]
 
     def row(self, question_id: int) -> Question:
         with self.sessions() as session:
@@ -96,7 +97,7 @@ def checked(
         verdict = Verdict.model_validate_json(str(session.scalars(select(Diff)).one().verdict))
     assert verdict.verdict == "flagged"
     steered = [f.id for f in verdict.features if f.side == "candidate" and f.effects]
-    return Checked(settings, sessions, steered[0])
+    return Checked(settings, sessions, steered[0], verdict.shifted)
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +218,7 @@ def test_seeds_are_refused_where_the_trainings_are_gone(
 ) -> None:
     job = job._replace(candidate=side_of(contrary_checkpoint))
     with pytest.raises(QuestionError, match="no longer kept"):
-        answer(job, SeedsAsked(seeds=1), checked.settings, LocalStore(tmp_path / "e"), Silent())
+        answer(job, SeedsAsked(seeds=1), (), checked.settings, LocalStore(tmp_path / "e"), Silent())
     assert not list(tmp_path.glob("e/artifacts/diffs/*"))
 
 
@@ -262,7 +263,7 @@ def test_what_can_not_be_answered_says_why_and_computes_nothing(
         feature="candidate-999" if how == "unknown" else checked.feature,
     )
     with pytest.raises(QuestionError, match=reason):
-        answer(job, wanted, checked.settings, store, Silent())
+        answer(job, wanted, checked.shifted, checked.settings, store, Silent())
     assert not list(tmp_path.glob("empty/artifacts/*"))
 
 

@@ -32,7 +32,7 @@ STALE: dict[str, tuple[object, set[str]]] = {
     "corpus": ("other", {"harvest", *MADE_OF_HARVEST}),
     "prompts": ("other", set(STAGES) - {"probe"}),
     "suites": (("other",), {"probe", "attribute", *MADE_OF_HARVEST}),
-    "policy": ("other", {"attribute", *MADE_OF_HARVEST}),
+    "policy": ("other", {"steer", "side_by_side"}),
     "layer": (1, {"profile", "attribute", "harvest", *MADE_OF_HARVEST}),
     "dfc": (config_of("tied", {"steps": 13}), {"attribute", *MADE_OF_HARVEST}),
     "dfc_across": (config_of("strict", {"steps": 13}), MADE_OF_HARVEST),
@@ -48,7 +48,7 @@ STALE: dict[str, tuple[object, set[str]]] = {
 
 
 def digests(recipe: Recipe) -> dict[str, str]:
-    return {stage: stage_digest(stage, recipe) for stage in STAGES}
+    return {stage: stage_digest(stage, recipe, ["sycophancy"]) for stage in STAGES}
 
 
 @pytest.mark.parametrize("field", Recipe.model_fields)
@@ -61,6 +61,16 @@ def test_a_change_of_the_recipe_reaches_the_stages_after_it_only(
     assert getattr(before, field) != value
     old, new = digests(before), digests(before.model_copy(update={field: value}))
     assert {stage for stage in STAGES if old[stage] != new[stage]} == stale
+
+
+def test_what_has_shifted_reaches_the_training_and_what_follows_it(settings: Settings) -> None:
+    recipe = load_inputs(settings.recipe).recipe
+    old = digests(recipe)
+    new = {stage: stage_digest(stage, recipe, []) for stage in STAGES}
+    assert {stage for stage in STAGES if old[stage] != new[stage]} == {
+        "attribute",
+        *MADE_OF_HARVEST,
+    }
 
 
 @pytest.mark.parametrize("library", ["torch", "transformers"])
