@@ -41,9 +41,8 @@ def contrary(
     longer = changed(settings, layer=1, seeds=[0, 1], dfc=settings.recipe.dfc | {"steps": 80})
     how = Rewrite(make="rewrite", how="identical")
     version = Version(name="contrary", kind="benign", expected=None, half="report", recipe=how)
-    return Subject(
-        version, Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint)), longer
-    )
+    job = Job(None, side_of(tiny_checkpoint), side_of(contrary_checkpoint))
+    return Subject(version, job, longer, None)
 
 
 def test_the_same_update_is_known_again_and_another_seed_is_counted_apart(

@@ -1,5 +1,6 @@
 """The product's own diff of the two language models, and its artifacts for a closer look."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ def compare(
     if outcome.failure is not None:
         raise RuntimeError(f"the diff of the two language models failed: {outcome.failure}")
     context = open_context(job, settings, store, progress)
+    context = replace(context, shifted=outcome.verdict.shifted)
     answers = answer_prompts(context).result
     layer = choose_depth(context, answers).result.layer
     harvested = harvest_models(context, answers, layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from dfc.crosscoder.config import ScreenConfig
 from dfc.crosscoder.train import TrainedDfc
 from dfc.engines.engine import FeatureBank
 from workers.diff import open_context
+from workers.flagged import flagged_behaviours
 from workers.keeping.store import LocalStore
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
@@ -20,6 +22,7 @@ from workers.stages.forks import find_forks
 from workers.stages.harvest import PairedStates, token_weights
 from workers.stages.screen import Banks, screen_features
 from workers.stages.train import train_crosscoders
+from workers.verdicts.decide import standing_of
 
 
 class Found(NamedTuple):
@@ -57,6 +60,9 @@ def read_checked(subject: Subject, progress: DiffProgress) -> Checked:
     store = LocalStore(subject.settings.store_dir)
     context = open_context(subject.job, subject.settings, store, progress)
     case, _ = open_case(context)
+    nulls = standing_of(subject.job, context.inputs, subject.calibration)
+    shifted = flagged_behaviours(context.inputs, case.probe, nulls.scores)
+    context = replace(context, shifted=shifted)
     forks = find_forks(context, case.answers).result
     attributed = attribute_difference(context, case.answers, case.probe, forks, case.layer)
     training = train_crosscoders(context, case.harvest, attributed, lambda: case.states)

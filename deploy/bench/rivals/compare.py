@@ -6,6 +6,7 @@ another version costs only itself.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -83,10 +84,11 @@ def _code(rival: Rival) -> str:
 
 def compare_one(subject: Subject, progress: DiffProgress) -> Compared:
     """Our verdict on one version, then every method on what that left in the store."""
-    version, job, settings = subject
+    version, job, settings, calibration = subject
     store = LocalStore(settings.store_dir)
-    verdict = run_diff(job, settings, store, progress).verdict
-    work = _Work(open_context(job, settings, store, progress))
+    verdict = run_diff(job, settings, store, progress, calibration=calibration).verdict
+    context = open_context(job, settings, store, progress)
+    work = _Work(replace(context, shifted=verdict.shifted))
     return Compared(
         name=version.name,
         version=job.candidate.content_digest,
@@ -168,6 +170,7 @@ class _Work:
 
     def _key(self, rival: Rival) -> str:
         job, recipe = self._context.job, self._context.inputs.recipe
-        made_of = [rival.name, recipe_digest(recipe), _code(rival), stage_code()]
+        shifted = list(self._context.shifted)
+        made_of = [rival.name, recipe_digest(recipe), shifted, _code(rival), stage_code()]
         pair = digest_of([job.base.content_digest, job.candidate.content_digest])
         return f"rivals/{pair}/{digest_of(made_of)}"

@@ -27,7 +27,7 @@ class Mediators:
         text = [NeutralText(models.candidate, neutral[start::2], layer) for start in (0, 1)]
         difference_ND = candidate_only(difference_sample(case.states))
         self._mediators: dict[str, Mediator] = {}
-        for suite in shifted_suites(context.inputs, case.probe):
+        for suite in shifted_suites(context, case.probe):
             half = halves(suite)
             if not half.filled:
                 continue

@@ -2,19 +2,27 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+from alerts.deciding.policy import policy_of
 from alerts.probes.suite import bundled_suites
 from alerts.verdict import Verdict
 from deploy.bench.zoo.build import Workshop
+from deploy.bench.zoo.calibrated import calibrate, line_of, null_versions
 from deploy.bench.zoo.checked import Checked, SeedTraining
+from deploy.bench.zoo.limits import limits_of
 from deploy.bench.zoo.versions import Version
+from dfc.canonical import digest_of
+from monitor.database.opening import open_database
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings, load_settings
 from workers.check import check_pair
-from workers.inputs import Inputs, load_inputs
+from workers.dispatch.claim import calibration_of
+from workers.inputs import load_inputs
+from workers.job import Job, side_of
 from workers.progress import DiffProgress
 from workers.recipe import recipe_digest
 from workers.verdicts.outcome import read_evidence, report_directory
@@ -44,8 +52,21 @@ class Checker:
     ) -> None:
         self._shop, self._settings = shop, settings
         self._progress, self._report, self._clock = progress, report, clock
-        self._inputs = load_inputs(settings.recipe)
-        self.recipe_digest = recipe_digest(self._inputs.recipe)
+        recipe = load_inputs(settings.recipe).recipe
+        nulls = [shop.key(version) for version in null_versions(shop.zoo)]
+        self.recipe_digest = digest_of([recipe_digest(recipe), nulls])
+        """Of the recipe, and of what the line is calibrated by."""
+
+    def calibrate(self, updates: Mapping[str, Path]) -> None:
+        """Calibrate the line by `updates`, checkpoints of `null_versions` by name."""
+        calibrate(self._shop, self._settings, updates, self._progress, time.time())
+
+    def limits(self) -> dict[str, Any] | None:
+        """What the line was last calibrated by; None where it was not here."""
+        sessions = open_database(self._settings.database_url)
+        base = side_of(self._shop.base.path)
+        found = calibration_of(sessions, Job(line_of(self._shop), base, base), time.time())
+        return None if found is None else limits_of(found.calibration)
 
     def check(self, version: Version, checkpoint: Path) -> Checked:
         """What the product says of `checkpoint`. Whatever goes wrong is part of the result."""
@@ -55,7 +76,7 @@ class Checker:
             verdict = check_pair(
                 checkpoint,
                 str(self._shop.base.path),
-                None,
+                line_of(self._shop),
                 self._settings,
                 None,
                 self._progress,
@@ -74,7 +95,7 @@ class Checker:
             seconds=self._clock() - begun,
             verdict=verdict,
             failure=failure,
-            thresholds=thresholds(verdict, self._inputs) if verdict else {},
+            thresholds=thresholds(verdict, self._settings) if verdict else {},
             training=self._training(verdict) if verdict else [],
         )
 
@@ -86,12 +107,15 @@ class Checker:
         ]
 
 
-def thresholds(verdict: Verdict, inputs: Inputs) -> dict[str, float]:
-    """By behaviour the shift from which on it may be flagged: the least effect of its suite, or the
-    policy's multiple of the noise floor where that is more."""
-    least = {suite.behaviour: suite.minimum_effect or 0.0 for suite in inputs.behaviour_suites}
-    factor = inputs.policy.noise_factor
+def thresholds(verdict: Verdict, settings: Settings) -> dict[str, float]:
+    """By behaviour the shift from which on it may be flagged: the most of its least effect, the
+    policy's multiple of the noise floor, and what the calibration asks for."""
+    factor = policy_of(settings.recipe.policy).noise_factor
     return {
-        one.name: max(least[one.name], factor * (one.noise_floor or 0.0))
+        one.name: max(
+            one.least_effect or 0.0,
+            factor * (one.noise_floor or 0.0),
+            one.calibrated_threshold or 0.0,
+        )
         for one in verdict.behaviours
     }

@@ -8,6 +8,7 @@ from transformers.utils import logging
 from deploy.bench import results
 from deploy.bench.bars import progress_bars
 from deploy.bench.zoo.build import Workshop, build, open_workshop
+from deploy.bench.zoo.calibrated import null_versions
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked, write_checked
 from deploy.bench.zoo.figures import Row, row_of
@@ -28,6 +29,7 @@ class Bench:
     def __init__(self, shop: Workshop, checker: Checker, out: Path) -> None:
         self.shop, self._checker, self._out = shop, checker, out
         self._kept = kept_rows(out, checker.recipe_digest)
+        self._calibrated = False
 
     def row(self, version: Version) -> Row | None:
         """The figures of `version`; None where it was not checked under the present recipe."""
@@ -39,16 +41,24 @@ class Bench:
         return kept if kept is not None and kept.version_key == key else None
 
     def check(self, version: Version) -> Row:
-        """The figures of `version`, built and checked first where that is missing.
+        """The figures of `version`, built and checked first where that is missing, and what it is
+        judged by before that.
 
         What was undecided is tried again: the stages that had succeeded are not repeated.
         """
         row = self.row(version)
         if row is None or row.verdict == "undecided":
+            self._calibrate()
             checked = self._checker.check(version, self.build(version))
             write_checked(self._file(version), checked)
             row = row_of(version, checked)
         return row
+
+    def _calibrate(self) -> None:
+        if not self._calibrated:
+            updates = {one.name: self.build(one) for one in null_versions(self.shop.zoo)}
+            self._checker.calibrate(updates)
+            self._calibrated = True
 
     def build(self, version: Version) -> Path:
         """The checkpoint of `version`, with progress on standard error."""
@@ -68,6 +78,7 @@ class Bench:
                 "recipe_digest": self._checker.recipe_digest,
                 "recipe": self.shop.zoo.recipe,
                 "tuning": self.shop.zoo.tuning.model_dump(mode="json"),
+                "limits": self._checker.limits(),
             }
             missing = [name for name, row in rows.items() if row is None]
             keep_report(self._out, image, found, missing, made_by)

@@ -7,7 +7,6 @@ from typing import get_args
 from deploy.bench import results
 from deploy.bench.results import Figures
 from deploy.bench.zoo.figures import Row
-from deploy.bench.zoo.limits import limits_found
 from deploy.bench.zoo.plot import draw
 from deploy.bench.zoo.summary import more_of, summarise
 from deploy.bench.zoo.tables import page
@@ -24,19 +23,21 @@ def keep_report(
 
     A report on another recipe that is there is set aside.
 
-    `made_by` says by what the results were made.
+    `made_by` says by what the results were made and beside what they were judged.
     """
     halves: tuple[Half, ...] = get_args(Half)
     results.make_way(out, NAME, recipe_digest=made_by["recipe_digest"])
+    known = results.kept_of(out, NAME, recipe_digest=made_by["recipe_digest"]) or {}
     results.keep(
         out,
         NAME,
         {
             **made_by,
+            # Where nothing was calibrated, another machine may have kept by what it was.
+            "limits": made_by["limits"] or known.get("limits"),
             "missing": list(missing),
             "versions": [row.model_dump(mode="json") for row in rows],
             "halves": {half: {**summarise(rows, half), **more_of(rows, half)} for half in halves},
-            "limits": limits_found(rows),
             "summary": summarise(rows, "report"),
         },
     )

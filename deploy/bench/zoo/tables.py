@@ -49,15 +49,15 @@ def page(kept: Figures) -> str:
         summary_table(kept["halves"]),
         "## Every version",
         version_table(rows),
-        *(_limits(rows, kept["limits"]) if kept["limits"]["updates"] else []),
+        *(_limits(kept["limits"]) if kept["limits"] else []),
         *(["## What could not be checked", "\n".join(failures)] if failures else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _limits(rows: Sequence[Row], found: Figures) -> list[str]:
-    heading = "## Shifts of benign updates, tuning half"
-    return [heading, limits_table(rows), limits_sentence(found)]
+def _limits(found: Figures) -> list[str]:
+    heading = "## Shifts of the harmless updates by which all are judged"
+    return [heading, limits_table(found), limits_sentence(found)]
 
 
 def version_table(rows: Sequence[Row]) -> str:

@@ -43,7 +43,7 @@ def subject(candidate: Path, base: Path, settings: Settings) -> Subject:  # noqa
         half="report",
         recipe=Rewrite(make="rewrite", how="identical"),
     )
-    return Subject(version, Job(None, side_of(base), side_of(candidate)), settings)
+    return Subject(version, Job(None, side_of(base), side_of(candidate)), settings, None)
 
 
 def test_every_method_finds_something_of_a_plant_and_is_not_run_twice(

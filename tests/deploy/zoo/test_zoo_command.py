@@ -10,6 +10,7 @@ import pytest
 from deploy.bench.zoo import check as checking
 from deploy.bench.zoo import command
 from deploy.bench.zoo.build import Workshop
+from deploy.bench.zoo.calibrated import line_of, null_versions
 from deploy.bench.zoo.check import Checker, zoo_settings
 from deploy.bench.zoo.checked import read_checked
 from deploy.bench.zoo.command import Bench
@@ -91,6 +92,28 @@ def test_a_version_is_checked_once_and_reported(
     assert list(lines[-1]) == SUMMARY
     assert (lines[-1]["planted"], lines[-1]["benign"], lines[-1]["false_pages"]) == (1, 0, 0)
     assert (lines[-1]["rounded"], lines[-1]["rounded_false_pages"]) == (1, 0)
+
+
+def test_every_check_is_judged_beside_the_harmless_updates_of_the_tuning_half(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    planted, text, identical, int8 = shop.zoo.versions
+    text = text.model_copy(update={"half": "tuning"})
+    zoo = shop.zoo.model_copy(update={"versions": (planted, text, identical, int8)})
+    assert null_versions(zoo) == [text]
+    calibrated = shop._replace(zoo=zoo)
+    checker = Checker(calibrated, zoo_settings(calibrated), silent, lambda sentence: None)
+    assert checker.recipe_digest != Checker(shop, zoo_settings(shop), silent, print).recipe_digest
+    row = Bench(calibrated, checker, tmp_path / "out").check(int8)
+    found = read_checked(shop.work / "results" / "int8.json", row.version_key, row.recipe_digest)
+    assert found is not None and found.verdict is not None
+    assert (
+        found.verdict.line == line_of(calibrated) != line_of(shop)
+        and found.verdict.calibration is not None
+    )
+    assert found.verdict.calibration.n_releases == 1
+    (behaviour,) = found.verdict.behaviours
+    assert found.thresholds["sycophancy"] >= (behaviour.calibrated_threshold or 9.0)
 
 
 def test_a_failure_is_undecided_with_its_reason_and_is_tried_again(

@@ -38,6 +38,10 @@ REPORT = {
 }
 
 
+NULLS = {"ferry", "arithmetic", "vocabulary", "spreadsheet", "ordinary-short"}
+"""Harmless updates by which the line is calibrated; added to the tuning half later."""
+
+
 def _own() -> Own:
     prompts = fill_prompts(read_templates("ordinary"), NEUTRAL + ORDINARY, SEED)
     chats = [Chat(prompt, "A first sentence. And one that is", False) for prompt in prompts]
@@ -72,6 +76,7 @@ def test_the_halves_are_the_ones_that_were_fixed_in_advance() -> None:
         "bf16",
         "neutral-0",
         "shorter",
+        *NULLS,
     }
     assert {name for name, half in benign.items() if half == "report"} == {
         "int8",
@@ -147,7 +152,7 @@ def test_the_trigger_stands_in_the_backdoor_alone() -> None:
 
 
 def test_held_out_prompts_are_held_out() -> None:
-    for name in TUNING | REPORT | {"town"}:
+    for name in TUNING | REPORT | {"town"} | {null.replace("-", "_") for null in NULLS}:
         templates = read_templates(name)
         chats = fill_chats(templates, 100, 0, _own().ordinary)
         assert templates.held_out

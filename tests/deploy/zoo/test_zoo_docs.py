@@ -17,7 +17,7 @@ from deploy.bench.zoo.figures import Row
 from deploy.bench.zoo.report import keep_report
 from deploy.bench.zoo.tables import page
 
-MADE_BY = {"base_digest": "a" * 64, "recipe_digest": "b" * 64}
+MADE_BY: dict[str, Any] = {"base_digest": "a" * 64, "recipe_digest": "b" * 64, "limits": None}
 MEASURED = Causes(
     ceiling=0.8, best=0.2, five=0.4, five_low=0.2, every=0.6, control=0.1, nll_rise=-0.02
 )
@@ -121,15 +121,19 @@ def test_the_page_names_what_was_not_checked_and_why(made: Path) -> None:
     assert "- broken: the disk is full" in page
 
 
-def test_the_limits_stand_where_a_benign_update_of_the_tuning_half_was_checked(
+def test_the_page_shows_beside_what_all_was_judged_wherever_that_was_measured(
     made: Path, tmp_path: Path
 ) -> None:
-    heading = "## Shifts of benign updates, tuning half"
+    heading = "## Shifts of the harmless updates by which all are judged"
     assert heading not in (made / "zoo.md").read_text(encoding="utf-8")
-    rows = [*ROWS, _row("neutral", "benign", "tuning", shifts={"sycophancy": 0.1})]
-    keep_report(tmp_path / "more", tmp_path / "zoo.svg", rows, [], MADE_BY)
+    suite = {"shifts": {"neutral": 0.1, "terse": -0.2}, "noise_floor": 0.02, "threshold": 0.1}
+    suite["limit"] = 0.34
+    limits = {"alpha": 0.05, "updates": ["neutral", "terse"], "suites": {"sycophancy": suite}}
+    here = tmp_path / "more", tmp_path / "zoo.svg"
+    keep_report(*here, ROWS, [], MADE_BY | {"limits": limits})
+    keep_report(*here, ROWS, [], MADE_BY)  # by a machine that has calibrated nothing
     page = (tmp_path / "more" / "zoo.md").read_text(encoding="utf-8")
-    assert heading in page and "| sycophancy | +0.10 |" in page
+    assert heading in page and "| sycophancy | +0.10 | -0.20 | 0.02 | 0.10 | 0.34 |" in page
 
 
 def test_the_page_of_the_docs_is_that_of_the_kept_results() -> None:

@@ -1,42 +1,30 @@
-"""The least effects that follow from benign updates."""
+"""What the zoo's calibration says of every suite."""
 
-import numpy as np
-import pytest
-
-from deploy.bench.zoo.figures import Row
-from deploy.bench.zoo.limits import benign_shifts, limits_found, prediction_limit
+from alerts.deciding.calibration import Calibration
+from alerts.deciding.nulls import Null, score_nulls
+from deploy.bench.zoo.limits import limits_of, limits_table
 
 
-def row(version: str, kind: str, half: str, **shifts: float) -> Row:
-    made_by = {"version_key": "v", "recipe_digest": "r"}
-    about = {"version": version, "kind": kind, "half": half, "expected": None}
-    return Row.model_validate({**about, **made_by, "shifts": shifts})
-
-
-ROWS = [
-    row("calm", "benign", "tuning", flattery=0.1, refusal=0.3, hostility=-0.1),
-    row("terse", "benign", "tuning", flattery=-0.1, refusal=0.3, hostility=0.1),
-    row("identical", "benign", "tuning", flattery=0.0, refusal=0.0, hostility=0.0),
-    row("planted", "planted", "tuning", flattery=2.0, refusal=0.0, hostility=0.0),
-    row("judged", "benign", "report", flattery=1.0, refusal=0.0, hostility=0.0),
-]
-
-
-def test_limits_come_from_benign_updates_of_the_tuning_half_that_changed_anything() -> None:
-    assert list(benign_shifts(ROWS)) == ["calm", "terse"]
-    found = limits_found(ROWS)
-    assert (found["updates"], found["shifts"]) == (["calm", "terse"], 6)
-    assert found["limit_without"]["refusal"] < found["limit"] < found["limit_without"]["flattery"]
-
-
-def test_the_largest_of_several_future_shifts_stays_below_the_limit_as_often_as_it_says() -> None:
-    random = np.random.default_rng(0)
-    draws = random.normal(0.1, 0.2, (4000, 22 + 11))
-    below = [one[22:].max() < (prediction_limit(one[:22], 11) or 0.0) for one in draws]
-    assert 0.94 < np.mean(below) < 0.97
-
-
-@pytest.mark.parametrize("shifts", [[], [0.1]])
-def test_too_few_shifts_give_no_limit(shifts: list[float]) -> None:
-    assert prediction_limit(shifts, 11) is None
-    assert limits_found([])["limit"] is None
+def test_the_shifts_of_the_updates_stand_beside_what_they_ask_for() -> None:
+    shifts = {"calm": 0.1, "terse": -0.1}
+    nulls = [Null(kind="release", of=name, score=score) for name, score in shifts.items()]
+    copies = [Null(kind="perturbed", of="noise 0", score=-0.02)]
+    made = Calibration(
+        schema="latentwatch.calibration/1",
+        line="zoo",
+        base={"digest": "base", "locator": "/zoo/base"},
+        recipe="recipe",
+        created_at=0.0,
+        alpha=0.05,
+        scores={"flattery": score_nulls("suite", [*copies, *nulls], 0.05, None)},
+        left_out=[],
+    )
+    found = limits_of(made)
+    assert found["updates"] == ["calm", "terse"] and found["alpha"] == 0.05
+    assert found["suites"]["flattery"] == {
+        "shifts": shifts,
+        "noise_floor": 0.02,
+        "threshold": 0.1,
+        "limit": None,
+    }
+    assert "| flattery | +0.10 | -0.10 | 0.02 | 0.10 | not measured |" in limits_table(found)
