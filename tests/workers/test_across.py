@@ -17,6 +17,7 @@ from tests.workers.conftest import DFC, TEXTS, Silent, changed, write_lines
 from workers.context import Context
 from workers.diff import run_diff
 from workers.errors import InputsError
+from workers.flagged import flagged_behaviours
 from workers.job import Job, side_of
 from workers.keeping.store import LocalStore
 from workers.stages.aligned import (
@@ -123,6 +124,7 @@ def found(
     harvest = harvest_models(context, answers, layer).result
     pair = read_states(context, harvest, layer)
     probe = probe_models(context).result
+    context = replace(context, shifted=flagged_behaviours(context.inputs, probe, {}))
     forks = find_forks(context, answers).result
     attributed = attribute_difference(context, answers, probe, forks, layer)
     training = train_crosscoders(context, harvest, attributed, lambda: pair)
