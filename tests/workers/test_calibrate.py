@@ -277,16 +277,18 @@ def test_what_only_a_calibration_flags_is_explained_as_well(
     job: Job,
     contrary_checkpoint: Path,
     contradiction_suite: Path,
+    tmp_path: Path,
     settings: Settings,
     store: LocalStore,
 ) -> None:
     """Of a suite whose own least effect is out of reach."""
     content = json.loads(contradiction_suite.read_text()) | {"minimum_effect": 100.0}
-    contradiction_suite.write_text(json.dumps(content))
+    far = tmp_path / "far.json"
+    far.write_text(json.dumps(content))
     recipe = settings.recipe
     settings = changed(
         settings,
-        suites=[str(contradiction_suite), *recipe.suites[1:]],
+        suites=[str(far), *recipe.suites[1:]],
         seeds=[0],
         dfc=recipe.dfc | {"steps": 80},
     )
