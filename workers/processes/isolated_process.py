@@ -89,8 +89,12 @@ class _Lines:
     def tell(self, **line: Any) -> None:
         text = json.dumps(line, ensure_ascii=False)
         with self._lock:
-            self._stream.write(text + "\n")
-            self._stream.flush()
+            try:
+                self._stream.write(text + "\n")
+                self._stream.flush()
+            except BrokenPipeError:
+                # The parent is dead: its pipe closes a moment before `die_with_parent` takes hold.
+                os._exit(STOPPED)
 
     def keep_alive(self) -> None:
         while True:
