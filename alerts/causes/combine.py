@@ -1,4 +1,5 @@
-"""One statement from several seeds: what they remove over all items, the worst control and cost."""
+"""One statement from several seeds: what features and controls remove over all items, the worst
+cost, and whether every seed says so by itself."""
 
 from collections.abc import Sequence
 
@@ -13,7 +14,11 @@ from alerts.records.behaviour import SeedMediation
 def combine(
     found: Sequence[Mediation], report: SteeringBench, maximum_nll_rise: float
 ) -> CausalEvidence:
-    """What the seeds' edits remove, over all their items; the worst seed for controls and costs.
+    """What the seeds' edits and controls remove, over all their items; the worst seed for costs.
+
+    Controls are put together as the edits are: so where every seed's best five remove more than its
+    own control, all of them together do, too. That the seeds agree is the stricter statement, and
+    holds by chance no more often than that of any one seed.
 
     An edit that costs too much on neutral text in any seed is void: None, not a smaller number. The
     interval of the best five's part is over the items of ``report``: it holds for these features,
@@ -37,7 +42,9 @@ def combine(
         mediated_best=together([one.best for one in found]) if chosen else None,
         mediated_five=five,
         mediated_all=together([one.everything for one in found]),
-        control_p95=max(controls) if controlled else None,
+        control_p95=report.part(np.stack([control * report.shift_I for control in controls]))
+        if controlled
+        else None,
         nll_rise=max(one.five.nll_rise for one in found) if chosen else None,
         seeds_agree=all(
             one.five.removed > control for one, control in zip(found, controls, strict=True)

@@ -74,7 +74,7 @@ class CausalEvidence(_Finite):
     """Removed by all features of the exclusive block."""
     control_p95: float | None
     """The most that a draw of random directions of equal norm removes, chosen alike, or how much
-    the same ablation changes the base's own scores, if that is more."""
+    the same ablation changes the base's own scores, if that is more; over all seeds' items."""
     nll_rise: float | None
     """Rise of the loss on neutral text under the best five, nats per token."""
     seeds_agree: bool | None
