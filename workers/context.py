@@ -33,8 +33,8 @@ class Context:
     clock: Clock
     training_processes: int = 1
     """`limits.training_processes`."""
-    shifted: tuple[str, ...] = ()
-    """Behaviours that the policy flags; known once the models are probed."""
+    shifted: tuple[str, ...] | None = None
+    """Behaviours that the policy flags; None until the models are probed."""
 
     def artifact(
         self, stage: str, kind: type[ResultT], compute: Callable[[Path], ResultT], part: str = ""

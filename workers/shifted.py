@@ -10,6 +10,7 @@ from workers.stages.probe import Probe
 
 def shifted_suites(context: Context, probe: Probe) -> list[Suite]:
     """Those items of each that apply to both models."""
+    assert context.shifted is not None, "the models are not probed yet"
     return [
         probe.applicable(suite)
         for suite in context.inputs.behaviour_suites

@@ -48,13 +48,18 @@ STAGES = {
 """By the name of the stage's module in `workers.stages`."""
 
 
-def stage_digest(stage: str, recipe: Recipe, shifted: Sequence[str]) -> str:
+def stage_digest(stage: str, recipe: Recipe, shifted: Sequence[str] | None) -> str:
     """SHA-256 (hex) of everything but the checkpoints that determines the result of `stage`, where
-    the behaviours `shifted` have shifted."""
+    the behaviours `shifted` have shifted.
+
+    Raises ValueError for a stage that depends on these while they are not known (None).
+    """
     stages = _with_all_before(stage)
     fields = sorted({field for name in stages for field in STAGES[name].recipe})
     values = recipe.model_dump(mode="json", include=set(fields))
     if any(STAGES[name].shifted for name in stages):
+        if shifted is None:
+            raise ValueError(f"stage {stage}: not known yet which behaviours have shifted")
         values["shifted"] = list(shifted)
     return digest_of([values, stage_code(*stages, engine=values.get("engine"))])
 

@@ -170,7 +170,7 @@ class _Work:
 
     def _key(self, rival: Rival) -> str:
         job, recipe = self._context.job, self._context.inputs.recipe
-        shifted = list(self._context.shifted)
+        shifted = self._context.shifted
         made_of = [rival.name, recipe_digest(recipe), shifted, _code(rival), stage_code()]
         pair = digest_of([job.base.content_digest, job.candidate.content_digest])
         return f"rivals/{pair}/{digest_of(made_of)}"

@@ -71,6 +71,9 @@ def test_what_has_shifted_reaches_the_training_and_what_follows_it(settings: Set
         "attribute",
         *MADE_OF_HARVEST,
     }
+    assert stage_digest("harvest", recipe, None) == new["harvest"]
+    with pytest.raises(ValueError, match="attribute: not known yet which behaviours"):
+        stage_digest("attribute", recipe, None)
 
 
 @pytest.mark.parametrize("library", ["torch", "transformers"])
