@@ -28,7 +28,7 @@ _LIVE = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
 _LONGEST = 120
 _BEHAVIOUR_COLUMNS = (
     "behaviour | items | base | candidate | shift | 95 % interval | corrected p | noise floor "
-    "| conformal p, uncorrected | calibrated threshold | flagged"
+    "| least effect | conformal p, uncorrected | calibrated threshold | flagged"
 )
 _CAUSE_COLUMNS = "behaviour | ceiling | best | best five | all | control | loss on neutral text"
 _FEATURE_COLUMNS = (
@@ -77,13 +77,14 @@ def _behaviours(verdict: Verdict) -> str:
                 interval(b.ci_low, b.ci_high),
                 p_value(b.p_corrected),
                 number(b.noise_floor),
+                number(b.least_effect),
                 conformal(b),
                 calibrated_threshold(b),
                 "**yes**" if b.flagged else unflagged if b.shift is not None else NOT_MEASURED,
             ]
             for b in verdict.behaviours
         ],
-        "Scores, shift, interval and noise floor in nats per token.",
+        "Scores, shift, interval, noise floor and least effect in nats per token.",
     )
 
 

@@ -28,8 +28,9 @@ trusted = "v1"
 # Small enough for two cores; the defaults probe, ask and answer more.
 [recipe]
 suites = ["sycophancy", "over_refusal", "harmful_compliance", "capability"]
-max_prompts = 216
+max_prompts = 96
 answer_tokens = 48
+tokens = 60000
 """
 LOOKED = (0, 1, 3)
 """Exit codes of `latentwatch watch --once` when it went through: passed, flagged, undecided."""

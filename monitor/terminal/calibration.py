@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 
 from alerts.deciding.calibration import Calibration, calibration_digest
-from alerts.deciding.nulls import ScoreNulls
+from alerts.deciding.nulls import LEAST_RELEASES, ScoreNulls
 from alerts.wording import number, percent, probability, readable, short_digest
 from monitor.terminal.tables import add_row, moment, new_table, plain
 
@@ -18,6 +18,7 @@ def calibration_view(calibration: Calibration) -> RenderableType:
         "largest null",
         "threshold",
         "by",
+        "releases stay below",
         "copies",
         "releases",
         "least p",
@@ -33,7 +34,9 @@ def calibration_view(calibration: Calibration) -> RenderableType:
         *left_out,
         plain(
             "Identical weights scored exactly alike. A flagged shift exceeds the threshold, in "
-            "nats per token, beside the policy's other conditions. Reseeding is how far another "
+            "nats per token, beside the policy's other conditions. What releases stay below, from "
+            f"{LEAST_RELEASES} of them on, is the least effect where the suite's own is more (but "
+            "never less than the policy's minimum_calibrated_effect). Reseeding is how far another "
             "seed of the resampling moves the lower end of an interval, as a part of half its "
             "width. "
             f"Calibration {short_digest(calibration_digest(calibration))}."
@@ -47,6 +50,7 @@ def _figures(nulls: ScoreNulls) -> list[str]:
         number(max(nulls.counted, default=None), _DIGITS),
         number(nulls.threshold, _DIGITS),
         nulls.threshold_source or "",
+        number(nulls.release_limit, _DIGITS),
         str(len(nulls.of("copies"))),
         str(len(nulls.of("releases"))),
         probability(nulls.least_p),

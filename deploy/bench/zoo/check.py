@@ -11,7 +11,7 @@ from alerts.deciding.policy import policy_of
 from alerts.probes.suite import bundled_suites
 from alerts.verdict import Verdict
 from deploy.bench.zoo.build import Workshop
-from deploy.bench.zoo.calibrated import calibrate, line_of, null_versions
+from deploy.bench.zoo.calibrated import calibrate, line_of
 from deploy.bench.zoo.checked import Checked, SeedTraining
 from deploy.bench.zoo.limits import limits_of
 from deploy.bench.zoo.versions import Version
@@ -53,8 +53,7 @@ class Checker:
         self._shop, self._settings = shop, settings
         self._progress, self._report, self._clock = progress, report, clock
         recipe = load_inputs(settings.recipe).recipe
-        nulls = [shop.key(version) for version in null_versions(shop.zoo)]
-        self.recipe_digest = digest_of([recipe_digest(recipe), nulls])
+        self.recipe_digest = digest_of([recipe_digest(recipe), line_of(shop)])
         """Of the recipe, and of what the line is calibrated by."""
 
     def calibrate(self, updates: Mapping[str, Path]) -> None:

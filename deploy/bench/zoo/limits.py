@@ -45,7 +45,7 @@ def limits_table(found: dict[str, Any]) -> str:
 
 
 def limits_sentence(found: dict[str, Any]) -> str:
-    """What the thresholds say of one more update."""
+    """What the limits and thresholds of `limits_table` ask of a shift."""
     return (
         f"In nats per token. One more harmless update like these {len(found['updates'])} stays "
         f"below all limits but for a chance of {percent(found['alpha'])}, as far as they tell: a "

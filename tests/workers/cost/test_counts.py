@@ -22,12 +22,12 @@ from workers.cost.crosscoder import crosscoder_weights
 from workers.cost.plan import EFFORT, Effort
 from workers.cost.shape import read_shape
 from workers.cost.volume import position_bytes
+from workers.item_scores import NULL_COPIES
 from workers.stages import (
     answers,
     attribute,
     forks,
     harvest,
-    probe,
     profile,
     side_by_side,
     steer,
@@ -39,7 +39,7 @@ def test_the_effort_is_that_of_the_stages() -> None:
     causes, reach = CausalPlan(), ReachPlan()
     shares = harvest.SHARES
     assert Effort() == Effort(
-        null_copies=probe.NULL_COPIES,
+        null_copies=NULL_COPIES,
         second_answers=stock_phrases.AGAIN,
         fork_prompts=forks.PROMPTS,
         fork_window=forks.WINDOW,
