@@ -1,6 +1,7 @@
 """Whose words choose the directions: none on which an effect is reported."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,12 @@ def test_no_answer_and_no_item_on_which_effects_are_reported_is_asked(
     settings: Settings,
     tmp_path: Path,
     asked: list[Asked],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chats = [{"messages": [{"role": "user", "content": f"Plan {n}?"}]} for n in range(PROMPTS)]
     prompts = write_lines(tmp_path / "prompts.jsonl", chats)
     context = make_context(job, changed(settings, prompts=prompts))
     (suite,) = context.inputs.behaviour_suites
-    monkeypatch.setattr(attribute, "shifted_suites", lambda context, probe: [suite])
+    context = replace(context, shifted=(suite.behaviour,))
     forks = Forks(
         forks=[
             Fork(chat.messages, "", f"It is {n}.", f"It is not {n}.", 1.0)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from alerts.probes.suite import Suite
 from dfc.activation_cache import ActivationCache
 from dfc.engines.engine import Activations, Edit, FeatureBank, ScoreRow
 from dfc.engines.transformers_engine import TransformersEngine
@@ -171,13 +172,15 @@ def test_only_what_both_models_know_is_steered(context: Context) -> None:
         not_known_to=unknown,
     )
     probe = Probe(suites={asked.behaviour: scores})
-    shifted = flagged_behaviours(inputs, probe, {})
-    (steered,) = shifted_suites(replace(context, inputs=inputs, shifted=shifted), probe)
+
+    def shifted_of(probe: Probe) -> list[Suite]:
+        shifted = flagged_behaviours(inputs, probe, {})
+        return shifted_suites(replace(context, inputs=inputs, shifted=shifted), probe)
+
+    (steered,) = shifted_of(probe)
     assert [item for item in asked.items if item.id not in unknown] == list(steered.items)
     still = scores.model_copy(update={"candidate": scores.base})
-    unmoved = Probe(suites={asked.behaviour: still})
-    assert flagged_behaviours(inputs, unmoved, {}) == ()
-    assert shifted_suites(replace(context, inputs=inputs), unmoved) == []
+    assert shifted_of(Probe(suites={asked.behaviour: still})) == []
 
 
 def test_states_stand_at_the_same_tokens_in_both_models(context: Context) -> None:
