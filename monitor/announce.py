@@ -15,7 +15,7 @@ from pathlib import Path
 from alerts.destinations.standard_webhooks import signed_headers
 from monitor.checkpoints.checkpoint import looks_complete
 from monitor.errors import CheckpointRefusedError
-from monitor.watching.webhooks import generic_key
+from monitor.webhooks import generic_key
 
 MARKER = "_SUCCESS"
 TIMEOUT_SECONDS = 10.0

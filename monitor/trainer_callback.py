@@ -9,7 +9,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from monitor.announce import MARKER, announce
 from monitor.errors import CheckpointRefusedError, SourceError
-from monitor.watching.webhooks import generic
+from monitor.webhooks import generic
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from monitor.checkpoints.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
 from monitor.checkpoints.config_fit import check_fit
+from monitor.checkpoints.listing import FileStat, Listing, is_unfinished, list_directory
 from monitor.checkpoints.model_config import check_model_config, refuse_code_keys
 from monitor.checkpoints.strict_json import read_json_object
 from monitor.checkpoints.tokenizer_config import check_tokenizer_config
@@ -23,8 +24,6 @@ from monitor.checkpoints.weights import (
     refuse_unsafe_weights,
 )
 from monitor.errors import CheckpointRefusedError
-from monitor.sources.directory import is_unfinished, list_directory
-from monitor.sources.source import FileStat, Listing
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"

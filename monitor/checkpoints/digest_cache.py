@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.checkpoints.identity import FileDigests, TensorDigest
+from monitor.checkpoints.listing import FileStat
 from monitor.database.opening import in_words
 from monitor.database.schema import FileDigest
-from monitor.sources.source import FileStat
 
 logger = logging.getLogger(__name__)
 

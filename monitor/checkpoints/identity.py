@@ -12,12 +12,11 @@ from typing import Any, NamedTuple, Protocol
 
 from dfc.canonical import digest_of
 from monitor.checkpoints.checkpoint import Checkpoint, inspect_checkpoint
+from monitor.checkpoints.listing import FileStat, list_directory
 from monitor.checkpoints.safetensors_header import Header
 from monitor.checkpoints.unreadable import unreadable
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError
 from monitor.pace import DIGESTED, Pace, unhurried
-from monitor.sources.directory import list_directory
-from monitor.sources.source import FileStat
 
 _CHUNK = 1 << 22
 _TOKENIZATION = ("model", "added_tokens", "normalizer", "pre_tokenizer", "decoder")

@@ -81,7 +81,7 @@ class AlertMessage(Base):
     channel: Mapped[str]
     """Id of a channel of Slack, or the name of a destination."""
     kind: Mapped[str]
-    """`monitor.paging.alert_messages.Kind`."""
+    """`monitor.alerting.messages.Kind`."""
     key: Mapped[str]
     """By which it is found again in the channel."""
     text: Mapped[str]

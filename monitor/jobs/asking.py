@@ -10,11 +10,11 @@ from alerts.alert import Finding
 from alerts.alert_steps import Refusal
 from alerts.question import ASKED, Asked, PromptAsked, SeedsAsked, subject_in_words
 from alerts.records.feature import Feature
+from monitor.alerting.view import view_of
 from monitor.database.schema import AlertRow, Diff, Question
 from monitor.errors import AlertingError
 from monitor.jobs.asked_suites import bundled_behaviours, own_suites
 from monitor.jobs.questions import active_questions, ask
-from monitor.paging.alert_view import view_of
 
 _SHORTEST_PREFIX = 7
 

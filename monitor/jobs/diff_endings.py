@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.wording import duration
+from monitor.alerting.alerts import diff_ended
 from monitor.database.schema import Diff, DiffState, Trust
 from monitor.jobs import leases
 from monitor.jobs.outbox import forget, wake
 from monitor.jobs.settlement import OUTCOMES, settle
-from monitor.paging.alerting import diff_ended
 
 MAX_ATTEMPTS = 5
 """Tries that ended by a crash after which a diff is given up, until it is queued again or asked

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from alerts.alert import LATENTWATCH, UNRESOLVED
 from alerts.alert_steps import Refusal
 from alerts.question import ASKED, Answered, Asked, PromptAsked, SeedsAsked, subject_in_words
+from monitor.alerting.alerts import subject_of
+from monitor.alerting.messages import Kind, add_message, messages_of
+from monitor.database.audit import record
 from monitor.database.schema import UNANSWERED, AlertRow, Diff, Question, QuestionState
 from monitor.jobs import leases
 from monitor.jobs.outbox import queue_of
-from monitor.lineage.audit import record
-from monitor.paging.alert_messages import Kind, add_message, messages_of
-from monitor.paging.alerting import subject_of
 
 MOST_WAITING = 5
 """Questions about one alert that wait at the same time."""

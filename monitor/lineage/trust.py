@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, case, select
 from sqlalchemy.orm import Session
 
 from alerts.alert import LATENTWATCH
+from monitor.alerting.alerts import subject_of, version_moved
+from monitor.database.audit import broken_links, record
 from monitor.database.schema import AlertRow, Audit, Line, Trust, Version
 from monitor.errors import IllegalMoveError, NoTrustedVersionError
-from monitor.lineage.audit import broken_links, record
-from monitor.paging.alerting import subject_of, version_moved
 
 __all__ = [
     "AUTOMATIC_MOVES",

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from alerts.alert import UNRESOLVED
 from alerts.routing import Route, by_channel
+from monitor.alerting.view import router_of
 from monitor.database.schema import AlertRow, Lease
 from monitor.jobs.leader import PAGER
-from monitor.paging.alert_view import router_of
 
 
 def unserved(session: Session, routes: Sequence[Route], now: float) -> dict[str, float]:

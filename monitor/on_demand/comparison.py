@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from alerts.verdict import Checkpoint, Outcome, RecipeSummary, Verdict
 from monitor.checkpoints.checkpoint import inspect_checkpoint
+from monitor.checkpoints.listing import list_directory
 from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.errors import CancelledError, CheckpointRefusedError, SettingsError
 from monitor.jobs.diff_queue import queue_diff
@@ -20,7 +21,6 @@ from monitor.lineage.trust import trusted_base
 from monitor.on_demand.trusted_version import trust_named_first
 from monitor.settings import Settings
 from monitor.settings.lines import COMPARISONS, usable_line_name
-from monitor.sources.directory import list_directory
 from monitor.sources.locate import find_files
 from monitor.watching.intake import Push, ensure_line, identify_push, register
 from monitor.watching.pairing import pinned_anchor

@@ -1,1 +1,1 @@
-"""From a finished diff to a reviewer and back: alerts, their messages, and the answers."""
+"""How alerts reach reviewers, and what these answer: the pager, its destinations, Slack."""

@@ -15,13 +15,13 @@ from alerts.alert_events import Measured, Woken
 from alerts.escalation import remind
 from alerts.routing import by_channel
 from alerts.wording import duration
+from monitor.alerting.alerts import alert_of, apply, raise_alert
+from monitor.alerting.messages import Kind, key_of
+from monitor.alerting.notices import plan_notices
+from monitor.alerting.outbox import Router, add_alerts, add_reply
 from monitor.database.schema import AlertMessage, AlertRow, Audit, Diff, Line, Trust, Version
 from monitor.jobs.questions import cancel_idle
 from monitor.lineage.trust import trusted_versions
-from monitor.paging.alert_messages import Kind, key_of
-from monitor.paging.alert_outbox import Router, add_alerts, add_reply
-from monitor.paging.alerting import alert_of, apply, raise_alert
-from monitor.paging.notices import plan_notices
 from monitor.settings.lines import COMPARISONS
 
 _WITHOUT_VERDICT = (Trust.NEW, Trust.CHECKING, Trust.UNDECIDED)

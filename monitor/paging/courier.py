@@ -18,11 +18,11 @@ from alerts.alert import AlertState
 from alerts.channel import ChannelError, NotNowError, RefusedError, UnclearError
 from alerts.destinations.notice import Destination, Notice, Told, Trouble
 from alerts.pages.missing_evidence import is_missing
+from monitor.alerting.alerts import subject_of
+from monitor.alerting.messages import Kind
+from monitor.alerting.view import AlertView, view_of
 from monitor.database.schema import AlertMessage, AlertRow, Audit
 from monitor.moments import doubled
-from monitor.paging.alert_messages import Kind
-from monitor.paging.alert_view import AlertView, view_of
-from monitor.paging.alerting import subject_of
 from monitor.paging.outages import DOWN, outage_of
 from monitor.paging.poster import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS
 from monitor.paging.postings import Results, report_of

@@ -28,13 +28,13 @@ from alerts.slack.actions import (
 from alerts.slack.interaction import Asking, Click, Submission
 from alerts.slack.status import SLACK
 from alerts.wording import short_digest
+from monitor.alerting.alerts import alert_of, alerts_of, apply
 from monitor.database.schema import AlertRow, Diff, Line, Question, Trust, Version
 from monitor.errors import IllegalMoveError
 from monitor.jobs.asking import Offer, offer_of, put
 from monitor.jobs.questions import cancel_question
 from monitor.lineage.trust import move
 from monitor.paging.alert_token import Token, read_token
-from monitor.paging.alerting import alert_of, alerts_of, apply
 from monitor.settings.alerts import AlertSettings
 
 Members = Callable[[str], frozenset[str]]

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from alerts.alert import UNRESOLVED, Finding
 from alerts.wording import count, duration
+from monitor.alerting.messages import Kind
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alert_messages import Kind
 
 DOWN, OVER = 1, 2
 """What a message about an outage is to show, in place of an alert's revision."""

@@ -25,13 +25,13 @@ from alerts.slack.clock import seconds_up
 from alerts.slack.http import SlackEndpoint
 from alerts.slack.interaction import Handler
 from alerts.slack.socket import socket_mode
+from monitor.alerting.alerts import catch_up
+from monitor.alerting.outbox import plan, wait_no_longer
+from monitor.alerting.view import router_of
 from monitor.errors import AlertingError, SettingsError
 from monitor.jobs.leader import PAGER, lead
 from monitor.owner import this_process
 from monitor.paging.alert_clock import tick
-from monitor.paging.alert_outbox import plan, wait_no_longer
-from monitor.paging.alert_view import router_of
-from monitor.paging.alerting import catch_up
 from monitor.paging.courier import Courier
 from monitor.paging.destinations import alertmanager_of, destination_of
 from monitor.paging.outages import plan_outages

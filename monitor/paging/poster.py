@@ -22,10 +22,10 @@ from alerts.channel import (
     UnclearError,
 )
 from alerts.rate_limit import RateLimit
+from monitor.alerting.messages import Kind
+from monitor.alerting.outbox import Due, due
 from monitor.database.schema import AlertMessage
 from monitor.moments import doubled
-from monitor.paging.alert_messages import Kind
-from monitor.paging.alert_outbox import Due, due
 from monitor.paging.postings import Postings
 
 logger = logging.getLogger(__name__)

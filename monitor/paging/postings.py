@@ -13,11 +13,11 @@ from alerts.routing import by_channel, mentions_of
 from alerts.slack.message import build_message
 from alerts.slack.text import code, literal
 from alerts.verdict import Verdict
+from monitor.alerting.messages import Kind
+from monitor.alerting.outbox import Due
+from monitor.alerting.view import AlertView, router_of, view_of
 from monitor.database.schema import AlertRow
-from monitor.paging.alert_messages import Kind
-from monitor.paging.alert_outbox import Due
 from monitor.paging.alert_token import token_of
-from monitor.paging.alert_view import AlertView, router_of, view_of
 from monitor.paging.outages import outage_of
 from monitor.paging.question_messages import question_message
 from monitor.settings.alerts import AlertSettings

@@ -6,8 +6,8 @@ from alerts.question import ANSWERED, ASKED
 from alerts.routing import Examples
 from alerts.slack.answer import answered_message, asked_message, cancelled_message
 from alerts.slack.message import SlackMessage
+from monitor.alerting.messages import Kind
 from monitor.database.schema import AlertMessage, AlertRow, Question, QuestionState
-from monitor.paging.alert_messages import Kind
 
 
 def question_message(session: Session, message: AlertMessage, examples: Examples) -> SlackMessage:

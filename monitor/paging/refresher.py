@@ -13,8 +13,8 @@ from alerts.alert import UNRESOLVED
 from alerts.channel import ChannelError
 from alerts.destinations.alertmanager import Alertmanager
 from alerts.destinations.notice import Notice
+from monitor.alerting.messages import Kind
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alert_messages import Kind
 from monitor.paging.courier import notice_of, read_alert, trouble_of
 from monitor.paging.outages import DOWN
 from monitor.paging.postings import Results

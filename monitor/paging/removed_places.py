@@ -6,11 +6,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from alerts.alert import UNRESOLVED
+from monitor.alerting.messages import Kind, untold
+from monitor.alerting.notices import plan_notices
+from monitor.alerting.outbox import Router, add_alerts
+from monitor.alerting.withdrawals import take_back
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alert_messages import Kind, untold
-from monitor.paging.alert_outbox import Router, add_alerts
-from monitor.paging.notices import plan_notices
-from monitor.paging.withdrawals import take_back
 
 
 def settle_removed(session: Session, router: Router, places: Collection[str], now: float) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from monitor.errors import SettingsError
 from monitor.settings.table import TABLE
-from monitor.watching.webhooks import generic
+from monitor.webhooks import generic
 
 LEAST_SECRET = 16
 

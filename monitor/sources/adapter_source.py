@@ -19,22 +19,14 @@ from monitor.checkpoints.checkpoint import (
     inspect_checkpoint,
     is_template,
 )
+from monitor.checkpoints.listing import FileStat, Listing, list_directory
 from monitor.checkpoints.lora_merge import check_fits, merged
 from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.settings.sources import AdaptersOfLine
-from monitor.sources.directory import list_directory
 from monitor.sources.downloads import DownloadCache, downloaded
 from monitor.sources.remote_file import RemoteFile
-from monitor.sources.source import (
-    NOTHING_SEEN,
-    FileStat,
-    Listing,
-    Observation,
-    Place,
-    Seen,
-    Source,
-)
+from monitor.sources.source import NOTHING_SEEN, Observation, Place, Seen, Source
 
 BASE = "base"
 """The name under which the base is seen."""

@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 
 from monitor.checkpoints.checkpoint import looks_complete
+from monitor.checkpoints.listing import Listing
 from monitor.errors import GoneError, SourceError
 from monitor.settings.sources import HubLine, HubSettings
 from monitor.sources.downloads import DownloadCache, downloaded
 from monitor.sources.hub_client import Commit, HubClient, Ref
 from monitor.sources.hub_history import HubHistory
 from monitor.sources.remote_file import RemoteFile, fingerprint, listing_of
-from monitor.sources.source import NOTHING_SEEN, Fate, Listing, Observation, Place, Seen
+from monitor.sources.source import NOTHING_SEEN, Fate, Observation, Place, Seen
 
 _LOCATOR = re.compile(r"hf:([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 

@@ -2,9 +2,10 @@
 
 import re
 
+from monitor.checkpoints.listing import Listing
 from monitor.settings.sources import HubLine
 from monitor.sources.hub_client import Commit, HubClient, Ref
-from monitor.sources.source import Fate, Listing, Observation, Place, Seen
+from monitor.sources.source import Fate, Observation, Place, Seen
 
 _PER_PAGE = 50
 MAX_COMMITS = 1000

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.digest_cache import DatabaseDigestCache
 from monitor.checkpoints.identity import identify
+from monitor.checkpoints.listing import list_directory
 from monitor.database.schema import Line, Observation, Version
 from monitor.errors import CheckpointChangedError, CheckpointRefusedError, SourceError
 from monitor.pace import Pace, unhurried
-from monitor.sources.directory import list_directory
 from monitor.sources.fetching import is_remote, open_place
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from monitor.checkpoints.checkpoint import looks_complete
+from monitor.checkpoints.listing import Listing
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.settings.sources import MlflowLine, MlflowSettings
 from monitor.sources.downloads import DownloadCache, Read, downloaded
 from monitor.sources.remote_file import MAX_FILES, RemoteFile, fingerprint, listing_of
-from monitor.sources.source import NOTHING_SEEN, Listing, Observation, Seen
+from monitor.sources.source import NOTHING_SEEN, Observation, Seen
 
 _LOCATOR = re.compile(r"mlflow:(.+)/(\d+)")
 _CHUNK = 1 << 22

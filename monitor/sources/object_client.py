@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Self
 
 import fsspec
 
+from monitor.checkpoints.listing import FileStat
 from monitor.errors import SourceError
 from monitor.settings.sources import ObjectsLine
 from monitor.sources.remote_file import MAX_FILES, RemoteFile
-from monitor.sources.source import FileStat
 
 _CHUNK = 1 << 23
 # What a store says of an object in a listing and of the object by itself: S3 tells the version of

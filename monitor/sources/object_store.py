@@ -13,21 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from monitor.checkpoints.listing import Listing, is_unfinished
 from monitor.errors import CheckpointRefusedError, SourceError
 from monitor.settings.sources import ObjectsLine
-from monitor.sources.directory import is_unfinished
 from monitor.sources.downloads import DownloadCache, downloaded
 from monitor.sources.object_client import ObjectClient, StoredObject
 from monitor.sources.remote_file import MAX_FILES, fingerprint
-from monitor.sources.source import (
-    NOTHING_SEEN,
-    Fate,
-    Listing,
-    Observation,
-    Place,
-    Seen,
-    refuse_outage,
-)
+from monitor.sources.source import NOTHING_SEEN, Fate, Observation, Place, Seen, refuse_outage
 
 NEWEST = 10
 """Versions that every look lists, since their writers may not be done."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from monitor.checkpoints.checkpoint import may_count
-from monitor.sources.directory import is_unfinished
-from monitor.sources.source import Listing
+from monitor.checkpoints.listing import Listing, is_unfinished
 
 
 class Rule(NamedTuple):

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from monitor.checkpoints.checkpoint import may_count
+from monitor.checkpoints.listing import FileStat, Listing
 from monitor.errors import CheckpointRefusedError, SourceError
-from monitor.sources.source import FileStat, Listing
 
 MAX_FILES = 100_000
 _LENGTHS = {"sha256": 64, "git": 40}

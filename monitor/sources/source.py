@@ -8,46 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from monitor.errors import CheckpointRefusedError, SourceError
-
-
-class FileStat(NamedTuple):
-    """One file of a push, as the file system describes it."""
-
-    path: str
-    """Relative to the push, with slashes."""
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All files of a push, sorted by path."""
-
-    files: tuple[FileStat, ...]
-    problem: str | None = None
-    """Why this push can't be read whatever else it holds; the files may be incomplete then."""
-    unread: bool = False
-    """The problem says nothing about the push: it could not be listed now, and a later look may."""
-    unfinished: bool = False
-    """The problem is that its publisher is not done with it, by what the place itself says."""
-
-    def raise_problem(self) -> None:
-        """Raise what the problem is, if there is one: CheckpointRefusedError, or SourceError where
-        the push could not be listed now."""
-        if self.problem is not None:
-            raise (SourceError if self.unread else CheckpointRefusedError)(self.problem)
-
-    def newest(self) -> float:
-        """When the newest file was modified, in seconds since the epoch; 0 without files."""
-        return max((file.mtime_ns for file in self.files), default=0) / 1e9
-
-    def changed(self) -> float:
-        """When any file last changed in any way: a copy may keep the times of what it is made of,
-        the time of its change it can't keep."""
-        return max((max(file.mtime_ns, file.ctime_ns) for file in self.files), default=0) / 1e9
+from monitor.checkpoints.listing import Listing
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from alerts.alert import UNRESOLVED, AlertState
 from alerts.alert_steps import rank
 from alerts.wording import short_digest
+from monitor.alerting.alerts import alert_of
+from monitor.alerting.messages import Kind, messages_of, untold
 from monitor.database.schema import AlertMessage, AlertRow, Line, Version
-from monitor.paging.alert_messages import Kind, messages_of, untold
-from monitor.paging.alerting import alert_of
 from monitor.terminal.tables import add_row, moment, new_table
 
 

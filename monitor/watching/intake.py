@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from monitor.checkpoints.checkpoint import Checkpoint, inspect_checkpoint
 from monitor.checkpoints.digest_cache import DatabaseDigestCache
 from monitor.checkpoints.identity import Identity, identify
+from monitor.checkpoints.listing import Listing, list_directory
 from monitor.database.schema import Line, Observation, Trust, Version
 from monitor.lineage.trust import LATENTWATCH, move
-from monitor.sources.directory import list_directory
-from monitor.sources.source import Listing, Place
 from monitor.sources.source import Observation as Seen
+from monitor.sources.source import Place
 from monitor.watching.sightings import last_observation, observe
 
 

@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from monitor import webhooks
 from monitor.errors import SettingsError
 from monitor.settings.webhooks import WebhookSettings
-from monitor.watching import webhooks
-from monitor.watching.webhooks import Message, RefusedMessageError, Replays, Verify
+from monitor.webhooks import Message, RefusedMessageError, Replays, Verify
 
 MAX_BODY = 1 << 20
 LEAST_PAUSE_SECONDS = 1.0

@@ -10,6 +10,8 @@ from alerts.alert_events import Acknowledge
 from alerts.question import PromptAsked
 from alerts.routing import Route
 from alerts.verdict import to_json
+from monitor.alerting.alerts import apply
+from monitor.alerting.outbox import plan
 from monitor.database.schema import AlertRow, HostClock, Line, StoredCalibration, Trust, Version
 from monitor.jobs import diff_claims, diff_endings, diff_queue
 from monitor.jobs.asking import put
@@ -18,8 +20,6 @@ from monitor.jobs.questions import answer_question, claim_question
 from monitor.jobs.readings import Readings
 from monitor.jobs.roster import sign_in
 from monitor.lineage.trust import move
-from monitor.paging.alert_outbox import plan
-from monitor.paging.alerting import apply
 from tests.alerts import samples
 from tests.alerts.steered import steered
 

@@ -12,11 +12,11 @@ import psutil
 
 from dfc.corpus import Text
 from monitor.checkpoints.checkpoint import CONFIG, Checkpoint, inspect_checkpoint
+from monitor.checkpoints.listing import list_directory
 from monitor.checkpoints.safetensors_header import FLOATS
 from monitor.checkpoints.strict_json import read_json_object
 from monitor.errors import LatentwatchError
 from monitor.settings import Settings
-from monitor.sources.directory import list_directory
 from workers.corpora import read_corpora
 from workers.cost.plan import EFFORT
 from workers.cost.shape import STATE_BYTES

@@ -24,9 +24,9 @@ from deploy.bench.verdicts import conclude, prepare
 from deploy.demo.watching import COMMAND
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import APP_TOKEN, BOT_TOKEN, Channel, Workspace
+from monitor.alerting.messages import Kind
 from monitor.database.opening import open_database
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alert_messages import Kind
 
 ROOT = Path(__file__).parents[3]
 

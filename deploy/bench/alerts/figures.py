@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from deploy.fake_slack.workspace import Workspace
+from monitor.alerting.messages import Kind
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alert_messages import Kind
 
 Figures = dict[str, Any]
 

@@ -7,8 +7,8 @@ from sqlalchemy import event, select, text
 
 from monitor.checkpoints.digest_cache import KEPT_SECONDS, NOTED_SECONDS, DatabaseDigestCache
 from monitor.checkpoints.identity import FileDigests, TensorDigest
+from monitor.checkpoints.listing import FileStat
 from monitor.database.schema import FileDigest
-from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES, Sessions
 from tests.monitor.watching.watched import Clock
 

@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.checkpoints.digest_cache import DatabaseDigestCache
 from monitor.checkpoints.identity import FileDigests
+from monitor.checkpoints.listing import FileStat
 from monitor.database.opening import open_database, open_reader, read_database
 from monitor.database.schema import Audit, Base, Line
 from monitor.errors import DatabaseError
 from monitor.lineage.trust import verify_audit
-from monitor.sources.source import FileStat
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.database.schemas import at_revision
 from tests.services import new_database

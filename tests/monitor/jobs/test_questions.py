@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from alerts.alert_steps import Refusal
+from monitor.alerting.alerts import subject_of
 from monitor.database.schema import Audit, Question, QuestionState, Trust, Version
 from monitor.errors import LeaseLostError
 from monitor.jobs.outbox import Message, relay
@@ -20,12 +21,11 @@ from monitor.jobs.questions import (
 from monitor.jobs.reconcile import LOST_AFTER_SECONDS, reconcile
 from monitor.jobs.status import status_of
 from monitor.lineage.trust import move, verify_audit
-from monitor.paging.alerting import subject_of
 from monitor.paging.pager import TICK_SECONDS
 from tests.alerts.steered import steered
+from tests.monitor.alerting.alerts import Desk
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.jobs.questions import claim, put_prompt
-from tests.monitor.paging.alerting import Desk
 
 HOSTILE = "a\x00b\ud800c <!channel> '; DROP TABLE questions; --"
 

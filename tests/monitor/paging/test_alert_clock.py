@@ -11,14 +11,14 @@ from alerts.alert_steps import begin
 from alerts.escalation import remind
 from alerts.routing import Route
 from deploy.fake_slack.workspace import Channel
+from monitor.alerting.alerts import apply
+from monitor.alerting.view import router_of
 from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from monitor.paging.alert_clock import tick
-from monitor.paging.alert_view import router_of
-from monitor.paging.alerting import apply
 from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, START, Desk, SampleResults, alert_settings
+from tests.monitor.alerting.alerts import ALERTS, START, Desk, SampleResults, alert_settings
 
 ROUTE = Route.model_validate(
     {

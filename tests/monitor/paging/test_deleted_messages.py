@@ -3,11 +3,11 @@
 import pytest
 
 from alerts.channel import GoneError, Posting
+from monitor.alerting.outbox import due
 from monitor.paging import poster
-from monitor.paging.alert_outbox import due
 from monitor.paging.outages import failing
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, Desk
+from tests.monitor.alerting.alerts import ALERTS, Desk
 from tests.monitor.paging.told import quarantine
 
 

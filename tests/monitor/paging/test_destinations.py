@@ -21,12 +21,12 @@ from alerts.alert_steps import begin
 from alerts.destinations.notice import Told
 from alerts.destinations.pagerduty import actions
 from deploy.fake_slack.faults import Fault, Kind
+from monitor.alerting.alerts import apply
 from monitor.database.schema import AlertMessage, AlertRow, Version
-from monitor.paging.alerting import apply
 from tests.alerts import samples
 from tests.deploy.prometheus.servers import Alertmanager
 from tests.fakes.pagerduty import FakePagerDuty
-from tests.monitor.paging.alerting import ALERTS, START, Desk
+from tests.monitor.alerting.alerts import ALERTS, START, Desk
 from tests.monitor.paging.destinations import PASSWORD, Receiver, mail_server, receiver
 from tests.monitor.paging.told import (
     KEY,

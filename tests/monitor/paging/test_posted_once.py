@@ -3,12 +3,12 @@
 import pytest
 
 from deploy.fake_slack.faults import Fault, Kind
+from monitor.alerting.outbox import due, plan
+from monitor.alerting.view import router_of
 from monitor.paging import poster
-from monitor.paging.alert_outbox import due, plan
-from monitor.paging.alert_view import router_of
 from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults, alert_settings
+from tests.monitor.alerting.alerts import ALERTS, Desk, SampleResults, alert_settings
 
 
 @pytest.mark.parametrize("kind", ["lost", "broken", "slow"])

@@ -3,13 +3,13 @@
 from sqlalchemy import select, text
 
 from alerts.verdict import Verdict, to_json
+from monitor.alerting.alerts import catch_up
 from monitor.database.schema import AlertRow, Line, Trust, Version
 from monitor.jobs import diff_claims, diff_endings, diff_queue
 from monitor.lineage.trust import LATENTWATCH, move
-from monitor.paging.alerting import catch_up
 from monitor.watching.backlog import skip_oldest
 from tests.alerts import samples
-from tests.monitor.paging.alerting import START, Desk
+from tests.monitor.alerting.alerts import START, Desk
 
 HOUR = 3600.0
 

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import select
 
 from alerts.alert_events import Acknowledge
+from monitor.alerting.alerts import apply
 from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
-from monitor.paging.alerting import apply
 from tests.alerts import samples
 from tests.fakes.pagerduty import ROUTING_KEY, FakePagerDuty
-from tests.monitor.paging.alerting import ALERTS, Desk
+from tests.monitor.alerting.alerts import ALERTS, Desk
 from tests.monitor.paging.destinations import Receiver
 
 KEY = bytes(range(32))

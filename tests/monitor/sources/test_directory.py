@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy.bench.made_up import write_checkpoint
+from monitor.checkpoints.listing import list_directory
 from monitor.errors import SourceError
-from monitor.sources.directory import DirectorySource, list_directory
+from monitor.sources.directory import DirectorySource
 from monitor.sources.readiness import Ready, Rule, look, readiness
 
 SLOW_WRITER = """
@@ -84,7 +85,7 @@ def test_a_name_that_cannot_be_shown_is_reported_in_a_form_that_can(tmp_path: Pa
 def test_a_directory_of_too_many_entries_is_not_walked_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.sources.directory.MAX_ENTRIES", 10)
+    monkeypatch.setattr("monitor.checkpoints.listing.MAX_ENTRIES", 10)
     for name in map(str, range(11)):
         (tmp_path / name).mkdir()
     assert "more than 10 files and directories" in str(list_directory(tmp_path).problem)

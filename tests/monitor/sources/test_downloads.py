@@ -15,9 +15,9 @@ import pytest
 from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
+from monitor.checkpoints.listing import list_directory
 from monitor.errors import CancelledError, CheckpointRefusedError, SourceError
 from monitor.pace import FETCHED, QUEUEING
-from monitor.sources.directory import list_directory
 from monitor.sources.downloads import DownloadCache, Read
 from monitor.sources.remote_file import RemoteFile, blob_name
 

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from deploy.bench.made_up import write_checkpoint
 from monitor.checkpoints.checkpoint import inspect_checkpoint
 from monitor.checkpoints.identity import identify
+from monitor.checkpoints.listing import list_directory
 from monitor.database.schema import Line, Observation
 from monitor.errors import SourceError
 from monitor.lineage.overview import refused_pushes
 from monitor.on_demand.comparison import prepare
 from monitor.settings import load_settings
-from monitor.sources.directory import list_directory
 from monitor.sources.fetching import fetching, source_of
 from monitor.sources.hub_client import HubClient
 from monitor.sources.locate import find_files

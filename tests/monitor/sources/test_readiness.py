@@ -2,8 +2,8 @@
 
 import pytest
 
+from monitor.checkpoints.listing import FileStat, Listing
 from monitor.sources.readiness import NotReady, Ready, Rule, Sight, look, readiness
-from monitor.sources.source import FileStat, Listing
 
 QUIET = Rule(ready_marker=None, quiet_seconds=60.0, quiet_polls=2)
 MARKED = Rule(ready_marker="READY", quiet_seconds=60.0, quiet_polls=2)

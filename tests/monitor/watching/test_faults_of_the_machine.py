@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from monitor.checkpoints.listing import Listing, list_directory
 from monitor.checkpoints.unreadable import unreadable
 from monitor.database.schema import Line, Observation, Version
 from monitor.errors import CheckpointRefusedError, SourceError, UnknownVersionError
 from monitor.lineage.lookup import find_current
-from monitor.sources.directory import list_directory
-from monitor.sources.source import Listing, refuse_outage
 from monitor.sources.source import Observation as Observed
+from monitor.sources.source import refuse_outage
 from monitor.watching.line_watch import LineWatch
 from tests.monitor.watching.watched import WatchedDirectory
 

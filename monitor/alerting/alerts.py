@@ -1,7 +1,7 @@
 """When alerts begin and change: a diff has ended, somebody has decided, time has passed.
 
 Everything here is part of the transaction that causes it, so no verdict is without its alert. What
-is sent of it, and where, is in `monitor.paging.alert_outbox`.
+is sent of it, and where, is in `monitor.alerting.outbox`.
 """
 
 import json
@@ -15,8 +15,8 @@ from alerts.alert import LATENTWATCH, UNRESOLVED, Alert, AlertState, Finding, fi
 from alerts.alert_events import Decided, Event, Lapsed, Measured, Passed, Replaced
 from alerts.alert_steps import Refusal, begin, step
 from alerts.verdict import Severity
+from monitor.database.audit import record
 from monitor.database.schema import AlertRow, Diff, DiffState, Line, Trust, Version
-from monitor.lineage.audit import record
 
 
 def diff_ended(session: Session, diff: Diff, now: float) -> None:

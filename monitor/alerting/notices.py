@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from alerts.alert_steps import rank
 from alerts.escalation import notice_times
 from alerts.routing import Route
+from monitor.alerting.alerts import alert_of
+from monitor.alerting.messages import Kind, add_message, messages_of, untold
 from monitor.database.schema import AlertRow
-from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
-from monitor.paging.alerting import alert_of
 
 
 def plan_notices(

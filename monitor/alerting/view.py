@@ -13,9 +13,9 @@ from alerts.alert import UNRESOLVED, Alert, Finding
 from alerts.routing import Route, routes_of
 from alerts.verdict import Checkpoint, RecipeSummary, Verdict
 from alerts.verdict_in_words import Names
+from monitor.alerting.alerts import alert_of
+from monitor.alerting.outbox import Router
 from monitor.database.schema import AlertRow, Diff, Line, Version
-from monitor.paging.alert_outbox import Router
-from monitor.paging.alerting import alert_of
 
 
 class AlertView(NamedTuple):

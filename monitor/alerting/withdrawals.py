@@ -3,10 +3,10 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from monitor.alerting.alerts import alert_of
+from monitor.alerting.messages import Kind, messages_of, untold
+from monitor.alerting.news import lapsed_proposals
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alert_messages import Kind, messages_of, untold
-from monitor.paging.alert_news import lapsed_proposals
-from monitor.paging.alerting import alert_of
 
 
 def withdrawn(session: Session, row: AlertRow, message: AlertMessage) -> bool:

@@ -10,9 +10,9 @@ from alerts.alert import LATENTWATCH, AlertState
 from alerts.alert_steps import LAPSED, NEWLY, PROPOSED
 from alerts.slack.status import moment, person
 from alerts.slack.text import literal
+from monitor.alerting.alerts import subject_of
+from monitor.alerting.messages import key_of
 from monitor.database.schema import AlertRow, Audit
-from monitor.paging.alert_messages import key_of
-from monitor.paging.alerting import subject_of
 
 LONGEST_REASON = 1000
 """Characters of a reason that are shown."""

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.alert_steps import rank
+from monitor.alerting.alerts import alert_of
 from monitor.database.schema import AlertMessage, AlertRow
-from monitor.paging.alerting import alert_of
 
 
 class Kind(StrEnum):
@@ -25,7 +25,7 @@ class Kind(StrEnum):
     ANSWER = "answer"
     """What became of a question, likewise."""
     NOTICE = "notice"
-    """The alert itself, in a destination other than Slack (`monitor.paging.notices`)."""
+    """The alert itself, in a destination other than Slack (`monitor.alerting.notices`)."""
     OUTAGE = "outage"
     """That another channel can't be written to (`monitor.paging.outages`)."""
 

@@ -17,13 +17,13 @@ from alerts.escalation import first_told_at
 from alerts.routing import Route, by_channel, mentions_of
 from alerts.slack.status import calling
 from alerts.slack.text import literal
+from monitor.alerting.alerts import alert_of
+from monitor.alerting.messages import Kind, add_message, messages_of, untold
+from monitor.alerting.news import LONGEST_REASON, news_of
+from monitor.alerting.notices import plan_notices
+from monitor.alerting.withdrawals import withdraw_calls, withdrawn
 from monitor.database.schema import AlertMessage, AlertRow
 from monitor.moments import SKEW_SECONDS
-from monitor.paging.alert_messages import Kind, add_message, messages_of, untold
-from monitor.paging.alert_news import LONGEST_REASON, news_of
-from monitor.paging.alerting import alert_of
-from monitor.paging.notices import plan_notices
-from monitor.paging.withdrawals import withdraw_calls, withdrawn
 
 Router = Callable[[AlertRow], Sequence[Route]]
 

@@ -18,7 +18,7 @@ from monitor.settings import load_settings
 from monitor.settings.webhooks import WebhookSettings
 from monitor.watching.rounds import watch_forever
 from monitor.watching.webhook_server import MAX_BODY, Alarm, listening
-from monitor.watching.webhooks import (
+from monitor.webhooks import (
     WINDOW_SECONDS,
     Message,
     RefusedMessageError,
