@@ -6,7 +6,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from monitor.cli import app
-from tests.monitor.alerting.alerts import ALERTS
+from tests.monitor.paging.alerting import ALERTS
 
 ROUTES = '[alerts]\nreviewers = ["U0ADA"]\n[[alerts.routes]]\nchannel = "{}"\nmention = "{}"\n'
 

@@ -13,9 +13,9 @@ from monitor.owner import this_user
 from monitor.paging import sample_alert
 from tests.alerts import samples
 from tests.fakes.pagerduty import ROUTING_KEY, fake_pagerduty
-from tests.monitor.alerting.alerts import ALERTS, Desk, desk
 from tests.monitor.commands.running import MAIL, run
 from tests.monitor.jobs.questions import FEATURE, give_answer
+from tests.monitor.paging.alerting import ALERTS, Desk, desk
 from tests.monitor.paging.destinations import PASSWORD, mail_server
 
 __all__ = ["desk"]

@@ -9,8 +9,8 @@ from alerts.destinations.email import Email
 from deploy.fake_slack.server import FakeSlack, fake_slack
 from deploy.fake_slack.workspace import Workspace
 from monitor.paging.slack_doctor import _remedy, examine_slack
-from tests.monitor.alerting.alerts import ALERTS, Clock, alert_settings
 from tests.monitor.commands.running import MAIL, routed, run
+from tests.monitor.paging.alerting import ALERTS, Clock, alert_settings
 
 
 def test_the_doctor_finds_nothing_where_all_is_set_up(slack: FakeSlack) -> None:

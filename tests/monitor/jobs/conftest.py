@@ -3,7 +3,7 @@
 import pytest
 
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import Desk, desk
+from tests.monitor.paging.alerting import Desk, desk
 
 __all__ = ["desk"]
 

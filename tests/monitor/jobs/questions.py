@@ -5,7 +5,7 @@ from monitor.database.schema import AlertRow, Question
 from monitor.jobs.asking import put
 from monitor.jobs.questions import answer_question, claim_question
 from tests.alerts.steered import steered
-from tests.monitor.alerting.alerts import Desk
+from tests.monitor.paging.alerting import Desk
 
 FEATURE = "candidate-10"
 ELSEWHERE = "another-host:1:0.00"

@@ -21,9 +21,9 @@ from monitor.jobs.questions import (
 )
 from tests.alerts import samples
 from tests.alerts.suites import suite_json
-from tests.monitor.alerting.alerts import Desk
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.jobs.questions import FEATURE, claim, give_answer, put_prompt
+from tests.monitor.paging.alerting import Desk
 
 
 def test_no_more_than_five_wait_for_an_alert(flagged: Desk) -> None:

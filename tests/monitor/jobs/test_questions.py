@@ -23,9 +23,9 @@ from monitor.jobs.status import status_of
 from monitor.lineage.trust import move, verify_audit
 from monitor.paging.pager import TICK_SECONDS
 from tests.alerts.steered import steered
-from tests.monitor.alerting.alerts import Desk
 from tests.monitor.conftest import BOTH_DATABASES
 from tests.monitor.jobs.questions import claim, put_prompt
+from tests.monitor.paging.alerting import Desk
 
 HOSTILE = "a\x00b\ud800c <!channel> '; DROP TABLE questions; --"
 

@@ -3,8 +3,8 @@
 from monitor.metrics.questions import Asked
 from monitor.metrics.reading import Reading, Spread
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import Desk, desk
 from tests.monitor.jobs.questions import give_answer, put_prompt
+from tests.monitor.paging.alerting import Desk, desk
 
 __all__ = ["desk"]
 

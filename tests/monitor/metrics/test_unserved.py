@@ -10,9 +10,9 @@ from monitor.database.schema import AlertMessage, Line
 from monitor.metrics.alerts import read_alerts
 from monitor.metrics.exporter import serve_metrics
 from monitor.settings import load_settings
-from tests.monitor.alerting.alerts import ALERTS, CRITICAL, START, Desk, desk
 from tests.monitor.conftest import AddVersion, Sessions
 from tests.monitor.metrics.scraped import Clock, Scrape
+from tests.monitor.paging.alerting import ALERTS, CRITICAL, START, Desk, desk
 from tests.monitor.paging.told import acknowledge, flagged, quarantine
 
 __all__ = ["desk"]

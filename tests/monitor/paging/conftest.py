@@ -7,7 +7,7 @@ import pytest
 
 from tests.alerts import samples
 from tests.fakes.pagerduty import FakePagerDuty, PagerDuty, fake_pagerduty
-from tests.monitor.alerting.alerts import Desk, desk
+from tests.monitor.paging.alerting import Desk, desk
 from tests.monitor.paging.destinations import Receiver, receiver
 from tests.monitor.paging.reviewers import running
 from tests.services import free_port

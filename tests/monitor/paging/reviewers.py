@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 from monitor.paging.pager import Pager
-from tests.monitor.alerting.alerts import ALERTS, Desk
+from tests.monitor.paging.alerting import ALERTS, Desk
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from monitor.lineage.trust import move
 from monitor.paging.alert_clock import tick
 from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, START, Desk, SampleResults, alert_settings
+from tests.monitor.paging.alerting import ALERTS, START, Desk, SampleResults, alert_settings
 
 ROUTE = Route.model_validate(
     {

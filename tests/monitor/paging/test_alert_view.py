@@ -9,8 +9,8 @@ from sqlalchemy import text
 from monitor.alerting.view import view_of
 from monitor.database.schema import AlertRow, Diff, Line
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import Desk
 from tests.monitor.filled import new_version
+from tests.monitor.paging.alerting import Desk
 
 
 @pytest.mark.parametrize("finding", ["flagged", "undecided"])

@@ -12,7 +12,7 @@ from alerts.verdict import Verdict
 from monitor.database.schema import AlertMessage, AlertRow, Version
 from monitor.paging import courier
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import START, Desk, SampleResults
+from tests.monitor.paging.alerting import START, Desk, SampleResults
 from tests.monitor.paging.destinations import Receiver
 from tests.monitor.paging.told import NIGHTS, direct, flagged, quarantine, webhook
 

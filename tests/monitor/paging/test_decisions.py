@@ -15,8 +15,8 @@ from monitor.paging.alert_token import token_of
 from monitor.paging.decisions import Answer, Ask, Done, answer, cancel_asked, may_answer
 from monitor.settings.alerts import AlertSettings
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import START, Desk, alert_settings
 from tests.monitor.jobs.questions import put_prompt
+from tests.monitor.paging.alerting import START, Desk, alert_settings
 
 ADA, BEN, CLEO = "U0ADA", "U0BEN", "U0CLEO"
 Given = Callable[..., Answer]

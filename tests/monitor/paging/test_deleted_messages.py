@@ -7,7 +7,7 @@ from monitor.alerting.outbox import due
 from monitor.paging import poster
 from monitor.paging.outages import failing
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, Desk
+from tests.monitor.paging.alerting import ALERTS, Desk
 from tests.monitor.paging.told import quarantine
 
 

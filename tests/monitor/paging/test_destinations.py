@@ -26,7 +26,7 @@ from monitor.database.schema import AlertMessage, AlertRow, Version
 from tests.alerts import samples
 from tests.deploy.prometheus.servers import Alertmanager
 from tests.fakes.pagerduty import FakePagerDuty
-from tests.monitor.alerting.alerts import ALERTS, START, Desk
+from tests.monitor.paging.alerting import ALERTS, START, Desk
 from tests.monitor.paging.destinations import PASSWORD, Receiver, mail_server, receiver
 from tests.monitor.paging.told import (
     KEY,

@@ -18,7 +18,7 @@ from monitor.paging.doctor import examine, undelivered
 from monitor.paging.outages import Outage, changed, failing
 from tests.alerts import samples
 from tests.fakes.pagerduty import PagerDuty, fake_pagerduty
-from tests.monitor.alerting.alerts import ALERTS, CRITICAL, Desk, alert_settings
+from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk, alert_settings
 from tests.monitor.paging.destinations import receiver
 from tests.monitor.paging.test_destinations import direct, flagged, oncall, webhook
 from tests.monitor.paging.told import acknowledge, quarantine

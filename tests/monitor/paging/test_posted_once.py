@@ -8,7 +8,7 @@ from monitor.alerting.view import router_of
 from monitor.paging import poster
 from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, Desk, SampleResults, alert_settings
+from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults, alert_settings
 
 
 @pytest.mark.parametrize("kind", ["lost", "broken", "slow"])

@@ -13,7 +13,7 @@ from monitor.database.schema import Diff
 from monitor.paging import poster
 from monitor.paging.outages import failing
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, Desk, SampleResults
+from tests.monitor.paging.alerting import ALERTS, Desk, SampleResults
 
 
 def test_a_flagged_version_is_posted_once_with_its_picture_in_the_thread(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from monitor.database.schema import AlertMessage, AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from monitor.paging.pager import Pager
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, Desk
+from tests.monitor.paging.alerting import ALERTS, Desk
 
 KINDS: tuple[Kind, ...] = ("lost", "broken", "limited", "refused")
 ALERTS_SENT = 3

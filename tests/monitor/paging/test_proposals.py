@@ -7,7 +7,7 @@ from monitor.alerting.alerts import apply
 from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, START, Desk
+from tests.monitor.paging.alerting import ALERTS, START, Desk
 from tests.monitor.paging.told import NIGHTS
 
 ROUTE = {"channel": ALERTS, "mention": "S0NIGHT", "repeat_seconds": 3600}

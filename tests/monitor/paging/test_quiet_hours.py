@@ -3,7 +3,7 @@
 from monitor.metrics.alerts import read_alerts
 from tests.alerts import samples
 from tests.fakes.pagerduty import FakePagerDuty
-from tests.monitor.alerting.alerts import ALERTS, START, Desk
+from tests.monitor.paging.alerting import ALERTS, START, Desk
 from tests.monitor.paging.destinations import Receiver
 from tests.monitor.paging.told import NIGHTS, direct, flagged, oncall, quarantine, webhook
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from monitor.database.schema import AlertMessage
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, CRITICAL, Desk
+from tests.monitor.paging.alerting import ALERTS, CRITICAL, Desk
 from tests.monitor.paging.destinations import Receiver
 from tests.monitor.paging.told import direct, flagged, webhook
 

@@ -12,7 +12,7 @@ from monitor.paging.alert_token import token_of
 from monitor.paging.pager import slack_client
 from monitor.paging.slack_desk import SlackDesk
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import ALERTS, Desk, alert_settings
+from tests.monitor.paging.alerting import ALERTS, Desk, alert_settings
 from tests.monitor.paging.reviewers import running, shown, use
 from tests.services import free_port
 from tests.waiting import until

@@ -19,8 +19,8 @@ from monitor.paging.slack_desk import SlackDesk
 from tests.alerts import samples
 from tests.alerts.steered import seeds_tried
 from tests.alerts.suites import suite_json
-from tests.monitor.alerting.alerts import ALERTS, Desk, alert_settings
 from tests.monitor.jobs.questions import claim, give_answer, put_prompt
+from tests.monitor.paging.alerting import ALERTS, Desk, alert_settings
 from tests.monitor.paging.reviewers import use
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from monitor.jobs import diff_claims, diff_endings, diff_queue
 from monitor.lineage.trust import LATENTWATCH, move
 from monitor.watching.backlog import skip_oldest
 from tests.alerts import samples
-from tests.monitor.alerting.alerts import START, Desk
+from tests.monitor.paging.alerting import START, Desk
 
 HOUR = 3600.0
 

@@ -11,7 +11,7 @@ from monitor.database.schema import AlertRow, Trust, Version
 from monitor.lineage.trust import move
 from tests.alerts import samples
 from tests.fakes.pagerduty import ROUTING_KEY, FakePagerDuty
-from tests.monitor.alerting.alerts import ALERTS, Desk
+from tests.monitor.paging.alerting import ALERTS, Desk
 from tests.monitor.paging.destinations import Receiver
 
 KEY = bytes(range(32))
