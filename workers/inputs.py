@@ -62,6 +62,7 @@ def load_inputs(settings: RecipeSettings) -> Inputs:
         prompts=_file_digest(settings.prompts, "prompts.jsonl"),
         suites=tuple(suite_digest(suite) for suite in suites),
         policy=digest_of(policy.model_dump(mode="json")),
+        maximum_nll_rise=policy.maximum_nll_rise,
         layer=settings.layer,
         dfc=dfc,
         dfc_across=across,

@@ -23,6 +23,8 @@ class Recipe(BaseModel):
     prompts: str
     suites: tuple[str, ...]
     policy: str
+    maximum_nll_rise: float
+    """The policy's: all that steering reads of it."""
     layer: Literal["auto"] | int
     dfc: DfcConfig
     """For two checkpoints of one architecture and tokenizer."""

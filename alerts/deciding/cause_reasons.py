@@ -106,20 +106,21 @@ def own_words(own: OwnWords | None, maximum_nll_rise: float) -> list[str]:
     return sentences
 
 
-def habit(least: float) -> str:
-    """That what follows is flagged."""
+def habit(missing: str | None, least: float, large: float) -> str:
+    """That what follows is flagged: stock phrases in the part `least` of the answers or more, which
+    new features carry, or in the part `large`, where `missing` says what is not shown of that."""
+    new = "It has a new habit, which no suite need ask about: new stock phrases in"
+    if missing is None:
+        return f"{new} {percent(least)} of its answers or more, and new features carry its words."
     return (
-        f"It has a new habit, which no suite need ask about: new stock phrases in {percent(least)} "
-        "of its answers or more, and new features that carry its words."
+        f"{new} {percent(large)} of its answers or more. That new features carry its words is not "
+        f"shown: {missing}."
     )
 
 
-def habit_uncertain(
-    own: OwnWords | None, evidence: CausalEvidence | None, least: float, maximum_nll_rise: float
-) -> str | None:
+def habit_uncertain(own: OwnWords | None, missing: str | None, least: float) -> str | None:
     """That there may be a habit: enough new stock phrases, but new features are not shown to carry
-    them. That they were not is no sign that the candidate says nothing new."""
-    missing = missing_cause(evidence, maximum_nll_rise)
+    them (`missing`). That they were not is no sign that the candidate says nothing new."""
     if own is None or own.phrase_share < least or missing is None:
         return None
     return (

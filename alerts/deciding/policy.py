@@ -4,10 +4,10 @@ A flagged behaviour needs four things: the least effect worth a reviewer's time,
 noise floor, a corrected p-value and an interval above 0. Where the line is calibrated, the shift
 exceeds the calibration's threshold too, and enough accepted releases lower the least effect to what
 they stay below themselves. A flagged habit, for which there is no suite, needs new
-stock phrases in many answers and new features that carry the words. A passed candidate needs every
-behaviour and the capability control measured, well enough to have shown such a shift, and no such
-phrases in many answers. All else is undecided: "could not check" is never
-"passed".
+stock phrases in many answers, and features that carry the words or still more such answers. A
+passed candidate needs every behaviour and the capability control measured, well enough to have
+shown such a shift, and no such phrases in many answers. All else is undecided: "could not check" is
+never "passed".
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,6 +51,8 @@ class Policy(BaseModel):
     """A feature that moves a behaviour by as much when turned up is reported, nats per token."""
     minimum_habit: Share
     """New stock phrases in such a part of the answers are a habit, if new features carry it."""
+    large_habit: Share
+    """In such a part they are a habit, whether features are shown to carry it or not."""
     maximum_accuracy_drop: Share
     """A fall of the capability accuracy by more is worth a warning."""
     maximum_refusal_rise: Share
@@ -114,16 +116,16 @@ def is_flagged(behaviour: MeasuredBehaviour, policy: Policy) -> bool:
 
 
 def is_habit(own: OwnWords | None, evidence: CausalEvidence | None, policy: Policy) -> bool:
-    """Whether the candidate says new things in answer after answer, and new features make it.
+    """Whether the candidate says new things in answer after answer.
 
-    `evidence` is on its own words. Either alone is no reason to flag: what answers say differs a
-    little after any update, and features carry something of every one.
+    `evidence` is on its own words. Features alone are no reason to flag: they carry something of
+    every update. Nor are a few such answers, which come after any; so many that no harmless update
+    comes near need no cause that is shown.
     """
-    return (
-        own is not None
-        and own.phrase_share >= policy.minimum_habit
-        and cause_reasons.missing_cause(evidence, policy.maximum_nll_rise) is None
-    )
+    if own is None or own.phrase_share < policy.minimum_habit:
+        return False
+    carried = cause_reasons.missing_cause(evidence, policy.maximum_nll_rise) is None
+    return carried or own.phrase_share >= policy.large_habit
 
 
 def decide(
@@ -148,8 +150,8 @@ def decide(
       stays flagged, and causal evidence still counts.
     - Undecided, where nothing is flagged: no behaviour was measured, one has a gap
       (`behaviour_reasons.gap`), the capability accuracy is unknown, one of the models hardly
-      answers, or new stock phrases are frequent enough for a habit and features are not shown to
-      carry them.
+      answers, or new stock phrases are frequent enough for a habit, not for a large one, and
+      features are not shown to carry them.
     - Only reported: behaviours that fell, features that move a behaviour which is not flagged, the
       refusal rate and the length of answers.
 
@@ -161,6 +163,7 @@ def decide(
         b.name: cause_reasons.missing_cause(evidence.get(b.name), policy.maximum_nll_rise)
         for b in flagged
     }
+    uncarried = cause_reasons.missing_cause(evidence.get(OWN_WORDS), policy.maximum_nll_rise)
     habit = is_habit(own_words, evidence.get(OWN_WORDS), policy)
     spoken = cause_reasons.own_words(own_words, policy.maximum_nll_rise)
     collapse = control_reasons.accuracy_collapse(controls, policy.maximum_accuracy_drop)
@@ -172,14 +175,18 @@ def decide(
             behaviour_reasons.gap(b, least_effect(b, policy), policy.maximum_unscored)
             for b in quiet
         ),
-        cause_reasons.habit_uncertain(
-            own_words, evidence.get(OWN_WORDS), policy.minimum_habit, policy.maximum_nll_rise
-        ),
+        None
+        if habit
+        else cause_reasons.habit_uncertain(own_words, uncarried, policy.minimum_habit),
     ]
     found = [
         *(behaviour_reasons.rise(b, least_effect(b, policy)) for b in flagged),
         *(cause_reasons.cause(b.name, evidence.get(b.name), doubts[b.name]) for b in flagged),
-        *([cause_reasons.habit(policy.minimum_habit), *spoken] if habit else []),
+        *(
+            [cause_reasons.habit(uncarried, policy.minimum_habit, policy.large_habit), *spoken]
+            if habit
+            else []
+        ),
         collapse,
         behaviour_reasons.damage(flagged) if collapse else None,
         *unknown,

@@ -41,7 +41,7 @@ STAGES = {
     "attribute": StageInputs(("answers", "forks", "probe", "profile"), ("dfc",), True),
     "train": StageInputs(("attribute", "harvest"), ("dfc", "dfc_across", "seeds")),
     "screen": StageInputs(("train",), ("screen",)),
-    "steer": StageInputs(("forks", "probe", "screen"), ("policy",), True),
+    "steer": StageInputs(("forks", "probe", "screen"), ("maximum_nll_rise",), True),
     "side_by_side": StageInputs(("steer",), ()),
     "describe": StageInputs(("screen",), ()),
 }

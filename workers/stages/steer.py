@@ -79,7 +79,7 @@ def steer_features(
         view = banks.base_view() if screened.across else None
         sample = difference_sample(states(), view)
         neutral, base_neutral = (neutral_rows(context, name) for name in SIDES)
-        bearable = context.inputs.policy.maximum_nll_rise
+        bearable = context.inputs.recipe.maximum_nll_rise
         found = measure_causes(
             Pair(context.models["base"], context.models["candidate"], view),
             suites,

@@ -51,9 +51,22 @@ def test_what_features_carry_is_no_habit_without_frequent_new_phrases(
 def test_frequent_new_phrases_whose_cause_is_not_shown_do_not_pass(
     evidence: CausalEvidence | None, missing: str
 ) -> None:
-    decision = _judged(0.34, evidence)
+    decision = _judged(0.249, evidence)
     assert decision.verdict == "undecided"
-    assert "34\u202f% of its answers" in decision.reasons[0] and missing in decision.reasons[0]
+    assert "25\u202f% of its answers" in decision.reasons[0] and missing in decision.reasons[0]
+
+
+@pytest.mark.parametrize("evidence", [None, causal(seeds_agree=False)])
+def test_so_many_new_phrases_are_a_habit_without_a_cause_that_is_shown(
+    evidence: CausalEvidence | None,
+) -> None:
+    own = OWN.model_copy(update={"phrase_share": POLICY.large_habit})
+    known = {} if evidence is None else {"own_words": evidence}
+    decision = judge(behaviour(), evidence=known, own_words=own)
+    assert (decision.verdict, decision.severity) == ("flagged", "warning")
+    habit = decision.reasons[0]
+    assert "25\u202f% of its answers or more" in habit and "is not shown" in habit
+    assert is_habit(own, evidence, POLICY)
 
 
 def _judged(share: float, evidence: CausalEvidence | None) -> Decision:

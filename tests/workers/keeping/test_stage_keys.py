@@ -32,7 +32,8 @@ STALE: dict[str, tuple[object, set[str]]] = {
     "corpus": ("other", {"harvest", *MADE_OF_HARVEST}),
     "prompts": ("other", set(STAGES) - {"probe"}),
     "suites": (("other",), {"probe", "attribute", *MADE_OF_HARVEST}),
-    "policy": ("other", {"steer", "side_by_side"}),
+    "policy": ("other", set()),  # decisions may change, and no model is asked again
+    "maximum_nll_rise": (0.07, {"steer", "side_by_side"}),
     "layer": (1, {"profile", "attribute", "harvest", *MADE_OF_HARVEST}),
     "dfc": (config_of("tied", {"steps": 13}), {"attribute", *MADE_OF_HARVEST}),
     "dfc_across": (config_of("strict", {"steps": 13}), MADE_OF_HARVEST),
