@@ -31,6 +31,7 @@ suites = ["sycophancy", "over_refusal", "harmful_compliance", "capability"]
 max_prompts = 96
 answer_tokens = 48
 tokens = 60000
+dfc = {{ candidate_exclusive = 512, steps = 300 }}
 """
 LOOKED = (0, 1, 3)
 """Exit codes of `latentwatch watch --once` when it went through: passed, flagged, undecided."""
