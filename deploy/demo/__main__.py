@@ -21,7 +21,8 @@ BUILD = Path("build") / "demo"
 
 
 def main() -> int:
-    """Build, watch, show, answer. Exit code 0 as promised, 1 with other verdicts, 2 without."""
+    """Build, watch, show, answer. Exit code 0 as promised, 1 with other verdicts, 2 without any,
+    130 after Ctrl-C before there were verdicts."""
     console = Console()
     logging.disable_progress_bar()
     begun = time.monotonic()
@@ -35,6 +36,9 @@ def main() -> int:
     except (DownloadError, WatchError) as error:
         console.print(str(error), style="red", markup=False)
         return 2
+    except KeyboardInterrupt:
+        console.print("Stopped. `make demo` goes on with what is done.")
+        return 130
     console.rule("3. What a reviewer gets")
     show(console, watched.verdicts, watched.message, watched.report)
     console.print(f"The demo took {duration(time.monotonic() - begun)}")

