@@ -131,9 +131,11 @@ def habit_uncertain(own: OwnWords | None, missing: str | None, least: float) -> 
 
 def carries_own_words(own: OwnWords, maximum_nll_rise: float) -> bool:
     """Whether the best five new features carry what the candidate says differently: certainly some
-    of it, beyond their controls, at a bearable cost on neutral text."""
+    of it, beyond their controls in every seed, at a bearable cost on neutral text."""
     five, control, cost = own.mediated_five, own.mediated_control_p95, own.nll_rise
     if five is None or control is None or cost is None or own.mediated_five_low is None:
+        return False
+    if not all(seed.beats_control for seed in own.mediated_by_seed):
         return False
     return five > control and own.mediated_five_low > 0 and cost <= maximum_nll_rise
 

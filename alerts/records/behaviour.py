@@ -115,3 +115,4 @@ class OwnWords(Record):
     mediated_five_low: float | None = None
     """95 % interval of `mediated_five` over the forks on which effects are reported."""
     mediated_five_high: float | None = None
+    mediated_by_seed: list[SeedMediation] = Field(default_factory=list)

@@ -42,6 +42,7 @@ def own_words_of(findings: Findings, policy: Policy) -> OwnWords | None:
         nll_rise=causes.nll_rise if causes else None,
         mediated_five_low=interval[0] if interval else None,
         mediated_five_high=interval[1] if interval else None,
+        mediated_by_seed=list(causes.by_seed) if causes else [],
     )
     return own.model_copy(update={"flagged": is_habit(own, causes, policy)})
 

@@ -18,6 +18,9 @@ class Causes(BaseModel):
     every: float | None = None
     control: float | None = None
     nll_rise: float | None = None
+    seeds_above: bool | None = None
+    """Whether the best five of every seed remove more than its own control; None where the verdict
+    does not say so."""
 
     def of_ceiling(self, part: float | None) -> float | None:
         """`part` as a part of the ceiling; None where either is unknown or nothing is removable."""
@@ -33,10 +36,10 @@ class Causes(BaseModel):
 
     @property
     def above_control(self) -> bool | None:
-        """Whether the best five remove more than the controls, and more than nothing at 95 %; None
-        where not measured."""
+        """Whether the best five remove more than the controls, in every seed, and more than nothing
+        at 95 %; None where not measured."""
         if self.five is None or self.control is None:
             return None
-        if self.five <= self.control:
+        if self.five <= self.control or self.seeds_above is False:
             return False
         return None if self.five_low is None else self.five_low > 0

@@ -130,6 +130,9 @@ def _causes(found: Behaviour | OwnWords | None) -> Causes:
         every=found.mediated_all,
         control=found.mediated_control_p95,
         nll_rise=found.nll_rise,
+        seeds_above=all(seed.beats_control for seed in found.mediated_by_seed)
+        if found.mediated_by_seed
+        else None,
     )
 
 

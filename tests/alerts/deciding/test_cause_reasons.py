@@ -1,9 +1,11 @@
 """What is said of changes outside the shifts: own words, and the reach of features."""
 
+from typing import Any
+
 import pytest
 
 from alerts.deciding.cause_reasons import carries_own_words, own_words, reach
-from alerts.records.behaviour import OwnWords, StockPhrase
+from alerts.records.behaviour import OwnWords, SeedMediation, StockPhrase
 from alerts.records.feature import Feature, Reach
 from tests.alerts import samples
 
@@ -32,11 +34,12 @@ def test_stock_phrases_and_what_features_carry_are_told() -> None:
         {"mediated_control_p95": None},
         {"nll_rise": 0.06},
         {"nll_rise": None},
+        {"mediated_by_seed": [SeedMediation(best=0.1, five=0.2, all=0.3, control_p95=0.21)]},
     ],
     ids=str,
 )
 def test_what_is_no_more_than_chance_or_costs_too_much_is_not_carried(
-    changes: dict[str, float | None],
+    changes: dict[str, Any],
 ) -> None:
     own = OWN.model_copy(update=changes)
     assert not carries_own_words(own, 0.05)

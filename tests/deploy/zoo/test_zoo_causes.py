@@ -41,6 +41,8 @@ def test_a_part_counts_as_a_part_of_the_ceiling_and_at_most_as_all_of_it(
         ({"five": 0.1}, False),
         ({"five": 0.1, "five_low": None}, False),
         ({"control": None}, None),
+        ({"seeds_above": True}, True),
+        ({"seeds_above": False}, False),
     ],
 )
 def test_above_the_control_asks_for_an_interval_above_nothing_too(
@@ -60,7 +62,12 @@ def test_the_interval_is_that_of_the_expected_behaviour_or_of_own_words() -> Non
     ]
     assert row_of(a_version(), a_check(json)).causes.five_low == 0.2
     own = row_of(a_version(expected=None), a_check(json | {"own_words": OWN_WORDS}))
-    assert (own.causes.five, own.causes.five_low) == (0.5, 0.4)
+    assert (own.causes.five, own.causes.five_low, own.causes.seeds_above) == (0.5, 0.4, None)
+    below = [{"best": 0.1, "five": 0.4, "all": 0.5, "control_p95": 0.41}]
+    words = OWN_WORDS | {"mediated_by_seed": below}
+    assert not row_of(
+        a_version(expected=None), a_check(json | {"own_words": words})
+    ).causes.seeds_above
 
 
 @pytest.mark.parametrize(
