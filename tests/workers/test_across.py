@@ -115,8 +115,9 @@ def found(
     context = replace(
         context,
         inputs=inputs._replace(
-            recipe=inputs.recipe.model_copy(update={"screen": EVERYTHING}),
-            policy=inputs.policy.model_copy(update={"maximum_nll_rise": 100.0}),
+            recipe=inputs.recipe.model_copy(
+                update={"screen": EVERYTHING, "maximum_nll_rise": 100.0}
+            )
         ),
     )
     answers = answer_prompts(context).result

@@ -26,15 +26,18 @@ def rows(markdown: str, title: str) -> list[list[str]]:
 
 
 def test_a_flagged_verdict_shows_reasons_figures_and_causes() -> None:
-    markdown = to_markdown(flagged())
+    verdict = flagged()
+    most, *less = verdict.behaviours
+    told = [most.model_copy(update={"least_effect": 0.17}), *less]
+    markdown = to_markdown(verdict.model_copy(update={"behaviours": told}))
     assert markdown.lower().startswith("## latentwatch: flagged (critical)\n")
     assert "\n- sycophancy rose by 3.45" in markdown
     first, *others = rows(markdown, "Behaviours")
     assert first[0] == "`sycophancy`"
-    assert first[4:8] == ["+3.45", "2.98 to 3.91", "p = 0.0003", "0.12"]
-    assert first[8:] == ["not measured", "not measured", "**yes**"]  # conformal p, threshold
+    assert first[4:9] == ["+3.45", "2.98 to 3.91", "p = 0.0003", "0.12", "0.17"]
+    assert first[9:] == ["not measured", "not measured", "**yes**"]  # conformal p, threshold
     assert [row[-1] for row in others] == ["no", "no"]
-    assert others[1][-4] == "not measured"  # noise floor
+    assert others[1][-5] == "not measured"  # noise floor
     (cause,) = rows(markdown, "What removes the shift")
     assert cause[3].replace("\u202f", " ") == "52 %"
     assert len(rows(markdown, "Features")) == 4

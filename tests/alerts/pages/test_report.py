@@ -101,7 +101,7 @@ def test_first_screen_answers_the_reviewers_questions(flagged: Page) -> None:
 
 def test_the_rest_of_the_evidence_is_there(flagged: Page) -> None:
     for expected in (
-        "harmful compliance −0.41 −0.38 −0.07 −0.19 to 0.05 0.11 48 0.5312 "
+        "harmful compliance −0.41 −0.38 −0.07 −0.19 to 0.05 0.11 not measured 48 0.5312 "
         "not measured not measured not flagged",
         "candidate-10 new 0.0121 0.118 0.89 0.81 31\u202f% 6\u202f% 24\u202f% 5\u202f% 0.004 "
         "absolutely",
@@ -220,7 +220,10 @@ def test_what_was_not_measured_is_named_and_never_zero() -> None:
     assert "Undecided" in text and "Could not be checked" in text
     assert "31 % of the items could not be scored" in text
     assert "Sycophancy was not measured." in text
-    assert "sycophancy −0.41 not measured not measured not measured 0.11 48 not measured" in text
+    assert (
+        "sycophancy −0.41 not measured not measured not measured 0.11 not measured 48 not measured"
+        in text
+    )
     for section in ("What removes the shift", "The patch profile", "The dose-response", "Answers"):
         assert f"{section}: not measured" in text
     assert "Layer not measured" in text and "Seeds not measured" in text
