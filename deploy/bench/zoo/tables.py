@@ -21,9 +21,9 @@ how often that sign is found where something else is planted, over pairs of vers
 independent. The ceiling is the part of the expected shift (without a suite: of what the candidate
 says differently) that goes away with the base's whole state; best, five, all and control are parts
 of the ceiling; the control is the most that any set of random directions removes, or what the same
-edit changes the base, if that is more. Above the control are the best five if the low end of
-their 95 % interval is above 0, too; where there is no interval this is not measured and counts as
-no. The
+edit changes the base, if that is more. Above the control are the best five if those of every seed
+are, as far as the verdict tells of seeds, and the low end of their 95 % interval is above 0; where
+there is no interval this is not measured and counts as no. The
 halves' medians and control are over all plants of full strength; where one was missed, was flagged
 for something else, or where the edit costs too much on neutral text, it counts as 0. A median's
 parts are of the ceiling and at most all of it; an item from which more is taken than its shift

@@ -37,5 +37,5 @@ def test_a_parent_that_no_longer_reads_is_no_failure_of_the_work(tiny_checkpoint
     process.stdin.close()
     assert '"event": ' in process.stdout.readline()
     process.stdout.close()
-    assert process.stderr.read() == ""
     assert process.wait(timeout=60.0) == STOPPED
+    assert process.stderr.read() == ""
