@@ -17,13 +17,16 @@ from monitor.settings import Settings
 from tests.workers.conftest import (  # noqa: F401
     Silent,
     changed,
+    contradiction_suite,
     contrary_checkpoint,
     one_thread,
     recipe_files,
     settings,
     side_of,
 )
+from workers.diff import run_diff
 from workers.job import Job
+from workers.keeping.store import LocalStore
 
 
 @contextmanager
@@ -81,6 +84,30 @@ def test_a_training_of_all_steps_finds_everything_again(
     left = [row["difference_unexplained"] for row in told["steps"]]
     assert left[0] < left[-1]
     assert told["summary"]["other_update_compared"] == 0
+
+
+def test_what_a_training_of_all_steps_removes_is_what_the_check_tells(
+    contrary: Subject,
+    contradiction_suite: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suites = [str(contradiction_suite), *contrary.settings.recipe.suites[1:]]
+    shifted = contrary._replace(settings=changed(contrary.settings, suites=suites))
+    monkeypatch.setattr(command, "PARTS", (1.0, 0.1))
+    whole, tenth = command.measured([shifted], ["contrary"], silent)["steps"]
+    store = LocalStore(shifted.settings.store_dir)
+    verdict = run_diff(shifted.job, shifted.settings, store, Silent()).verdict
+    (told,) = (one for one in verdict.behaviours if one.flagged)
+    removed = whole["removed"]["contradiction"]
+    assert (removed["ceiling"], removed["five"], removed["all"], removed["control"]) == (
+        told.ceiling,
+        told.mediated_five,
+        told.mediated_all,
+        told.mediated_control_p95,
+    )
+    assert removed["ceiling"] is not None and removed["all"] is not None
+    assert tenth["removed"]["contradiction"]["all"] != removed["all"]
+    assert tenth["seconds"] > 0 and whole["seconds"] > 0
 
 
 def test_only_what_was_read_after_the_same_block_is_held_against_each_other(

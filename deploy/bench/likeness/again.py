@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from alerts.deciding.measured import CausalEvidence
 from deploy.bench.likeness.found import Checked, Found
-from dfc.crosscoder.train import train
+from dfc.crosscoder.train import TrainedDfc, train
+from dfc.engines.engine import Progress
 from dfc.screening.likeness import SAME, likeness
-from dfc.screening.screen import screen
+from dfc.screening.screen import Screening, screen
 from workers.recognise import MOST
 
 
@@ -29,15 +32,20 @@ class Again(NamedTuple):
 
 
 class Shorter(NamedTuple):
-    """What a training of fewer steps from the same seed finds of the same features."""
+    """What trainings of fewer steps from the same seeds find of the same features."""
 
     version: str
     steps: int
+    seconds: float
+    """Of training, all seeds."""
     nearest: list[float]
-    """By feature that the whole training lists first by itself, how like it is to the one that is
-    most like it among those that are new to the shorter."""
+    """By feature that the first seed's whole training lists first by itself, how like it is to the
+    one that is most like it among those that are new to the shorter."""
     new: int
     difference_unexplained: float
+    """In the last batch of the first seed's training."""
+    removed: dict[str, CausalEvidence]
+    """By behaviour what the features of all seeds remove of its shift."""
 
 
 def again(version: Checked, found: Found, other: Found, elsewhere: str) -> Again:
@@ -80,30 +88,46 @@ FIRST = 64
 """Features that are looked for in a shorter training."""
 
 
-def of_fewer_steps(version: Checked, part: float, progress: Callable[[int, int], None]) -> Shorter:
-    """Train for a part of the steps, on the same states from the same seed."""
-    whole = version.crosscoder
+def of_fewer_steps(
+    version: Checked, part: float, steps: Callable[[int, int], None], steered: Progress
+) -> Shorter:
+    """Train for a part of the steps, on the same states from the same seeds, and steer what is
+    found."""
+    whole = version.crosscoders[0]
     config = whole.model.config
-    steps = round(config.steps * part)
+    count = round(config.steps * part)
     base_TD, candidate_TD = version.states.base.x_TD, version.states.candidate.x_TD
-    shorter = train(
-        base_TD,
-        candidate_TD,
-        config.model_copy(update={"steps": steps, "checkpoint_every": steps}),
-        seed=whole.seed,
-        moving_RD=version.moving_RD,
-        weight_T=version.weight_T,
-        progress=progress,
-    )
-    of_whole, of_shorter = (
-        screen([one], base_TD, candidate_TD, version.layer, version.screen)
-        for one in (whole, shorter)
-    )
+    begun = time.monotonic()
+    shorter = [
+        train(
+            base_TD,
+            candidate_TD,
+            config.model_copy(update={"steps": count, "checkpoint_every": count}),
+            seed=one.seed,
+            moving_RD=version.moving_RD,
+            weight_T=version.weight_T,
+            progress=steps,
+        )
+        for one in version.crosscoders
+    ]
+    seconds = time.monotonic() - begun
+
+    def screened(trained: Sequence[TrainedDfc]) -> Screening:
+        return screen(trained, base_TD, candidate_TD, version.layer, version.screen)
+
+    of_whole, of_shorter = screened([whole]), screened(shorter[:1])
     rows, columns = of_whole.candidate_listed[0][:FIRST], of_shorter.candidate_new[0]
     here, there = of_whole.banks["candidate"][0], of_shorter.banks["candidate"][0]
     nearest = list[float]()
     if rows and columns:
         alike_RJ = likeness(here, rows, there, candidate_TD).agreement
         nearest = alike_RJ[:, columns].amax(1).tolist()
-    left = shorter.history[-1]["difference"]
-    return Shorter(version.name, steps, nearest, len(columns), left)
+    return Shorter(
+        version=version.name,
+        steps=count,
+        seconds=seconds,
+        nearest=nearest,
+        new=len(columns),
+        difference_unexplained=shorter[0].history[-1]["difference"],
+        removed=version.shifts.removed(screened(shorter), steered),
+    )

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+from alerts.deciding.measured import CausalEvidence
 from deploy.bench.exact_interval import exact_interval
 from deploy.bench.likeness.again import (
     Again,
@@ -59,8 +60,11 @@ def measured(chosen: Sequence[Subject], shorter: Sequence[str], shown: Shown) ->
         if version.name in shorter:
             with shown() as progress:
                 for part in PARTS:
-                    told = partial(progress.step, f"{version.name}, {part:g} of the steps")
-                    steps.append(_told_of_fewer(of_fewer_steps(version, part, told)))
+                    what = f"{version.name}, {part:g} of the steps"
+                    trained = partial(progress.step, what)
+                    steered = partial(progress.step, f"{what}: steered")
+                    shortened = of_fewer_steps(version, part, trained, steered)
+                    steps.append(_told_of_fewer(shortened))
     summary = {
         "benchmark": "likeness",
         "bound": SAME,
@@ -115,6 +119,22 @@ def _told_of_fewer(one: Shorter) -> Figures:
         "nearest": _sorted(one.nearest),
         "new": one.new,
         "difference_unexplained": one.difference_unexplained,
+        "seconds": one.seconds,
+        "removed": {name: _told_of_cause(found) for name, found in one.removed.items()},
+    }
+
+
+def _told_of_cause(found: CausalEvidence) -> Figures:
+    return {
+        "ceiling": found.ceiling,
+        "best": found.mediated_best,
+        "five": found.mediated_five,
+        "five_interval": found.five_interval,
+        "all": found.mediated_all,
+        "control": found.control_p95,
+        "seeds_agree": found.seeds_agree,
+        "nll_rise": found.nll_rise,
+        "items": found.n_items,
     }
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from deploy.bench.likeness.removed import Shifts, read_shifts
 from deploy.bench.rivals.case import open_case
 from deploy.bench.rivals.subjects import Subject
 from dfc.crosscoder.config import ScreenConfig
@@ -43,8 +44,9 @@ class Checked(NamedTuple):
     states: PairedStates
     found: list[Found]
     """Per seed."""
-    crosscoder: TrainedDfc
-    """Of the first seed."""
+    crosscoders: list[TrainedDfc]
+    """Per seed."""
+    shifts: Shifts
     moving_RD: Tensor
     weight_T: Tensor | None
     screen: ScreenConfig
@@ -74,7 +76,8 @@ def read_checked(subject: Subject, progress: DiffProgress) -> Checked:
         recipe_digest=recipe_digest(context.inputs.recipe),
         states=case.states,
         found=[Found(banks.bank("candidate", seed), rows) for seed, rows in enumerate(listed)],
-        crosscoder=training.crosscoders()[0],
+        crosscoders=training.crosscoders(),
+        shifts=read_shifts(context, case.probe, forks, case.states),
         moving_RD=load_directions(attributed),
         weight_T=token_weights(case.harvest),
         screen=context.inputs.recipe.screen,
