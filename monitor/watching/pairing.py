@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, defer
 
 from monitor.database.schema import Diff, DiffState, Line, Trust, Version
 from monitor.errors import LatentwatchError, NoTrustedVersionError
+from monitor.jobs import leases
 from monitor.jobs.diff_endings import request_cancel
 from monitor.jobs.diff_queue import is_retriable, queue_diff
 from monitor.lineage.lookup import find_version
@@ -144,13 +145,15 @@ def queue_versions(
 
 
 def adopt_recipe(session: Session, line: Line, recipe_digest: str, now: float) -> None:
-    """Have what waits on `line` under another recipe compared by the present one.
+    """Have what waits on `line` under another recipe compared by the present one, and what a
+    process that is gone had begun to compare by it.
 
     Where that was asked for before under the present one, it is asked for again.
     """
+    abandoned = leases.abandoned(session, Diff, now)
     waiting = select(Diff).where(
         Diff.line_id == line.id,
-        Diff.state == DiffState.QUEUED,
+        or_(Diff.state == DiffState.QUEUED, abandoned),
         Diff.recipe_digest != recipe_digest,
     )
     for diff in session.scalars(waiting.options(defer(Diff.verdict))).all():
@@ -159,6 +162,8 @@ def adopt_recipe(session: Session, line: Line, recipe_digest: str, now: float) -
         if session.scalar(known) is None:
             diff.recipe_digest, diff.error, diff.failures = recipe_digest, None, 0
             diff.passed_on_at = None
+            # As it is queued again, whoever may still be at work on it can't write any more.
+            diff.state, diff.owner, diff.lease_until = DiffState.QUEUED, None, None
             continue
         request_cancel(session, diff.id, "asked for under another recipe since", now)
         base, candidate = (

@@ -1,11 +1,15 @@
 """Whole rounds: real directories, a real database; only the comparison is stood in."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
 
 from monitor.database.schema import Audit, Diff, Observation, Version
+from monitor.errors import LeaseLostError
+from monitor.jobs import diff_claims, diff_endings
 from monitor.watching.rounds import RETRY_SECONDS, watch_forever
 from tests.monitor.watching.standin import BrokenWorker, StandInWorker
 from tests.monitor.watching.watched import WatchedDirectory
@@ -81,6 +85,38 @@ def test_what_was_queued_under_another_recipe_is_compared_by_the_present_one(
     with watched.sessions() as session:
         found = session.execute(select(Diff.recipe_digest, Diff.state).order_by(Diff.id))
         assert [tuple(row) for row in found] == [("changed", "done")]
+
+
+def test_what_a_killed_process_had_begun_under_another_recipe_is_compared_by_the_present_one(
+    watched: WatchedDirectory,
+) -> None:
+    watched.push("v1", 0)
+    watched.push("good-2", 1)
+    watched.worker = BrokenWorker(watched.sessions, watched.settings)
+    watched.watch()
+    owner = subprocess.run(
+        [sys.executable, "-c", "from monitor.owner import this_process; print(this_process())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    now = watched.clock.now
+    with watched.sessions.begin() as session:
+        killed = diff_claims.claim_next(session, now, owner, 600.0)
+        assert killed is not None
+        diff_id, fence = killed.id, killed.fence
+    watched.worker = BrokenWorker(watched.sessions, watched.settings)
+    watched.worker.recipe = "changed"
+    assert watched.watch() == 3
+    with pytest.raises(LeaseLostError), watched.sessions.begin() as session:
+        diff_endings.release(session, diff_id, fence, now)
+    watched.worker = StandInWorker(watched.sessions, watched.settings)
+    watched.worker.clock = lambda: watched.clock.now + 1.0
+    watched.worker.recipe = "changed"
+    assert watched.watch() == 0
+    with watched.sessions() as session:
+        found = session.execute(select(Diff.recipe_digest, Diff.state, Diff.attempt))
+        assert [tuple(row) for row in found] == [("changed", "done", 2)]
 
 
 def test_what_had_failed_under_the_present_recipe_is_asked_for_under_it_again(
