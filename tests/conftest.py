@@ -17,6 +17,7 @@ from transformers import (
 
 from deploy.bench import tiny_model
 from deploy.bench.tiny_model import SENTENCES, VOCABULARY
+from tests.number_format import in_float32
 from tests.services import RedisServer, mlflow_server, postgres_server, s3_server
 
 collect_ignore = ["vllm"]
@@ -28,6 +29,13 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what is marked `long`, so that no process is left alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture
+def float32() -> Iterator[None]:
+    """All models run in float32 (tests/number_format.py)."""
+    with in_float32():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from tests.dfc.conftest import bank, engine, rows
 
 __all__ = ["bank", "engine", "rows"]
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 
 def test_one_by_one_is_the_engines_score(
     tiny_checkpoint: Path, engine: TransformersEngine, rows: list[ScoreRow], bank: FeatureBank

@@ -17,6 +17,7 @@ from deploy.bench.train.quality import Course, quality
 from deploy.bench.train.speed import Effort, speed
 from dfc.crosscoder.model import Dfc
 
+pytestmark = pytest.mark.usefixtures("float32")
 TINY = Size(d=24, latents=100, k=4, batch=64)
 BRIEF = Course(Scale(concepts=64, width=16), batch=64, steps=60, tokens=2000, dead_after=500)
 

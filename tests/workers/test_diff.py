@@ -112,6 +112,7 @@ def _recording(places: list[str], call: Callable[..., Any]) -> Callable[..., Any
     return recorded
 
 
+@pytest.mark.usefixtures("float32")
 def test_a_shift_is_traced_to_features(
     tiny_checkpoint: Path,
     contrary_checkpoint: Path,
@@ -249,6 +250,7 @@ def test_a_failing_stage_does_not_hide_a_shift(
     assert failure in verdict.reasons
 
 
+@pytest.mark.usefixtures("float32")
 def test_features_that_can_not_be_described_keep_their_evidence(
     tiny_checkpoint: Path,
     contrary_checkpoint: Path,

@@ -39,6 +39,7 @@ def test_a_model_is_loaded_once(tiny_checkpoint: Path) -> None:
     assert models["base"] is models["base"] is not models["candidate"]
 
 
+@pytest.mark.usefixtures("float32")
 def test_vllm_writes_and_transformers_does_the_rest(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,8 @@ _ENVIRONMENT = (
     "VLLM_USE_V2_MODEL_RUNNER",
 )
 _ENVIRONMENT_PREFIXES = (
-    *("CUDA_", "HF_HOME", "LC_", "LD_", "MKL_", "NVIDIA_", "OMP_", "PYTHON", "PYTORCH_", "TORCH"),
-    *("XDG_", "LATENTWATCH_EXPLAINER__"),
+    *("CUDA_", "HF_HOME", "LC_", "LD_", "MKL_", "NVIDIA_", "OMP_", "ONEDNN_", "PYTHON"),
+    *("PYTORCH_", "TORCH", "XDG_", "LATENTWATCH_EXPLAINER__"),
 )
 _PROBE_SECONDS = 10.0
 _INTERNET = (socket.AF_INET, socket.AF_INET6)

@@ -20,6 +20,7 @@ from dfc.crosscoder.train_together import train_together
 from tests.dfc.crosscoder.test_train import CONFIG, planted
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("float32")
 STEPS = 30
 
 

@@ -113,6 +113,7 @@ def test_a_noisy_copy_is_the_same_anywhere(far: None, tiny_checkpoint: Path) -> 
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
 
 
+@pytest.mark.usefixtures("float32")
 @pytest.mark.parametrize("form", ["tied", "strict"])
 def test_training_elsewhere_ends_with_the_same_crosscoder_on_the_processor(
     far: None, tmp_path: Path, form: str

@@ -1,5 +1,8 @@
 """The number format follows the processor, and no result is taken for one in another format."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,13 +11,11 @@ import torch
 from dfc.engines.engine import ScoreRow
 from dfc.engines.precision import native_autocast, native_dtype
 from dfc.engines.transformers_engine import TransformersEngine
+from tests.number_format import in_float32, multiplies_bfloat16
 from workers.keeping.stage_keys import stage_code
+from workers.processes.isolation import environment_of_diffs
 
 FORMAT = {True: torch.bfloat16, False: torch.float32}
-
-
-def multiplies_bfloat16(patched: pytest.MonkeyPatch, answer: bool) -> None:
-    patched.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: answer)
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -50,3 +51,14 @@ def test_a_stage_has_another_key_in_another_format(monkeypatch: pytest.MonkeyPat
         multiplies_bfloat16(monkeypatch, native)
         keys.add(stage_code("probe"))
     assert len(keys) == 2
+
+
+def test_in_float32_the_processes_that_are_started_are_too() -> None:
+    script = "from dfc.engines.precision import native_dtype; print(native_dtype())"
+    with in_float32():
+        assert native_dtype() is torch.float32
+        environment = environment_of_diffs(os.environ)
+        started = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+        )
+    assert started.stdout == "torch.float32\n", started.stderr

@@ -28,6 +28,7 @@ from monitor.on_demand.comparison import prepare
 from monitor.settings import Settings, load_settings
 from monitor.watching.intake import ensure_line, identify_push, register
 from tests.alerts.suites import suite_json
+from tests.number_format import in_float32
 from tests.workers.conftest import DFC, Silent, changed
 from tests.workers.service import ROOT, Sessions
 from workers.answering import amplification, answer
@@ -68,7 +69,7 @@ def checked(
     contrary_checkpoint: Path,
     contradiction_suite: Path,
     recipe_files: Path,
-) -> Checked:
+) -> Iterator[Checked]:
     settings = load_settings(
         data_dir=tmp_path_factory.mktemp("checked") / "data",
         recipe={
@@ -89,15 +90,16 @@ def checked(
     comparing = worker(settings, sessions)
     recipe = comparing.recipe_digest()
     prepare(sessions, settings, contrary_checkpoint, "trusted", "assistant", recipe, 1.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("PYTHONPATH", str(ROOT))
-        comparing.run_queued()
-    with sessions() as session:
-        verdict = Verdict.model_validate_json(str(session.scalars(select(Diff)).one().verdict))
-    assert verdict.verdict == "flagged"
-    steered = [f.id for f in verdict.features if f.side == "candidate" and f.effects]
-    return Checked(settings, sessions, steered[0], verdict.shifted)
+    with in_float32():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OMP_NUM_THREADS", "1")
+            patch.setenv("PYTHONPATH", str(ROOT))
+            comparing.run_queued()
+        with sessions() as session:
+            verdict = Verdict.model_validate_json(str(session.scalars(select(Diff)).one().verdict))
+        assert verdict.verdict == "flagged"
+        steered = [f.id for f in verdict.features if f.side == "candidate" and f.effects]
+        yield Checked(settings, sessions, steered[0], verdict.shifted)
 
 
 @pytest.fixture(autouse=True)
