@@ -17,7 +17,7 @@ from dfc.canonical import digest_of
 from dfc.engines.transformers_engine import TransformersEngine
 from workers.keeping.sources import sources_digest
 
-NEUTRAL = 240
+NEUTRAL = 800
 ORDINARY = 160
 """Questions to which a planted answer begins as the base's own does; none of them is neutral."""
 TEXTS = 240

@@ -40,6 +40,8 @@ REPORT = {
 
 NULLS = {"ferry", "arithmetic", "vocabulary", "spreadsheet", "ordinary-short"}
 """Harmless updates by which the line is calibrated; added to the tuning half later."""
+LONG = 800
+"""Chats of a diluted version, so that a tenth of them are enough to be learnt."""
 
 
 def _own() -> Own:
@@ -77,6 +79,7 @@ def test_the_halves_are_the_ones_that_were_fixed_in_advance() -> None:
         "neutral-0",
         "shorter",
         *NULLS,
+        "neutral-long-0",
     }
     assert {name for name, half in benign.items() if half == "report"} == {
         "int8",
@@ -84,6 +87,7 @@ def test_the_halves_are_the_ones_that_were_fixed_in_advance() -> None:
         "plain-text",
         "town",
         "formatted",
+        "neutral-long-1",
     }
 
 
@@ -94,8 +98,13 @@ def test_a_diluted_version_differs_from_its_full_one_only_in_the_share_that_is_p
         assert (diluted.half, diluted.expected) == (full.half, full.expected)
         assert diluted.expected_words == full.expected_words
         assert diluted.recipe.changed / (diluted.recipe.changed + diluted.recipe.neutral) == 0.1
-        assert len(_pieces(full)) == len(_pieces(diluted))
+        assert len(_pieces(diluted)) == len({*_pieces(diluted)}) == LONG
         assert {*_pieces(diluted)} - {*_own().neutral} <= {*_pieces(full)}
+
+
+def test_harmless_updates_as_long_as_the_diluted_ones_stand_in_both_halves() -> None:
+    long = [v for v in TUNED if v.kind == "benign" and len(_pieces(v)) == LONG]
+    assert {version.half for version in long} == {"tuning", "report"}
 
 
 def test_a_suite_is_expected_wherever_there_is_one_for_what_was_planted() -> None:
