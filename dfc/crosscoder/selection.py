@@ -21,12 +21,12 @@ from dfc.engines.precision import native_dtype
 
 TOKENS_AT_ONCE = 1024
 GUESSED_BY = 128
-"""Of the first tokens about so many tell what the largest scores may be."""
+"""About so many tokens tell what the largest scores may be."""
 SAMPLE_SLACK = 1.3
-"""How many more than its share of the largest scores the first tokens' guess keeps."""
-BELOW = 0.999
-"""By how much the bound on codes is lower than that on scores, for what a division rounds, and the
-products behind a code that was bounded."""
+"""How many more than its share of the largest scores their guess keeps."""
+ROUNDED = {torch.float32: 1e-3, torch.bfloat16: 1e-2}
+"""By how much products are bounded lower than scores, by their format: for what is rounded on the
+way, as a part of what is added up there."""
 BOUNDED_BELOW = 0.01
 """Share of wanted codes from which on none is bounded first: too many would be computed again."""
 
@@ -89,14 +89,14 @@ def _candidates(readers: Sequence[Reader], wanted: int) -> list[_Found]:
     bound = replicas.highest(bound)
     above = torch.stack([(part.score_N >= bound).sum() for part in found]).sum()
     if int(replicas.summed(above)) < wanted:
-        _, found = _above(readers, wanted, torch.zeros(()))  # the first tokens misled
+        _, found = _above(readers, wanted, torch.zeros(()))  # those tokens misled
     return found
 
 
 def _above(
     readers: Sequence[Reader], wanted: int, bound: Tensor | None
 ) -> tuple[Tensor, list[_Found]]:
-    """A bound, and all codes with a positive score that reaches it; without one given, the first
+    """A bound, and all codes with a positive score that reaches it; without one given, some of the
     tokens tell it."""
     tokens, latents = len(readers[0].parts[0][0]), sum(len(r.bias_F) for r in readers)
     share = wanted / (tokens * latents)
@@ -108,17 +108,12 @@ def _above(
         for reader, limit in zip(readers, limits, strict=True)
     ]
     encoders = [side_by_side(one) for one in seen]
-    parts: list[list[_Found]] = [[] for _ in readers]
-    for start in range(0, tokens, TOKENS_AT_ONCE):
-        rows = slice(start, start + TOKENS_AT_ONCE)
-        codes = [encode(one, encoder, rows) for one, encoder in zip(seen, encoders, strict=True)]
-        if bound is None:
-            bound = _guess(readers, codes, limits, share)
-        for reader, code_CF, out in zip(readers, codes, parts, strict=True):
-            out.append(_look_through(code_CF, reader.norm_F, bound, start))
-        del codes, code_CF  # before the next ones are made
-    assert bound is not None
-    found = [_Found(*map(torch.cat, zip(*out, strict=True))) for out in parts]
+    if bound is None:
+        bound = _guess(seen, encoders, limits, share)
+    found = [
+        _look_through(reader, encoder, bound)
+        for reader, encoder in zip(seen, encoders, strict=True)
+    ]
     return bound, [
         one if limit is None else _computed(reader, limit, one, bound)
         for reader, limit, one in zip(readers, limits, found, strict=True)
@@ -127,7 +122,7 @@ def _above(
 
 def _bounds(reader: Reader) -> Bounds | None:
     """None where that is not worth it."""
-    if len(reader.parts) != 2 or native_dtype() is not torch.float32:
+    if len(reader.parts) != 2:
         return None
     return bounds(*reader.parts)
 
@@ -148,55 +143,72 @@ def side_by_side(reader: Reader) -> Tensor:
 
 def encode(reader: Reader, encoder_FD: Tensor, rows: slice) -> Tensor:
     """Codes ``[C, F]`` of some tokens, float32, before rectification."""
+    return _product(reader, encoder_FD, rows).float() + reader.bias_F
+
+
+def _product(
+    reader: Reader, encoder_FD: Tensor, rows: slice, least_F: Tensor | None = None
+) -> Tensor:
+    """Codes ``[C, F]`` of some tokens without their bias, in the format of the encoders; or, given
+    ``least_F``, by how much each is above it, and zero where it isn't."""
     x_CD = torch.cat([x_BD[rows] for x_BD, _ in reader.parts], dim=1).to(encoder_FD.dtype)
-    if x_CD.dtype is torch.float32 and torch.backends.mkldnn.is_available():
-        # By oneDNN. What torch multiplies float32 with otherwise took 1.5 times as long on an AMD
-        # EPYC (docs/benchmarks.md); short formats are oneDNN's in any case.
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x_CD, encoder_FD, reader.bias_F, "none", [], ""
-        )
-        return product
-    return (x_CD @ encoder_FD.T).float().add_(reader.bias_F)
+    if torch.backends.mkldnn.is_available():
+        # By oneDNN, which subtracts and rectifies while it multiplies. What torch multiplies
+        # float32 with otherwise took 1.5 times as long on an AMD EPYC (docs/benchmarks.md).
+        bias_F, then = (None, "none") if least_F is None else (-least_F, "relu")
+        code_CF: Tensor = torch.ops.mkldnn._linear_pointwise(x_CD, encoder_FD, bias_F, then, [], "")
+        return code_CF
+    code_CF = x_CD @ encoder_FD.T
+    return code_CF if least_F is None else code_CF.sub_(least_F).relu_()
 
 
 def _guess(
-    readers: Sequence[Reader],
-    codes: Sequence[Tensor],
+    seen: Sequence[Reader],
+    encoders: Sequence[Tensor],
     limits: Sequence[Bounds | None],
     share: float,
 ) -> Tensor:
-    """A score that somewhat more than ``share`` of these codes reach, by some of the tokens, which
-    are the first ones."""
-    rows = slice(0, len(codes[0]), max(1, len(codes[0]) // GUESSED_BY))
-    some = [
-        code[rows] if limit is None else limit.means(code[rows], rows)
-        for code, limit in zip(codes, limits, strict=True)
-    ]
-    scores = torch.cat(
-        [(code * reader.norm_F).reshape(-1) for reader, code in zip(readers, some, strict=True)]
-    )
-    kept = min(len(scores), round(share * len(scores) * SAMPLE_SLACK) + 1)
-    return threshold_of(scores, kept)
+    """A score that somewhat more than ``share`` of all codes reach, by some of the tokens."""
+    tokens = len(seen[0].parts[0][0])
+    rows = slice(0, tokens, max(1, tokens // GUESSED_BY))
+    scores = []
+    for reader, encoder_FD, limit in zip(seen, encoders, limits, strict=True):
+        code_CF = encode(reader, encoder_FD, rows)
+        code_CF = code_CF if limit is None else limit.means(code_CF, rows)
+        scores.append((code_CF * reader.norm_F).view(-1))
+    score_N = torch.cat(scores)
+    kept = min(len(score_N), round(share * len(score_N) * SAMPLE_SLACK) + 1)
+    return threshold_of(score_N, kept)
 
 
-def _look_through(code_CF: Tensor, norm_F: Tensor, bound: Tensor, start: int) -> _Found:
-    least_F = (BELOW * bound / norm_F).clamp_min(torch.finfo(code_CF.dtype).tiny)
-    place_N = _places(code_CF >= least_F)
-    row_N = place_N // len(norm_F)
-    column_N = place_N - row_N * len(norm_F)
-    value_N = code_CF[row_N, column_N]
-    return _Found(row_N + start, column_N, value_N, value_N * norm_F[column_N])
+def _look_through(reader: Reader, encoder_FD: Tensor, bound: Tensor) -> _Found:
+    """The codes whose scores reach ``bound``, and few that hardly do not."""
+    bias_F, norm_F, dtype = reader.bias_F, reader.norm_F, encoder_FD.dtype
+    least_F = torch.where(norm_F > 0, bound / norm_F, torch.inf)  # else what writes nothing is kept
+    least_F = (least_F - bias_F - ROUNDED[dtype] * (least_F + bias_F.abs())).to(dtype)
+    offset_F = least_F.float() + bias_F
+    tokens, found = len(reader.parts[0][0]), list[_Found]()
+    for start in range(0, tokens, TOKENS_AT_ONCE):
+        rows = slice(start, start + TOKENS_AT_ONCE)
+        above_CF = _product(reader, encoder_FD, rows, least_F)
+        place_N = _places(above_CF)
+        row_N = place_N // len(norm_F)
+        column_N = place_N - row_N * len(norm_F)
+        value_N = above_CF.view(-1)[place_N].float() + offset_F[column_N]
+        found.append(_Found(row_N + start, column_N, value_N, value_N * norm_F[column_N]))
+        del above_CF  # before the next one is made
+    return _Found(*map(torch.cat, zip(*found, strict=True)))
 
 
-def _places(mask: Tensor) -> Tensor:
-    """Where a mask holds, counted through its rows. It holds at few places, so that eight at once
-    are looked at first, as one number."""
-    if mask.numel() % 8:
-        return mask.reshape(-1).nonzero()[:, 0]
-    eights = mask.view(-1).view(torch.int64)
-    where = eights.nonzero()[:, 0]
-    of, place = eights[where].view(torch.bool).view(-1, 8).nonzero(as_tuple=True)
-    return 8 * where[of] + place
+def _places(x_CF: Tensor) -> Tensor:
+    """Where a matrix is not zero, counted through its rows. It is at few places, so that as many as
+    eight bytes hold are looked at first, as one number."""
+    flat, together = x_CF.view(-1), 8 // x_CF.itemsize
+    if len(flat) % together:
+        return flat.nonzero()[:, 0]
+    where = flat.view(torch.int64).nonzero()[:, 0]
+    of, place = flat.view(-1, together)[where].nonzero(as_tuple=True)
+    return together * where[of] + place
 
 
 def _from(found: _Found, threshold: Tensor) -> _Found:
