@@ -16,9 +16,9 @@ class Moving(NamedTuple):
     """The part of the difference that moves the candidate's words."""
 
     direction_RD: Tensor
-    """Orthonormal (``attribution.moving_directions``)."""
+    """As long as what they move (``attribution.MovingDirections.weighted_RD``)."""
     variance: float
-    """Mean square of the difference within them, over the positions as they are drawn."""
+    """Mean square of the difference in them, over the positions as they are drawn."""
 
     def of(self, x_ND: Tensor) -> Tensor:
         """Each row's parts in these directions ``[N, R]``."""

@@ -48,10 +48,10 @@ def train(
 
     The run takes place on ``device``, to which one batch is taken at a time, the next one while a
     GPU is at work on the last; its result lies on the CPU. ``moving_RD`` are the directions of the
-    difference that the tied form's first latents answer for (``moving_directions``); without any,
-    the whole difference. ``weight_T`` is how often a position is drawn, relative to the others;
-    without it, all alike. ``crosscoder`` makes the model from the settings and both widths;
-    benchmarks compare others.
+    difference that the tied form's first latents answer for, as long as what they move
+    (``moving_directions``); without any, the whole difference. ``weight_T`` is how often a position
+    is drawn, relative to the others; without it, all alike. ``crosscoder`` makes the model from the
+    settings and both widths; benchmarks compare others.
 
     A run that is killed and called again with the same arguments ends with the weights of one that
     was not: the optimiser is part of the checkpoint, and a batch depends on the seed and the step

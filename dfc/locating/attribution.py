@@ -17,8 +17,12 @@ largest eigenvalues (Ky Fan 1949). The sum of g d' itself would not do: effects 
 in it, and directions that carry much more than the whole come first. What is bounded is the sum of
 the squares, so a position counts by the square of its effect, and rows by that of their weights.
 
+Within them not every direction moves as much. What is left of a difference, e, moves the answer by
+g . e, whose square is e' G e in the mean, G = mean of g g', where g and e are independent. So the
+directions are weighted by the root of P G P: lengths are then what an error does to the words.
+
 The same holds for any weighted sum of log-probabilities, such as the score of a probe suite.
-Several sums are asked by adding their A, each divided by its trace.
+Several sums are asked by adding their A and their G, each divided by its trace.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,6 +65,9 @@ class MovingDirections(NamedTuple):
 
     direction_RD: Tensor
     """Orthonormal rows, the largest eigenvalue first; none where the models don't differ."""
+    weighted_RD: Tensor
+    """Takes a difference to R numbers whose mean square is what its part in the directions does to
+    what was asked, up to one factor: were all as steep, these would be the directions."""
     asked: list[Attributed]
     """In the order in which it was asked."""
     energy: float | None
@@ -80,12 +87,12 @@ def moving_directions(
     Both models need one width and tokenizer. Raises ModelError when a gradient is not finite.
     """
     d = candidate.info.d_model
-    choice_DD, covariance_DD = torch.zeros(2, d, d, dtype=torch.float64)
+    choice_DD, covariance_DD, steep_DD = torch.zeros(3, d, d, dtype=torch.float64)
     effects = []
     total = sum(len(one.rows) for one in asked)
     done = 0
     for one in asked:
-        product_DD, bound_DD = torch.zeros(2, d, d, dtype=torch.float64)
+        product_DD, bound_DD, gradient_DD = torch.zeros(3, d, d, dtype=torch.float64)
         gained = 0.0
         for group, weights in _by_prompt(one):
             first, second = base.capture(group, layer), candidate.capture(group, layer)
@@ -93,6 +100,7 @@ def moving_directions(
             difference_ND, gradient_ND = found.difference_ND.double(), found.gradient_ND.double()
             product_DD += gradient_ND.T @ difference_ND
             bound_DD += _bound(gradient_ND, difference_ND)
+            gradient_DD += gradient_ND.T @ gradient_ND
             covariance_DD += difference_ND.T @ difference_ND
             gained += _gained(candidate, first, second, weights)
             done += len(group)
@@ -103,6 +111,8 @@ def moving_directions(
         effects.append((gained, product_DD))
         if bound_DD.any():
             choice_DD += one.share / bound_DD.trace() * bound_DD
+        if gradient_DD.any():
+            steep_DD += one.share / gradient_DD.trace() * gradient_DD
     bound_D, vector_DD = torch.linalg.eigh(choice_DD)
     least = NOTHING * float(bound_D[-1])
     kept = [n for n in range(d - 1, max(d - 1 - count, -1), -1) if bound_D[n] > least]
@@ -114,12 +124,22 @@ def moving_directions(
     energy = float(covariance_DD.trace())
     return MovingDirections(
         direction_RD=direction_RD.float(),
+        weighted_RD=_weighted(direction_RD, steep_DD).float(),
         asked=[
             Attributed(gained, float(product_DD.trace()), within(product_DD))
             for gained, product_DD in effects
         ],
         energy=within(covariance_DD) / energy if energy else None,
     )
+
+
+def _weighted(direction_RD: Tensor, steep_DD: Tensor) -> Tensor:
+    """The directions taken to lengths in the form ``steep_DD``, whose mean within them is one."""
+    steep_RR = direction_RD @ steep_DD @ direction_RD.T
+    if not steep_RR.any():
+        return direction_RD
+    value_R, vector_RR = torch.linalg.eigh(steep_RR / steep_RR.diagonal().mean())
+    return vector_RR * value_R.clamp_min(0.0).sqrt() @ vector_RR.T @ direction_RD
 
 
 def _gained(engine: Engine, first: Replay, second: Replay, weights: Sequence[float]) -> float:

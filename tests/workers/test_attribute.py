@@ -34,7 +34,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
     def note(base: Any, candidate: Any, asked: list[Asked], *others: Any) -> MovingDirections:
         seen.extend(asked)
         nothing = [Attributed(0.0, 0.0, 0.0)] * len(asked)
-        return MovingDirections(torch.zeros(0, candidate.info.d_model), nothing, None)
+        none_RD = torch.zeros(0, candidate.info.d_model)
+        return MovingDirections(none_RD, none_RD, nothing, None)
 
     monkeypatch.setattr(attribute, "moving_directions", note)
     return seen

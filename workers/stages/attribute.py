@@ -65,7 +65,7 @@ def attribute_difference(
         asked = _asked(candidate, answers.candidate, forks, suites)
         steps = context.steps("words")
         found = moving_directions(base, candidate, list(asked.values()), layer, count, steps)
-        _save(directory, found.direction_RD)
+        _save(directory, found.weighted_RD)
         return Attribution(
             directions=len(found.direction_RD),
             asked=dict(zip(asked, found.asked, strict=True)),
@@ -76,12 +76,12 @@ def attribute_difference(
 
 
 def load_directions(attributed: Artifact[Attribution]) -> Tensor:
-    """The orthonormal directions [R, d] beside the result, the largest eigenvalue first."""
-    return load_file(attributed.directory / _DIRECTIONS)["direction_RD"]
+    """The directions [R, d] beside the result, weighted by what they do to the words."""
+    return load_file(attributed.directory / _DIRECTIONS)["weighted_RD"]
 
 
-def _save(directory: Path, direction_RD: Tensor) -> None:
-    save_file({"direction_RD": direction_RD.contiguous()}, directory / _DIRECTIONS)
+def _save(directory: Path, weighted_RD: Tensor) -> None:
+    save_file({"weighted_RD": weighted_RD.contiguous()}, directory / _DIRECTIONS)
 
 
 def _asked(

@@ -88,6 +88,12 @@ def plainly(
     return Plain(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
+def weighed(projection_DD: Tensor, steep_DD: Tensor, count: int) -> Tensor:
+    """The form [D, D] by which an error within ``count`` directions is measured."""
+    within_DD = projection_DD @ steep_DD @ projection_DD
+    return count * within_DD / within_DD.trace()
+
+
 def span(symmetric_DD: Tensor, count: int) -> Tensor:
     """The projection [D, D] on the eigenvectors of the largest eigenvalues."""
     vector_DR = torch.linalg.eigh(symmetric_DD)[1][:, -count:]
@@ -121,6 +127,21 @@ def test_what_the_directions_leave_of_an_effect_is_bounded_and_least(
         assert plain.left(direction_RD).sum() < plain.left(others_RD).sum()
 
 
+def test_lengths_in_the_weighted_directions_are_what_an_error_does_to_the_words(
+    found: MovingDirections, near: list[Path]
+) -> None:
+    g_ND, _ = plainly(*near)
+    within_DD = found.direction_RD.T.double() @ found.direction_RD.double()
+    expected = weighed(within_DD, g_ND.T @ g_ND, 3)
+    assert torch.allclose(found.weighted_RD.T @ found.weighted_RD, expected.float(), atol=1e-3)
+    error_ND = torch.randn(400, 32, generator=torch.Generator().manual_seed(0)).double() @ within_DD
+    does_N = (g_ND @ error_ND.T).pow(2).mean(0)
+    length_N = (error_ND @ found.weighted_RD.double().T).pow(2).sum(1)
+    assert torch.allclose(length_N / length_N.mean(), does_N / does_N.mean(), rtol=1e-3, atol=1e-3)
+    plain_N = error_ND.pow(2).sum(1)
+    assert not torch.allclose(plain_N / plain_N.mean(), does_N / does_N.mean(), atol=0.1)
+
+
 def test_the_gradients_account_for_what_the_answers_gain(found: MovingDirections) -> None:
     (answers,) = found.asked
     assert answers.attributed == pytest.approx(answers.gained, rel=0.1)
@@ -131,7 +152,7 @@ def test_the_gradients_account_for_what_the_answers_gain(found: MovingDirections
 def test_equal_models_have_no_directions(engines: list[TransformersEngine]) -> None:
     base, _ = engines
     same = moving_directions(base, base, [ASKED], LAYER, 3)
-    assert same.direction_RD.shape == (0, 32)
+    assert same.direction_RD.shape == same.weighted_RD.shape == (0, 32)
     assert (same.asked, same.energy) == ([(0, 0, 0)], None)
 
 
@@ -147,6 +168,12 @@ def test_weights_and_shares_say_whose_words_the_directions_move(
     found = moving_directions(*engines, [first, second], LAYER, 2)
     expected = span(chosen_DD, 2)
     assert torch.allclose(found.direction_RD.T @ found.direction_RD, expected.float(), atol=1e-3)
+    steep_DD = sum(
+        one.share / plain.gradient_ND.pow(2).sum() * plain.gradient_ND.T @ plain.gradient_ND
+        for one, plain in zip((first, second), plains, strict=True)
+    )
+    weighted_DD = weighed(expected, steep_DD, 2).float()
+    assert torch.allclose(found.weighted_RD.T @ found.weighted_RD, weighted_DD, atol=2e-3)
     for effect, plain in zip(found.asked, plains, strict=True):
         whole = float(plain.attributed.trace())
         assert effect.attributed == pytest.approx(whole, rel=1e-3, abs=1e-6)
